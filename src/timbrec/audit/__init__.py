@@ -1,0 +1,1 @@
+"""The benchmark's audit: checks that refuse wrong numbers by name."""

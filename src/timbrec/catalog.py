@@ -1,0 +1,58 @@
+"""The catalogue of parts: name -> "module:attribute". Nothing is imported until it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from timbrec.errors import ConfigError
+
+CATALOG: dict[str, dict[str, str]] = {
+    "encoders": {
+        "mfcc": "timbrec.encoders.mfcc:MFCC",
+    },
+    "recommenders": {
+        "random": "timbrec.recommenders.random:Random",
+        "popularity": "timbrec.recommenders.popularity:Popularity",
+        "knn": "timbrec.recommenders.knn:KNN",
+        "artist-mean": "timbrec.recommenders.artist_mean:ArtistMean",
+    },
+    "metrics": {
+        "hitrate": "timbrec.metrics.hit_rate:HitRate",
+        "recall": "timbrec.metrics.recall:Recall",
+        "precision": "timbrec.metrics.precision:Precision",
+        "ndcg": "timbrec.metrics.ndcg:NDCG",
+        "mrr": "timbrec.metrics.mrr:MRR",
+        "map": "timbrec.metrics.map:MAP",
+        "coverage": "timbrec.metrics.coverage:Coverage",
+        "popularity": "timbrec.metrics.popularity:MeanPopularity",
+        "cold-share": "timbrec.metrics.cold_share:ColdShare",
+        "cold-recall": "timbrec.metrics.cold_recall:ColdRecall",
+    },
+    "datasets": {
+        "hetrec": "timbrec.datasets.hetrec:HetRec",
+        "m4a-onion": "timbrec.datasets.m4a_onion:M4AOnion",
+        "taste-profile": "timbrec.datasets.taste_profile:TasteProfile",
+        "lastfm-1k": "timbrec.datasets.lastfm_1k:LastFM1K",
+    },
+}
+
+
+def names(kind: str) -> list[str]:
+    """The names of one kind of part, the project's own first, then those of installed entry points."""
+    outside = sorted(point.name for point in entry_points(group=f"timbrec.{kind}"))
+    return [*CATALOG[kind], *(name for name in outside if name not in CATALOG[kind])]
+
+
+def load(kind: str, name: str) -> Any:
+    """The class or object called `name`. Raises ConfigError with the nearest name when there is none."""
+    if name in CATALOG[kind]:
+        module, attribute = CATALOG[kind][name].split(":")
+        return getattr(import_module(module), attribute)
+    for point in entry_points(group=f"timbrec.{kind}", name=name):
+        return point.load()
+    near = difflib.get_close_matches(name, names(kind), n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(f"there is no {kind[:-1]} called {name!r}", fix=f"{hint}Known: {', '.join(names(kind))}.")

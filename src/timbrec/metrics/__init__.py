@@ -1,0 +1,1 @@
+"""Ranking metrics: one file each."""

@@ -1,0 +1,33 @@
+"""Mean average precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from timbrec.metrics.base import Metric, Outcome, reached
+from timbrec.types import Array, Float
+
+
+@dataclass(frozen=True)
+class MAP(Metric):
+    """Mean, over the user's R relevant items, of the precision at the rank where each is found, 0 if not in the k.
+
+    The denominator is R, as in trec_eval's `map_cut` and ranx, not min(k, R).
+    """
+
+    name: ClassVar[str] = "map"
+
+    def values(self, outcome: Outcome) -> Float[Array, "users"]:
+        """Average precision per user, in [0, 1]."""
+        precision = outcome.hits_so_far[:, : self.k] / np.arange(1, self.k + 1)
+        return (precision * outcome.hits[:, : self.k]).sum(1) / outcome.relevant
+
+    def chance(self, outcome: Outcome) -> Float[Array, "users"]:
+        """1/C * sum over ranks i of (1 + (i - 1) (R - 1) / (C - 1)) / i, for i up to min(k, C)."""
+        ranks = np.arange(1, self.k + 1)
+        first, rest = (np.concatenate([[0.0], np.cumsum(part)]) for part in (1 / ranks, (ranks - 1) / ranks))
+        places, others = reached(outcome, self.k), np.maximum(outcome.candidates - 1, 1)
+        return (first[places] + rest[places] * (outcome.relevant - 1) / others) / outcome.candidates

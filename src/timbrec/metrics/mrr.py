@@ -1,0 +1,34 @@
+"""Mean reciprocal rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from timbrec.metrics.base import Metric, Outcome
+from timbrec.types import Array, Float
+
+
+@dataclass(frozen=True)
+class MRR(Metric):
+    """1 / rank of the first relevant item among the first k, 0 if there is none (Voorhees 1999)."""
+
+    name: ClassVar[str] = "mrr"
+
+    def values(self, outcome: Outcome) -> Float[Array, "users"]:
+        """Reciprocal rank per user, in [0, 1]."""
+        hits = outcome.hits[:, : self.k]
+        return np.where(hits.any(1), 1 / (hits.argmax(1) + 1.0), 0.0)
+
+    def chance(self, outcome: Outcome) -> Float[Array, "users"]:
+        """Sum over ranks r of 1/r times the probability that the first hit falls on r (k steps over all users)."""
+        expected = np.zeros(len(outcome.relevant))
+        none_yet = np.ones(len(outcome.relevant))  # probability that no relevant item came before this rank
+        for rank in range(1, self.k + 1):
+            left = np.maximum(outcome.candidates - rank + 1, 0)
+            hit = np.divide(outcome.relevant, left, out=np.zeros_like(expected), where=left > 0).clip(max=1)
+            expected += none_yet * hit / rank
+            none_yet *= 1 - hit
+        return expected

@@ -1,0 +1,24 @@
+"""Precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from timbrec.metrics.base import Metric, Outcome, reached
+from timbrec.types import Array, Float
+
+
+@dataclass(frozen=True)
+class Precision(Metric):
+    """Hits among the first k, divided by k even where the candidates ran out before k. In [0, 1]."""
+
+    name: ClassVar[str] = "precision"
+
+    def values(self, outcome: Outcome) -> Float[Array, "users"]:
+        """Relevant share of each user's k places."""
+        return outcome.hits[:, : self.k].sum(1) / self.k
+
+    def chance(self, outcome: Outcome) -> Float[Array, "users"]:
+        """min(k, C) / k * R / C."""
+        return reached(outcome, self.k) / self.k * outcome.relevant / outcome.candidates

@@ -1,0 +1,64 @@
+"""From ranked lists to what metrics look at: which items were hits, and how many candidates a user had."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from timbrec.interactions import Interactions
+from timbrec.metrics.base import Outcome
+from timbrec.split import Task
+from timbrec.types import Array, Bool, Float, Int
+
+_USERS = 512  # users of one block of the (users, items) relevance bitmap
+
+
+def outcome(
+    items: Int[Array, "users depth"], task: Task, train: Interactions, users: Int[Array, "users"] | None = None
+) -> Outcome:
+    """The lists of the task's users (or of `users`) against its relevant pairs.
+
+    `items` are item rows, best first, -1 where there is none. Candidates are counted after leaving out each user's
+    train items, as `rank` does.
+    """
+    users = task.users if users is None else users
+    cold = train.item_users == 0
+    places, relevant = task.relevant.of_users(users)
+    candidate = np.zeros(train.n_items, bool)
+    candidate[task.candidates] = True
+    seen_places, seen = train.of_users(users)
+    seen_candidates = np.bincount(seen_places, weights=candidate[seen], minlength=len(users)).astype(np.int64)
+    return Outcome(
+        items=items,
+        hits=_hits(items, places, relevant, train.n_items),
+        relevant=np.bincount(places, minlength=len(users)),
+        relevant_cold=np.bincount(places, weights=cold[relevant], minlength=len(users)).astype(np.int64),
+        candidates=len(task.candidates) - seen_candidates,
+        cold=cold,
+        popularity=_percentiles(train),
+        pool=len(task.candidates),
+    )
+
+
+def _hits(
+    items: Int[Array, "users depth"], places: Int[Array, "m"], relevant: Int[Array, "m"], n_items: int
+) -> Bool[Array, "users depth"]:
+    """Look the listed items up in a bitmap of the relevant pairs, a block of users at a time."""
+    hits = np.empty(items.shape, bool)
+    bitmap = np.zeros((min(_USERS, len(items)), n_items + 1), bool)  # the last column answers for "no item"
+    edges = np.searchsorted(places, np.arange(0, len(items) + _USERS, _USERS))
+    for block, start in enumerate(range(0, len(items), _USERS)):
+        mine = slice(edges[block], edges[block + 1])
+        rows, columns = places[mine] - start, relevant[mine]
+        bitmap[rows, columns] = True
+        listed = items[start : start + _USERS]
+        hits[start : start + _USERS] = np.take_along_axis(bitmap[: len(listed)], listed % (n_items + 1), 1)
+        bitmap[rows, columns] = False
+    return hits
+
+
+def _percentiles(train: Interactions) -> Float[Array, "items"]:
+    """Share of train items with fewer users, ties half; 0 for items not in train."""
+    counts = train.item_users
+    known = np.sort(counts[counts > 0])
+    below, upto = np.searchsorted(known, counts, "left"), np.searchsorted(known, counts, "right")
+    return np.where(counts > 0, (below + upto) / 2 / max(len(known), 1), 0.0)

@@ -1,0 +1,128 @@
+"""The contracts between the parts. What a part must offer stands here; how it does it, in its own file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from timbrec.errors import CannotRankError
+from timbrec.types import Array, Float32, Int
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import torch
+
+    from timbrec.interactions import Interactions
+    from timbrec.split import Fold
+
+    # Writes the scores of some user rows, by the items it was bound to, into a (users, items) float32 block.
+    BoundScorer = Callable[[Int[Array, "u"], torch.Tensor], None]
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """What is known of an encoder without loading it.
+
+    `rate` in Hz; `window` in seconds of audio per encoded window; `dim` of one pooled vector; `frames_per_second`
+    of what `frames` returns; `layers` that can be asked for (0 = the input of the first block where there is one).
+    """
+
+    name: str
+    revision: str
+    rate: int
+    window: float
+    dim: int
+    frames_per_second: float
+    layers: int
+    parameters: int
+    licence_code: str
+    licence_weights: str
+    commercial: bool
+    trained_on: str
+    citation: str
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Equal-length windows of audio in, one vector per window out."""
+
+    card: EncoderCard
+
+    def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n dim"]:
+        """Vectors pooled over time, of mono windows at `card.rate`."""
+        ...
+
+    def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n time dim"]:
+        """What `encode` pools, before pooling; `layer` None is the card's default."""
+        ...
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a recommender may know of the tracks: row i of everything is track i of the run's catalogue.
+
+    `vectors` (items, dim) float32, finite. `artist` (items,) a row per artist, -1 where unknown; None without an
+    items table.
+    """
+
+    vectors: Float32[Array, "items dim"]
+    artist: Int[Array, "items"] | None = None
+
+
+class Scorer(ABC):
+    """What a fitted recommender is: it scores users by items, and changes nothing by doing so."""
+
+    can_rank_cold: bool = True
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Hyperparameters that validation chose, e.g. {"epochs": 12}; empty if none."""
+        return {}
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """What happened while fitting that a reader of the results should know, e.g. {"zero profiles": 3}."""
+        return {}
+
+    @abstractmethod
+    def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
+        """Get ready to score these item rows, in this order, on this device."""
+
+    def user_vectors(self, histories: Interactions) -> Float32[Array, "users dim"]:
+        """Vectors of users known only by what they played (fold-in), no retraining; refused by default."""
+        raise CannotRankError(f"{type(self).__name__} cannot fold in users by their history")
+
+    def add_items(self, vectors: Float32[Array, "n dim"]) -> Scorer:
+        """A scorer with new items behind the old ones, by their content, no retraining; refused by default."""
+        raise CannotRankError(f"{type(self).__name__} cannot add items by their vectors")
+
+    def score(self, users: Int[Array, "u"], items: Int[Array, "n"]) -> torch.Tensor:
+        """(u, n) float32 scores; higher is better. Only the order within a row has a meaning."""
+        import torch
+
+        out = torch.empty(len(users), len(items))
+        self.bind(items, out.device)(users, out)
+        return out
+
+
+@dataclass(frozen=True)
+class Recommender(ABC):
+    """A frozen record of hyperparameters; `fit` gives a Scorer, and nothing unfitted can be asked to score.
+
+    `version` is raised with every change that changes numbers: it is part of a cell's hash. `uses_content`
+    False means one run serves all encoders. `validates` True means that `fit` with a validation fold chooses
+    something (epochs), which a refit on all of train takes over: `replace(self, **scorer.chosen).fit(train, ...)`.
+    `deterministic` True means that the seed changes nothing but the order of ties.
+    """
+
+    version: ClassVar[int] = 1
+    uses_content: ClassVar[bool] = True
+    validates: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = True
+
+    @abstractmethod
+    def fit(self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator) -> Scorer:
+        """Fit on `train` alone; `validation`, whose train part is `train`, may only decide when to stop."""

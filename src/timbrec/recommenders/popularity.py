@@ -1,0 +1,29 @@
+"""Popularity: the same list for everyone, by how many people played a track."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from timbrec.protocols import Content, Recommender
+from timbrec.scorers import DotScorer
+
+if TYPE_CHECKING:
+    from timbrec.interactions import Interactions
+    from timbrec.split import Fold
+
+
+@dataclass(frozen=True)
+class Popularity(Recommender):
+    """Score = number of train users of the item. Cannot rank cold items: they have none."""
+
+    uses_content: ClassVar[bool] = False
+
+    def fit(
+        self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
+    ) -> DotScorer:
+        """Count."""
+        counts = train.item_users.astype(np.float32)[:, None]
+        return DotScorer(np.ones((train.n_users, 1), np.float32), counts, can_rank_cold=False)

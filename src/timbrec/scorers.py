@@ -1,0 +1,51 @@
+"""Scorers: what a fitted recommender ends in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from timbrec.protocols import Scorer
+from timbrec.types import Array, Float32, Int
+
+if TYPE_CHECKING:
+    from timbrec.protocols import BoundScorer
+
+Vectors = Float32[Array, "n dim"]
+
+
+@dataclass(frozen=True, eq=False)
+class DotScorer(Scorer):
+    """Score = inner product of a user's and an item's vector.
+
+    `users` (n_users, dim) and `items` (n_items, dim) float32; `found` becomes `facts`.
+    """
+
+    users: Vectors
+    items: Vectors
+    can_rank_cold: bool = True
+    found: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """What happened while fitting, e.g. how many users have no usable profile."""
+        return self.found
+
+    def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
+        """Gather these items once; each call then is one matrix product."""
+        users = torch.from_numpy(self.users)
+        transposed = torch.from_numpy(self.items[items]).to(device).T
+
+        def score(rows: Int[Array, "u"], out: torch.Tensor) -> None:
+            torch.mm(users[torch.from_numpy(rows)].to(device), transposed, out=out)
+
+        return score
+
+
+def normalised(vectors: Vectors) -> Vectors:
+    """Rows divided by their L2 norm; zero rows stay zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)

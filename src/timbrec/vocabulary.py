@@ -1,0 +1,64 @@
+"""Ids and rows: the one place where an outside id becomes an inside row number and back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from timbrec.errors import DataError
+from timbrec.types import Array, Int
+
+
+class Vocabulary:
+    """Distinct ids in a fixed order; an id's row is its place in that order. Immutable.
+
+    Ids are strings inside; integers are taken by their decimal digits. Raises DataError for a repeated id.
+    """
+
+    def __init__(self, ids: Iterable[str] | pl.Series) -> None:
+        self.ids = _strings(ids)
+        repeated = self.ids.filter(self.ids.is_duplicated())
+        if len(repeated):
+            raise DataError(
+                "ids must be distinct", count=repeated.n_unique(), example=repeated[0], fix="Keep one row per id."
+            )
+
+    @classmethod
+    def of(cls, ids: pl.Series) -> Vocabulary:
+        """The distinct ids of a column in ascending order: numerically for integers, by code point for strings."""
+        return cls(ids.unique().drop_nulls().sort())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.ids.equals(other.ids)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the ids and their order."""
+        lengths = self.ids.str.len_bytes().to_numpy()
+        return hashlib.sha256(lengths.tobytes() + "".join(self.ids).encode()).hexdigest()[:16]
+
+    def rows(self, ids: Iterable[str] | pl.Series) -> Int[Array, "n"]:
+        """The row of each id as int64; -1 where the id is unknown or null."""
+        asked = pl.DataFrame({"id": _strings(ids)})
+        table = pl.DataFrame({"id": self.ids, "row": np.arange(len(self), dtype=np.int64)})
+        found = asked.join(table, on="id", how="left", maintain_order="left")
+        return found["row"].fill_null(-1).to_numpy()
+
+    def take(self, rows: Int[Array, "n"]) -> pl.Series:
+        """The ids of these rows, in their order."""
+        return self.ids.gather(rows)
+
+
+def _strings(ids: Iterable[str] | pl.Series) -> pl.Series:
+    series = ids if isinstance(ids, pl.Series) else pl.Series(list(ids), dtype=pl.String)
+    return series.cast(pl.String).alias("id")
