@@ -49,8 +49,9 @@ class Metric(ABC):
     """A formula and its k together, so that no column can be computed at another k than its label says.
 
     `values` gives one number per user, NaN where it is undefined; the value of a run is the mean of the others.
-    `chance` is the exact expectation of `values` when a user's candidates are ranked uniformly at random; None where
-    no closed form applies.
+    `gains` splits it over the places of the list, so that intervals can take items into account, and `chance` is the
+    exact expectation of `values` when a user's candidates are ranked uniformly at random; both None where they do
+    not apply.
     """
 
     k: int
@@ -65,6 +66,10 @@ class Metric(ABC):
     def values(self, outcome: Outcome) -> Float[Array, "users"]:
         """The metric of every user, from the first k places of the list."""
 
+    def gains(self, outcome: Outcome) -> Float[Array, "users k"] | None:
+        """What each place adds to a user's value; zero for places without a hit."""
+        return None
+
     def chance(self, outcome: Outcome) -> Float[Array, "users"] | None:
         """The expectation of `values` under a uniformly random order of each user's candidates."""
         return None
@@ -77,6 +82,19 @@ class Metric(ABC):
         """Refuse lists that are shorter than k. Raises ConfigError."""
         if outcome.depth < self.k:
             raise ConfigError(f"{self.label} needs lists of {self.k} items", example=outcome.depth, fix="Rank deeper.")
+
+
+@dataclass(frozen=True)
+class GainMetric(Metric):
+    """A metric that is a sum over the hits of a list."""
+
+    @abstractmethod
+    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
+        """What each place adds to a user's value; zero for places without a hit."""
+
+    def values(self, outcome: Outcome) -> Float[Array, "users"]:
+        """The sum of each user's gains, in [0, 1]."""
+        return self.gains(outcome).sum(1)
 
 
 def mean(values: Float[Array, "n"]) -> float:

@@ -7,19 +7,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from timbrec.metrics.base import Metric, Outcome, reached
+from timbrec.metrics.base import GainMetric, Outcome, reached
 from timbrec.types import Array, Float
 
 
 @dataclass(frozen=True)
-class HitRate(Metric):
+class HitRate(GainMetric):
     """1 if any of the first k items is relevant, else 0. Chance: 1 - C(C-R, k) / C(C, k), hypergeometric."""
 
     name: ClassVar[str] = "hitrate"
 
-    def values(self, outcome: Outcome) -> Float[Array, "users"]:
-        """0.0 or 1.0 per user."""
-        return outcome.hits[:, : self.k].any(1).astype(np.float64)
+    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
+        """One hit's worth, shared equally among a user's hits."""
+        hits = outcome.hits[:, : self.k]
+        return hits / np.maximum(hits.sum(1, keepdims=True), 1)
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """Probability that k draws without replacement meet at least one relevant item."""
@@ -32,4 +33,4 @@ class HitRate(Metric):
             - gammaln(outcome.candidates + 1.0)
             + gammaln(outcome.candidates - places + 1.0)
         )
-        return np.where(places > irrelevant, 1.0, 1 - np.exp(none))
+        return np.asarray(np.where(places > irrelevant, 1.0, 1 - np.exp(none)))

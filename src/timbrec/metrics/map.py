@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from timbrec.metrics.base import Metric, Outcome, reached
+from timbrec.metrics.base import GainMetric, Outcome, reached
 from timbrec.types import Array, Float
 
 
 @dataclass(frozen=True)
-class MAP(Metric):
+class MAP(GainMetric):
     """Mean, over the user's R relevant items, of the precision at the rank where each is found, 0 if not in the k.
 
     The denominator is R, as in trec_eval's `map_cut` and ranx, not min(k, R).
@@ -20,10 +20,10 @@ class MAP(Metric):
 
     name: ClassVar[str] = "map"
 
-    def values(self, outcome: Outcome) -> Float[Array, "users"]:
-        """Average precision per user, in [0, 1]."""
+    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
+        """Precision at the rank of every hit, over R."""
         precision = outcome.hits_so_far[:, : self.k] / np.arange(1, self.k + 1)
-        return (precision * outcome.hits[:, : self.k]).sum(1) / outcome.relevant
+        return precision * outcome.hits[:, : self.k] / outcome.relevant[:, None]
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """1/C * sum over ranks i of (1 + (i - 1) (R - 1) / (C - 1)) / i, for i up to min(k, C)."""

@@ -7,20 +7,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from timbrec.metrics.base import Metric, Outcome
+from timbrec.metrics.base import GainMetric, Outcome
 from timbrec.types import Array, Float
 
 
 @dataclass(frozen=True)
-class MRR(Metric):
+class MRR(GainMetric):
     """1 / rank of the first relevant item among the first k, 0 if there is none (Voorhees 1999)."""
 
     name: ClassVar[str] = "mrr"
 
-    def values(self, outcome: Outcome) -> Float[Array, "users"]:
-        """Reciprocal rank per user, in [0, 1]."""
-        hits = outcome.hits[:, : self.k]
-        return np.where(hits.any(1), 1 / (hits.argmax(1) + 1.0), 0.0)
+    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
+        """1 / rank for the first hit, nothing for the others."""
+        first = outcome.hits[:, : self.k] & (outcome.hits_so_far[:, : self.k] == 1)
+        return first / np.arange(1, self.k + 1)
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """Sum over ranks r of 1/r times the probability that the first hit falls on r (k steps over all users)."""

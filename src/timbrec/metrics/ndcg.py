@@ -7,19 +7,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from timbrec.metrics.base import Metric, Outcome, discounts, ideal_dcg, reached
+from timbrec.metrics.base import GainMetric, Outcome, discounts, ideal_dcg, reached
 from timbrec.types import Array, Float
 
 
 @dataclass(frozen=True)
-class NDCG(Metric):
+class NDCG(GainMetric):
     """Binary gains, discount 1 / log2(rank + 1), ideal list with min(k, R) hits (Järvelin & Kekäläinen 2002)."""
 
     name: ClassVar[str] = "ndcg"
 
-    def values(self, outcome: Outcome) -> Float[Array, "users"]:
-        """DCG of the list over DCG of the ideal list, in [0, 1]."""
-        return outcome.hits[:, : self.k] @ discounts(self.k) / ideal_dcg(outcome.relevant, self.k)
+    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
+        """The discount of every hit over the DCG of the ideal list."""
+        return outcome.hits[:, : self.k] * discounts(self.k) / ideal_dcg(outcome.relevant, self.k)[:, None]
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """Every place holds a relevant item with probability R / C."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from timbrec.metrics.base import Metric, Outcome, reached
+from timbrec.metrics.base import GainMetric, Outcome, reached
 from timbrec.types import Array, Float
 
 
 @dataclass(frozen=True)
-class Precision(Metric):
+class Precision(GainMetric):
     """Hits among the first k, divided by k even where the candidates ran out before k. In [0, 1]."""
 
     name: ClassVar[str] = "precision"
 
-    def values(self, outcome: Outcome) -> Float[Array, "users"]:
-        """Relevant share of each user's k places."""
-        return outcome.hits[:, : self.k].sum(1) / self.k
+    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
+        """1 / k for every hit."""
+        return outcome.hits[:, : self.k] / self.k
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """min(k, C) / k * R / C."""

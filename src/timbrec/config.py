@@ -1,0 +1,203 @@
+"""The configuration of a benchmark run: a YAML file, checked as a whole before anything is read."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from timbrec import catalog
+from timbrec.errors import ConfigError, SeveralErrors, TimbrecError
+
+Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InteractionsConfig(_Part):
+    """Where the listening log is. `columns` maps our names (user, item, time, plays) to the file's."""
+
+    path: Path
+    columns: dict[Literal["user", "item", "time", "plays"], Name] = {}
+    time_zone: str = "UTC"
+    time_unit: Literal["s", "ms", "us"] = "s"
+    time_format: str | None = None
+
+
+class ItemsConfig(_Part):
+    """Where the table of tracks is, for artist-mean and the data card."""
+
+    path: Path
+    columns: dict[Literal["item", "artist"], Name] = {}
+
+
+class EncoderConfig(_Part):
+    """One source of vectors: a file of vectors (with `ids` for .npy), a store, or audio to encode here.
+
+    `encoder` is the catalogue name for `audio`; by default the name the source has in the config. `store` is where
+    encoded vectors are kept, by default beside the audio.
+    """
+
+    vectors: Path | None = None
+    ids: Path | None = None
+    columns: dict[Literal["id", "vector"], Name | list[str]] = {}
+    audio: Path | None = None
+    encoder: str | None = None
+    store: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> EncoderConfig:
+        if (self.vectors is None) == (self.audio is None):
+            raise ValueError("give either `vectors` or `audio`")
+        return self
+
+
+class SplitConfig(_Part):
+    """Which split. The times default to a year of history before `test_at` (T) and a month on both sides of it."""
+
+    protocol: Literal["corrected", "tamm2026", "item-holdout"] = "corrected"
+    test_at: datetime | None = None
+    start: datetime | None = None
+    validate_at: datetime | None = None
+    end: datetime | None = None
+    cold: float = Field(0.1, gt=0, lt=1)
+    hot: float = Field(0.2, gt=0, lt=1)
+    validation: float = Field(0.1, gt=0, lt=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _complete(self) -> SplitConfig:
+        if self.protocol == "item-holdout":
+            if self.cold + self.validation >= 1 or self.hot + self.validation >= 1:
+                raise ValueError("the shares leave nothing to train on")
+        elif self.test_at is None:
+            raise ValueError("`test_at` is needed: the moment T from which plays are test (or use item-holdout)")
+        return self
+
+
+class RecommenderConfig(BaseModel):
+    """A recommender by its catalogue name (`use`), its settings, and how it is called in the report (`label`)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    use: str
+    label: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The hyperparameters given."""
+        return dict(self.model_extra or {})
+
+
+class Config(_Part):
+    """Everything a run needs to know. Paths are relative to the file it was read from."""
+
+    name: str = Field(min_length=1)
+    output: Path
+    interactions: InteractionsConfig
+    items: ItemsConfig | None = None
+    encoders: dict[Name, EncoderConfig] = Field(min_length=1)
+    split: SplitConfig
+    recommenders: list[RecommenderConfig] = [RecommenderConfig(use="knn")]
+    seeds: list[int] = Field([0, 1, 2], min_length=1)
+    k: list[Annotated[int, Field(ge=1)]] = Field([10, 20, 50], min_length=1)
+    metrics: list[str] = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
+    primary: str = "ndcg@50"
+    cold_candidates: Literal["tested", "catalogue"] = "tested"
+    note: str | None = None
+    base: Path = Path()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: Any) -> Any:
+        """`- knn` stands for `- {use: knn}`."""
+        if isinstance(data, dict) and isinstance(data.get("recommenders"), list):
+            full = [{"use": one} if isinstance(one, str) else one for one in data["recommenders"]]
+            data = {**data, "recommenders": full}
+        return data
+
+    def at(self, path: Path) -> Path:
+        """A path of the config, from where the command was started."""
+        return path if path.is_absolute() else self.base / path
+
+
+def read_config(path: Path) -> Config:
+    """Read and check a YAML config. Raises ConfigError, or SeveralErrors when more than one thing is wrong."""
+    if not path.is_file():
+        raise ConfigError(f"there is no config {path}", fix="The README has one to start from.")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} holds no settings", fix="See the README for an example.")
+    return make_config(data | {"base": path.parent}, str(path))
+
+
+def make_config(data: dict[str, Any], where: str = "the config") -> Config:
+    """Check settings given as a dictionary, the same way as those of a file."""
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise _one_or_several([_explained(detail, where) for detail in error.errors()]) from error
+    wrong: list[TimbrecError] = []
+    for kind, asked in (
+        ("recommenders", [one.use for one in config.recommenders]),
+        ("metrics", [*config.metrics, config.primary.split("@")[0]]),
+        ("encoders", [one.encoder or name for name, one in config.encoders.items() if one.audio is not None]),
+    ):
+        wrong += [_unknown(kind, name, where) for name in asked if name not in catalog.names(kind)]
+    if config.primary not in {f"{metric}@{k}" for metric in config.metrics for k in config.k}:
+        wrong.append(
+            ConfigError(f"{where}: `primary` is {config.primary!r}, which `metrics` and `k` do not contain",
+                        fix="Add its metric and its k, or choose another primary metric.")
+        )  # fmt: skip
+    labels = [one.label or one.use for one in config.recommenders]
+    if repeated := sorted({label for label in labels if labels.count(label) > 1}):
+        wrong.append(
+            ConfigError(f"{where}: two recommenders are called {repeated[0]!r}", fix="Give each its own `label`.")
+        )
+    if wrong:
+        raise _one_or_several(wrong)
+    return config
+
+
+def _unknown(kind: str, name: str, where: str) -> TimbrecError:
+    try:
+        catalog.load(kind, name)
+    except TimbrecError as error:
+        return ConfigError(f"{where}: {error.what}", fix=error.fix)
+    return ConfigError(f"{where}: {name!r} is not in the catalogue")
+
+
+def _one_or_several(errors: list[TimbrecError]) -> TimbrecError:
+    return errors[0] if len(errors) == 1 else SeveralErrors(errors)
+
+
+def _explained(detail: Any, where: str) -> ConfigError:
+    """Pydantic's finding in our words: the key, what is wrong with it, and the nearest key that exists."""
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = _keys(detail["loc"][:-1])
+        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        return ConfigError(f"{where}: there is no key {key!r}", fix=f"{hint}Known: {', '.join(known)}.")
+    if detail["type"] == "missing":
+        return ConfigError(f"{where}: key {key!r} is missing", fix="Add it.")
+    example = None if isinstance(detail["input"], dict | list) else detail["input"]
+    message = detail["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{where}: {key or 'config'}: {message}", example=example)
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that exist at a place of the config."""
+    parts: dict[str, type[BaseModel]] = {
+        "interactions": InteractionsConfig, "items": ItemsConfig, "encoders": EncoderConfig, "split": SplitConfig,
+    }  # fmt: skip
+    model = parts.get(str(place[0]), Config) if place else Config
+    return [name for name in model.model_fields if name != "base"]

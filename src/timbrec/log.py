@@ -1,0 +1,72 @@
+"""Reading the listening log: which column is what, and what its times mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from timbrec.errors import DataError
+from timbrec.events import Events, make_events
+from timbrec.tables import read_table
+
+COLUMNS = {"user": "user_id", "item": "track_id", "time": "timestamp", "plays": "plays"}
+_OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
+
+
+def read_log(
+    path: Path,
+    columns: dict[str, str] | None = None,
+    time_zone: str = "UTC",
+    time_unit: str = "s",
+    time_format: str | None = None,
+) -> Events:
+    """Events of a table file; `columns` maps user, item, time and plays to the file's names.
+
+    `time` and `plays` may be missing unless `columns` names them. Times are dates with a time, ISO 8601 text,
+    text in `time_format` (chrono's notation), or numbers since 1970 in `time_unit` (s, ms, us). Those without a zone
+    are taken in `time_zone`. Raises DataError naming the file for everything that is wrong in it.
+    """
+    given = columns or {}
+    table = read_table(path, COLUMNS | given, tuple({"time", "plays"} - given.keys()))
+    try:
+        for name in ("user", "item"):
+            if table[name].dtype.is_float():
+                raise DataError(f"column {name!r} holds decimal numbers, not ids", example=table[name][0],
+                                fix="Store ids as text or whole numbers.")  # fmt: skip
+        if "time" in table.columns:
+            table = table.with_columns(parsed_times(table["time"], time_zone, time_unit, time_format))
+        return make_events(table)
+    except DataError as error:
+        error.args = (f"{path}: {error}",)
+        raise
+
+
+def parsed_times(times: pl.Series, time_zone: str, time_unit: str, time_format: str | None) -> pl.Series:
+    """The column as Datetime in UTC. Raises DataError where a value cannot be read, or where only some have a zone."""
+    if isinstance(times.dtype, pl.Datetime) or times.dtype == pl.Date:
+        return _in_utc(times.cast(pl.Datetime("us", getattr(times.dtype, "time_zone", None))), time_zone)
+    if times.dtype.is_numeric():
+        factor = {"s": 1_000_000, "ms": 1000, "us": 1}[time_unit]
+        return (times * factor).cast(pl.Int64).cast(pl.Datetime("us"))
+    if times.dtype != pl.String:
+        raise DataError(f"column 'time' holds {times.dtype}, which is no time", example=times[0])
+    zoned = times.str.contains(_OFFSET)
+    if zoned.any() and not zoned.all():
+        raise DataError("some times have a time zone and some have none", count=int((~zoned).sum()),
+                        example=times.filter(~zoned)[0], fix="Write all of them the same way.")  # fmt: skip
+    zone = "UTC" if zoned.any() else None
+    parsed = times.str.to_datetime(time_format, time_unit="us", time_zone=zone, strict=False)
+    if len(wrong := times.filter(parsed.is_null() & times.is_not_null())):
+        raise DataError("times cannot be read", count=len(wrong), example=wrong[0], fix="Set `time_format`.")
+    return _in_utc(parsed, time_zone)
+
+
+def _in_utc(times: pl.Series, time_zone: str) -> pl.Series:
+    """Naive times are clock times in `time_zone`; those the clock showed twice are the earlier ones."""
+    if times.dtype.time_zone is None:  # type: ignore[attr-defined]  # a Datetime here
+        try:
+            times = times.dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"{time_zone!r} is no time zone", fix="Use a name such as Europe/Vienna.") from error
+    return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None)

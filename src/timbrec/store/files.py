@@ -1,0 +1,91 @@
+"""Files that are whole or not there: written aside, flushed to the disk, then given their name in one step."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from timbrec.errors import StoreError
+
+Chunks = Iterable[bytes | memoryview]
+
+
+@dataclass(frozen=True)
+class File:
+    """An immutable file of a store as its manifest knows it."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+    def has_its_size(self, folder: Path) -> bool:
+        """Whether the file is there and as long as it was written: what a torn or missing write fails."""
+        try:
+            return (folder / self.name).stat().st_size == self.bytes
+        except OSError:
+            return False
+
+    def is_intact(self, folder: Path) -> bool:
+        """Whether every byte is as it was written; reads the whole file."""
+        try:
+            with (folder / self.name).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        except OSError:
+            return False
+
+
+def write_file(folder: Path, suffix: str, chunks: Chunks) -> File:
+    """Write an immutable file named by its own checksum, so that writers never meet under one name by chance."""
+    with _temporary(folder, chunks) as (path, sha256):
+        file = File(f"{sha256[:32]}{suffix}", path.stat().st_size, sha256)
+        path.replace(folder / file.name)
+    return file
+
+
+def write_once(folder: Path, name: str, content: bytes) -> bool:
+    """Write a file unless one of that name exists, and say whether it was written.
+
+    A hard link, unlike a rename, fails when the name is taken: of several writers exactly one succeeds.
+    """
+    with _temporary(folder, [content]) as (path, _):
+        try:
+            os.link(path, folder / name)
+        except FileExistsError:
+            return False
+    return True
+
+
+@contextmanager
+def _temporary(folder: Path, chunks: Chunks) -> Iterator[tuple[Path, str]]:
+    """A flushed file to be given a name, and its checksum. What a killed writer leaves of it is never read."""
+    path, checksum = folder / f".tmp-{uuid4().hex}", hashlib.sha256()
+    try:
+        with path.open("xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+                checksum.update(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        yield path, checksum.hexdigest()
+        _flush(folder)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write into {folder}: {error.strerror}", fix="Check the free space and the permissions."
+        ) from error
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _flush(folder: Path) -> None:
+    """Make the names given in a folder survive a power cut."""
+    if os.name == "posix":  # other systems cannot open a folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,122 @@
+"""Manifests: the numbered files that say what a store holds. The one with the highest number counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from timbrec.errors import StoreError
+from timbrec.store.files import File, write_once
+
+FORMAT = 1
+DType = Literal["float16", "float32"]
+_NAME = re.compile(r"manifest-(\d+)\.json")
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What the vectors of a store are, enough to make them again.
+
+    `layer` None is the encoder's own output; `pool` and `over` name a reduction and its axis ("mean", "time");
+    `windows` says which parts of a track were encoded. `created` (ISO 8601, UTC) is filled in by `create` and is no
+    part of what makes two infos equal. Raises StoreError for another dtype and for a dim below 1.
+    """
+
+    encoder: str
+    revision: str
+    layer: int | None
+    pool: str
+    over: str
+    windows: str
+    dim: int
+    dtype: DType = "float32"
+    created: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if self.dtype not in get_args(DType):
+            raise StoreError(f"a store cannot hold {self.dtype!r}", fix=f"Use {' or '.join(get_args(DType))}.")
+        if self.dim < 1:
+            raise StoreError("a store's vectors need at least one dimension", example=self.dim)
+
+    def differences(self, asked: StoreInfo) -> list[str]:
+        """One phrase per fact in which this store is not what is asked for."""
+        facts = [
+            (fact.name, getattr(self, fact.name), getattr(asked, fact.name)) for fact in fields(self) if fact.compare
+        ]
+        return [f"its {name} is {mine!r}, asked for is {other!r}" for name, mine, other in facts if mine != other]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The vectors of one commit, and how many of them are zero."""
+
+    rows: int
+    zeros: int
+    vectors: File
+    ids: File
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A state of a store: its info and the shards of all commits up to `version`, in their order."""
+
+    info: StoreInfo
+    shards: tuple[Shard, ...] = ()
+    version: int = 0
+
+    @property
+    def files(self) -> list[File]:
+        """Every file of this state."""
+        return [file for shard in self.shards for file in (shard.vectors, shard.ids)]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the info without its creation time and of the shards' checksums, whatever order they came in."""
+        shards = sorted(json.dumps(asdict(shard)) for shard in self.shards)
+        info = asdict(replace(self.info, created=""))
+        return hashlib.sha256(json.dumps([FORMAT, info, shards]).encode()).hexdigest()
+
+    def plus(self, shard: Shard) -> Manifest:
+        """The state after one more commit."""
+        return replace(self, shards=(*self.shards, shard), version=self.version + 1)
+
+
+def publish(folder: Path, manifest: Manifest) -> bool:
+    """Commit a state as the next manifest; False if another writer made that version first."""
+    shards = [asdict(shard) for shard in manifest.shards]
+    facts = {"format": FORMAT, "digest": manifest.digest, "info": asdict(manifest.info), "shards": shards}
+    return write_once(folder, f"manifest-{manifest.version:06d}.json", json.dumps(facts, indent=1).encode())
+
+
+def newest(folder: Path) -> Manifest:
+    """The state that counts. Raises StoreError if there is none, or if its manifest is damaged."""
+    names = [match for path in folder.glob("manifest-*.json") if (match := _NAME.fullmatch(path.name))]
+    if not names:
+        raise StoreError(f"there is no vector store at {folder}", fix="Check the path, or create the store first.")
+    name = max(names, key=lambda match: int(match[1]))
+    try:
+        facts = json.loads((folder / name[0]).read_bytes())
+        if facts["format"] != FORMAT:
+            raise StoreError(f"{folder} is of format {facts['format']!r}, not {FORMAT}", fix="Update timbrec.")
+        manifest = Manifest(StoreInfo(**facts["info"]), tuple(map(_shard, facts["shards"])), int(name[1]))
+        damaged = manifest.digest != facts["digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, name[0]) from error
+    if damaged:
+        raise _damaged(folder, name[0])
+    return manifest
+
+
+def _shard(facts: dict[str, Any]) -> Shard:
+    return Shard(**facts | {"vectors": File(**facts["vectors"]), "ids": File(**facts["ids"])})
+
+
+def _damaged(folder: Path, name: str) -> StoreError:
+    return StoreError(
+        f"{folder / name} is damaged", fix="Copy it again, or delete it to return to the commit before it."
+    )

@@ -1,0 +1,190 @@
+"""The vector store: a folder of immutable shards that grows by atomic commits."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from timbrec.errors import DataError, StoreError
+from timbrec.store.files import File, write_file
+from timbrec.store.manifest import Manifest, Shard, StoreInfo, newest, publish
+from timbrec.store.source import Ids, VectorSource, blocks, count_zeros, distinct_ids
+from timbrec.types import Array
+from timbrec.vocabulary import Vocabulary
+
+
+class VectorStore(VectorSource):
+    """Vectors of one encoder, layer and pooling, in a folder.
+
+    A commit is a shard (a `.npy` file, which any tool reads and maps, and the ids as parquet) and then a new manifest
+    naming all shards so far. A manifest's number can be taken once only, so writers that come second try again on top
+    of the other's commit, and there is no lock for a crash to leave behind. A killed writer leaves the state before its
+    commit, and files that no manifest names, which are never read.
+
+    Opening checks the manifest's own hash and the size of every file; ids are checked when they are first needed.
+    Vectors are mapped, and only the rows asked for are read. Their checksums would need all of them, so these are left
+    to `verify`. An open store stays at the state it was opened at until it appends.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path, self.name = path, str(path)
+        self._manifest = manifest
+        self._ids: dict[str, pl.Series] = {}
+
+    @classmethod
+    def create(cls, path: Path | str, info: StoreInfo) -> VectorStore:
+        """An empty store in a new folder. Raises StoreError if a store is there already."""
+        folder = Path(path)
+        created = info.created or datetime.now(UTC).isoformat(timespec="seconds")
+        manifest = Manifest(replace(info, created=created))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot create {folder}: {error.strerror}", fix="Choose another path.") from error
+        if not publish(folder, manifest):
+            raise StoreError(f"there is a vector store at {folder} already", fix="Open it, or choose another path.")
+        return cls(folder, manifest)
+
+    @classmethod
+    def open(cls, path: Path | str, expect: StoreInfo | None = None) -> VectorStore:
+        """The newest state of a store; reads no vector. Raises StoreError if it is damaged or not as expected."""
+        folder = Path(path)
+        manifest = newest(folder)
+        if expect and (differences := manifest.info.differences(expect)):
+            raise StoreError(
+                f"the vector store at {folder} is of another kind: {'; '.join(differences)}",
+                fix="Give the store of the encoder that is asked for, or encode the tracks again.",
+            )
+        _refuse_damaged(folder, [file for file in manifest.files if not file.has_its_size(folder)])
+        return cls(folder, manifest)
+
+    @property
+    def info(self) -> StoreInfo:
+        """What the vectors are."""
+        return self._manifest.info
+
+    @property
+    def dim(self) -> int:
+        """The vectors' length."""
+        return self.info.dim
+
+    @property
+    def zeros(self) -> int:
+        """How many vectors are all zero."""
+        return sum(shard.zeros for shard in self._manifest.shards)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the info, creation time aside, and of every shard; the order of the commits changes nothing."""
+        return self._manifest.digest
+
+    def append(self, ids: Ids, vectors: Array) -> None:
+        """Commit (n, dim) vectors under n new ids, all or nothing; of no vectors, nothing.
+
+        Safe beside other writers. Raises DataError for null or repeated ids and for vectors of another shape or not
+        finite in the store's dtype, and StoreError when the store holds one of the ids already, equal vector or not.
+        """
+        ids, vectors = distinct_ids(ids, self.name), np.asanyarray(vectors)
+        if vectors.ndim == 2 and vectors.shape[1] != self.dim:
+            raise DataError(f"{self.name}: the store's vectors have {self.dim} dimensions, these {vectors.shape[1]}")
+        if not len(ids) and not len(vectors):
+            return
+        zeros = count_zeros(vectors, ids, self.info.dtype, self.name)
+        base = self._newest_without(ids)
+        shard = Shard(len(ids), zeros, self._write_vectors(vectors), self._write_ids(ids))
+        while not publish(self.path, base.plus(shard)):
+            base = self._newest_without(ids)
+        self._manifest = base.plus(shard)
+        self.__dict__.pop("_vocabulary", None)
+
+    def verify(self) -> None:
+        """Read everything and raise StoreError where a byte is not as it was written."""
+        _refuse_damaged(self.path, [file for file in self._manifest.files if not file.is_intact(self.path)])
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self._ids_in(self._manifest))
+
+    @property
+    def _part_rows(self) -> list[int]:
+        return [shard.rows for shard in self._manifest.shards]
+
+    def _part(self, number: int) -> Array:
+        """A shard's vectors, mapped; not kept, since every open map holds a file handle."""
+        shard = self._manifest.shards[number]
+        try:
+            vectors: Array = np.load(self.path / shard.vectors.name, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise _damaged(self.path, [shard.vectors]) from error
+        if vectors.shape != (shard.rows, self.dim) or vectors.dtype != self.info.dtype:
+            raise _damaged(self.path, [shard.vectors])
+        return vectors
+
+    def _ids_in(self, manifest: Manifest) -> pl.Series:
+        """All ids of a state, in the order of its commits."""
+        return pl.concat([pl.Series("id", [], dtype=pl.String), *map(self._ids_of, manifest.shards)])
+
+    def _ids_of(self, shard: Shard) -> pl.Series:
+        """A shard's ids, read and checked once."""
+        if shard.ids.name not in self._ids:
+            try:
+                content = (self.path / shard.ids.name).read_bytes()
+            except OSError as error:
+                raise _damaged(self.path, [shard.ids]) from error
+            if hashlib.sha256(content).hexdigest() != shard.ids.sha256:
+                raise _damaged(self.path, [shard.ids])
+            self._ids[shard.ids.name] = pl.read_parquet(io.BytesIO(content))["id"]
+        return self._ids[shard.ids.name]
+
+    def _newest_without(self, ids: pl.Series) -> Manifest:
+        """The newest state, which must not hold any of these ids."""
+        manifest = newest(self.path)
+        known = ids.to_frame().join(self._ids_in(manifest).to_frame(), on="id", how="semi")["id"]
+        if len(known):
+            raise StoreError(
+                f"{self.name}: some of these ids are in the store already",
+                count=len(known),
+                example=known[0],
+                fix="Append new ids only; `has` tells which are known.",
+            )
+        return manifest
+
+    def _write_vectors(self, vectors: Array) -> File:
+        return write_file(self.path, ".npy", _npy(vectors, self.info.dtype))
+
+    def _write_ids(self, ids: pl.Series) -> File:
+        content = io.BytesIO()
+        ids.to_frame().write_parquet(content)
+        return write_file(self.path, ".parquet", [content.getbuffer()])
+
+
+def _npy(vectors: Array, dtype: str) -> Iterator[bytes | memoryview]:
+    """The bytes of a `.npy` file, a block at a time."""
+    header = io.BytesIO()
+    facts = {"descr": np.dtype(dtype).newbyteorder("<").str, "fortran_order": False, "shape": vectors.shape}
+    np.lib.format.write_array_header_1_0(header, facts)
+    yield header.getvalue()
+    for _, block in blocks(vectors, dtype):
+        yield block.reshape(-1).view(np.uint8).data
+
+
+def _refuse_damaged(folder: Path, files: list[File]) -> None:
+    if files:
+        raise _damaged(folder, files)
+
+
+def _damaged(folder: Path, files: list[File]) -> StoreError:
+    return StoreError(
+        f"the vector store at {folder} has files that are missing or not as they were written",
+        count=len(files),
+        example=files[0].name,
+        fix="Copy these files again, or encode the tracks again.",
+    )
