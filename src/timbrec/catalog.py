@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from timbrec.errors import ConfigError
@@ -12,12 +15,22 @@ from timbrec.errors import ConfigError
 CATALOG: dict[str, dict[str, str]] = {
     "encoders": {
         "mfcc": "timbrec.encoders.mfcc:MFCC",
+        "musicnn-msd": "timbrec.encoders.musicnn:MusiCNNMSD",
+        "musicnn-mtt": "timbrec.encoders.musicnn:MusiCNNMTT",
+        "mule": "timbrec.encoders.mule:MULE",
+        "jukebox-5b": "timbrec.encoders.jukebox:Jukebox",
     },
     "recommenders": {
         "random": "timbrec.recommenders.random:Random",
         "popularity": "timbrec.recommenders.popularity:Popularity",
         "knn": "timbrec.recommenders.knn:KNN",
         "artist-mean": "timbrec.recommenders.artist_mean:ArtistMean",
+        "shallow": "timbrec.recommenders.shallow:ShallowNet",
+        "contrastive": "timbrec.recommenders.contrastive:Contrastive",
+        "hybrid": "timbrec.recommenders.hybrid:Hybrid",
+        "bert4rec": "timbrec.recommenders.bert4rec:BERT4Rec",
+        "elsa": "timbrec.recommenders.elsa:ELSA",
+        "ease": "timbrec.recommenders.ease:EASE",
     },
     "metrics": {
         "hitrate": "timbrec.metrics.hit_rate:HitRate",
@@ -44,6 +57,20 @@ def names(kind: str) -> list[str]:
     """The names of one kind of part, the project's own first, then those of installed entry points."""
     outside = sorted(point.name for point in entry_points(group=f"timbrec.{kind}"))
     return [*CATALOG[kind], *(name for name in outside if name not in CATALOG[kind])]
+
+
+def summary(kind: str, name: str) -> str:
+    """The first sentence of the part's class docstring, read from its source: nothing is imported."""
+    module, attribute = CATALOG[kind][name].split(":")
+    package, _, file = module.rpartition(".")
+    spec = find_spec(package)
+    folders = spec.submodule_search_locations or [] if spec else []
+    sources = [path for folder in folders if (path := Path(folder, f"{file}.py")).is_file()]
+    for node in [node for path in sources for node in ast.parse(path.read_text(encoding="utf-8")).body]:
+        if isinstance(node, ast.ClassDef) and node.name == attribute:
+            text = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
+            return text.split(". ")[0].removesuffix(".") + "."
+    return ""
 
 
 def load(kind: str, name: str) -> Any:

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from timbrec import catalog
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError
+from timbrec.metrics.base import GainMetric
+from timbrec.recommenders import recommender
 
+BASELINES = ("random", "popularity")  # in every run: a figure means nothing without them
+T = TypeVar("T")
+
+
+def _distinct(values: list[T]) -> list[T]:
+    if repeated := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"{repeated[0]!r} comes twice")
+    return values
+
+
+Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
 Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
 
 
@@ -69,7 +91,7 @@ class SplitConfig(_Part):
     cold: float = Field(0.1, gt=0, lt=1)
     hot: float = Field(0.2, gt=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _complete(self) -> SplitConfig:
@@ -104,9 +126,9 @@ class Config(_Part):
     encoders: dict[Name, EncoderConfig] = Field(min_length=1)
     split: SplitConfig
     recommenders: list[RecommenderConfig] = [RecommenderConfig(use="knn")]
-    seeds: list[int] = Field([0, 1, 2], min_length=1)
-    k: list[Annotated[int, Field(ge=1)]] = Field([10, 20, 50], min_length=1)
-    metrics: list[str] = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
+    seeds: Distinct[Annotated[int, Field(ge=0)]] = [0, 1, 2]
+    k: Distinct[Annotated[int, Field(ge=1)]] = [10, 20, 50]
+    metrics: Distinct[str] = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
     primary: str = "ndcg@50"
     cold_candidates: Literal["tested", "catalogue"] = "tested"
     note: str | None = None
@@ -145,38 +167,56 @@ def make_config(data: dict[str, Any], where: str = "the config") -> Config:
         config = Config.model_validate(data)
     except ValidationError as error:
         raise _one_or_several([_explained(detail, where) for detail in error.errors()]) from error
-    wrong: list[TimbrecError] = []
-    for kind, asked in (
-        ("recommenders", [one.use for one in config.recommenders]),
-        ("metrics", [*config.metrics, config.primary.split("@")[0]]),
-        ("encoders", [one.encoder or name for name, one in config.encoders.items() if one.audio is not None]),
-    ):
-        wrong += [_unknown(kind, name, where) for name in asked if name not in catalog.names(kind)]
-    if config.primary not in {f"{metric}@{k}" for metric in config.metrics for k in config.k}:
-        wrong.append(
-            ConfigError(f"{where}: `primary` is {config.primary!r}, which `metrics` and `k` do not contain",
-                        fix="Add its metric and its k, or choose another primary metric.")
-        )  # fmt: skip
-    labels = [one.label or one.use for one in config.recommenders]
-    if repeated := sorted({label for label in labels if labels.count(label) > 1}):
-        wrong.append(
-            ConfigError(f"{where}: two recommenders are called {repeated[0]!r}", fix="Give each its own `label`.")
-        )
-    if wrong:
+    checks = (_unknown_parts, _impossible_settings, _primary_problems, _repeated_labels)
+    if wrong := [ConfigError(f"{where}: {problem}") for check in checks for problem in check(config)]:
         raise _one_or_several(wrong)
     return config
 
 
-def _unknown(kind: str, name: str, where: str) -> TimbrecError:
+def _unknown_parts(config: Config) -> Iterator[object]:
+    asked = [("metrics", name) for name in [*config.metrics, config.primary.split("@")[0]]]
+    asked += [("encoders", one.encoder or name) for name, one in config.encoders.items() if one.audio is not None]
+    for kind, name in dict.fromkeys(asked):
+        if name not in catalog.names(kind):
+            yield _refusal(catalog.load, kind, name)
+
+
+def _impossible_settings(config: Config) -> Iterator[object]:
+    for one in config.recommenders:
+        if refused := _refusal(recommender, one.use, one.settings):
+            yield refused
+
+
+def _primary_problems(config: Config) -> Iterator[object]:
+    """The primary metric needs a k and, for intervals over items, gains."""
+    name = config.primary.split("@")[0]
+    if config.primary not in {f"{metric}@{k}" for metric in config.metrics for k in config.k}:
+        yield (
+            f"`primary` is {config.primary!r}, which `metrics` and `k` do not contain. "
+            "Add its metric and its k, or choose another primary metric."
+        )
+    elif name in catalog.names("metrics") and not issubclass(catalog.load("metrics", name), GainMetric):
+        yield f"`primary` is {config.primary!r}, to which hits do not add up. Choose one such as 'ndcg@50'."
+
+
+def _repeated_labels(config: Config) -> Iterator[object]:
+    labels = [one.label or one.use for one in config.recommenders]
+    labels += set(BASELINES) - {one.use for one in config.recommenders}
+    if repeated := sorted({label for label in labels if labels.count(label) > 1}):
+        yield f"two recommenders are called {repeated[0]!r}. Give each its own `label`."
+
+
+def _refusal(make: Callable[..., object], *arguments: object) -> TimbrecError | None:
+    """The error that making a part ends in."""
     try:
-        catalog.load(kind, name)
+        make(*arguments)
     except TimbrecError as error:
-        return ConfigError(f"{where}: {error.what}", fix=error.fix)
-    return ConfigError(f"{where}: {name!r} is not in the catalogue")
+        return error
+    return None
 
 
-def _one_or_several(errors: list[TimbrecError]) -> TimbrecError:
-    return errors[0] if len(errors) == 1 else SeveralErrors(errors)
+def _one_or_several(errors: Sequence[TimbrecError]) -> TimbrecError:
+    return errors[0] if len(errors) == 1 else SeveralErrors(list(errors))
 
 
 def _explained(detail: Any, where: str) -> ConfigError:

@@ -10,6 +10,8 @@ import polars as pl
 from timbrec.errors import DataError
 from timbrec.vocabulary import Vocabulary
 
+_EARLIEST = datetime(1900, 1, 1)
+
 
 @dataclass(frozen=True)
 class Events:
@@ -48,7 +50,7 @@ def make_events(table: pl.DataFrame) -> Events:
     """Events of a table with columns `user`, `item` and, optionally, `time` and `plays`.
 
     `time` must be a Datetime; naive ones are taken as UTC, others are converted. Raises DataError for nulls, plays
-    below 1, plays in the future (a day of slack for clocks and time zones) and an empty table.
+    below 1, dates before 1900 or in the future (a day of slack for clocks and time zones) and an empty table.
     """
     if table.is_empty():
         raise DataError("the log has no rows", fix="Give at least one play.")
@@ -81,9 +83,15 @@ def _plays(table: pl.DataFrame) -> pl.Series:
         raise DataError(
             f"column 'plays' holds {plays.dtype}, not whole numbers", example=plays[0], fix="Give play counts."
         )
-    if len(wrong := plays.filter(plays < 1)):
-        raise DataError("plays must be at least 1", count=len(wrong), example=wrong[0], fix="Drop rows without plays.")
-    return plays.cast(pl.Int64)
+    counts = plays.cast(pl.Int64, strict=False)
+    if len(wrong := plays.filter((counts < 1).fill_null(True))):
+        raise DataError(
+            "plays must be at least 1 and fit 64 bits",
+            count=len(wrong),
+            example=wrong[0],
+            fix="Drop rows without plays.",
+        )
+    return counts
 
 
 def _time(time: pl.Series) -> pl.Series:
@@ -92,12 +100,13 @@ def _time(time: pl.Series) -> pl.Series:
     if time.dtype.time_zone is not None:
         time = time.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     time = time.cast(pl.Datetime("us"))
-    limit = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
-    if len(future := time.filter(time > limit)):
-        raise DataError(
-            "plays lie in the future",
-            count=len(future),
-            example=str(future[0]),
-            fix="Correct the dates, or set `time_unit` if they are numbers in another unit.",
-        )
+    latest = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+    for what, wrong in (("in the future", time > latest), ("before 1900", time < _EARLIEST)):
+        if wrong.any():
+            raise DataError(
+                f"plays lie {what}",
+                count=int(wrong.sum()),
+                example=str(time.filter(wrong).clip(datetime.min, datetime(9999, 1, 1))[0]),
+                fix="Correct the dates, or set `time_unit` if they are numbers in another unit.",
+            )
     return time

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
+from timbrec import catalog
 from timbrec.config import Config, EncoderConfig, SplitConfig
 from timbrec.errors import ConfigError, DataError, SeveralErrors, TimbrecError
 from timbrec.events import Events
@@ -24,6 +27,7 @@ from timbrec.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from timbrec.store import VectorSource
 
+FILES = dict.fromkeys(("encoder", "id", "path", "reason"), pl.String)
 Progress = Callable[[str, int, int], None]  # what is going on, done, total
 
 
@@ -32,7 +36,8 @@ class Inputs:
     """What a run works on. `catalogue` is the tracks every encoder has a vector for; `events` holds those alone.
 
     `sources` gives vectors by encoder name, `artists` the artist of each catalogue track where an items table says.
-    `log` is the log as read, before it was cut down to the catalogue.
+    `log` is the log as read, before it was cut down to the catalogue; `files` lists audio files (encoder, id, path,
+    reason) that have no vector, or one that something is odd about.
     """
 
     log: Events
@@ -40,7 +45,7 @@ class Inputs:
     split: Split
     sources: dict[str, VectorSource]
     artists: pl.Series | None = None
-    failures: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    files: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FILES))
 
     @property
     def catalogue(self) -> Vocabulary:
@@ -63,26 +68,31 @@ class Inputs:
         return self.sources[encoder].aligned(self.catalogue.ids)
 
 
-def load_inputs(config: Config, progress: Progress | None = None) -> Inputs:
-    """Read everything the config names. Raises the one error found, or SeveralErrors with all of them."""
+def load_inputs(config: Config, progress: Progress | None = None, *, encode: bool = True) -> Inputs:
+    """Read everything the config names, and encode the audio that has no vectors yet.
+
+    Without `encode`, tracks with audio count as having vectors, but these are not to be had: for a look at the data.
+    Raises the one error found, or SeveralErrors with all of them.
+    """
     errors: list[TimbrecError] = []
     log: Events | None = None
     items: pl.DataFrame | None = None
     sources: dict[str, VectorSource] = {}
-    failures: dict[str, list[tuple[str, str]]] = {}
+    files = [pl.DataFrame(schema=FILES)]
     with _collecting(errors):
         log = _log(config)
     with _collecting(errors):
         items = _items(config)
     for name, encoder in config.encoders.items():
         with _collecting(errors):
-            sources[name], failures[name] = _source(name, encoder, config, progress)
+            sources[name], listed = _source(name, encoder, config, progress, encode)
+            files.append(listed)
     if errors or log is None:
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
     catalogue = shared_catalogue(log, sources)
     events = log.restricted_to(catalogue)
     artists = None if items is None else _artists(items, catalogue)
-    return Inputs(log, events, make_split(events, config.split), sources, artists, failures)
+    return Inputs(log, events, make_split(events, config.split), sources, artists, pl.concat(files))
 
 
 def shared_catalogue(log: Events, sources: dict[str, VectorSource]) -> Vocabulary:
@@ -137,8 +147,8 @@ def data_card(inputs: Inputs) -> list[tuple[str, str]]:
         ("rows of the log about these tracks", f"{len(events):,} ({len(events) / len(log):.1%})"),
     ]
     if log.timed:
-        times = log.table["time"]
-        rows.insert(2, ("time span (UTC)", f"{times.min()!s} to {times.max()!s}"))
+        first, last = (str(moment)[:16] for moment in (log.table["time"].min(), log.table["time"].max()))
+        rows.insert(2, ("time span (UTC)", f"{first} to {last}"))
     for name, source in inputs.sources.items():
         share = source.has(log.items.ids).mean()
         lost = sum(not known for known in inputs.catalogue.rows(source.ids) >= 0)
@@ -167,7 +177,7 @@ def _items(config: Config) -> pl.DataFrame | None:
     if config.items is None:
         return None
     columns = {"item": "track_id", "artist": "artist_id"} | dict(config.items.columns)
-    table = read_table(config.at(config.items.path), columns)
+    table = read_table(config.at(config.items.path), columns, ids=("item", "artist"))
     table = table.with_columns(pl.all().cast(pl.String))
     if len(repeated := table.filter(pl.col("item").is_duplicated())):
         raise DataError(f"{config.items.path.name} has tracks twice", count=len(repeated),
@@ -177,20 +187,62 @@ def _items(config: Config) -> pl.DataFrame | None:
 
 def _artists(items: pl.DataFrame, catalogue: Vocabulary) -> pl.Series:
     joined = catalogue.ids.to_frame("item").join(items, on="item", how="left", maintain_order="left")
+    if joined["artist"].is_null().all():
+        raise DataError(
+            "the items table knows the artist of no track that has vectors",
+            example=(items["item"].first(), catalogue.ids[0]),
+            fix="The example shows an id of the table and one of the vectors: make them the same kind.",
+        )
     return joined["artist"]
 
 
 def _source(
-    name: str, encoder: EncoderConfig, config: Config, progress: Progress | None
-) -> tuple[VectorSource, list[tuple[str, str]]]:
-    """The vectors of one encoder, and the audio files that could not be encoded."""
+    name: str, encoder: EncoderConfig, config: Config, progress: Progress | None, encode: bool
+) -> tuple[VectorSource, pl.DataFrame]:
+    """The vectors of one encoder, and the audio files that have none or are odd."""
     from timbrec.vectors import read_vectors
 
     if encoder.vectors is not None:
         ids = None if encoder.ids is None else config.at(encoder.ids)
         columns = {str(ours): theirs for ours, theirs in encoder.columns.items()}
-        return read_vectors(config.at(encoder.vectors), ids, columns), []
-    raise ConfigError(f"{name}: audio is not there yet")
+        return read_vectors(config.at(encoder.vectors), ids, columns), pl.DataFrame(schema=FILES)
+    if encode:
+        return _encoded(name, encoder, config, progress)
+    return _announced(name, encoder, config), pl.DataFrame(schema=FILES)
+
+
+def _encoded(
+    name: str, one: EncoderConfig, config: Config, progress: Progress | None
+) -> tuple[VectorSource, pl.DataFrame]:
+    """The store of an encoder's vectors, after encoding what it does not have yet."""
+    from timbrec.embed import embed
+    from timbrec.encoders import load
+    from timbrec.store import VectorStore
+
+    audio, store = _audio(name, one, config)
+    encoder = load(one.encoder or name)
+    report = embed(audio, encoder, store, progress=progress and partial(progress, f"encoding {name}"))
+    listed = pl.concat([report.failures, report.remarks])
+    return VectorStore.open(store), listed.select(pl.lit(name).alias("encoder"), *list(FILES)[1:])
+
+
+def _announced(name: str, one: EncoderConfig, config: Config) -> VectorSource:
+    """The ids that encoding would give vectors to, for a look at the data without hours of encoding."""
+    from timbrec.embed import find_tracks
+    from timbrec.vectors import Vectors
+
+    audio, _ = _audio(name, one, config)
+    tracks = find_tracks(audio)
+    dim = catalog.load("encoders", one.encoder or name).card.dim
+    return Vectors([track.id for track in tracks], np.broadcast_to(np.float32(1), (len(tracks), dim)), str(audio))
+
+
+def _audio(name: str, one: EncoderConfig, config: Config) -> tuple[Path, Path]:
+    """Where the audio is, and where its vectors go: by default into `vectors/NAME` beside it."""
+    if one.audio is None:
+        raise ConfigError(f"{name} names neither vectors nor audio")
+    audio = config.at(one.audio)
+    return audio, config.at(one.store) if one.store else audio.parent / "vectors" / name
 
 
 def _utc(moment: datetime | None) -> datetime:

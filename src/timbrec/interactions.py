@@ -45,7 +45,7 @@ class Interactions:
     @cached_property
     def users(self) -> Int[Array, "m"]:
         """The distinct user rows, ascending."""
-        return np.unique(self.user)
+        return np.flatnonzero(self.user_items)
 
     @cached_property
     def items(self) -> Int[Array, "m"]:

@@ -11,7 +11,7 @@ from timbrec.events import Events, make_events
 from timbrec.tables import read_table
 
 COLUMNS = {"user": "user_id", "item": "track_id", "time": "timestamp", "plays": "plays"}
-_OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
+_ZONED = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"  # ISO 8601 with an offset; a date alone has none
 
 
 def read_log(
@@ -28,12 +28,8 @@ def read_log(
     are taken in `time_zone`. Raises DataError naming the file for everything that is wrong in it.
     """
     given = columns or {}
-    table = read_table(path, COLUMNS | given, tuple({"time", "plays"} - given.keys()))
+    table = read_table(path, COLUMNS | given, tuple({"time", "plays"} - given.keys()), ids=("user", "item"))
     try:
-        for name in ("user", "item"):
-            if table[name].dtype.is_float():
-                raise DataError(f"column {name!r} holds decimal numbers, not ids", example=table[name][0],
-                                fix="Store ids as text or whole numbers.")  # fmt: skip
         if "time" in table.columns:
             table = table.with_columns(parsed_times(table["time"], time_zone, time_unit, time_format))
         return make_events(table)
@@ -47,26 +43,46 @@ def parsed_times(times: pl.Series, time_zone: str, time_unit: str, time_format: 
     if isinstance(times.dtype, pl.Datetime) or times.dtype == pl.Date:
         return _in_utc(times.cast(pl.Datetime("us", getattr(times.dtype, "time_zone", None))), time_zone)
     if times.dtype.is_numeric():
-        factor = {"s": 1_000_000, "ms": 1000, "us": 1}[time_unit]
-        return (times * factor).cast(pl.Int64).cast(pl.Datetime("us"))
+        return _since_1970(times, {"s": 1_000_000, "ms": 1000, "us": 1}[time_unit])
     if times.dtype != pl.String:
-        raise DataError(f"column 'time' holds {times.dtype}, which is no time", example=times[0])
-    zoned = times.str.contains(_OFFSET)
-    if zoned.any() and not zoned.all():
+        raise DataError(f"column 'time' holds {times.dtype}, which is no time", example=times[0],
+                        fix="Store dates with a time, as such, as text or as numbers since 1970.")  # fmt: skip
+    return _in_utc(_read_text(times, time_format), time_zone)
+
+
+def _since_1970(times: pl.Series, factor: int) -> pl.Series:
+    """Numbers times `factor` as microseconds, which float64 holds exactly up to the year 2255."""
+    microseconds = (times.cast(pl.Float64) * factor).round()
+    if len(wrong := times.filter(~(microseconds.abs() < 2**53))):
+        raise DataError("times are no dates", count=len(wrong), example=wrong[0],
+                        fix="Correct them, or set `time_unit` to theirs: s, ms or us since 1970.")  # fmt: skip
+    return microseconds.cast(pl.Int64).cast(pl.Datetime("us"))
+
+
+def _read_text(times: pl.Series, time_format: str | None) -> pl.Series:
+    zoned = times.str.contains(_ZONED)
+    if time_format is None and zoned.any() and not zoned.all():
         raise DataError("some times have a time zone and some have none", count=int((~zoned).sum()),
                         example=times.filter(~zoned)[0], fix="Write all of them the same way.")  # fmt: skip
-    zone = "UTC" if zoned.any() else None
-    parsed = times.str.to_datetime(time_format, time_unit="us", time_zone=zone, strict=False)
+    zone = "UTC" if time_format is None and zoned.any() else None
+    try:
+        parsed = times.str.to_datetime(time_format, time_unit="us", time_zone=zone, strict=False)
+    except pl.exceptions.PolarsError:  # no value is of a format it can guess
+        parsed = pl.repeat(None, len(times), dtype=pl.Datetime("us"), eager=True)
     if len(wrong := times.filter(parsed.is_null() & times.is_not_null())):
         raise DataError("times cannot be read", count=len(wrong), example=wrong[0], fix="Set `time_format`.")
-    return _in_utc(parsed, time_zone)
+    return parsed
 
 
 def _in_utc(times: pl.Series, time_zone: str) -> pl.Series:
     """Naive times are clock times in `time_zone`; those the clock showed twice are the earlier ones."""
-    if times.dtype.time_zone is None:  # type: ignore[attr-defined]  # a Datetime here
-        try:
-            times = times.dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"{time_zone!r} is no time zone", fix="Use a name such as Europe/Vienna.") from error
-    return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if times.dtype.time_zone is not None:  # type: ignore[attr-defined]  # a Datetime here
+        return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    try:
+        zoned = times.dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{time_zone!r} is no time zone", fix="Use a name such as Europe/Vienna.") from error
+    if len(skipped := times.filter(zoned.is_null() & times.is_not_null())):
+        raise DataError(f"clocks in {time_zone} never showed some of the times", count=len(skipped),
+                        example=str(skipped[0]), fix="Set `time_zone` to that of the log, perhaps UTC.")  # fmt: skip
+    return zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)

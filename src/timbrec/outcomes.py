@@ -9,7 +9,7 @@ from timbrec.metrics.base import Outcome
 from timbrec.split import Task
 from timbrec.types import Array, Bool, Float, Int
 
-_USERS = 512  # users of one block of the (users, items) relevance bitmap
+_USERS = 32  # users of one block of the (users, items) relevance bitmap: small enough to stay in the cache
 
 
 def outcome(
@@ -25,8 +25,8 @@ def outcome(
     places, relevant = task.relevant.of_users(users)
     candidate = np.zeros(train.n_items, bool)
     candidate[task.candidates] = True
-    seen_places, seen = train.of_users(users)
-    seen_candidates = np.bincount(seen_places, weights=candidate[seen], minlength=len(users)).astype(np.int64)
+    seen = np.concatenate([[0], np.cumsum(candidate[train.item])])
+    seen_candidates = seen[train.starts[users + 1]] - seen[train.starts[users]]
     return Outcome(
         items=items,
         hits=_hits(items, places, relevant, train.n_items),
@@ -44,21 +44,23 @@ def _hits(
 ) -> Bool[Array, "users depth"]:
     """Look the listed items up in a bitmap of the relevant pairs, a block of users at a time."""
     hits = np.empty(items.shape, bool)
-    bitmap = np.zeros((min(_USERS, len(items)), n_items + 1), bool)  # the last column answers for "no item"
+    width = n_items + 1  # the last column stays empty: "no item", -1, of a user lies in that of the user before
+    bitmap = np.zeros(min(_USERS, len(items)) * width, bool)
+    held = places % _USERS * width + relevant
     edges = np.searchsorted(places, np.arange(0, len(items) + _USERS, _USERS))
     for block, start in enumerate(range(0, len(items), _USERS)):
-        mine = slice(edges[block], edges[block + 1])
-        rows, columns = places[mine] - start, relevant[mine]
-        bitmap[rows, columns] = True
+        mine = held[edges[block] : edges[block + 1]]
+        bitmap[mine] = True
         listed = items[start : start + _USERS]
-        hits[start : start + _USERS] = np.take_along_axis(bitmap[: len(listed)], listed % (n_items + 1), 1)
-        bitmap[rows, columns] = False
+        np.take(bitmap, listed + np.arange(len(listed))[:, None] * width, out=hits[start : start + _USERS], mode="wrap")
+        bitmap[mine] = False
     return hits
 
 
 def _percentiles(train: Interactions) -> Float[Array, "items"]:
     """Share of train items with fewer users, ties half; 0 for items not in train."""
     counts = train.item_users
-    known = np.sort(counts[counts > 0])
-    below, upto = np.searchsorted(known, counts, "left"), np.searchsorted(known, counts, "right")
-    return np.where(counts > 0, (below + upto) / 2 / max(len(known), 1), 0.0)
+    having = np.bincount(counts)  # items with 0, 1, 2, ... users
+    having[0] = 0
+    upto = np.cumsum(having)
+    return np.where(counts > 0, (upto - having / 2)[counts] / max(upto[-1], 1), 0.0)

@@ -115,13 +115,15 @@ class Recommender(ABC):
     `version` is raised with every change that changes numbers: it is part of a cell's hash. `uses_content`
     False means one run serves all encoders. `validates` True means that `fit` with a validation fold chooses
     something (epochs), which a refit on all of train takes over: `replace(self, **scorer.chosen).fit(train, ...)`.
-    `deterministic` True means that the seed changes nothing but the order of ties.
+    `deterministic` True means that the seed changes nothing but the order of ties. `baseline` True means that it is
+    there to be beaten: it stands in every table, and is never called the best.
     """
 
     version: ClassVar[int] = 1
     uses_content: ClassVar[bool] = True
     validates: ClassVar[bool] = False
     deterministic: ClassVar[bool] = True
+    baseline: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator) -> Scorer:

@@ -91,8 +91,6 @@ class _Columns:
         seen = torch.from_numpy((rows * block.shape[1] + columns)[columns >= 0]).to(self.device)
         block.view(-1).index_fill_(0, seen, NOTHING)
         scores, chosen = _top(block[: len(users)], k)
-        if scores.isnan().any():
-            raise DataError("scores are not numbers (NaN)", fix="Check the vectors and the recommender's settings.")
         return scores.cpu(), chosen.cpu()
 
 
@@ -105,6 +103,8 @@ def _top(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Exact top k of each row, ties by column. A tie across the k-th place is seen in the (k+1)-th value."""
     k = min(k, block.shape[1])
     columns, values = _one_more(block, k)
+    if values.isnan().any():  # NaN is larger than any number here, so that none stays below
+        raise DataError("scores are not numbers (NaN)", fix="Check the vectors and the recommender's settings.")
     tied = (values[:, -1] == values[:, k - 1]) & (values[:, -1] > NOTHING) if values.shape[1] > k else None
     columns = columns[:, :k]
     if tied is not None and tied.any():

@@ -24,8 +24,8 @@ class DotScorer(Scorer):
     `users` (n_users, dim) and `items` (n_items, dim) float32; `found` becomes `facts`.
     """
 
-    users: Vectors
-    items: Vectors
+    users: Float32[Array, "users dim"]
+    items: Float32[Array, "items dim"]
     can_rank_cold: bool = True
     found: dict[str, float] = field(default_factory=dict)
 

@@ -226,7 +226,7 @@ def _split(protocol: str, validation: _Parts, test: _Parts, events: Events) -> S
     """Folds over the test train's users and all the catalogue's items; refuses a train part with nothing in it."""
     if test[0].is_empty() or validation[0].is_empty():
         raise DataError("no play falls into the train part", fix="Move the split's times, or check the log's dates.")
-    rows = np.unique(test[0]["user"].to_numpy())
+    rows = np.unique(test[0]["user"].to_numpy()).astype(np.int64)
     row_of = np.full(len(events.users), -1)
     row_of[rows] = np.arange(len(rows))
 
@@ -268,11 +268,12 @@ def load_split(folder: Path) -> Split:
     try:
         facts = json.loads((folder / "split.json").read_text())
         tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in _FILES}
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        users, items = Vocabulary(tables.pop("users")["id"]), Vocabulary(tables.pop("items")["id"])
+        parts = [Interactions.of(table, len(users), len(items)) for table in tables.values()]
+        split = Split(facts["protocol"], Fold(*parts[:3]), Fold(*parts[3:]), users, items)
+        intact = split.digest == facts["digest"]
+    except (OSError, ValueError, LookupError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{folder} holds no readable split: {error}", fix="Run the benchmark again.") from error
-    users, items = Vocabulary(tables.pop("users")["id"]), Vocabulary(tables.pop("items")["id"])
-    parts = [Interactions.of(table, len(users), len(items)) for table in tables.values()]
-    split = Split(facts["protocol"], Fold(*parts[:3]), Fold(*parts[3:]), users, items)
-    if split.digest != facts["digest"]:
+    if not intact:
         raise DataError(f"the split in {folder} was changed after it was written", fix="Run the benchmark again.")
     return split

@@ -5,32 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
-from timbrec import catalog
-from timbrec.config import Config
+from timbrec.config import BASELINES, Config
 from timbrec.controls import CONTROLS, Variant, vectors_of
-from timbrec.errors import CannotRankError, ConfigError
+from timbrec.errors import CannotRankError
 from timbrec.inputs import Inputs
 from timbrec.protocols import Content, Recommender, Scorer
 from timbrec.ranking import TopK, rank
+from timbrec.recommenders import recommender
 from timbrec.runs import Cell, Experiment, Run
 from timbrec.split import HALVES, Fold, Half, Split, Task
 from timbrec.types import Array, Float32
-
-BASELINES = ("random", "popularity")  # in every run: a figure means nothing without them
-
-
-def recommender(name: str, settings: dict[str, object]) -> Recommender:
-    """A recommender of the catalogue with these hyperparameters. Raises ConfigError for one that does not exist."""
-    kind = catalog.load("recommenders", name)
-    try:
-        made: Recommender = kind(**settings)
-    except TypeError as error:
-        known = ", ".join(kind.__dataclass_fields__) or "none"
-        raise ConfigError(f"recommender {name}: {error}", fix=f"Its settings: {known}.") from error
-    return made
 
 
 def plan(config: Config, inputs: Inputs) -> list[Experiment]:
@@ -75,17 +63,17 @@ def run_study(config: Config, inputs: Inputs, run: Run, progress: Callable[[str,
     """
     experiments = plan(config, inputs)
     run.plan(experiments)
-    missing = [one for one in experiments if not run.has(one)]
+    missing = list({one.hash: one for one in experiments if not run.has(one)}.values())
     missing.sort(key=lambda one: list(inputs.sources).index(one.encoder) if one.encoder else -1)
     held: tuple[str | None, Float32[Array, "items dim"]] = (None, np.zeros((len(inputs.catalogue), 1), np.float32))
     for done, experiment in enumerate(missing):
         if progress:
-            progress(describe(experiment), done + len(experiments) - len(missing), len(experiments))
+            progress(f"cells: {describe(experiment)}", done + len(experiments) - len(missing), len(experiments))
         if experiment.encoder is not None and experiment.encoder != held[0]:
             held = (experiment.encoder, inputs.vectors(experiment.encoder))
         run.write(run_cell(experiment, inputs.split, Content(held[1], inputs.artist_rows)))
     if progress:
-        progress("", len(experiments), len(experiments))
+        progress("cells", len(experiments), len(experiments))
     return len(missing)
 
 
@@ -100,7 +88,7 @@ def run_cell(experiment: Experiment, split: Split, content: Content) -> Cell:
     started = time.perf_counter()
     vectors = vectors_of(experiment.variant, content.vectors, split.test.train.items, experiment.seed)
     made = recommender(experiment.recommender, experiment.settings)
-    scorer = fit(made, split, replace(content, vectors=vectors), experiment.seed)
+    scorer, chosen = _fit(made, split, replace(content, vectors=vectors), experiment.seed)
     lists: dict[Half, TopK] = {}
     refused: dict[Half, str] = {}
     for half in HALVES:
@@ -110,7 +98,7 @@ def run_cell(experiment: Experiment, split: Split, content: Content) -> Cell:
         except CannotRankError as error:
             refused[half] = str(error)
     seconds = time.perf_counter() - started
-    return Cell(experiment, lists, refused, scorer.facts, scorer.chosen, seconds)
+    return Cell(experiment, lists, refused, scorer.facts, chosen, seconds)
 
 
 def fit(made: Recommender, split: Split, content: Content, seed: int) -> Scorer:
@@ -118,13 +106,18 @@ def fit(made: Recommender, split: Split, content: Content, seed: int) -> Scorer:
 
     Where both folds share their train part (tamm2026) the scorer that validation stopped is the one that serves.
     """
-    rng = np.random.default_rng(seed)
+    return _fit(made, split, content, seed)[0]
+
+
+def _fit(made: Recommender, split: Split, content: Content, seed: int) -> tuple[Scorer, dict[str, Any]]:
+    """The scorer that serves, and what validation chose for it."""
     if not made.validates:
-        return made.fit(split.test.train, content, None, rng)
-    scorer = made.fit(split.validation.train, content, split.validation, rng)
+        return made.fit(split.test.train, content, None, np.random.default_rng(seed)), {}
+    scorer = made.fit(split.validation.train, content, split.validation, np.random.default_rng(seed))
     if split.validation.train.digest == split.test.train.digest:
-        return scorer
-    return replace(made, **scorer.chosen).fit(split.test.train, content, None, np.random.default_rng(seed))
+        return scorer, scorer.chosen
+    refitted = replace(made, **scorer.chosen).fit(split.test.train, content, None, np.random.default_rng(seed))
+    return refitted, scorer.chosen
 
 
 def answer(scorer: Scorer, task: Task, fold: Fold, depth: int, seed: int) -> TopK:

@@ -11,6 +11,7 @@ import polars as pl
 
 from timbrec import catalog
 from timbrec.controls import Variant
+from timbrec.inputs import Progress
 from timbrec.intervals import Interval, crossed, over_users
 from timbrec.metrics.base import Metric, Outcome, mean
 from timbrec.outcomes import outcome
@@ -69,7 +70,7 @@ def make_metrics(names: Sequence[str], ks: Sequence[int], half: Half) -> list[Me
     return [catalog.load("metrics", name)(k) for name in wanted for k in ks]
 
 
-def summarise(run: Run, metrics: Sequence[str], ks: Sequence[int]) -> pl.DataFrame:
+def summarise(run: Run, metrics: Sequence[str], ks: Sequence[int], progress: Progress | None = None) -> pl.DataFrame:
     """One row per (encoder, recommender, half, metric), as written to results.csv.
 
     `value` is the mean over users and seeds with its interval `low` to `high`; `chance` the exact expectation of a
@@ -79,12 +80,16 @@ def summarise(run: Run, metrics: Sequence[str], ks: Sequence[int]) -> pl.DataFra
     """
     rows: list[dict[str, Any]] = []
     users: list[pl.DataFrame] = []
-    for half in HALVES:
+    for done, half in enumerate(HALVES):
         chosen = make_metrics(metrics, ks, half)
         for figures in tables(run, half):
+            if progress:
+                progress(f"figures: {half} {_name(figures)}", done, len(HALVES))
             rows += [_row(figures, metric) for metric in chosen]
             if "real" in figures.outcomes:
                 users.append(_per_user(figures, chosen, run))
+    if progress:
+        progress("figures", len(HALVES), len(HALVES))
     if users:
         pl.concat(users, how="diagonal").write_parquet(run.folder / "users.parquet")
     return pl.DataFrame(rows, schema=SCHEMA)
@@ -92,21 +97,30 @@ def summarise(run: Run, metrics: Sequence[str], ks: Sequence[int]) -> pl.DataFra
 
 def tables(run: Run, half: Half) -> Iterator[Figures]:
     """The lines of one half's table, one at a time: lists are read when they are needed."""
-    groups: dict[tuple[str | None, str], list[Experiment]] = {}
+    for experiments in _lines(run).values():
+        yield _figures(run, experiments, half)
+
+
+def _lines(run: Run) -> dict[tuple[str | None, str], list[Experiment]]:
+    """The finished experiments of each line, by encoder and label, in the order of the plan."""
+    lines: dict[tuple[str | None, str], list[Experiment]] = {}
     for experiment in run.experiments:
         if run.has(experiment):
-            groups.setdefault((experiment.encoder, experiment.label), []).append(experiment)
-    for (encoder, label), experiments in groups.items():
-        task = run.split.test.task(half, experiments[0].cold_candidates)
-        outcomes: dict[Variant, list[Outcome]] = {}
-        refused = None
-        for experiment in experiments:
-            cell = run.read(experiment, [half])
-            refused = cell.refused.get(half, refused)
-            if half in cell.lists:
-                found = outcome(cell.lists[half].items, task, run.split.test.train)
-                outcomes.setdefault(experiment.variant, []).append(found)
-        yield Figures(encoder, label, task, outcomes, refused)
+            lines.setdefault((experiment.encoder, experiment.label), []).append(experiment)
+    return lines
+
+
+def _figures(run: Run, experiments: Sequence[Experiment], half: Half) -> Figures:
+    task = run.split.test.task(half, experiments[0].cold_candidates)
+    outcomes: dict[Variant, list[Outcome]] = {}
+    refused = None
+    for experiment in experiments:
+        cell = run.read(experiment, [half])
+        refused = cell.refused.get(half, refused)
+        if half in cell.lists:
+            found = outcome(cell.lists[half].items, task, run.split.test.train)
+            outcomes.setdefault(experiment.variant, []).append(found)
+    return Figures(experiments[0].encoder, experiments[0].label, task, outcomes, refused)
 
 
 @dataclass(frozen=True)
@@ -119,21 +133,28 @@ class Verdict:
     lead: Interval | None
 
 
-def verdicts(run: Run, metric: Metric) -> list[Verdict]:
-    """The best content-based line of every half that has one, on a metric that has gains."""
+def verdicts(run: Run, summary: pl.DataFrame, metric: Metric) -> list[Verdict]:
+    """The best line of every half that has one, by a metric that has gains; baselines are never the best."""
+    lines, weaker = _lines(run), baselines(run)
     found = []
     for half in HALVES:
-        lines = [one for one in tables(run, half) if one.encoder is not None and "real" in one.outcomes]
-        lines.sort(key=lambda one: one.value(metric) or 0.0, reverse=True)
-        if lines:
-            second = lines[1] if len(lines) > 1 else None
-            lead = lines[0].interval(metric, minus=second) if second else None
-            found.append(Verdict(half, _name(lines[0]), _name(second) if second else None, lead))
+        rows = summary.filter(half=half, metric=metric.label).drop_nulls("value").sort("value", descending=True)
+        ranked = [key for key in rows.select("encoder", "recommender").iter_rows() if key[1] not in weaker]
+        first = [_figures(run, lines[key], half) for key in ranked[:2]]
+        if len(first) == 2:
+            found.append(Verdict(half, _name(first[0]), _name(first[1]), first[0].interval(metric, minus=first[1])))
+        elif first:
+            found.append(Verdict(half, _name(first[0]), None, None))
     return found
 
 
+def baselines(run: Run) -> set[str]:
+    """The labels of the recommenders that are there to be beaten."""
+    return {one.label for one in run.experiments if catalog.load("recommenders", one.recommender).baseline}
+
+
 def _name(line: Figures) -> str:
-    return f"{line.encoder} / {line.label}"
+    return f"{line.encoder} / {line.label}" if line.encoder else line.label
 
 
 def _row(line: Figures, metric: Metric) -> dict[str, Any]:

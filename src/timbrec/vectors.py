@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -67,35 +67,38 @@ def read_vectors(path: Path | str, ids: Path | str | None = None, columns: Colum
     """Vectors of a `.npy` array (mapped, not loaded), a `.parquet` table, or the folder of a VectorStore.
 
     A `.npy` needs `ids`, a file with one id per row: `.txt` (a line each), `.csv` or `.tsv` (as text, so "007" stays
-    "007"), `.parquet`, or `.npy` of whole numbers or strings. `columns` names the `id` column (default: "id", or the
-    only one) and, in a parquet, the `vector` column of lists or arrays, or several columns of numbers (default: all
-    but the id). Raises DataError for files that do not hold this.
+    "007"), `.parquet`, or `.npy` of whole numbers or strings. `columns` names the `id` column (by default "id",
+    "track_id" or the only one) and, in a parquet, the `vector` column of lists or arrays, or several columns of
+    numbers (by default all but the id). Raises DataError for files that do not hold this, ConfigError for `columns`
+    that make no sense, and StoreError for a damaged store.
     """
-    path, columns = Path(path), dict(columns or {})
+    path, columns = Path(path), columns or {}
     if unknown := columns.keys() - {"id", "vector"}:
         raise ConfigError(f"{path}: `columns` has no key {min(unknown)!r}", fix="Its keys are id and vector.")
     if path.is_dir():
         return VectorStore.open(path)
-    if path.suffix == ".npy":
-        return Vectors(_read_ids(path, ids, columns.get("id")), _load(path), str(path))
     if path.suffix == ".parquet":
-        return _read_table(path, columns)
+        return _table_vectors(path, columns)
+    if path.suffix == ".npy" or not path.exists():
+        array = _array(path)
+        return Vectors(_ids(path, ids, columns), array, str(path))
     raise DataError(f"{path}: not a kind of vectors known here", fix="Give a .npy, a .parquet or a vector store.")
 
 
-def _read_ids(vectors: Path, ids: Path | str | None, column: object) -> Ids:
+def _ids(vectors: Path, ids: Path | str | None, columns: Columns) -> pl.Series:
     """The ids of a `.npy` from the file beside it."""
     if ids is None:
         raise DataError(f"{vectors}: a .npy has no ids in it", fix="Give `ids`, a file with one id per row.")
     path = Path(ids)
-    if path.suffix == ".txt":
-        return _lines(path)
-    if path.suffix == ".npy":
-        return _id_array(path)
-    if path.suffix not in _TABLES:
+    if path.suffix in _SCANS:
+        found: Ids = _table(path, lambda names: [_id_column(path, names, columns)]).to_series()
+    elif path.suffix == ".npy":
+        found = _id_array(path)
+    elif path.suffix == ".txt" or not path.exists():
+        found = _lines(path)
+    else:
         raise DataError(f"{path}: not a kind of id list known here", fix="Give a .txt, .csv, .tsv, .parquet or .npy.")
-    table = _reading(path, _TABLES[path.suffix])
-    return table[_id_column(path, table.columns, column)]
+    return distinct_ids(found, str(path))
 
 
 def _lines(path: Path) -> pl.Series:
@@ -105,37 +108,42 @@ def _lines(path: Path) -> pl.Series:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}: line {line:,} is not UTF-8", fix="Save the list as UTF-8.") from error
-    return pl.Series("id", text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else [], dtype=pl.String)
+    return pl.Series("id", text.replace("\r\n", "\n").removesuffix("\n").split("\n"))
 
 
 def _id_array(path: Path) -> Array:
-    array = _load(path)
+    array = _array(path)
     if array.ndim != 1 or array.dtype.kind not in "iuU":
         raise DataError(
-            f"{path}: an array of {array.dtype} with shape {array.shape} is no list of ids",
+            f"{path}: {array.dtype} with shape {array.shape} is no list of ids",
             fix="Give one dimension of whole numbers or strings.",
         )
     return array
 
 
-def _read_table(path: Path, columns: Columns) -> Vectors:
-    """A parquet's id column, and the others as vectors."""
-    names = list(_reading(path, pl.read_parquet_schema))
-    id_column = _id_column(path, names, columns.get("id"))
-    asked = columns.get("vector", [name for name in names if name != id_column])
-    chosen = [asked] if isinstance(asked, str) else asked
-    if missing := [name for name in chosen if name not in names]:
-        raise _no_column(path, names, missing[0])
-    table = _reading(path, lambda file: pl.read_parquet(file, columns=[id_column, *chosen]))
-    ids = distinct_ids(table[id_column], str(path))
-    return Vectors(ids, _matrix(table.select(chosen), ids, path), str(path))
+def _table_vectors(path: Path, columns: Columns) -> Vectors:
+    """A parquet's id column, and its other columns as vectors."""
+
+    def chosen(names: list[str]) -> list[str]:
+        id_column = _id_column(path, names, columns)
+        asked = columns.get("vector", [name for name in names if name != id_column])
+        vector = [asked] if isinstance(asked, str) else asked
+        if missing := [name for name in vector if name not in names]:
+            raise _no_column(path, names, missing[0])
+        if len({id_column, *vector}) <= len(vector):
+            raise ConfigError(f"{path}: `columns` names a column twice", example=vector, fix="Name each column once.")
+        return [id_column, *vector]
+
+    table = _table(path, chosen)
+    ids = distinct_ids(table.to_series(), str(path))
+    return Vectors(ids, _matrix(table[:, 1:], ids, path), str(path))
 
 
 def _matrix(table: pl.DataFrame, ids: pl.Series, path: Path) -> Array:
     """(rows, dim) float32 of one column of lists or of columns of numbers; nulls become NaN."""
-    if table.width == 1 and isinstance(kind := table.to_series().dtype, pl.List | pl.Array) and _numbers(kind.inner):
+    if table.width == 1 and isinstance(kind := table.dtypes[0], pl.List | pl.Array) and _is_numeric(kind.inner):
         return _nested(table.to_series().cast(pl.List(pl.Float32)), ids, path)
-    if other := [name for name, kind in table.schema.items() if not _numbers(kind)]:
+    if other := [name for name, kind in table.schema.items() if not _is_numeric(kind)]:
         raise DataError(
             f"{path}: some columns are no numbers",
             count=len(other),
@@ -147,37 +155,58 @@ def _matrix(table: pl.DataFrame, ids: pl.Series, path: Path) -> Array:
 
 def _nested(column: pl.Series, ids: pl.Series, path: Path) -> Array:
     lengths = column.list.len().fill_null(0)
-    dim = int(lengths.mode()[0]) if len(lengths) else 0
+    dim = int(lengths.mode().max() or 0)  # type: ignore[arg-type]  # a length is a number
     if len(odd := ids.filter(lengths != dim)):
-        raise DataError(f"{path}: some vectors have no {dim} dimensions like most", count=len(odd), example=odd[0])
-    return column.explode(empty_as_null=False).to_numpy().reshape(len(column), dim)
+        raise DataError(
+            f"{path}: some vectors have other lengths than {dim}, the usual one",
+            count=len(odd),
+            example=odd[0],
+            fix="Encode these tracks again, or leave them out.",
+        )
+    return column.cast(pl.Array(pl.Float32, dim)).to_numpy()
 
 
-def _numbers(kind: object) -> bool:
+def _is_numeric(kind: object) -> bool:
     return isinstance(kind, pl.DataType) and kind.is_numeric()
 
 
-def _id_column(path: Path, names: list[str], asked: object) -> str:
-    wanted = asked if isinstance(asked, str) else names[0] if len(names) == 1 else "id"
+def _table(path: Path, chosen: Callable[[list[str]], list[str]]) -> pl.DataFrame:
+    """The columns of a table that `chosen` picks out of their names."""
+    scan = _reading(path, _SCANS[path.suffix])
+    names = _reading(path, lambda _: scan.collect_schema().names())
+    columns = chosen(names)
+    return _reading(path, lambda _: scan.select(columns).collect())
+
+
+def _id_column(path: Path, names: list[str], columns: Columns) -> str:
+    usual = next((name for name in ("id", "track_id") if name in names), names[0] if len(names) == 1 else "id")
+    wanted = columns.get("id", usual)
+    if not isinstance(wanted, str):
+        raise ConfigError(f"{path}: `columns` names several ids", example=wanted, fix="Name one column.")
     if wanted not in names:
         raise _no_column(path, names, wanted)
     return wanted
 
 
 def _no_column(path: Path, names: list[str], wanted: str) -> DataError:
-    return DataError(f"{path}: there is no column {wanted!r}", fix=f"It has {', '.join(names)}; set `columns`.")
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20:,} more" if len(names) > 20 else "")
+    return DataError(f"{path}: there is no column {wanted!r}", fix=f"It has: {shown}. Map the names under `columns`.")
 
 
-def _load(path: Path) -> Array:
-    """An array, mapped; never unpickled."""
-    array: object = _reading(path, lambda file: np.load(file, mmap_mode="r", allow_pickle=False))
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: not a .npy array", fix="Save it with numpy.save.")
-    return array
+def _array(path: Path) -> Array:
+    """A `.npy` array, mapped; never unpickled."""
+
+    def mapped(file: Path) -> Array:
+        try:
+            return np.lib.format.open_memmap(file, mode="r")
+        except Exception as error:  # the header is parsed as Python: damage may raise anything
+            raise ValueError(str(error)) from error
+
+    return _reading(path, mapped)
 
 
 def _reading(path: Path, read: Callable[[Path], T]) -> T:
-    """What `read` makes of the file, its failures told in one way."""
+    """What `read` makes of the file; how it fails, told in one way."""
     if not path.is_file():
         raise DataError(f"{path}: there is no such file", fix="Check the path.")
     if not path.stat().st_size:
@@ -185,12 +214,14 @@ def _reading(path: Path, read: Callable[[Path], T]) -> T:
     try:
         return read(path)
     except (OSError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read: {reason}", fix="Write it again.") from error
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"{path}: cannot be read ({reason})", fix="Check that it is complete, and UTF-8 if text."
+        ) from error
 
 
-_TABLES: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".csv": lambda path: pl.read_csv(path, infer_schema=False),
-    ".tsv": lambda path: pl.read_csv(path, infer_schema=False, separator="\t"),
-    ".parquet": pl.read_parquet,
+_SCANS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    ".csv": partial(pl.scan_csv, infer_schema=False, glob=False),
+    ".tsv": partial(pl.scan_csv, infer_schema=False, glob=False, separator="\t"),
+    ".parquet": partial(pl.scan_parquet, glob=False),
 }

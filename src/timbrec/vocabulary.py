@@ -16,11 +16,13 @@ from timbrec.types import Array, Int
 class Vocabulary:
     """Distinct ids in a fixed order; an id's row is its place in that order. Immutable.
 
-    Ids are strings inside; integers are taken by their decimal digits. Raises DataError for a repeated id.
+    Ids are strings inside; integers are taken by their decimal digits. Raises DataError for a repeated or a null id.
     """
 
     def __init__(self, ids: Iterable[str] | pl.Series) -> None:
         self.ids = _strings(ids)
+        if nulls := self.ids.null_count():
+            raise DataError("ids must not be empty", count=nulls, fix="Drop these rows or fill them in.")
         repeated = self.ids.filter(self.ids.is_duplicated())
         if len(repeated):
             raise DataError(
@@ -30,7 +32,8 @@ class Vocabulary:
     @classmethod
     def of(cls, ids: pl.Series) -> Vocabulary:
         """The distinct ids of a column in ascending order: numerically for integers, by code point for strings."""
-        return cls(ids.unique().drop_nulls().sort())
+        plain = ids if ids.dtype.is_integer() else ids.cast(pl.String)  # an Enum would sort in its own order
+        return cls(plain.unique().drop_nulls().sort())
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -1,1 +1,32 @@
 """Audio encoders: one file each, windows of audio in, one vector per window out."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from pathlib import Path
+from typing import Any
+
+from timbrec import catalog
+from timbrec.errors import ConfigError
+from timbrec.protocols import Encoder
+
+
+def load(name: str, weights: Path | str | None = None, device: str = "cpu", **options: Any) -> Encoder:
+    """The encoder called `name`, ready to encode on `device`.
+
+    `weights` is a file or folder (None: where the encoder finds its own, if it has any); `options` are the encoder's
+    own settings. What is known of an encoder without loading it is its class's `card`. Raises ConfigError for an
+    unknown name, and for weights and options the encoder does not take.
+    """
+    encoder = catalog.load("encoders", name)
+    known = inspect.signature(encoder).parameters
+    given = options if weights is None else {"weights": weights, **options}
+    if unknown := next((option for option in given if option not in known), None):
+        near = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(f"encoder {name!r} takes no {unknown!r}", fix=f"{hint}It takes: {', '.join(known) or '–'}.")
+    if "device" in known:
+        given = {"device": device, **given}
+    loaded: Encoder = encoder(**given)
+    return loaded

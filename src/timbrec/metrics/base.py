@@ -57,6 +57,10 @@ class Metric(ABC):
     k: int
     name: ClassVar[str]
 
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ConfigError(f"{self.label}: k must be at least 1")
+
     @property
     def label(self) -> str:
         """Name and k, e.g. "ndcg@50"."""
@@ -78,8 +82,17 @@ class Metric(ABC):
         """The mean over users; NaN when there are none."""
         return mean(self.values(outcome))
 
-    def checked(self, outcome: Outcome) -> None:
-        """Refuse lists that are shorter than k. Raises ConfigError."""
+    def items(self, outcome: Outcome) -> Int[Array, "users k"]:
+        """The first k places of the lists. Raises ConfigError for lists that are shorter."""
+        self._check(outcome)
+        return outcome.items[:, : self.k]
+
+    def hits(self, outcome: Outcome) -> Bool[Array, "users k"]:
+        """Which of the first k places are hits. Raises ConfigError for lists that are shorter."""
+        self._check(outcome)
+        return outcome.hits[:, : self.k]
+
+    def _check(self, outcome: Outcome) -> None:
         if outcome.depth < self.k:
             raise ConfigError(f"{self.label} needs lists of {self.k} items", example=outcome.depth, fix="Rank deeper.")
 

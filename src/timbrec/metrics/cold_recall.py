@@ -19,7 +19,7 @@ class ColdRecall(Metric):
 
     def values(self, outcome: Outcome) -> Float[Array, "users"]:
         """Found share of each user's relevant cold items."""
-        hits = (outcome.hits[:, : self.k] & outcome.cold[outcome.items[:, : self.k]]).sum(1)
+        hits = (self.hits(outcome) & outcome.cold[self.items(outcome)]).sum(1, dtype=np.float64)
         return _per_cold(hits, outcome)
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:

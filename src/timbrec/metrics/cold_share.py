@@ -19,7 +19,7 @@ class ColdShare(Metric):
 
     def values(self, outcome: Outcome) -> Float[Array, "users"]:
         """Share per user, in [0, 1]; NaN for an empty list."""
-        items = outcome.items[:, : self.k]
+        items = self.items(outcome)
         filled = (items >= 0).sum(1)
         cold = ((items >= 0) & outcome.cold[items]).sum(1)
         return np.divide(cold, filled, out=np.full(len(items), np.nan), where=filled > 0)

@@ -23,5 +23,6 @@ class Coverage(Metric):
 
     def value(self, outcome: Outcome) -> float:
         """Distinct listed items over candidates; NaN when there are no candidates."""
-        listed = np.unique(outcome.items[:, : self.k])
-        return float((listed >= 0).sum() / outcome.pool) if outcome.pool else float("nan")
+        listed = np.zeros(len(outcome.cold) + 1, bool)
+        listed[self.items(outcome)] = True
+        return float(listed[:-1].sum() / outcome.pool) if outcome.pool else float("nan")

@@ -19,7 +19,7 @@ class HitRate(GainMetric):
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
         """One hit's worth, shared equally among a user's hits."""
-        hits = outcome.hits[:, : self.k]
+        hits = self.hits(outcome)
         return hits / np.maximum(hits.sum(1, keepdims=True), 1)
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:

@@ -22,8 +22,9 @@ class MAP(GainMetric):
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
         """Precision at the rank of every hit, over R."""
+        hits = self.hits(outcome)
         precision = outcome.hits_so_far[:, : self.k] / np.arange(1, self.k + 1)
-        return precision * outcome.hits[:, : self.k] / outcome.relevant[:, None]
+        return precision * hits / outcome.relevant[:, None]
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """1/C * sum over ranks i of (1 + (i - 1) (R - 1) / (C - 1)) / i, for i up to min(k, C)."""

@@ -19,7 +19,7 @@ class MRR(GainMetric):
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
         """1 / rank for the first hit, nothing for the others."""
-        first = outcome.hits[:, : self.k] & (outcome.hits_so_far[:, : self.k] == 1)
+        first = self.hits(outcome) & (outcome.hits_so_far[:, : self.k] == 1)
         return first / np.arange(1, self.k + 1)
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:

@@ -19,7 +19,7 @@ class NDCG(GainMetric):
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
         """The discount of every hit over the DCG of the ideal list."""
-        return outcome.hits[:, : self.k] * discounts(self.k) / ideal_dcg(outcome.relevant, self.k)[:, None]
+        return self.hits(outcome) * discounts(self.k) / ideal_dcg(outcome.relevant, self.k)[:, None]
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """Every place holds a relevant item with probability R / C."""

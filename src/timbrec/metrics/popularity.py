@@ -23,7 +23,7 @@ class MeanPopularity(Metric):
 
     def values(self, outcome: Outcome) -> Float[Array, "users"]:
         """Mean percentile per user, in [0, 1]."""
-        items = outcome.items[:, : self.k]
+        items = self.items(outcome)
         known = (items >= 0) & ~outcome.cold[items]
         total, count = (outcome.popularity[items] * known).sum(1), known.sum(1)
         return np.divide(total, count, out=np.full(len(items), np.nan), where=count > 0)

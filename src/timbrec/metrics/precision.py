@@ -17,7 +17,7 @@ class Precision(GainMetric):
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
         """1 / k for every hit."""
-        return outcome.hits[:, : self.k] / self.k
+        return self.hits(outcome) / self.k
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """min(k, C) / k * R / C."""

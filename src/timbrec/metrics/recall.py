@@ -17,7 +17,7 @@ class Recall(GainMetric):
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
         """1 / R for every hit."""
-        return outcome.hits[:, : self.k] / outcome.relevant[:, None]
+        return self.hits(outcome) / outcome.relevant[:, None]
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """min(k, C) / C: every candidate is as likely as any other to be among the first k."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from timbrec.protocols import Content, Recommender
+from timbrec.recommenders.scaling import Scale, Scaling
 from timbrec.scorers import DotScorer, Vectors, normalised
 from timbrec.types import Array, Float32
 
@@ -30,20 +31,18 @@ class KNN(Recommender):
     profile: Literal["unit", "raw"] = "unit"
     similarity: Literal["cosine", "dot"] = "cosine"
     weights: Literal["equal", "log"] = "equal"
-    scale: Literal["none", "centre", "standardise"] = "none"
+    scale: Scale = "none"
 
     def fit(
         self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
     ) -> KNNScorer:
         """Average; only train items are looked at for any statistic."""
-        shift, factor = _statistics(self.scale, content.vectors[train.items])
-        vectors = (content.vectors - shift) * factor
+        scaling = Scaling.of(self.scale, content.vectors[train.items])
+        vectors = scaling(content.vectors)
         users = _profiles(self, train, vectors)
         empty = {"zero vectors": vectors, "zero profiles": users[train.users]}
         found = {name: float((~rows.any(1)).sum()) for name, rows in empty.items()}
-        return KNNScorer(
-            users, _served(self, vectors), found=found, knn=self, vectors=vectors, shift=shift, factor=factor
-        )
+        return KNNScorer(users, _served(self, vectors), found=found, knn=self, vectors=vectors, scaling=scaling)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,38 +50,25 @@ class KNNScorer(DotScorer):
     """A DotScorer that can make the vectors of users and items it has not seen: `vectors` is the scaled content."""
 
     knn: KNN
-    vectors: Vectors
-    shift: Float32[Array, "dim"]
-    factor: Float32[Array, "dim"]
+    vectors: Float32[Array, "items dim"]
+    scaling: Scaling
 
-    def user_vectors(self, histories: Interactions) -> Vectors:
+    def user_vectors(self, histories: Interactions) -> Float32[Array, "users dim"]:
         """Profiles (histories.n_users, dim) of users known only by what they played."""
         return _profiles(self.knn, histories, self.vectors)
 
     def add_items(self, vectors: Vectors) -> KNNScorer:
         """The same scorer with new items behind the old ones, by their content vectors."""
-        new = (vectors - self.shift) * self.factor
+        new = self.scaling(vectors)
         items = np.concatenate([self.items, _served(self.knn, new)])
         return replace(self, items=items, vectors=np.concatenate([self.vectors, new]))
-
-
-def _statistics(scale: str, train: Vectors) -> tuple[Float32[Array, "dim"], Float32[Array, "dim"]]:
-    """What to subtract from every vector, and what to multiply it by then; constant dimensions become zero."""
-    zero, one = np.zeros(train.shape[1], np.float32), np.ones(train.shape[1], np.float32)
-    if scale == "none":
-        return zero, one
-    mean = train.mean(0, dtype=np.float64).astype(np.float32)
-    if scale == "centre":
-        return mean, one
-    deviation = train.std(0, dtype=np.float64).astype(np.float32)
-    return mean, np.divide(1, deviation, out=zero, where=deviation > 1e-6 * np.abs(mean))
 
 
 def _served(knn: KNN, vectors: Vectors) -> Vectors:
     return normalised(vectors) if knn.similarity == "cosine" else vectors
 
 
-def _profiles(knn: KNN, histories: Interactions, vectors: Vectors) -> Vectors:
+def _profiles(knn: KNN, histories: Interactions, vectors: Vectors) -> Float32[Array, "users dim"]:
     """Normalised means; the norm of a profile changes no user's order."""
     weights = np.log1p(histories.plays).astype(np.float32) if knn.weights == "log" else None
     averaged = normalised(vectors) if knn.profile == "unit" else vectors

@@ -20,6 +20,7 @@ class Popularity(Recommender):
     """Score = number of train users of the item. Cannot rank cold items: they have none."""
 
     uses_content: ClassVar[bool] = False
+    baseline: ClassVar[bool] = True
 
     def fit(
         self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator

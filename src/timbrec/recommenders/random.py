@@ -23,6 +23,7 @@ class Random(Recommender):
 
     uses_content: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
+    baseline: ClassVar[bool] = True
 
     def fit(
         self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator

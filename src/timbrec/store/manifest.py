@@ -8,13 +8,13 @@ import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from timbrec.errors import StoreError
 from timbrec.store.files import File, write_once
 
 FORMAT = 1
-DType = Literal["float16", "float32"]
+DTYPES = ("float16", "float32")
 _NAME = re.compile(r"manifest-(\d+)\.json")
 
 
@@ -34,12 +34,12 @@ class StoreInfo:
     over: str
     windows: str
     dim: int
-    dtype: DType = "float32"
+    dtype: str = "float32"
     created: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        if self.dtype not in get_args(DType):
-            raise StoreError(f"a store cannot hold {self.dtype!r}", fix=f"Use {' or '.join(get_args(DType))}.")
+        if self.dtype not in DTYPES:
+            raise StoreError(f"a store cannot hold {self.dtype!r}", fix=f"Use {' or '.join(DTYPES)}.")
         if self.dim < 1:
             raise StoreError("a store's vectors need at least one dimension", example=self.dim)
 
@@ -101,22 +101,22 @@ def newest(folder: Path) -> Manifest:
     name = max(names, key=lambda match: int(match[1]))
     try:
         facts = json.loads((folder / name[0]).read_bytes())
-        if facts["format"] != FORMAT:
-            raise StoreError(f"{folder} is of format {facts['format']!r}, not {FORMAT}", fix="Update timbrec.")
-        manifest = Manifest(StoreInfo(**facts["info"]), tuple(map(_shard, facts["shards"])), int(name[1]))
-        damaged = manifest.digest != facts["digest"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder, name[0]) from error
-    if damaged:
-        raise _damaged(folder, name[0])
+        manifest = _manifest(facts, int(name[1])) if facts["format"] == FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError, StoreError) as error:
+        raise StoreError(
+            f"{folder / name[0]} is damaged", fix="Copy it again, or delete it to return to the commit before it."
+        ) from error
+    if manifest is None:
+        raise StoreError(f"{folder} is of format {facts['format']!r}, not {FORMAT}", fix="Update timbrec.")
+    return manifest
+
+
+def _manifest(facts: dict[str, Any], version: int) -> Manifest:
+    manifest = Manifest(StoreInfo(**facts["info"]), tuple(map(_shard, facts["shards"])), version)
+    if manifest.digest != facts["digest"]:
+        raise ValueError("the digest is of another state")
     return manifest
 
 
 def _shard(facts: dict[str, Any]) -> Shard:
     return Shard(**facts | {"vectors": File(**facts["vectors"]), "ids": File(**facts["ids"])})
-
-
-def _damaged(folder: Path, name: str) -> StoreError:
-    return StoreError(
-        f"{folder / name} is damaged", fix="Copy it again, or delete it to return to the commit before it."
-    )

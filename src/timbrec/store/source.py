@@ -13,7 +13,7 @@ from timbrec.errors import DataError, StoreError
 from timbrec.types import Array, Bool, Float32
 from timbrec.vocabulary import Vocabulary
 
-Ids = Iterable[str] | Iterable[int] | pl.Series | Array
+Ids = Iterable[object]  # strings or whole numbers, in anything that holds them; `as_ids` refuses the rest
 _BLOCK_BYTES = 32 << 20
 
 

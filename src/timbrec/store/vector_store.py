@@ -120,13 +120,12 @@ class VectorStore(VectorSource):
     def _part(self, number: int) -> Array:
         """A shard's vectors, mapped; not kept, since every open map holds a file handle."""
         shard = self._manifest.shards[number]
+        dtype, shape = np.dtype(self.info.dtype).newbyteorder("<"), (shard.rows, self.dim)
+        header = shard.vectors.bytes - dtype.itemsize * shard.rows * self.dim
         try:
-            vectors: Array = np.load(self.path / shard.vectors.name, mmap_mode="r", allow_pickle=False)
+            return np.memmap(self.path / shard.vectors.name, dtype, "r", offset=header, shape=shape)
         except (OSError, ValueError) as error:
             raise _damaged(self.path, [shard.vectors]) from error
-        if vectors.shape != (shard.rows, self.dim) or vectors.dtype != self.info.dtype:
-            raise _damaged(self.path, [shard.vectors])
-        return vectors
 
     def _ids_in(self, manifest: Manifest) -> pl.Series:
         """All ids of a state, in the order of its commits."""

@@ -65,7 +65,7 @@ class PlantedWorld:
         rows, seconds = np.concatenate([np.arange(len(period)), again]), np.concatenate([first, later])
         order = np.argsort(seconds)
         users, items = self._ids
-        time = pl.lit(START) + pl.duration(microseconds=pl.Series((seconds[order] * 1e6).astype(np.int64)))
+        time = pl.Series(np.datetime64(START, "us") + (seconds[order] * 1e6).astype("timedelta64[us]"))
         table = pl.DataFrame({"user": users[user[rows[order]]], "item": items[item[rows[order]]]})
         return make_events(table.with_columns(time=time)).restricted_to(Vocabulary(pl.Series(items)))
 
@@ -147,7 +147,7 @@ class PlantedWorld:
         rng = self._rng("users")
         tastes = rng.standard_normal((self.users, 1, _HEARD)) + rng.standard_normal((self.users, _TASTES, _HEARD))
         shared = rng.standard_normal((self.users, _TOGETHER))
-        return tuple(part / np.linalg.norm(part, axis=-1, keepdims=True) for part in (tastes, shared))  # type: ignore[return-value]
+        return tuple(part / np.linalg.norm(part, axis=-1, keepdims=True) for part in (tastes, shared))
 
     @cached_property
     def _released(self) -> Int[Array, "items"]:

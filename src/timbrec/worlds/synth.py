@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+import av
 import numpy as np
 import scipy.fft
-import soundfile
 from scipy.special import ndtr
 
 from timbrec.types import Array, Float, Float32, Int
@@ -44,27 +43,32 @@ _SNARE = "....x.......x..."
 _HATS = ("....x.......x...", "..x...x...x...x.", "x.x.x.x.x.x.x.x.", "xxxxxxxxxxxxxxxx")  # sparse to dense
 
 
-def render(factors: Float[Array, "heard"], seconds: float, rng: np.random.Generator) -> Float32[Array, "samples"]:
+def render(factors: Float[Array, "heard"], seconds: int | float, rng: np.random.Generator) -> Float32[Array, "samples"]:
     """A mono clip at RATE: finite, below full scale, without DC; the same for the same factors and generator state.
 
     `factors` stand in the order of HEARD and are read as standard normal. The generator draws what no factor
-    decides: key, chord progression, motif, and every noise.
+    decides: key, chord progression, motif, and every noise. A clip lasts a second or longer.
     """
     amount = dict(zip(HEARD, ndtr(factors).tolist(), strict=True))
     n = round(seconds * RATE)
     steps = _steps(amount, n)
     music = _drive(_voices(amount, steps, n, rng), 1 + 9 * amount["roughness"] ** 2)
-    music += (0.3 * amount["noise"] ** 2) * rng.standard_normal(n, np.float32)
-    music += (1.3 * amount["percussion"]) * _drums(amount, steps, n, rng)
+    music += (0.2 * amount["noise"] ** 2) * rng.standard_normal(n, np.float32)
+    music += (1.8 * amount["percussion"]) * _drums(amount, steps, n, rng)
     return _master(_tone_and_space(music, amount, rng), -30 + 18 * amount["loudness"])
 
 
-def write_clip(path: Path, factors: Float[Array, "heard"], seconds: float, seed: tuple[int, ...]) -> None:
+def write_clip(path: Path, factors: Float[Array, "heard"], seconds: int | float, seed: tuple[int, ...]) -> None:
     """Render one clip as 16-bit FLAC. The file appears under its name only when it is whole."""
     clip = render(factors, seconds, np.random.default_rng(seed))
+    samples = np.rint(clip * (2**15 - 1)).astype(np.int16)
     part = path.with_name(path.name + ".part")
-    soundfile.write(part, clip, RATE, format="FLAC", subtype="PCM_16")
-    os.replace(part, path)
+    with av.open(str(part), "w", format="flac") as file:
+        stream = file.add_stream("flac", rate=RATE, layout="mono", format="s16")
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.rate = RATE
+        file.mux([*stream.encode(frame), *stream.encode(None)])
+    part.replace(path)
 
 
 def _steps(amount: dict[str, float], n: int) -> Int[Array, "steps"]:
@@ -160,12 +164,12 @@ def _tone_and_space(
     return scipy.fft.irfft(scipy.fft.rfft(music, size) * response, size)[:n]
 
 
-def _drive(signal: Float32[Array, "n"], gain: float) -> Float32[Array, "n"]:
+def _drive(signal: Float32[Array, "n"], gain: int | float) -> Float32[Array, "n"]:
     """Overdrive: the louder, the more it is bent."""
     return np.tanh(np.float32(gain) * signal) / np.float32(np.sqrt(gain))
 
 
-def _master(signal: Float32[Array, "n"], dbfs: float) -> Float32[Array, "n"]:
+def _master(signal: Float32[Array, "n"], dbfs: int | float) -> Float32[Array, "n"]:
     """Soft-limit the peaks, fade the ends, and bring the RMS to `dbfs`, or to where the peak reaches 0.98."""
     limited = np.tanh(signal / np.float32(3 * np.sqrt(np.mean(signal**2)) + 1e-9))
     edge = min(len(limited) // 2, RATE // 100)

@@ -1,0 +1,214 @@
+"""An audio file as blocks of mono samples at any rate.
+
+Decoding is FFmpeg's, through PyAV, whose wheels bring it along; resampling is soxr's HQ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+import av
+import av.container
+import av.error
+import numpy as np
+import soxr
+
+from timbrec.errors import AudioError
+from timbrec.types import Array, Float32
+
+CONTAINERS = {  # what FFmpeg calls the content of files that are called so
+    ".wav": "wav",
+    ".flac": "flac",
+    ".mp3": "mp3",
+    ".ogg": "ogg",
+    ".oga": "ogg",
+    ".opus": "ogg",
+    ".m4a": "mov",
+    ".mp4": "mov",
+    ".aac": "aac",
+    ".aif": "aiff",
+    ".aiff": "aiff",
+}
+LONG = 3600.0  # seconds from which a file is remarked on: is it one track?
+SLOWEST = 1000  # Hz; a block at a lower rate would be hours long
+MOST_CHANNELS = 8  # of more planes PyAV 18 loses count, and reads beyond them
+_BLOCK = 1 << 16
+_SAMPLES = {  # FFmpeg's sample formats: type, full scale, zero
+    "u8": (np.uint8, 128, 128),
+    "s16": (np.int16, 1 << 15, 0),
+    "s32": (np.int32, 1 << 31, 0),
+    "s64": (np.int64, 1 << 63, 0),
+    "flt": (np.float32, 1, 0),
+    "dbl": (np.float64, 1, 0),
+}
+# A file may be named .mp3 and be a playlist: only these kinds are opened, and only as files.
+_OPTIONS = {"format_whitelist": ",".join(sorted(set(CONTAINERS.values()))), "protocol_whitelist": "file"}
+
+
+class AudioFile:
+    """An audio file, to be read once from its start: what it is goes by its content, whatever its name.
+
+    `rate` in Hz; `seconds` and `remarks` tell of what has been read so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.seconds = Path(path), 0.0
+        self.remarks: list[str] = []
+        with self._reasons():
+            if not self.path.stat().st_size:
+                raise self.error("is empty", "Get it again.")
+            self._container = av.open(f"file:{self.path}", metadata_errors="replace", container_options=_OPTIONS)
+        streams = self._container.streams.audio
+        self.rate: int = getattr(streams[0], "rate", 0) if streams else 0  # of an unknown codec it has none
+        if self.rate < SLOWEST:
+            self._container.close()
+            raise self.error(
+                f"has a sample rate of {self.rate:,} Hz" if self.rate else "holds no audio", "Leave it out."
+            )
+        self._stream = streams[0]
+        self._remark_on_name()
+
+    def __enter__(self) -> AudioFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def error(self, reason: str, fix: str = "") -> AudioError:
+        """An error about this file."""
+        return AudioError(f"{self.path}: it {reason}", fix=fix)
+
+    def mono(self, rate: int) -> Iterator[Float32[Array, "n"]]:
+        """The mean of the channels at `rate` Hz, a block at a time. Raises AudioError as `read_windows` says."""
+        if rate == self.rate:
+            yield from self._blocks()
+            return
+        resampler = soxr.ResampleStream(self.rate, rate, 1, dtype="float32", quality="HQ")
+        for block in self._blocks():
+            yield resampler.resample_chunk(block)
+        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+
+    def _blocks(self) -> Iterator[Float32[Array, "n"]]:
+        """Mono at the file's own rate."""
+        with self._reasons():
+            for (kind, channels), frames in groupby(self._frames(), key=_layout):
+                if channels > MOST_CHANNELS:
+                    raise self.error(f"has {channels} channels", "Mix it down to eight or fewer.")
+                for planes in _joined(frames):
+                    block = _mono(planes, kind, channels)
+                    self.seconds += len(block) / self.rate
+                    if not np.isfinite(block).all():
+                        raise self.error("holds samples that are NaN or infinite", "Write it again.")
+                    yield block
+            if self.seconds < 0.99 * self._promised() - 0.1 or _ends_early(self.path):
+                raise self.error(f"is cut short: it ends after {self.seconds:.1f} s", "Get it again.")
+        if self.seconds >= LONG:
+            self.remarks.append(f"it is {self.seconds / 3600:.1f} hours long")
+
+    def _frames(self) -> Iterator[av.AudioFrame]:
+        """Decoded frames; single damaged packets are left out, as players do."""
+        packets = damaged = 0
+        for packet in self._container.demux(self._stream):
+            packets += 1
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                damaged += 1
+                continue
+            for frame in frames:
+                if frame.sample_rate != self.rate:
+                    raise self.error(f"changes its rate from {self.rate:,} to {frame.sample_rate:,} Hz", "Convert it.")
+                yield frame
+        if damaged > 1 + packets / 100:
+            raise self.error(f"is damaged: {damaged:,} of {packets:,} packets cannot be decoded", "Get it again.")
+        if damaged:
+            self.remarks.append(f"{damaged:,} of {packets:,} packets are damaged and left out")
+
+    def _promised(self) -> float:
+        """The seconds the file's header says it has; 0 where that would be FFmpeg's guess from the bit rate."""
+        stream, kind = self._stream, self._container.format.name
+        # An MP3 starts after 0 only where a Xing header, which knows the length, tells the encoder's delay.
+        known = kind in ("flac", "aiff") or kind.startswith("mov") or (kind == "mp3" and (stream.start_time or 0) > 0)
+        return float(stream.duration * stream.time_base) if known and stream.duration and stream.time_base else 0.0
+
+    def _remark_on_name(self) -> None:
+        suffix, kinds = self.path.suffix.lower(), self._container.format.name.split(",")
+        if CONTAINERS.get(suffix) not in kinds:
+            self.remarks.append(f"it is named {suffix or 'without suffix'}, but its content is {kinds[0]}")
+
+    @contextmanager
+    def _reasons(self) -> Iterator[None]:
+        """FFmpeg's and the system's failures as one kind of error."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self.error("does not exist", "Check the path.") from error
+        except (av.error.InvalidDataError, av.error.EOFError) as error:
+            raise self.error("is no audio that can be decoded", "Get it again, or leave it out.") from error
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise self.error(f"cannot be read: {reason}", "Check the file, its name and its permissions.") from error
+
+
+def load_mono(path: Path, rate: int) -> Float32[Array, "samples"]:
+    """All samples of a file at `rate` Hz, mono. Raises AudioError like `read_windows`, but silence is no error."""
+    with AudioFile(path) as file:
+        return np.concatenate([np.empty(0, np.float32), *file.mono(rate)])
+
+
+def _layout(frame: av.AudioFrame) -> tuple[str, int]:
+    """The sample format and the number of channels; both may change within a file."""
+    return frame.format.name, frame.layout.nb_channels
+
+
+def _joined(frames: Iterable[av.AudioFrame]) -> Iterator[list[bytes]]:
+    """The bytes of each plane of frames of one layout, as many frames at a time as make a block.
+
+    An MP3's frames have 1,152 samples: arithmetic on each would take as long as decoding it.
+    """
+    held: list[list[bytes]] = []
+    samples = 0
+    for frame in frames:
+        channels = frame.layout.nb_channels
+        count, width = (channels, 1) if frame.format.is_planar else (1, channels)
+        size = frame.samples * frame.format.bytes * width  # FFmpeg may pad a plane
+        held.append([bytes(plane)[:size] for plane in frame.planes[:count]])
+        samples += frame.samples
+        if samples >= _BLOCK:
+            yield [b"".join(parts) for parts in zip(*held, strict=True)]
+            held, samples = [], 0
+    if held:
+        yield [b"".join(parts) for parts in zip(*held, strict=True)]
+
+
+def _mono(planes: list[bytes], kind: str, channels: int) -> Float32[Array, "n"]:
+    """The mean of the channels, full scale as 1."""
+    dtype, scale, zero = _SAMPLES[kind.removesuffix("p")]
+    arrays = [np.frombuffer(plane, dtype) for plane in planes]
+    parts = list(arrays[0].reshape(-1, channels).T) if len(arrays) < channels else arrays
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with its file's name
+        mono = parts[0].astype(np.float32)
+        for part in parts[1:]:
+            mono += part
+        mono -= zero * channels
+        mono *= 1 / (scale * channels)
+    return mono
+
+
+def _ends_early(path: Path) -> bool:
+    """Whether a WAV or Ogg file has fewer bytes than it says, which FFmpeg overlooks."""
+    with path.open("rb") as file:
+        head, size = file.read(8), file.seek(0, 2)
+        if head[:4] == b"RIFF":
+            said = int.from_bytes(head[4:], "little") + 8
+            return size < said < 0x7FFF_0000  # larger numbers are what writers to a pipe put there
+        if head[:4] != b"OggS":
+            return False
+        file.seek(max(0, size - (1 << 17)))  # two of the longest pages
+        page = file.read()
+        page = page[page.rfind(b"OggS") :]
+        segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
+        return len(page) < 28 or len(page) < 27 + page[26] + sum(segments)

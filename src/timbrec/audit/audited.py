@@ -1,0 +1,53 @@
+"""A run under audit: its cells, its tasks and samples of its users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from timbrec.config import Config, make_config
+from timbrec.inputs import Inputs
+from timbrec.runs import Experiment, Run
+from timbrec.split import Half, Task
+from timbrec.types import Array, Float32, Int
+
+SEED = 0xA0D17  # of everything the audit draws: an audit of the same run says the same
+
+
+@dataclass(frozen=True, eq=False)
+class Audited:
+    """A run with the inputs it was made from."""
+
+    run: Run
+    inputs: Inputs
+
+    @cached_property
+    def config(self) -> Config:
+        """The run's own settings."""
+        return make_config(self.run.facts["config"])
+
+    @cached_property
+    def experiments(self) -> list[Experiment]:
+        """The finished cells."""
+        return [one for one in self.run.experiments if self.run.has(one)]
+
+    def task(self, experiment: Experiment, half: Half) -> Task:
+        """What the cell was asked in this half."""
+        return self.run.split.test.task(half, experiment.cold_candidates)
+
+    def lists(
+        self, experiments: list[Experiment], half: Half
+    ) -> Iterator[tuple[Experiment, Task, Int[Array, "users depth"], Float32[Array, "users depth"]]]:
+        """The stored items and scores of the cells that rank this half, one cell at a time, with their task."""
+        for experiment in experiments:
+            cell = self.run.read(experiment, [half])
+            if half in cell.lists:
+                yield experiment, self.task(experiment, half), cell.lists[half].items, cell.lists[half].scores
+
+
+def sample(n: int, at_most: int) -> Int[Array, "m"]:
+    """At most that many of n places, ascending, the same ones each time."""
+    return np.sort(np.random.default_rng(SEED).permutation(n)[:at_most])

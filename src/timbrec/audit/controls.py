@@ -1,0 +1,164 @@
+"""Do the controls of a run behave like chance? Each is measured against its own null, never against per-user spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from timbrec import catalog
+from timbrec.audit.audited import SEED, Audited, sample
+from timbrec.audit.finding import Finding, nothing_to_check
+from timbrec.audit.relabelling import METRICS, familywise, permutations, relabelled, users_at_most
+from timbrec.controls import shuffled
+from timbrec.metrics.base import Metric
+from timbrec.outcomes import outcome
+from timbrec.protocols import Content
+from timbrec.ranking import rank
+from timbrec.recommenders import recommender
+from timbrec.runs import Experiment
+from timbrec.split import Task
+from timbrec.types import Array, Float, Int
+
+LEVEL = 0.002  # of each of the two checks; benchmarks/audit_false_alarms.py measures what that means for clean runs
+REPLICATES, REFITS = 1_000, 50
+_HOT_USERS = 500
+
+
+def controls_cold(audited: Audited) -> Finding:
+    """All control cells of the run at once: one p value for every metric of every one of them.
+
+    Cells of one variant and seed were dealt by the same random numbers, whatever their encoder and recommender, so
+    they are relabelled together; cells of different ones, separately.
+    """
+    groups = groupby(sorted(filter(_is_control, audited.experiments), key=_dealt), key=_dealt)
+    found = [one for number, (_, cells) in enumerate(groups) for one in _cold(audited, list(cells), number)]
+    if not found:
+        return nothing_to_check("no control ranks cold items in this run")
+    observed = np.concatenate([one.observed for one in found])
+    null = np.concatenate([one.null for one in found], 1)
+    p, worst = familywise(observed, null)
+    cells, tests = len(found), len(found[0].observed)
+    name = f"{found[worst // tests].name} {_metrics(audited)[worst % tests].label}"
+    mean, deviation = null[:, worst].mean(), null[:, worst].std()
+    detail = f"{cells} control cells; farthest out: {name} {observed[worst]:.4f}, null {mean:.4f} ± {deviation:.4f}"
+    return Finding(p >= LEVEL, f"p = {p:.4f}", f"at least {LEVEL}", detail)
+
+
+def controls_hot(audited: Audited) -> Finding:
+    """Shuffled controls of untrained recommenders against fits on 50 other shuffles, and those against exact chance."""
+    wanted = (one for one in audited.experiments if one.variant == "shuffled" and _is_untrained(one))
+    cells = sorted(wanted, key=lambda one: (one.encoder or "", one.label))
+    groups = [list(group) for _, group in groupby(cells, key=lambda one: (one.encoder, one.label))]
+    found = [one for group in groups for one in _hot(audited, group)]
+    if not found:
+        return nothing_to_check("no untrained recommender has a shuffled control in this run")
+    worst = min(found, key=lambda one: one.p)
+    p = min(worst.p * len(found), 1.0)  # Bonferroni's correction for the best of many
+    detail = f"{len(found)} comparisons with {REFITS} refits; farthest out: {worst.name}"
+    return Finding(p >= LEVEL, f"p = {p:.4f}", f"at least {LEVEL}", detail)
+
+
+@dataclass(frozen=True, eq=False)
+class _Control:
+    """A control cell in cold start: what the tables say of it, and its null."""
+
+    name: str
+    observed: Float[Array, "tests"]
+    null: Float[Array, "replicates tests"]
+
+
+@dataclass(frozen=True)
+class _Test:
+    name: str
+    p: float
+
+
+def _is_control(experiment: Experiment) -> bool:
+    """A baseline may know more than the vectors (artists), so that shuffling those does not bring it to chance."""
+    made = catalog.load("recommenders", experiment.recommender)
+    return experiment.recommender == "random" or (experiment.variant != "real" and not made.baseline)
+
+
+def _is_untrained(experiment: Experiment) -> bool:
+    """What is trained learns item identities, and has no chance expectation in hot start."""
+    made = catalog.load("recommenders", experiment.recommender)
+    return not made.validates and not made.baseline
+
+
+def _dealt(experiment: Experiment) -> tuple[str, int]:
+    return "random" if experiment.recommender == "random" else experiment.variant, experiment.seed
+
+
+def _metrics(audited: Audited) -> list[Metric]:
+    return [catalog.load("metrics", name)(k) for name in METRICS for k in audited.config.k]
+
+
+def _cold(audited: Audited, experiments: list[Experiment], number: int) -> Iterator[_Control]:
+    labels = None
+    for experiment, task, items, _ in audited.lists(experiments, "cold"):
+        if labels is None:
+            labels = permutations(task, REPLICATES, [SEED, number])
+        places = sample(len(task.users), users_at_most(len(task.candidates)))
+        observed = _values(audited, items[places], task, task.users[places])
+        null = relabelled(items[places], task.users[places], task, audited.config.k, labels)
+        yield _Control(_name(experiment), observed, null)
+
+
+def _hot(audited: Audited, experiments: list[Experiment]) -> Iterator[_Test]:
+    """Every stored shuffle against the refits, and the refits' mean against chance."""
+    from scipy.stats import t as student
+
+    train = audited.run.split.test.train
+    task = audited.task(experiments[0], "hot")
+    if not len(task.users):
+        return
+    places = sample(len(task.users), _HOT_USERS)
+    users = task.users[places]
+    refits = _refits(audited, experiments[0], task, users)
+    mean, deviation = refits.mean(0), refits.std(0, ddof=1)
+
+    def tests(what: str, values: Float[Array, "tests"], variance: float) -> Iterator[_Test]:
+        for metric, value, centre, spread in zip(_metrics(audited), values, mean, deviation, strict=True):
+            if spread > 1e-9:
+                p = 2 * student.sf(abs(value - centre) / (spread * np.sqrt(variance)), REFITS - 1)
+                yield _Test(f"{what} {metric.label} {value:.4f}, refits {centre:.4f} ± {spread:.4f}", float(p))
+
+    for experiment, _, items, _ in audited.lists(experiments, "hot"):
+        values = _values(audited, items[places], task, users)
+        yield from tests(_name(experiment), values, 1 + 1 / REFITS)
+    judged = outcome(np.full((len(users), max(audited.config.k)), -1), task, train, users)
+    chance = [np.mean(metric.chance(judged)) for metric in _metrics(audited)]  # type: ignore[arg-type]  # all have one
+    yield from tests("chance of", np.array(chance), 1 / REFITS)
+
+
+def _refits(
+    audited: Audited, experiment: Experiment, task: Task, users: Int[Array, "users"]
+) -> Float[Array, "refits tests"]:
+    """The metrics of these users under other shuffles; only their own plays are fitted on, which bounds the cost."""
+    train = audited.run.split.test.train
+    own = train.where(np.isin(train.user, users))
+    vectors = audited.inputs.vectors(str(experiment.encoder))
+    made = recommender(experiment.recommender, experiment.settings)
+    rows = []
+    for seed in range(SEED, SEED + REFITS):
+        content = Content(shuffled(vectors, seed), audited.inputs.artist_rows)
+        scorer = made.fit(own, content, None, np.random.default_rng(seed))
+        lists = rank(scorer, users, task.candidates, own, max(audited.config.k), seed=seed)
+        rows.append(_values(audited, lists.items, task, users))
+    return np.array(rows)
+
+
+def _values(
+    audited: Audited, items: Int[Array, "users depth"], task: Task, users: Int[Array, "users"]
+) -> Float[Array, "tests"]:
+    """The metrics as the tables compute them."""
+    judged = outcome(items, task, audited.run.split.test.train, users)
+    return np.array([metric.value(judged) for metric in _metrics(audited)])
+
+
+def _name(experiment: Experiment) -> str:
+    parts = [experiment.encoder, experiment.label, experiment.variant, f"seed {experiment.seed}"]
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,67 @@
+"""On worlds whose answer is known: do recommenders give it, no more and no less?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from timbrec.audit.finding import Finding
+from timbrec.audit.trial import DIALS, QUALITIES, Trial
+from timbrec.split import Half
+
+APART = 5.0  # standard errors between neighbours
+NEAR = 4.0  # standard errors from chance that chance itself may bring
+SHARE = 0.2  # of what the oracle has over chance
+
+_HALVES: tuple[Half, ...] = ("hot", "cold")
+
+
+def planted_order(trial: Trial) -> Finding:
+    """Better encoders come out better, hot and cold."""
+    gaps = []
+    for name, half in _cases(trial):
+        answers = [trial.answer(name, half, quality=quality) for quality in QUALITIES]
+        gaps += [(better.gap(worse), f"{name} {half}") for worse, better in pairwise(answers)]
+    gap, where = min(gaps)
+    return Finding(
+        gap >= APART, f"{gap:.1f} standard errors", f"at least {APART} between neighbours", f"closest: {where}"
+    )
+
+
+def planted_dial(trial: Trial) -> Finding:
+    """The more taste decides, the better the best encoder."""
+    rises = []
+    for name, half in _cases(trial):
+        answers = [trial.answer(name, half, dial=dial) for dial in DIALS]
+        for less, more in pairwise(answers):
+            error = (less.error**2 + more.error**2) ** 0.5
+            rises.append(((more.value - less.value) / error, f"{name} {half}"))
+    rise, where = min(rises)
+    return Finding(rise >= NEAR, f"{rise:.1f} standard errors", f"at least {NEAR} a step", f"smallest step: {where}")
+
+
+def planted_ceiling(trial: Trial) -> Finding:
+    """The best encoder reaches a fair share of what the oracle has over chance; more than all of it would be a leak."""
+    shares = []
+    for name, half in _cases(trial):
+        found = trial.answer(name, half)
+        oracle = trial.judged(trial.worlds[DIALS[-1]].oracle(), half, DIALS[-1])
+        share = (found.value - found.chance) / (oracle.value - oracle.chance)
+        shares.append((share, f"{name} {half}: {found.value:.3f} of the oracle's {oracle.value:.3f}"))
+    (low, _), (high, _) = min(shares), max(shares)
+    detail = "; ".join(text for _, text in shares)
+    return Finding(low >= SHARE and high <= 1, f"{low:.0%} to {high:.0%}", f"{SHARE:.0%} to 100%", detail)
+
+
+def planted_silence(trial: Trial) -> Finding:
+    """Where plays are uniform, the best encoder stays at chance."""
+    off = []
+    for name, half in _cases(trial):
+        found = trial.answer(name, half, dial=0.0)
+        off.append((abs(found.value - found.chance) / found.error, f"{name} {half}"))
+    most, where = max(off)
+    return Finding(most <= NEAR, f"{most:.1f} standard errors off chance", f"at most {NEAR}", f"farthest: {where}")
+
+
+def _cases(trial: Trial) -> Iterator[tuple[str, Half]]:
+    return ((name, half) for name in trial.recommenders for half in _HALVES)

@@ -1,0 +1,73 @@
+"""Music4All-Onion: the data set of the study, with features that can stand beside encoders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+import polars as pl
+
+from timbrec.datasets.base import Dataset, read_lines, reading
+from timbrec.events import Events, make_events
+from timbrec.log import parsed_times
+from timbrec.vectors import Vectors
+
+_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True)
+class M4AOnion(Dataset):
+    """252,984,396 plays of 56,512 tracks by 119,140 users, of which `events` reads those in [`start`, `end`).
+
+    The default is the study's window. `features` names feature files to read as vectors: "ivec256" is
+    id_ivec256.tsv. Files are the official ones, unpacked, and for `pairs` the study's own, derived from them.
+    """
+
+    start: datetime = datetime(2018, 2, 1)
+    end: datetime = datetime(2019, 3, 1)
+    features: tuple[str, ...] = ()
+
+    name: ClassVar[str] = "Music4All-Onion"
+    licence: ClassVar[str] = "CC BY-NC-SA 4.0; the audio is Music4All's and needs a signed agreement"
+    citation: ClassVar[str] = (
+        "Moscati, Parada-Cabaleiro, Deldjoo, Zangerle, Schedl: Music4All-Onion - A Large-Scale Multi-faceted "
+        "Content-Centric Music Recommendation Dataset, CIKM 2022"
+    )
+    url: ClassVar[str] = "https://zenodo.org/records/6609677"
+
+    def events(self) -> Events:
+        """The plays of the window from userid_trackid_timestamp.tsv, which is read in pieces; times are UTC."""
+        path = self.file("userid_trackid_timestamp.tsv")
+        with reading(path):
+            texts = dict.fromkeys(("user_id", "track_id", "timestamp"), pl.String)
+            plays = pl.scan_csv(path, separator="\t", quote_char=None, schema_overrides=texts)
+            wanted = plays.filter(
+                pl.col("timestamp") >= f"{self.start:{_TIME}}", pl.col("timestamp") < f"{self.end:{_TIME}}"
+            )
+            table = wanted.select(user="user_id", item="track_id", time="timestamp").collect()
+            return make_events(table.with_columns(parsed_times(table["time"], "UTC", "s", _TIME)))
+
+    def vectors(self) -> dict[str, Vectors]:
+        """The feature files in `features`: their first column is the id, the others the vector."""
+        return {feature: self._feature(feature) for feature in self.features}
+
+    def pairs(self, part: str) -> Events:
+        """A part of the study's split, "train", "val", "hot_test" or "cold_test", from <part>.pqt.
+
+        One row per (user, track): `time` is the first play, `plays` their number. Track numbers become ids through
+        trackid_sorted.csv.
+        """
+        path, ids = self.file(f"{part}.pqt"), read_lines(self.file("trackid_sorted.csv"), ["idx", "item"], ",")
+        with reading(path):
+            pairs = pl.read_parquet(path, columns=["user_id", "track_id", "timestamp", "count"])
+            numbered = ids.slice(1).cast({"idx": pl.Int64})
+            named = pairs.join(numbered, left_on="track_id", right_on="idx", how="left", maintain_order="left")
+            return make_events(named.select("item", user="user_id", time="timestamp", plays="count"))
+
+    def _feature(self, feature: str) -> Vectors:
+        path = self.file(f"id_{feature}.tsv")
+        with reading(path):
+            table = pl.read_csv(path, separator="\t", quote_char=None, infer_schema=False)
+            array = table.select(pl.all().exclude(table.columns[0]).cast(pl.Float32)).to_numpy(order="c")
+            return Vectors(table.to_series(), array, feature)

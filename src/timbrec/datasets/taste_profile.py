@@ -1,0 +1,59 @@
+"""The Echo Nest Taste Profile: play counts of the Million Song Dataset's songs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+
+from timbrec.datasets.base import Dataset, read_lines, reading
+from timbrec.events import Events, make_events
+
+
+@dataclass(frozen=True)
+class TasteProfile(Dataset):
+    """48 million (user, song, plays), no time, in `triplets`: tab-separated without a header.
+
+    Items are song ids (SO...), or whatever a derived file has there, such as track ids. Where sid_mismatches.txt
+    lies beside it, the songs listed there, whose songs and tracks do not belong together, are left out. Rows of one
+    user and song add up.
+    """
+
+    triplets: str = "train_triplets.txt"
+
+    name: ClassVar[str] = "Echo Nest Taste Profile"
+    licence: ClassVar[str] = "research use (Million Song Dataset)"
+    citation: ClassVar[str] = "Bertin-Mahieux, Ellis, Whitman, Lamere: The Million Song Dataset, ISMIR 2011"
+    url: ClassVar[str] = "http://millionsongdataset.com/tasteprofile/"
+
+    def events(self) -> Events:
+        """One row per triplet: plays counted, no time."""
+        path = self.file(self.triplets)
+        with reading(path):
+            table = read_lines(path, ["user", "item", "plays"]).cast({"plays": pl.Int64})
+            return make_events(table.join(self._mismatched(), on="item", how="anti", maintain_order="left"))
+
+    def items(self) -> pl.DataFrame | None:
+        """`track_id` (the song), `artist_id` (the artist's name) and `title` from unique_tracks.txt, if it is there.
+
+        A song with several tracks keeps the first.
+        """
+        path = Path(self.folder) / "unique_tracks.txt"
+        if not path.is_file():
+            return None
+        columns = ["track", "track_id", "artist_id", "title"]
+        parts = _lines(path).str.split_exact("<SEP>", 3).struct.rename_fields(columns).struct.unnest()
+        return parts.drop("track").unique("track_id", keep="first", maintain_order=True)
+
+    def _mismatched(self) -> pl.DataFrame:
+        path = Path(self.folder) / "sid_mismatches.txt"
+        lines = _lines(path) if path.is_file() else pl.Series(dtype=pl.String)
+        return lines.str.extract(r"<(\S+) ").drop_nulls().unique().to_frame("item")
+
+
+def _lines(path: Path) -> pl.Series:
+    """The lines of a UTF-8 text file."""
+    with reading(path):
+        return pl.read_csv(path, separator="\x00", has_header=False, quote_char=None, infer_schema=False).to_series()

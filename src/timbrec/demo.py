@@ -1,0 +1,53 @@
+"""The demo: a synthesised music world on disk, with a config as a user would write it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from timbrec.inputs import Progress
+from timbrec.runs import write_atomically
+from timbrec.worlds.music import MusicWorld
+
+NOTE = "A synthesised world: no real listeners, no real music. Its figures say nothing about any encoder."
+CONFIG: dict[str, Any] = {
+    "name": "demo",
+    "output": "run",
+    "note": NOTE,
+    "interactions": {"path": "events.parquet"},
+    "items": {"path": "items.parquet"},
+    "encoders": {"mfcc": {"audio": "audio"}, "labels": {"vectors": "labels.parquet"}},
+    "split": {"protocol": "corrected", "test_at": "2019-03-01"},
+    "recommenders": [
+        "knn",
+        {"use": "knn", "label": "knn standardised", "scale": "standardise"},
+        "artist-mean",
+    ],
+    "k": [5, 10, 20],
+    "primary": "ndcg@10",
+}
+HEADER = "# Made by `timbrec demo`; change it and run `timbrec bench` on it again.\n"
+
+
+def write_demo(folder: Path, tracks: int, users: int, seed: int, progress: Progress | None = None) -> Path:
+    """Make the world in `folder` (clips that are there already are kept) and return the path of its config.
+
+    Encoders: MFCC of the audio, and the genre and tag labels as vectors, which agree with taste only in part.
+    """
+    world = MusicWorld(users=users, tracks=tracks, seed=seed)
+    world.write(folder, progress=progress and partial(progress, "synthesising"))
+    label_vectors(world.tables().items).write_parquet(folder / "labels.parquet")
+    config = folder / "config.yaml"
+    write_atomically(config, HEADER + yaml.safe_dump(CONFIG, sort_keys=False))
+    return config
+
+
+def label_vectors(items: pl.DataFrame) -> pl.DataFrame:
+    """One 0/1 column per genre and tag of the items table, beside the track's `id`."""
+    labels = items.select(id="track_id", label=pl.concat_list("genre", "tags"))
+    pairs = labels.explode("label").unique().with_columns(has=pl.lit(1.0))
+    return pairs.pivot("label", index="id", values="has").fill_null(0.0).sort("id")

@@ -1,0 +1,159 @@
+"""The network of MusiCNN (Pons & Serra, 2019) in torch: its first convolutions are matrix products without copies.
+
+These have one input channel and kernels of up to 7 frames by 67 bands or 128 frames by one band, and only their
+maximum over the bands is kept. What lies under the kernel is a matrix for each place along one axis, and these matrices
+overlap in memory. Normalisation follows the maximum: they commute where its gain is positive, and where it is negative
+the kernel is turned round and the maximum turned back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv1d, pad, relu
+
+FRAMES, MELS = 187, 96  # of a patch
+UNITS, TAGS = 200, 50
+TIMBRAL, TEMPORAL, MIDDLE = 204, 51, 64  # filters
+FRONT = 2 * TIMBRAL + 3 * TEMPORAL
+POOLED = 2 * (FRONT + 3 * MIDDLE)
+EPSILON = 1e-3
+
+
+class MusiCNNNetwork(nn.Module):
+    """Log-mel patches in, what the official extractor returns of them out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input = _Norm(1)
+        self.timbral = nn.ModuleList(_Timbral((7, bands, 1, TIMBRAL)) for bands in (38, 67))
+        self.temporal = nn.ModuleList(_Temporal((frames, 1, 1, TEMPORAL)) for frames in (128, 64, 32))
+        self.middle = nn.ModuleList(_Middle((7, channels, 1, MIDDLE)) for channels in (FRONT, MIDDLE, MIDDLE))
+        self.pooled = _Norm(POOLED)
+        self.hidden = _Layer((POOLED, UNITS))
+        self.penultimate = _Norm(UNITS)
+        self.output = _Layer((UNITS, TAGS))
+
+    def forward(self, patches: Tensor) -> dict[str, Tensor]:
+        """Each stage of (n, 187, 96) patches, by its official name.
+
+        `timbral` (n, 187, 408), `temporal` (n, 187, 153), `cnn1` to `cnn3` (n, 187, 64), `max_pool` and `mean_pool`
+        (n, 753), `penultimate` (n, 200) and `taggram` (n, 50), probabilities.
+        """
+        patches = self.input(patches)
+        timbral = torch.cat([convolution(patches) for convolution in self.timbral], dim=2)
+        temporal = torch.cat([convolution(patches) for convolution in self.temporal], dim=2)
+        front = torch.cat([timbral, temporal], dim=2)
+        first, second, third = self.middle
+        cnn1 = first(front)
+        cnn2 = second(cnn1) + cnn1
+        cnn3 = third(cnn2) + cnn2
+        features = torch.cat([front, cnn1, cnn2, cnn3], dim=2)
+        stages = {"timbral": timbral, "temporal": temporal, "cnn1": cnn1, "cnn2": cnn2, "cnn3": cnn3}
+        return stages | self._tagged(features.amax(1), features.mean(1))
+
+    def _tagged(self, max_pool: Tensor, mean_pool: Tensor) -> dict[str, Tensor]:
+        pooled = torch.stack([max_pool, mean_pool], dim=2).flatten(1)  # maximum, mean, maximum, mean, ...
+        hidden = self.pooled(pooled) @ self.hidden.kernel + self.hidden.bias
+        penultimate = self.penultimate(relu(hidden))
+        taggram = torch.sigmoid(penultimate @ self.output.kernel + self.output.bias)
+        return {"max_pool": max_pool, "mean_pool": mean_pool, "penultimate": penultimate, "taggram": taggram}
+
+
+def renamed(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The variables of the official checkpoint by the names they have here; what is not one of them keeps its name."""
+    convolutions = [f"{kind}.{number}" for kind, count in _CONVOLUTIONS for number in range(count)]
+    norms = ["input", *(f"{convolution}.norm" for convolution in convolutions), "pooled", "penultimate"]
+    official = {"conv2d": convolutions, "batch_normalization": norms, "dense": ["hidden", "output"]}
+    here = {
+        f"{kind}_{number}" if number else kind: name
+        for kind, names in official.items()
+        for number, name in enumerate(names)
+    }
+    parts = {variable: variable.split("/") for variable in variables}
+    return {".".join([here.get(layer, layer), *part]): variables[name] for name, (layer, *part) in parts.items()}
+
+
+_CONVOLUTIONS = (("timbral", 2), ("temporal", 3), ("middle", 3))
+
+
+class _Layer(nn.Module):
+    """A kernel in TensorFlow's layout, (frames, bands, 1, filters) or (in, out), and a bias."""
+
+    def __init__(self, kernel: tuple[int, ...]) -> None:
+        super().__init__()
+        self.kernel, self.bias = nn.Parameter(torch.empty(kernel)), nn.Parameter(torch.empty(kernel[-1]))
+
+
+class _Norm(nn.Module):
+    """Batch normalisation of the last axis by the statistics of training."""
+
+    gamma: Tensor
+    beta: Tensor
+    moving_mean: Tensor
+    moving_variance: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+            self.register_parameter(name, nn.Parameter(torch.empty(size)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.moving_mean) * (self.gamma * torch.rsqrt(self.moving_variance + EPSILON)) + self.beta
+
+
+class _Convolution(_Layer):
+    def __init__(self, kernel: tuple[int, ...]) -> None:
+        super().__init__(kernel)
+        self.norm = _Norm(kernel[-1])
+
+    def activated(self, convolved: Tensor) -> Tensor:
+        return self.norm(relu(convolved + self.bias))
+
+    @property
+    def sign(self) -> Tensor:
+        """-1 for filters whose normalisation turns them round, else 1."""
+        return torch.where(self.norm.gamma < 0, -1.0, 1.0)
+
+
+class _Timbral(_Convolution):
+    """(n, 187, 96) to (n, 187, filters): the maximum over all bands where the kernel fits."""
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """A row (patch, frame) holds 7 frames around it, those of a band side by side.
+
+        So a place of the kernel is a run of columns, and the next place starts one band later.
+        """
+        kernel = self.kernel[:, :, 0] * self.sign
+        frames, bands, filters = kernel.shape
+        rows = pad(patches, (0, 0, frames // 2, frames // 2)).unfold(1, frames, 1).reshape(-1, MELS * frames)
+        windows = rows.unfold(1, bands * frames, frames).transpose(0, 1)  # (places, rows, columns), a view
+        matrix = kernel.transpose(0, 1).reshape(1, bands * frames, filters)
+        # The products of a few places at a time stay in a processor's cache until their maximum is taken.
+        parts = [torch.bmm(part, matrix.expand(len(part), -1, -1)).amax(0) for part in windows.split(8)]
+        largest = torch.stack(parts).amax(0)
+        return self.activated(largest.view(-1, FRAMES, filters) * self.sign)
+
+
+class _Temporal(_Convolution):
+    """(n, 187, 96) to (n, 187, filters): a convolution of each band over time, the maximum over bands."""
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Under the kernel at a frame is a matrix, a column for each (patch, band); the next starts a frame later."""
+        kernel = self.kernel[:, 0, 0] * self.sign
+        frames, filters = kernel.shape
+        columns = pad(patches.mT, ((frames - 1) // 2, frames // 2)).flatten(0, 1)
+        windows = columns.unfold(1, frames, 1).permute(1, 2, 0)  # (places, kernel's frames, columns), a view
+        products = torch.bmm(kernel.T.expand(FRAMES, -1, -1), windows)
+        largest = products.view(FRAMES, filters, -1, MELS).amax(3).permute(2, 0, 1)
+        return self.activated(largest * self.sign)
+
+
+class _Middle(_Convolution):
+    """(n, 187, channels) to (n, 187, filters): a convolution over time."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        kernel = self.kernel[:, :, 0].permute(2, 1, 0)
+        return self.activated(conv1d(features.mT, kernel, padding=kernel.shape[2] // 2).mT)

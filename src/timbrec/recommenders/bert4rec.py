@@ -1,0 +1,209 @@
+"""BERT4Rec on content: a bidirectional transformer guesses masked tracks of a history (Sun et al. 2019)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from timbrec.protocols import Content
+from timbrec.recommenders.log_sum import mean_log_sum
+from timbrec.recommenders.scaling import Scale, Scaling
+from timbrec.recommenders.sequences import MASK, PADDING, Sequences
+from timbrec.recommenders.transformer import ItemTransformer
+from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives
+from timbrec.training.trainable import distance
+from timbrec.types import Array, Bool, Float32, Int
+
+if TYPE_CHECKING:
+    from timbrec.interactions import Interactions
+
+_ROWS = 8192  # items projected at once outside training
+_SEQUENCES = 32  # users the transformer sees at once
+
+
+@dataclass(frozen=True)
+class BERT4Rec(TrainedRecommender):
+    """A user is what the transformer makes of their last `length` - 1 tracks and a mask behind them; an item is its
+    content, projected to `width`; score = inner product.
+
+    Trained to find the tracks under masks (a share `mask` of a sequence) among the `targets`: the train items, or, as
+    in the study, all of the catalogue and the two special tokens. The softmax over them is exact up to `exact_up_to`
+    of them; above, its denominator is estimated from `samples` items drawn by plays to the power 0.75 (importance
+    sampling: unbiased, whatever is drawn). The same projected items are input and output, so unseen ones score on the
+    same footing. `width` None leaves out the projection. `learned` names the item table or nothing. An example is a
+    user with their sequence.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "tamm2026": {
+            "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",
+            "stop_on": "validation loss", "exact_up_to": 2**63 - 1,
+        },
+    }  # fmt: skip
+
+    epochs: int = 200
+    batch: int = 128
+    width: int | None = 256
+    layers: int = 2
+    heads: int = 2
+    feed_forward: int = 256
+    length: int = 300
+    mask: float = 0.2
+    dropout: float = 0.1
+    targets: Literal["train", "catalogue"] = "train"
+    exact_up_to: int = 200_000
+    samples: int = 8192
+    learned: tuple[Literal["items"], ...] = ()
+    scale: Scale = "standardise"
+
+    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> BERT4RecModel:
+        """The transformer and the item table."""
+        return BERT4RecModel(self, train, content)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BERT4RecScorer(TrainedScorer):
+    """A DotScorer whose users come from the transformer."""
+
+    transformer: ItemTransformer
+    scaling: Scaling
+
+    def user_vectors(self, histories: Interactions) -> Float32[Array, "users width"]:
+        """Vectors (histories.n_users, width) of users known only by what they played, and in which order."""
+        return user_states(self.transformer, self.items, Sequences(histories), np.arange(histories.n_users))
+
+    def add_items(self, vectors: Float32[Array, "n dim"]) -> BERT4RecScorer:
+        """The same scorer with new items behind the old ones, by their content vectors."""
+        return replace(self, items=np.concatenate([self.items, projected(self.transformer, self.scaling(vectors))]))
+
+
+class BERT4RecModel(Trainable):
+    """The model under training; `items` are the vectors of the targets, before projection."""
+
+    items: torch.Tensor
+    block = 256
+
+    def __init__(self, settings: BERT4Rec, train: Interactions, content: Content) -> None:
+        super().__init__()
+        self.settings, self.train_pairs, self.histories = settings, train, Sequences(train)
+        self.scaling = Scaling.of(settings.scale, content.vectors[train.items])
+        self.catalogue = self.scaling(content.vectors)
+        self.transformer = ItemTransformer(
+            content.vectors.shape[1], settings.width, settings.layers, settings.heads, settings.feed_forward,
+            settings.length, settings.dropout,
+        )  # fmt: skip
+        self.targets = train.items if settings.targets == "train" else np.arange(train.n_items)
+        self.column_of = np.full(train.n_items, PADDING)
+        self.column_of[self.targets] = np.arange(len(self.targets))
+        self.add_table("items", torch.from_numpy(self.catalogue[self.targets]), "items" in settings.learned)
+        weights = (train.item_users[self.targets] + 1.0) ** 0.75
+        self.chances = weights / weights.sum()
+
+    def examples(self, pairs: Interactions) -> Sequences:
+        """Users with their sequences."""
+        return self.histories if pairs is self.train_pairs else Sequences(pairs)
+
+    def forward(self, examples: Sequences, rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
+        """Mean cross-entropy of the tracks under masks; at least one track of the batch is masked."""
+        tracks = examples.latest(examples.users[rows], self.settings.length)
+        columns = np.where(tracks == PADDING, PADDING, self.column_of[tracks])
+        masked = _masked(columns != PADDING, self.settings.mask, rng)
+        if len(self.targets) <= self.settings.exact_up_to:
+            return self._cross_entropy(columns, masked, self.items, None)
+        drawn = negatives.sample_weighted(rng, self.settings.samples, self.chances)
+        kept = np.union1d(columns[columns != PADDING], drawn)
+        times = np.bincount(np.searchsorted(kept, drawn), minlength=len(kept))
+        with np.errstate(divide="ignore"):
+            correction = np.log(times) - np.log(len(drawn) * self.chances[kept])
+        places = np.where(columns == PADDING, PADDING, np.searchsorted(kept, columns))
+        vectors = self.items[torch.from_numpy(kept).to(self.device)]
+        return self._cross_entropy(places, masked, vectors, torch.from_numpy(correction).to(vectors))
+
+    def scorer(self, users: Int[Array, "u"] | None = None) -> BERT4RecScorer:
+        """Every user's sequence, or those of `users` alone, through the transformer."""
+        catalogue = self.catalogue.copy()
+        catalogue[self.targets] = self.items.detach().cpu().numpy()
+        items = projected(self.transformer, catalogue)
+        wanted = np.arange(self.train_pairs.n_users) if users is None else users
+        states = np.zeros((self.train_pairs.n_users, items.shape[1]), np.float32)
+        states[wanted] = user_states(self.transformer, items, self.histories, wanted)
+        return BERT4RecScorer(states, items, transformer=self.transformer.frozen(), scaling=self.scaling)
+
+    def moved(self) -> dict[str, float]:
+        """Of the item table."""
+        return {"items": distance(self.items, self.catalogue[self.targets])}
+
+    def _cross_entropy(
+        self,
+        places: Int[Array, "users length"],
+        masked: Bool[Array, "users length"],
+        vectors: torch.Tensor,
+        correction: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Of the masked places among the rows of `vectors`; with a correction, of the sum that it estimates."""
+        table = self.transformer.table(vectors)
+        hidden, wanted = self._hidden(places, masked, table)
+        classes = table if self.settings.targets == "catalogue" and correction is None else table[:-2]
+        own = None if correction is None else wanted
+        log_sum = mean_log_sum([(hidden, classes)], self.block, own, bias=correction)
+        return log_sum - (hidden * table[wanted]).sum(1).mean()
+
+    def _hidden(
+        self, places: Int[Array, "users length"], masked: Bool[Array, "users length"], table: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(m, width) states at the masked places, and the (m,) rows of the table that belong there.
+
+        Users of like length go together: padding costs as much as tracks."""
+        lengths = (places != PADDING).sum(1)
+        states, wanted = [], []
+        for some in _chunks(lengths, _SEQUENCES):
+            here = np.s_[some, : lengths[some].max()]
+            seen = torch.from_numpy(np.where(masked, MASK, places)[here]).to(self.device)
+            at = torch.from_numpy(masked[here]).to(self.device)
+            states.append(self.transformer(seen, table)[at])
+            wanted.append(torch.from_numpy(places[here]).to(self.device)[at])
+        return torch.cat(states), torch.cat(wanted)
+
+
+def projected(transformer: ItemTransformer, vectors: Float32[Array, "items dim"]) -> Float32[Array, "items width"]:
+    """Item vectors as they are served: projected, in blocks."""
+    weights = transformer.special
+    with torch.no_grad():
+        blocks = [transformer.project(block.to(weights)).cpu() for block in torch.from_numpy(vectors).split(_ROWS)]
+    return torch.cat(blocks).numpy()
+
+
+def user_states(
+    transformer: ItemTransformer, items: Float32[Array, "items width"], sequences: Sequences, users: Int[Array, "u"]
+) -> Float32[Array, "u width"]:
+    """(u, width) states at a mask behind each user's latest items, which are rows of the projected `items`."""
+    device, out = transformer.special.device, np.empty((len(users), items.shape[1]), np.float32)
+    with torch.no_grad():
+        table = torch.cat([torch.from_numpy(items).to(device), transformer.special])
+        for some in _chunks(sequences.lengths[users], _SEQUENCES):
+            tracks = sequences.latest(users[some], transformer.settings["length"] - 1)
+            ends = (tracks != PADDING).sum(1)
+            places = np.pad(tracks, ((0, 0), (0, 1)), constant_values=PADDING)
+            places[np.arange(len(some)), ends] = MASK
+            states = transformer(torch.from_numpy(places).to(device), table)
+            out[some] = states[torch.arange(len(some)), torch.from_numpy(ends)].cpu().numpy()
+    return out
+
+
+def _masked(
+    present: Bool[Array, "users length"], share: float, rng: np.random.Generator
+) -> Bool[Array, "users length"]:
+    """Which tracks are masked, each with probability `share`; one at random if that leaves none."""
+    masked = present & (rng.random(present.shape) < share)
+    if not masked.any():
+        one = rng.integers(present.sum())
+        masked[tuple(axis[one] for axis in np.nonzero(present))] = True
+    return masked
+
+
+def _chunks(lengths: Int[Array, "n"], size: int) -> list[Int[Array, "m"]]:
+    """The n places, `size` at a time, in the order of their lengths."""
+    return np.split(np.argsort(lengths, kind="stable"), range(size, len(lengths), size))

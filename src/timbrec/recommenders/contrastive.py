@@ -1,0 +1,146 @@
+"""Contrastive: a track's content and collaborative vectors are drawn together (bimodal, Tamm & Aljanaki 2026)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+import numpy as np
+import torch
+
+from timbrec.errors import CannotRankError
+from timbrec.protocols import Content
+from timbrec.recommenders.elsa import ELSA, ELSAScorer
+from timbrec.recommenders.losses import ContrastiveLoss, contrastive
+from timbrec.recommenders.profiles import ProfileScorer
+from timbrec.recommenders.scaling import Scale, Scaling
+from timbrec.recommenders.sparse import means
+from timbrec.recommenders.towers import Tower
+from timbrec.training import Trainable, TrainedRecommender, recording
+from timbrec.training.journal import current
+from timbrec.training.trainable import distance
+from timbrec.types import Array, Float32, Int
+
+if TYPE_CHECKING:
+    from timbrec.interactions import Interactions
+
+ReadOut = Literal["content", "collaborative", "average"]
+
+
+@dataclass(frozen=True)
+class Contrastive(TrainedRecommender):
+    """Two MLPs, dim-width-ReLU-width on the content and factors-width-ReLU-width on ELSA's item factors, both ending in
+    unit vectors, trained so that a track's two vectors meet; a user is the mean of their train items.
+
+    `readout` says whose vectors are served: only `content` can rank cold items, and all lists, mixed ones too, then
+    use it on both sides. `loss` is a name in `losses.py`. ELSA is fitted to the same train part for `elsa_epochs` by
+    the preset `elsa`; of `tamm2026` its factors come in as they are, else as unit vectors. An example is a train item.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "tamm2026": {"stop_on": "train loss", "scale": "none", "elsa": "tamm2026"},
+    }
+
+    readout: ReadOut = "content"
+    loss: ContrastiveLoss = "ADCL"
+    temperature: float = 0.1
+    sigma: float = 0.5
+    width: int = 768
+    scale: Scale = "standardise"
+    elsa: Literal["corrected", "tamm2026"] = "corrected"
+    elsa_epochs: int = 10
+    factors: int = 768
+
+    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ContrastiveModel:
+        """Fit ELSA, then set up both towers."""
+        elsa = ELSA.preset(self.elsa, epochs=self.elsa_epochs, factors=self.factors)
+        with recording(current().inside("elsa")):
+            fitted = cast(ELSAScorer, elsa.fit(train, content, None, rng))
+        lengths = fitted.lengths if self.elsa == "tamm2026" else (fitted.lengths > 0).astype(np.float32)
+        return ContrastiveModel(self, train, content, fitted.items * lengths[:, None])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ContrastiveScorer(ProfileScorer):
+    """`sides` holds user and item vectors of the content and of the collaborative side; items without train plays have
+    none of the latter."""
+
+    sides: dict[str, Float32[Array, "..."]]
+    readout: ReadOut
+
+    def reading(self, readout: ReadOut) -> ContrastiveScorer:
+        """The same training, read out otherwise."""
+        users, items = (_read(readout, self.sides, of) for of in ("users", "items"))
+        return replace(self, users=users, items=items, readout=readout, can_rank_cold=readout == "content")
+
+    def add_items(self, vectors: Float32[Array, "n dim"]) -> ContrastiveScorer:
+        """The same scorer with new items behind the old ones, by their content vectors."""
+        if self.readout != "content":
+            raise CannotRankError(f"new items have no {self.readout} vectors")
+        items = super().add_items(vectors).items
+        absent = np.zeros((len(vectors), items.shape[1]), np.float32)
+        collaborative = np.concatenate([self.sides["collaborative items"], absent])
+        return replace(
+            self, items=items, sides=self.sides | {"content items": items, "collaborative items": collaborative}
+        )
+
+
+class ContrastiveModel(Trainable):
+    """Both towers under training."""
+
+    content: torch.Tensor
+    collaborative: torch.Tensor
+    block = 512
+
+    def __init__(
+        self, settings: Contrastive, train: Interactions, content: Content, factors: Float32[Array, "items factors"]
+    ) -> None:
+        super().__init__()
+        self.settings, self.train_pairs, self.vectors = settings, train, content.vectors
+        self.can_rank_cold = settings.readout == "content"
+        self.scaling = Scaling.of(settings.scale, content.vectors[train.items])
+        self.content_tower = Tower([content.vectors.shape[1], settings.width, settings.width])
+        self.collaborative_tower = Tower([factors.shape[1], settings.width, settings.width])
+        self.add_table("content", torch.from_numpy(self.scaling(content.vectors)), learned=False)
+        self.add_table("collaborative", torch.from_numpy(factors), learned=False)
+
+    def examples(self, pairs: Interactions) -> Int[Array, "n"]:
+        """The items that were played."""
+        return pairs.items
+
+    def forward(self, examples: Int[Array, "n"], rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
+        """The contrastive loss of a batch of items."""
+        z1, z2 = self.embedded(torch.from_numpy(examples[rows]).to(self.device))
+        return contrastive(self.settings.loss, z1, z2, self.settings.temperature, self.settings.sigma, self.block)
+
+    def embedded(self, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Unit vectors of these items from either side."""
+        return self.content_tower(self.content[items]), self.collaborative_tower(self.collaborative[items])
+
+    def scorer(self, users: Int[Array, "u"] | None = None) -> ContrastiveScorer:
+        """Both sides through their towers."""
+        content = self.content_tower.embed(self.content)
+        collaborative = self.collaborative_tower.embed(self.collaborative)
+        collaborative[self.train_pairs.item_users == 0] = 0
+        sides = {
+            "content items": content,
+            "content users": means(self.train_pairs, content),
+            "collaborative items": collaborative,
+            "collaborative users": means(self.train_pairs, collaborative),
+        }
+        tower, readout = self.content_tower.frozen(), self.settings.readout
+        fitted = ContrastiveScorer(
+            sides["content users"], content, tower=tower, scaling=self.scaling, sides=sides, readout="content"
+        )
+        return fitted.reading(readout)
+
+    def moved(self) -> dict[str, float]:
+        """Of the content."""
+        return {"content": distance(self.content, self.scaling(self.vectors))}
+
+
+def _read(readout: ReadOut, sides: dict[str, Float32[Array, "..."]], of: str) -> Float32[Array, "n dim"]:
+    """One side's vectors, or the average of both."""
+    if readout != "average":
+        return sides[f"{readout} {of}"]
+    return (sides[f"content {of}"] + sides[f"collaborative {of}"]) / 2

@@ -1,0 +1,82 @@
+"""EASE: the best linear item-to-item model in closed form, a second collaborative ceiling (Steck 2019)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+
+from timbrec.errors import ConfigError
+from timbrec.protocols import Content, Recommender, Scorer
+from timbrec.types import Array, Float32, Int
+
+if TYPE_CHECKING:
+    from timbrec.interactions import Interactions
+    from timbrec.protocols import BoundScorer
+    from timbrec.split import Fold
+
+
+@dataclass(frozen=True)
+class EASE(Recommender):
+    """score = xB, where B minimises |X - XB|^2 + l2 |B|^2 with a zero diagonal.
+
+    With P = (X^T X + l2 I)^-1 that is B = I - P / diag(P).
+
+    The matrix has train items squared entries; with more than `max_items` of them it is refused. Cannot rank cold
+    items.
+    """
+
+    uses_content: ClassVar[bool] = False
+    baseline: ClassVar[bool] = True
+
+    l2: float = 500.0
+    max_items: int = 20_000
+
+    def __post_init__(self) -> None:
+        if self.l2 <= 0:
+            raise ConfigError("`l2` must be positive", example=self.l2, fix="Give a larger number.")
+
+    def fit(
+        self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
+    ) -> EASEScorer:
+        """Invert in float64. Raises ConfigError above `max_items`, with the memory it would take."""
+        columns = train.items
+        if len(columns) > self.max_items:
+            raise ConfigError(
+                f"EASE over {len(columns):,} items would take {3 * 8 * len(columns) ** 2 / 2**30:,.0f} GiB",
+                fix=f"Its limit is {self.max_items:,} items; raise `max_items` if there is the memory, or use ELSA.",
+            )
+        x = train.csr()[:, columns]
+        gram = (x.T @ x).toarray().astype(np.float64)
+        gram[np.diag_indices_from(gram)] += self.l2
+        inverse = torch.linalg.inv(torch.from_numpy(gram)).numpy()
+        weights = (-inverse / np.diag(inverse)).astype(np.float32)
+        np.fill_diagonal(weights, 0)
+        return EASEScorer(weights, columns, train)
+
+
+@dataclass(frozen=True, eq=False)
+class EASEScorer(Scorer):
+    """`weights` (columns, columns) item to item, `columns` the items they are of, `histories` the train part."""
+
+    weights: Float32[Array, "columns columns"]
+    columns: Int[Array, "columns"]
+    histories: Interactions
+    can_rank_cold = False
+
+    def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
+        """Gather these items' weights once; each call sums those of the users' items."""
+        from timbrec.recommenders.sparse import row_sums
+
+        column_of = np.full(self.histories.n_items, -1)
+        column_of[self.columns] = np.arange(len(self.columns))
+        weights = torch.from_numpy(self.weights[:, column_of[items]]).to(device)
+
+        def score(rows: Int[Array, "u"], out: torch.Tensor) -> None:
+            starts = np.concatenate([[0], np.cumsum(self.histories.user_items[rows])])
+            played = column_of[self.histories.of_users(rows)[1]]
+            out.copy_(row_sums(torch.from_numpy(starts).to(device), torch.from_numpy(played).to(device), weights))
+
+        return score

@@ -1,0 +1,75 @@
+"""ELSA: a linear autoencoder with factorised item similarities, the collaborative ceiling (Vancura et al. 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from timbrec.protocols import Content
+from timbrec.recommenders.autoencoder import Autoencoder, Targets
+from timbrec.recommenders.profiles import ProfileScorer
+from timbrec.recommenders.sparse import means
+from timbrec.recommenders.towers import unit
+from timbrec.training import TrainedRecommender
+from timbrec.types import Array, Float32, Int
+
+if TYPE_CHECKING:
+    from timbrec.interactions import Interactions
+
+
+@dataclass(frozen=True)
+class ELSA(TrainedRecommender):
+    """score = xAA^T - x, A the L2-normalised rows of a learned (items, factors) matrix.
+
+    Knows tracks by who played them alone, so it cannot rank cold items. An example is a user; the optimiser is NAdam,
+    as in the authors' package. `targets` is what x has columns for.
+    """
+
+    uses_content: ClassVar[bool] = False
+    baseline: ClassVar[bool] = True
+    optimizer: ClassVar[str] = "nadam"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "tamm2026": {"epochs": 10, "stop_on": "nothing", "shuffle": False, "targets": "catalogue"},
+    }
+
+    batch: int = 128
+    lr: float = 0.1
+    factors: int = 768
+    targets: Targets = "train"
+
+    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ELSAModel:
+        """Factors drawn by Xavier's uniform rule."""
+        return ELSAModel(self, train)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ELSAScorer(ProfileScorer):
+    """`lengths` (items,) are the norms that the rows of the learned matrix had before normalisation."""
+
+    lengths: Float32[Array, "items"]
+
+
+class ELSAModel(Autoencoder):
+    """The learned matrix of the columns' items."""
+
+    can_rank_cold = False
+
+    def __init__(self, settings: ELSA, train: Interactions) -> None:
+        super().__init__(settings.targets, train)
+        self.factors = nn.Parameter(nn.init.xavier_uniform_(torch.empty(len(self.columns), settings.factors)))
+
+    def vectors(self) -> torch.Tensor:
+        """Its unit rows."""
+        return unit(self.factors)
+
+    def scorer(self, users: Int[Array, "u"] | None = None) -> ELSAScorer:
+        """Items without a column are zero."""
+        items = np.zeros((self.train_pairs.n_items, self.factors.shape[1]), np.float32)
+        items[self.columns] = self.vectors().cpu().numpy()
+        lengths = np.zeros(len(items), np.float32)
+        lengths[self.columns] = self.factors.norm(dim=1).cpu().numpy()
+        return ELSAScorer(means(self.train_pairs, items), items, can_rank_cold=False, lengths=lengths)

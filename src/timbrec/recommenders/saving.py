@@ -1,0 +1,100 @@
+"""Fitted recommenders on disk: arrays as safetensors, the rest as JSON. Loading needs no training data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch import from_numpy, nn
+
+from timbrec.errors import DataError
+from timbrec.protocols import Scorer
+
+FORMAT = 1
+_ARRAYS, _STRUCTURE = "scorer.safetensors", "scorer.json"
+
+
+def save_scorer(scorer: Scorer, folder: Path) -> None:
+    """Write a fitted recommender into a folder. Raises DataError for a scorer that holds what cannot be written."""
+    arrays: dict[str, np.ndarray] = {}
+    structure = {"format": FORMAT, "scorer": _packed(scorer, "", arrays)}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(arrays, folder / _ARRAYS)
+    (folder / _STRUCTURE).write_text(json.dumps(structure, indent=1))
+
+
+def load_scorer(folder: Path) -> Scorer:
+    """Read what `save_scorer` wrote; it scores as it did. Nothing but the project's own classes is ever made.
+
+    Raises DataError for a folder that holds no readable scorer.
+    """
+    try:
+        structure = json.loads((folder / _STRUCTURE).read_text())
+        if structure["format"] != FORMAT:
+            raise ValueError(f"format {structure['format']}, this version reads {FORMAT}")
+        scorer = _unpacked(structure["scorer"], load_file(folder / _ARRAYS))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise DataError(f"{folder} holds no readable recommender: {error}", fix="Fit and save it again.") from error
+    if not isinstance(scorer, Scorer):
+        raise DataError(f"{folder} holds a {type(scorer).__name__}, not a fitted recommender")
+    return scorer
+
+
+def _packed(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The value as JSON; arrays go into `arrays` under their path."""
+    if isinstance(value, np.ndarray):
+        arrays[path] = np.ascontiguousarray(value)
+        return {"is": "array", "path": path}
+    if isinstance(value, nn.Module):
+        weights = {name: tensor.cpu().numpy() for name, tensor in value.state_dict().items()}
+        return {"is": _name(value), "module": value.settings, "weights": _packed(weights, path, arrays)}
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {"is": _name(value), "fields": _packed(parts, path, arrays)["of"]}
+    if isinstance(value, dict):
+        return {"is": "dict", "of": {key: _packed(one, f"{path}/{key}", arrays) for key, one in value.items()}}
+    if isinstance(value, tuple):
+        return {"is": "tuple", "of": [_packed(one, f"{path}/{number}", arrays) for number, one in enumerate(value)]}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise DataError(f"a {type(value).__name__} cannot be saved", example=path)
+
+
+def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kind = value["is"]
+    if kind == "array":
+        return arrays[value["path"]]
+    if kind == "dict":
+        return {key: _unpacked(one, arrays) for key, one in value["of"].items()}
+    if kind == "tuple":
+        return tuple(_unpacked(one, arrays) for one in value["of"])
+    if "module" in value:
+        module = _class(kind)(**value["module"])
+        module.load_state_dict({name: from_numpy(one) for name, one in _unpacked(value["weights"], arrays).items()})
+        return module.frozen()
+    return _class(kind)(**{name: _unpacked(one, arrays) for name, one in value["fields"].items()})
+
+
+def _name(value: object) -> str:
+    return f"{type(value).__module__}:{type(value).__qualname__}"
+
+
+def _class(name: str) -> type:
+    """A class of this package or of one that adds recommenders by entry points; a file may name no other."""
+    module, attribute = name.split(":")
+    outside = {point.module.split(".")[0] for point in entry_points(group="timbrec.recommenders")}
+    if module.split(".")[0] not in {"timbrec", *outside}:
+        raise ValueError(f"{module} is no module of recommenders")
+    found = getattr(import_module(module), attribute)
+    if not (isinstance(found, type) and (is_dataclass(found) or issubclass(found, nn.Module))):
+        raise ValueError(f"{name} is no part of a recommender")
+    return found

@@ -1,0 +1,37 @@
+"""Scaling of content vectors by statistics of the train items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from timbrec.types import Array, Float32
+
+Scale = Literal["none", "centre", "standardise"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """`shift` is subtracted from every vector, which is then multiplied by `factor`."""
+
+    shift: Float32[Array, "dim"]
+    factor: Float32[Array, "dim"]
+
+    @classmethod
+    def of(cls, scale: Scale, train: Float32[Array, "n dim"]) -> Scaling:
+        """Subtract the mean of the train items (`centre`), divide by their standard deviation too (`standardise`), or
+        do neither (`none`). Constant dimensions become zero."""
+        zero, one = np.zeros(train.shape[1], np.float32), np.ones(train.shape[1], np.float32)
+        if scale == "none":
+            return cls(zero, one)
+        mean = train.mean(0, dtype=np.float64).astype(np.float32)
+        if scale == "centre":
+            return cls(mean, one)
+        deviation = train.std(0, dtype=np.float64).astype(np.float32)
+        return cls(mean, np.divide(1, deviation, out=zero, where=deviation > 1e-6 * np.abs(mean)))
+
+    def __call__(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n dim"]:
+        """The scaled vectors."""
+        return (vectors - self.shift) * self.factor

@@ -1,0 +1,37 @@
+"""Users' histories as sequences in the order of first plays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from timbrec.interactions import Interactions
+from timbrec.ranking import tie_order
+from timbrec.types import Array, Int
+
+PADDING = -1
+MASK = -2
+
+
+class Sequences:
+    """Every user's items by the time of their first play; an example is a user who has any.
+
+    Plays of the same moment, and all plays of a log without time, stand in one seeded random order of the items: row
+    order would leak ids.
+    """
+
+    def __init__(self, pairs: Interactions) -> None:
+        ties = tie_order(pairs.n_items, seed=0)[pairs.item]
+        times = np.zeros(len(pairs), np.int64) if pairs.first is None else pairs.first
+        self.items = pairs.item[np.lexsort((ties, times, pairs.user))]
+        self.ends, self.lengths = np.cumsum(pairs.user_items), pairs.user_items
+        self.users = pairs.users
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def latest(self, users: Int[Array, "u"], length: int) -> Int[Array, "u longest"]:
+        """The last `length` items of each user, at most, from the left; PADDING behind."""
+        lengths = np.minimum(self.lengths[users], length)[:, None]
+        places = np.arange(lengths.max(initial=0))[None]
+        from_start = (self.ends[users][:, None] - lengths + places).clip(0, len(self.items) - 1)
+        return np.where(places < lengths, self.items[from_start], PADDING)

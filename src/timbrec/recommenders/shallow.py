@@ -1,0 +1,145 @@
+"""Shallow Net: users and items through one shared layer, ranked by cosine (Tamm & Aljanaki 2024, 2026)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from timbrec.protocols import Content
+from timbrec.recommenders.scaling import Scale, Scaling
+from timbrec.recommenders.sparse import means, pair_scores
+from timbrec.recommenders.towers import Tower
+from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives
+from timbrec.training.trainable import distance
+from timbrec.types import Array, Float32, Int
+
+if TYPE_CHECKING:
+    from timbrec.interactions import Interactions
+
+Table = Literal["users", "items"]
+
+
+@dataclass(frozen=True)
+class ShallowNet(TrainedRecommender):
+    """Two tables of vectors, one Linear(dim, width) + ReLU on both, score = cosine.
+
+    The item table holds the content, the user table starts at the mean of each user's train items; `learned` names
+    the tables that training changes, the layer is always learned. The loss is a hinge: every pair of a user and an
+    item should score `margin` above each of `negatives` users drawn for the item, out of `any` users or of those who
+    have not played it (`unplayed`). `confidence` weights a pair by 1 + 2 log(1 + plays). `width` None keeps the
+    content's dimension. An example is a pair.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "tamm2026": {
+            "learned": ("items",), "negative_users": "any", "scale": "none", "stop_on": "validation loss",
+        },
+    }  # fmt: skip
+
+    learned: tuple[Table, ...] = ("users",)
+    negatives: int = 20
+    negative_users: Literal["any", "unplayed"] = "unplayed"
+    margin: float = 0.2
+    confidence: bool = False
+    scale: Scale = "standardise"
+    width: int | None = None
+
+    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ShallowModel:
+        """The tables and the layer."""
+        return ShallowModel(self, train, content)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShallowScorer(TrainedScorer):
+    """`table` is the item table, from which users that were not trained start, and stay."""
+
+    tower: Tower
+    scaling: Scaling
+    table: Float32[Array, "items dim_in"]
+
+    def user_vectors(self, histories: Interactions) -> Float32[Array, "users width"]:
+        """The tower of the mean of their items' table rows: where a user's training would start."""
+        return self.tower.embed(means(histories, self.table))
+
+    def add_items(self, vectors: Float32[Array, "n dim"]) -> ShallowScorer:
+        """The same scorer with new items behind the old ones, by their content vectors."""
+        new = self.scaling(vectors)
+        items = np.concatenate([self.items, self.tower.embed(new)])
+        return replace(self, items=items, table=np.concatenate([self.table, new]))
+
+
+class ShallowModel(Trainable):
+    """The model under training; `drawn` counts how often each user stood as a negative."""
+
+    users: torch.Tensor
+    items: torch.Tensor
+    drawn: torch.Tensor
+
+    def __init__(self, settings: ShallowNet, train: Interactions, content: Content) -> None:
+        super().__init__()
+        self.settings, self.train_pairs, self.content = settings, train, content
+        self.scaling = Scaling.of(settings.scale, content.vectors[train.items])
+        self.tower = Tower([content.vectors.shape[1], settings.width or content.vectors.shape[1]], closed=True)
+        for name, start in self._starts().items():
+            self.add_table(name, torch.from_numpy(start), name in settings.learned)
+        self.unplayed = negatives.Unplayed(train) if settings.negative_users == "unplayed" else None
+        self.register_buffer("drawn", torch.zeros(train.n_users, dtype=torch.int64))
+
+    def examples(self, pairs: Interactions) -> Interactions:
+        """The pairs themselves."""
+        return pairs
+
+    def forward(self, examples: Interactions, rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
+        """Mean over pairs and their negatives of weight max(0, margin - positive + negative)."""
+        users, items, plays = (column[rows] for column in (examples.user, examples.item, examples.plays))
+        against = self._negatives(items, rng)
+        scores = self.scores(items, np.concatenate([users[:, None], against], axis=1))
+        hinge = (self.settings.margin - scores[:, :1] + scores[:, 1:]).clamp(min=0).mean(1)
+        if self.settings.confidence:
+            hinge = hinge * torch.from_numpy(1 + 2 * np.log1p(plays)).to(hinge)
+        return hinge.mean()
+
+    def scores(self, items: Int[Array, "n"], users: Int[Array, "n k"]) -> torch.Tensor:
+        """(n, k) cosines of each item with its users; the tower sees every distinct user and item once."""
+        item_rows, item_places = _distinct(items, len(self.items))
+        user_rows, user_places = _distinct(users, len(self.users))
+        return pair_scores(
+            self.tower(self.items[item_rows.to(self.device)]),
+            self.tower(self.users[user_rows.to(self.device)]),
+            item_places.to(self.device),
+            user_places.to(self.device),
+        )
+
+    def scorer(self, users: Int[Array, "u"] | None = None) -> ShallowScorer:
+        """Both tables through the tower."""
+        tables = self.tower.embed(self.users), self.tower.embed(self.items)
+        drawn = {"users drawn as negatives": float((self.drawn > 0).double().mean())}
+        table = self.items.detach().cpu().numpy()
+        return ShallowScorer(*tables, tower=self.tower.frozen(), scaling=self.scaling, table=table, found=drawn)
+
+    def moved(self) -> dict[str, float]:
+        """Of the user and of the item table."""
+        return {name: distance(getattr(self, name), start) for name, start in self._starts().items()}
+
+    def _starts(self) -> dict[Table, Float32[Array, "..."]]:
+        content = self.scaling(self.content.vectors)
+        return {"users": means(self.train_pairs, content), "items": content}
+
+    def _negatives(self, items: Int[Array, "n"], rng: np.random.Generator) -> Int[Array, "n k"]:
+        if self.unplayed is not None:
+            users = self.unplayed.users(rng, items, self.settings.negatives)
+        else:
+            shape = (len(items), self.settings.negatives)
+            users = negatives.sample_negatives(rng, shape, self.train_pairs.n_users)
+        self.drawn += torch.from_numpy(np.bincount(users.ravel(), minlength=len(self.drawn))).to(self.device)
+        return users
+
+
+def _distinct(rows: Int[Array, "*shape"], n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The distinct ones among rows of range(n), ascending, and the place of each row among them."""
+    present = np.zeros(n, bool)
+    present[rows] = True
+    return torch.from_numpy(np.flatnonzero(present)), torch.from_numpy((np.cumsum(present) - 1)[rows])

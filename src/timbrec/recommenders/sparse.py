@@ -1,0 +1,83 @@
+"""Sparse products: sums of chosen rows, and inner products of chosen pairs of rows."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+
+from timbrec.interactions import Interactions
+from timbrec.types import Array, Float32
+
+with warnings.catch_warnings(action="ignore"):  # PyTorch says once that this layout is in beta; here, unheard
+    torch.sparse_csr_tensor([0, 0], [], [], size=(1, 1), check_invariants=False)
+
+
+def row_sums(starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """(n, dim): row r is the sum of vectors[c] over c in columns[starts[r]:starts[r + 1]]."""
+    return _RowSums.apply(starts, columns, vectors)  # type: ignore[no-untyped-call] # torch publishes no type
+
+
+def pair_scores(left: torch.Tensor, right: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """(n, k) scores: entry (i, j) is left[rows[i]] . right[columns[i, j]].
+
+    `rows` (n,) and `columns` (n, k) int64. The n k vectors are never gathered, and pairs without gradient cost nothing
+    on the way back.
+    """
+    if columns.numel() >= len(left) * len(right):  # the whole matrix is smaller, and no sparse pattern holds them all
+        return (left @ right.T)[rows[:, None], columns]
+    return _PairScores.apply(left, right, rows, columns)  # type: ignore[no-untyped-call] # torch publishes no type
+
+
+def means(histories: Interactions, vectors: Float32[Array, "items dim"]) -> Float32[Array, "users dim"]:
+    """The mean vector (n_users, dim) of each user's items; zero for a user without any."""
+    starts, items = torch.from_numpy(histories.starts), torch.from_numpy(histories.item)
+    sums = row_sums(starts, items, torch.from_numpy(vectors)).numpy()
+    return np.asarray(sums / np.maximum(histories.user_items, 1).astype(np.float32)[:, None])
+
+
+class _RowSums(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(starts, columns)
+        ctx.n = len(vectors)
+        return _csr(starts, columns, vectors.new_ones(len(columns)), len(vectors)) @ vectors
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[None, None, torch.Tensor]:
+        starts, columns = ctx.saved_tensors
+        rows = torch.repeat_interleave(starts.diff())
+        return None, None, _sums(columns, rows, grads[0].new_ones(len(rows)), ctx.n, grads[0])
+
+
+class _PairScores(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, left: torch.Tensor, right: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.save_for_backward(left, right, rows, columns)
+        starts = torch.arange(0, columns.numel() + 1, columns.shape[1], device=columns.device)
+        pattern = _csr(starts, columns.flatten(), left.new_zeros(columns.numel()), len(right))
+        return torch.sparse.sampled_addmm(pattern, left[rows], right.T, beta=0.0).values().view(columns.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
+        left, right, rows, columns = ctx.saved_tensors
+        pair, place = grads[0].nonzero(as_tuple=True)
+        row, column, weight = rows[pair], columns[pair, place], grads[0][pair, place]
+        to_left = _sums(row, column, weight, len(left), right)
+        return to_left, _sums(column, row, weight, len(right), left), None, None
+
+
+def _sums(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, vectors: torch.Tensor) -> torch.Tensor:
+    """(n, dim): row r is the sum of weights[e] vectors[of[e]] over the entries e with into[e] == r."""
+    order = into.argsort(stable=True)
+    starts = torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)])
+    return _csr(starts, of[order], weights[order], len(vectors)) @ vectors
+
+
+def _csr(starts: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, n_columns: int) -> torch.Tensor:
+    size = (len(starts) - 1, n_columns)
+    return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)

@@ -1,0 +1,72 @@
+"""Towers: small networks from content vectors to unit vectors, the same ones in training and in serving."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from timbrec.types import Array, Float32
+
+_EPSILON = 1e-8  # what a norm counts as at least; a dead tower gives the zero vector
+_ROWS = 8192  # rows embedded at once outside training
+
+
+def unit(vectors: torch.Tensor) -> torch.Tensor:
+    """Rows divided by their L2 norm; rows (nearly) zero stay so, and have no gradient."""
+    return _Unit.apply(vectors)  # type: ignore[no-untyped-call] # torch publishes no type
+
+
+class _Unit(torch.autograd.Function):
+    """torch's `normalize`, which goes through memory twice as often."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: torch.Tensor) -> torch.Tensor:
+        norms = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+        units = vectors / norms.clamp(min=_EPSILON)
+        ctx.save_for_backward(units, norms)
+        return units
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+        units, norms = ctx.saved_tensors
+        along = torch.linalg.vecdot(units, grads[0])[:, None]
+        return torch.addcmul(grads[0], units, along, value=-1).mul_(torch.where(norms > _EPSILON, 1 / norms, 0))
+
+
+class Tower(nn.Module):
+    """Linear layers of these sizes with ReLU between them (and after the last if `closed`), then L2 normalisation.
+
+    `settings` is what makes the same tower again.
+    """
+
+    def __init__(self, sizes: list[int], closed: bool = False) -> None:
+        layers: list[nn.Module] = []
+        for dim, width in pairwise(sizes):
+            layers += [nn.Linear(dim, width), nn.ReLU()]
+        super().__init__()
+        self.layers = nn.Sequential(*layers if closed else layers[:-1])
+        self.settings: dict[str, Any] = {"sizes": sizes, "closed": closed}
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Unit vectors, or zero where the last layer is all zero."""
+        return unit(self.layers(vectors))
+
+    def frozen(self) -> Tower:
+        """A copy on the CPU that no training changes."""
+        return copy.deepcopy(self).cpu().requires_grad_(False)
+
+    def embed(self, vectors: torch.Tensor | Float32[Array, "n dim"]) -> Float32[Array, "n width"]:
+        """What `forward` gives, as it is served: without gradients, in blocks, on the CPU."""
+        weights = next(self.parameters())
+        rows = torch.as_tensor(vectors)
+        out = np.empty((len(rows), self.settings["sizes"][-1]), np.float32)
+        with torch.no_grad():
+            for start in range(0, len(rows), _ROWS):
+                block = rows[start : start + _ROWS].to(weights)
+                out[start : start + _ROWS] = self(block).cpu().numpy()
+        return out

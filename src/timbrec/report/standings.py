@@ -1,0 +1,114 @@
+"""The sortable tables: one per half, each metric's cells ready to be put in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from timbrec.report import numbers
+from timbrec.report.data import Line, ReportData, Row
+from timbrec.report.verdict import HALVES, why_empty
+
+COLUMNS = {  # heading of a figure's column: what a dash in it means
+    "value": "not defined here",
+    "95 % interval": "too few users or items, or a metric without one",
+    "shuffled": "no vectors to shuffle",
+    "Gaussian": "no vectors to replace",
+    "chance": "no closed form for this metric",
+    "lift": "no shuffled value to divide by",
+    "over shuffled": "no shuffled value to subtract",
+    "95 % interval of it": "no difference, or a metric without an interval",
+}
+
+CONTROLS = ("shuffled", "gaussian", "chance")  # the summary's columns behind three of them
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One row's cells for one metric: texts in the order of COLUMNS, and the marks of its interval plot.
+
+    `marks` are percentages of the table's scale, None where there is nothing to mark: low, high, chance, shuffled,
+    value.
+    """
+
+    texts: tuple[str, ...]
+    marks: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One line; `figures` are those of the primary metric, None where `status` says why there are none."""
+
+    number: int
+    line: Line
+    status: str | None
+    seeds: str
+    figures: Figures | None
+
+
+@dataclass(frozen=True)
+class HalfTable:
+    """One half's table, best line first; `missing` says why it has no figures at all."""
+
+    half: str
+    about: str
+    users: str
+    pairs: str
+    rows: tuple[TableRow, ...]
+    missing: str
+
+
+def half_tables(data: ReportData) -> list[HalfTable]:
+    """The tables of the halves that the summary has, on the primary metric."""
+    return [_table(data, half, about) for half, about in HALVES.items() if (half, data.primary) in data.figures]
+
+
+def other_figures(data: ReportData) -> dict[str, dict[str, list[Any]]]:
+    """For the metric selector: by metric and half, each row's [texts, marks] in the order of the table's numbers."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for metric in data.metrics:
+        for half in HALVES:
+            if figures := _figures(data, half, metric):
+                rows = [figures.get((row["encoder"], row["recommender"])) for row in data.ranked(half)]
+                found.setdefault(metric, {})[half] = [row and [row.texts, row.marks] for row in rows]
+    return found
+
+
+def _table(data: ReportData, half: str, about: str) -> HalfTable:
+    rows = data.ranked(half)
+    figures = _figures(data, half, data.primary)
+    lines = [
+        TableRow(number, line, row["status"], numbers.count(row["seeds"]), figures.get(line))
+        for number, row in enumerate(rows)
+        for line in [(row["encoder"], row["recommender"])]
+    ]
+    users, pairs = (max((row[name] or 0 for row in rows), default=0) for name in ("users", "pairs"))
+    return HalfTable(
+        half, about, numbers.count(users), numbers.count(pairs), tuple(lines), "" if figures else why_empty(rows)
+    )
+
+
+def _figures(data: ReportData, half: str, metric: str) -> dict[Line, Figures]:
+    """The cells of every line that has a value, with the same decimals and the same scale in all of them."""
+    rows = {line: row for line, row in data.figures.get((half, metric), {}).items() if row["value"] is not None}
+    digits = numbers.decimals(row["value"] for row in rows.values())
+    marked = [[row[name] for name in ("low", "high", "chance", "shuffled", "value")] for row in rows.values()]
+    shown = [value for marks in marked for value in marks if value is not None]
+    low, high = min([0.0, *shown]), max([0.0, *shown])
+    scale = 96 / (high - low or 1.0)
+    places = [tuple(None if v is None else round(2 + scale * (v - low), 1) for v in marks) for marks in marked]
+    finer = {  # controls are small: a column of them gets two significant digits of its own
+        name: max(digits, numbers.decimals([row[name] for row in rows.values()], 2)) for name in CONTROLS
+    }
+    return {line: Figures(_texts(row, digits, finer), at) for (line, row), at in zip(rows.items(), places, strict=True)}
+
+
+def _texts(row: Row, digits: int, finer: dict[str, int]) -> tuple[str, ...]:
+    return (
+        numbers.fixed(row["value"], digits),
+        numbers.interval(row["low"], row["high"], digits),
+        *(numbers.fixed(row[name], finer[name]) for name in CONTROLS),
+        numbers.ratio(row["lift"]),
+        numbers.signed(row["difference"], digits),
+        numbers.interval(row["difference_low"], row["difference_high"], digits, sign=True),
+    )

@@ -1,0 +1,92 @@
+"""What decides when to stop training."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from timbrec.training.validation import question, validate
+from timbrec.types import Array, Int
+
+if TYPE_CHECKING:
+    from timbrec.split import Fold, Half
+    from timbrec.training.recommender import TrainedRecommender
+    from timbrec.training.trainable import Trainable
+
+
+class Judge(ABC):
+    """A value per epoch by name; whether more of it is better."""
+
+    name: str
+    rises: ClassVar[bool] = False
+
+    @abstractmethod
+    def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
+        """The value of the model after an epoch whose mean training loss was `loss`."""
+
+    def prefers(self, value: float, best: float) -> bool:
+        """Whether a value is better than the best so far (NaN: none yet)."""
+        return math.isnan(best) or (value > best if self.rises else value < best)
+
+
+class Ranking(Judge):
+    """NDCG@50 of a half of the validation fold. Raises DataError when nobody has anything to find in it."""
+
+    rises: ClassVar[bool] = True
+
+    def __init__(self, fold: Fold, half: Half, can_rank_cold: bool) -> None:
+        task = question(fold, half, can_rank_cold)
+        self.fold, self.half, self.users = fold, task.half, task.users
+        self.name = f"ndcg@50 {task.half}"
+
+    def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
+        """The mean over the half's users."""
+        return validate(model.scorer(self.users), self.fold, self.half)
+
+
+class HeldOutLoss(Judge):
+    """The study's validation loss: of the fold's hot pairs on their own, without their users' history.
+
+    As there, the mean of the batches' means, with negatives and masks drawn anew every epoch. Raises DataError when
+    there are no hot pairs.
+    """
+
+    name = "validation loss"
+
+    def __init__(self, fold: Fold, batch: int) -> None:
+        self.pairs, self.batch = question(fold, "hot", can_rank_cold=False).relevant, batch
+
+    def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
+        """The mean loss of the held-out pairs."""
+        examples = model.examples(self.pairs)
+        return float(np.mean([model(examples, rows, rng).item() for rows in batches(len(examples), self.batch)]))
+
+
+class TrainLoss(Judge):
+    """The mean loss of the epoch's own batches: no held-out data at all."""
+
+    name = "train loss"
+
+    def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
+        """The loss that training had."""
+        return loss
+
+
+def judge_of(settings: TrainedRecommender, validation: Fold | None, can_rank_cold: bool) -> Judge | None:
+    """Who judges by these settings; nobody without validation."""
+    if validation is None or settings.stop_on == "nothing":
+        return None
+    if settings.stop_on == "train loss":
+        return TrainLoss()
+    if settings.stop_on == "validation loss":
+        return HeldOutLoss(validation, settings.batch)
+    return Ranking(validation, settings.stop_on, can_rank_cold)
+
+
+def batches(n: int, size: int, rng: np.random.Generator | None = None) -> list[Int[Array, "batch"]]:
+    """The rows of n examples in batches, in a random order with `rng`; the last batch may be smaller."""
+    order = np.arange(n) if rng is None else rng.permutation(n)
+    return np.split(order, range(size, n, size))

@@ -1,0 +1,217 @@
+"""The one training loop: batches, early stop, schedule, best weights, resumption."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from timbrec.errors import ConfigError
+from timbrec.training.checkpoint import Checkpoint, Tensors, identity
+from timbrec.training.journal import current
+from timbrec.training.judge import batches, judge_of
+from timbrec.training.memory import ran_out
+from timbrec.training.randomness import seeded
+from timbrec.types import Array, Float32, Int
+
+if TYPE_CHECKING:
+    from timbrec.interactions import Interactions
+    from timbrec.split import Fold
+    from timbrec.training.journal import Journal
+    from timbrec.training.judge import Judge
+    from timbrec.training.recommender import TrainedRecommender
+    from timbrec.training.trainable import Trainable
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": partial(torch.optim.Adam, fused=True),
+    "nadam": torch.optim.NAdam,
+}
+_DROP = 0.1  # what the learning rate is multiplied by on a plateau
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Course:
+    """How a training went: the epochs so far, the best of them and its value, after which ones the learning rate
+    fell, and a log entry for each."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best: float = math.nan
+    lr_drops: list[int] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Settings for a refit without validation; empty when nothing was judged."""
+        drops = tuple(drop for drop in self.lr_drops if drop < self.best_epoch)
+        return {"epochs": self.best_epoch, "lr_drops": drops} if self.best_epoch else {}
+
+
+def train(
+    model: Trainable,
+    settings: TrainedRecommender,
+    pairs: Interactions,
+    validation: Fold | None,
+    vectors: Float32[Array, "items dim"] | None,
+    seed: int,
+) -> Course:
+    """Train `model` in place; it ends with the weights of the best epoch, of the last one where nobody judges.
+
+    On a CPU the same seed gives the same bits, whether or not the training was resumed in between from the checkpoint
+    of the current journal. Raises ConfigError when the loss is not finite, and for a checkpoint of other settings.
+    """
+    training = _Training(model, settings, judge_of(settings, validation, model.can_rank_cold), current())
+    if (folder := training.journal.folder) is not None:
+        training.resume(Checkpoint(folder, identity(settings, pairs, validation, vectors, seed)))
+    examples = model.examples(pairs)
+    while training.goes_on:
+        with seeded(seed, training.course.epoch + 1) as rng:
+            training.epoch(examples, rng)
+    if training.judge is not None:
+        model.load_state_dict(training.best)
+    return training.course
+
+
+class _Training:
+    """A model, its optimiser and its schedule, and how far they have come."""
+
+    checkpoint: Checkpoint | None = None
+
+    def __init__(self, model: Trainable, settings: TrainedRecommender, judge: Judge | None, journal: Journal) -> None:
+        self.model, self.settings, self.judge, self.journal = model, settings, judge, journal
+        self.optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), settings.lr)
+        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, "max" if judge and judge.rises else "min", factor=_DROP, patience=settings.plateau
+        )
+        self.course, self.best = Course(), _copy(model.state_dict())
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another epoch to train."""
+        waited = self.course.epoch - self.course.best_epoch if self.judge else 0
+        return self.course.epoch < self.settings.epochs and waited < self.settings.patience
+
+    def epoch(self, examples: Any, rng: np.random.Generator) -> None:
+        """Train an epoch, have it judged, write it down."""
+        began, course = time.perf_counter(), self.course
+        lr = self._set_lr()
+        loss = self._learn(examples, rng)
+        course.epoch += 1
+        entry = {"epoch": course.epoch, "loss": loss, "lr": lr}
+        if self.judge is not None:
+            entry[self.judge.name] = self._judged(self.judge, loss, rng)
+        course.log.append(entry | {"seconds": round(time.perf_counter() - began, 3)})
+        if self.checkpoint is not None:
+            self.checkpoint.save(self._tensors(), {"course": asdict(course), "plateau": self.plateau.state_dict()})
+        self.journal.write(course.log[-1:])
+
+    def _set_lr(self) -> float:
+        """The learning rate of the coming epoch: by the drops so far, or by those in the settings without a judge."""
+        drops = self.course.lr_drops if self.judge else self.settings.lr_drops
+        lr = self.settings.lr * _DROP ** sum(drop <= self.course.epoch for drop in drops)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
+
+    def _learn(self, examples: Any, rng: np.random.Generator) -> float:
+        """Go through all examples once; the mean of the batches' losses."""
+        self.model.train()
+        order = batches(len(examples), self.settings.batch, rng if self.settings.shuffle else None)
+        losses: list[float] = []
+        for rows in order:
+            losses.append(self._step(examples, rows, rng, len(losses) + 1))
+            done = self.course.epoch * len(order) + len(losses)
+            self.journal.report(self._words(losses[-1]), done, self.settings.epochs * len(order))
+        if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
+            raise self._diverged("a weight is not finite", len(order))
+        return float(np.mean(losses))
+
+    def _step(self, examples: Any, rows: Int[Array, "batch"], rng: np.random.Generator, step: int) -> float:
+        """One step of the optimiser; out of memory, the same rows again in blocks of half the size."""
+        while True:
+            try:
+                return self._update(self.model(examples, rows, rng), step)
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out(error):
+                    raise
+                if self.model.block <= 1:
+                    what = f"out of memory in step {step} of epoch {self.course.epoch + 1}"
+                    raise ConfigError(what, example=f"{len(rows)} examples", fix="Lower `batch`.") from error
+            self.model.block //= 2
+            _LOG.warning("out of memory in step %d: working in blocks of %d from now on", step, self.model.block)
+
+    def _update(self, loss: torch.Tensor, step: int) -> float:
+        value = loss.item()
+        if not math.isfinite(value):
+            raise self._diverged(f"the loss is {value}", step)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return value
+
+    def _judged(self, judge: Judge, loss: float, rng: np.random.Generator) -> float:
+        """The epoch's value; remembers the best epoch with its weights, and the drops of the learning rate."""
+        self.model.eval()
+        with torch.no_grad():
+            value = judge.value(self.model, loss, rng)
+        course, lr = self.course, self.optimizer.param_groups[0]["lr"]
+        if judge.prefers(value, course.best):
+            course.best, course.best_epoch, self.best = value, course.epoch, _copy(self.model.state_dict())
+        self.plateau.step(value)
+        if self.optimizer.param_groups[0]["lr"] < lr:
+            course.lr_drops.append(course.epoch)
+        return value
+
+    def _words(self, loss: float) -> str:
+        judged = (
+            "" if not self.course.best_epoch or self.judge is None else f", {self.judge.name} {self.course.best:.4f}"
+        )
+        return f"epoch {self.course.epoch + 1}: loss {loss:.4f}{judged}"
+
+    def _diverged(self, what: str, step: int) -> ConfigError:
+        where = f"step {step} of epoch {self.course.epoch + 1}, learning rate {self.optimizer.param_groups[0]['lr']:g}"
+        kept = (
+            "" if self.checkpoint is None else f" The checkpoint of the last good epoch is in {self.checkpoint.folder}."
+        )
+        return ConfigError(f"training diverged: {what} ({where})", fix=f"Lower `lr`, or look at the vectors.{kept}")
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Save to this checkpoint from now on; if it holds something, go on from there."""
+        self.checkpoint = checkpoint
+        if (saved := checkpoint.load()) is None:
+            return
+        tensors, facts = saved
+        self.course = Course(**facts["course"])
+        self.plateau.load_state_dict(facts["plateau"])
+        self.model.load_state_dict(_part(tensors, "model"))
+        self.best = _part(tensors, "best")
+        state: dict[int, Tensors] = {}
+        for name, tensor in _part(tensors, "optimizer").items():
+            number, key = name.split("/")
+            state.setdefault(int(number), {})[key] = tensor
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
+        self.journal.write(self.course.log, afresh=True)
+
+    def _tensors(self) -> Tensors:
+        """All that `resume` reads."""
+        optimizer = self.optimizer.state_dict()["state"]
+        parts = {"model": self.model.state_dict(), "best": self.best if self.judge else {}} | {
+            f"optimizer/{number}": state for number, state in optimizer.items()
+        }
+        return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+
+def _copy(tensors: Tensors) -> Tensors:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+def _part(tensors: Tensors, part: str) -> Tensors:
+    return {name.removeprefix(f"{part}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{part}/")}

@@ -1,0 +1,30 @@
+"""What all tests share. Shapes and types in signatures are checked at every call while tests run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jaxtyping
+import pytest
+from hypothesis import settings
+
+jaxtyping.install_import_hook("timbrec", "beartype.beartype")  # before anything of timbrec is imported
+
+settings.register_profile("timbrec", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("timbrec")
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of outside data, which no one may redistribute."""
+    folder = os.environ.get("TIMBREC_TEST_DATA")
+    if not folder:
+        pytest.skip("TIMBREC_TEST_DATA does not name the folder of outside data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Values made by other implementations, committed with the tests."""
+    return Path(__file__).parent / "data"

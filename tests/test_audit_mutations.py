@@ -1,0 +1,296 @@
+"""Defects that a published study had, put into the running code: each is refused by the check that names it.
+
+The numbers are those of the study's defects. Every test shows that the same check passes the code as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from test_audit import make_run
+from timbrec import embed
+from timbrec.audit import CHECKS, Finding
+from timbrec.audit.audited import Audited
+from timbrec.audit.trial import Trial
+from timbrec.encoders.mfcc import MFCC
+from timbrec.errors import DataError
+from timbrec.metrics.hit_rate import HitRate
+from timbrec.metrics.ndcg import NDCG
+from timbrec.metrics.recall import Recall
+from timbrec.outcomes import outcome
+from timbrec.protocols import Scorer
+from timbrec.ranking import rank
+from timbrec.recommenders import knn, towers
+from timbrec.recommenders.towers import Tower
+from timbrec.split import Fold, Half
+from timbrec.store.source import VectorSource
+from timbrec.training import Trainable, judge, negatives, recommender, validation
+
+CHECK = {check.name: check for check in CHECKS}
+Patch = pytest.MonkeyPatch
+
+
+CLEAN = Trial(size=1_000)  # its worlds serve the mutated code too: data is no code
+
+
+@cache
+def clean_of_code(name: str) -> Finding:
+    check = CHECK[name].of_code
+    assert check is not None
+    return check(CLEAN)
+
+
+def of_code(name: str) -> Finding:
+    """What a check says of the code as it is now."""
+    check, trial = CHECK[name].of_code, Trial(size=CLEAN.size)
+    assert check is not None
+    for worlds in ("worlds", "small"):
+        trial.__dict__[worlds] = getattr(CLEAN, worlds)
+    return check(trial)
+
+
+@pytest.fixture(scope="module")
+def clean_run(tmp_path_factory: pytest.TempPathFactory) -> Audited:
+    return Audited(*make_run(tmp_path_factory.mktemp("clean") / "run"))
+
+
+def refused_in_code(name: str, mutate: Callable[[Patch], None], patch: Patch) -> None:
+    """The check passes the code as it is, and refuses it once mutated."""
+    assert clean_of_code(name).passed, clean_of_code(name)
+    mutate(patch)
+    assert not (found := of_code(name)).passed, found
+
+
+def refused_in_run(name: str, clean: Audited, mutate: Callable[[Patch], None], patch: Patch, folder: Path) -> None:
+    """The check passes a run of the code as it is, and refuses one of the mutated code."""
+    check = CHECK[name].of_run
+    assert check is not None
+    assert check(clean).passed
+    mutate(patch)
+    assert not (found := check(Audited(*make_run(folder)))).passed, found
+
+
+def named(number: int, name: str) -> str:
+    """The check, which must say that it refuses this defect."""
+    assert str(number) in CHECK[name].defects.split(", ")
+    return name
+
+
+# 1. KNN's profiles index the wrong rows
+
+
+def other_rows(patch: Patch) -> None:
+    """Profiles from an array in another order than the items."""
+    profiles = knn._profiles
+    patch.setattr(knn, "_profiles", lambda made, plays, vectors: profiles(made, plays, np.roll(vectors, 1, 0)))
+
+
+def rows_by_position(patch: Patch) -> None:
+    """The array before it was cut down to the asked ids: the first rows, whoever they belong to."""
+
+    def aligned(self: VectorSource, ids: object) -> np.ndarray:
+        return np.asarray(self._part(0)[: len(list(ids))], np.float32)
+
+    patch.setattr(VectorSource, "aligned", aligned)
+
+
+@pytest.mark.parametrize(
+    ("check", "mutation"),
+    [
+        ("planted-order", other_rows),
+        ("planted-order", rows_by_position),
+        ("planted-ceiling", rows_by_position),
+        ("relabelling", other_rows),
+    ],
+)
+def test_1_wrong_rows_are_refused_on_planted_worlds(
+    check: str, mutation: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    refused_in_code(named(1, check), mutation, monkeypatch)
+
+
+@pytest.mark.parametrize("mutation", [other_rows, rows_by_position])
+def test_1_wrong_rows_are_refused_in_a_run(
+    mutation: Callable[[Patch], None], clean_run: Audited, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    refused_in_run(named(1, "profiles-own-rows"), clean_run, mutation, monkeypatch, tmp_path)
+
+
+# 2. Metrics ignore their k
+
+
+def whole_list(patch: Patch) -> None:
+    """Every metric is computed over the list as long as it is, whatever k its label says."""
+    for kind in (HitRate, Recall, NDCG):
+        gains = kind.gains
+        patch.setattr(kind, "gains", lambda self, found, gains=gains: gains(replace(self, k=found.depth), found))
+
+
+@pytest.mark.parametrize("check", ["metrics-recomputed", "controls-cold"])
+def test_2_a_metric_that_ignores_its_k_is_refused(
+    check: str, clean_run: Audited, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    refused_in_run(named(2, check), clean_run, whole_list, monkeypatch, tmp_path)
+
+
+def test_2_a_label_cannot_be_written_down_beside_its_metric() -> None:
+    assert HitRate(20).label == "hitrate@20"
+    with pytest.raises(AttributeError):
+        HitRate(20).label = "hitrate@50"  # type: ignore[misc]
+
+
+# 3. Pooled over channels, not over time
+
+
+def over_channels(patch: Patch) -> None:
+    def encode(self: MFCC, windows: np.ndarray) -> np.ndarray:
+        return self.frames(windows).mean(axis=2)
+
+    patch.setattr(MFCC, "encode", encode)
+
+
+def windows_over_channels(patch: Patch) -> None:
+    patch.setattr("timbrec.audit.encoders.pool", lambda frames: frames.mean(axis=1))
+
+
+@pytest.mark.parametrize("mutation", [over_channels, windows_over_channels])
+def test_3_pooling_over_channels_is_refused(mutation: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    refused_in_code(named(3, "pooled-over-time"), mutation, monkeypatch)
+
+
+def test_3_vectors_pooled_over_channels_cannot_be_stored(monkeypatch: Patch) -> None:
+    windows = [np.random.default_rng(0).normal(0, 0.1, (1, 22_050)).astype(np.float32)]
+    assert embed._vectors(MFCC(), windows, batch=1)[0].shape == (104,)
+    over_channels(monkeypatch)
+    with pytest.raises(DataError, match="pooled over the wrong axis"):
+        embed._vectors(MFCC(), windows, batch=1)
+
+
+# 4. Negative users from a constant number of ids
+
+
+def first_ids(patch: Patch) -> None:
+    draw = negatives.sample_negatives
+    patch.setattr(negatives, "sample_negatives", lambda rng, shape, n: draw(rng, shape, np.minimum(n, 17_052)))
+
+
+def players_too(patch: Patch) -> None:
+    def users(self: negatives.Unplayed, rng: np.random.Generator, items: np.ndarray, count: int) -> np.ndarray:
+        return rng.integers(self.n_users, size=(len(items), count))
+
+    patch.setattr(negatives.Unplayed, "users", users)
+
+
+@pytest.mark.parametrize("mutation", [first_ids, players_too])
+def test_4_negatives_from_a_part_of_the_users_or_from_players_are_refused(
+    mutation: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    refused_in_code(named(4, "negatives-cover-all"), mutation, monkeypatch)
+
+
+# 5. Freeze flags the wrong way round
+
+
+def inverted_flags(patch: Patch) -> None:
+    add = Trainable.add_table
+
+    def inverted(self: Trainable, name: str, start: torch.Tensor, learned: bool) -> None:
+        add(self, name, start, not learned)
+
+    patch.setattr(Trainable, "add_table", inverted)
+
+
+def test_5_inverted_freeze_flags_are_refused(monkeypatch: Patch) -> None:
+    refused_in_code(named(5, "frozen-stays-frozen"), inverted_flags, monkeypatch)
+
+
+# 7. Trained normalised, served unnormalised
+
+
+def unnormalised(patch: Patch) -> None:
+    embed_rows = Tower.embed
+
+    def embedded(self: Tower, vectors: torch.Tensor | np.ndarray) -> np.ndarray:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(towers, "unit", lambda rows: rows)
+            return embed_rows(self, vectors)
+
+    patch.setattr(Tower, "embed", embedded)
+
+
+def test_7_vectors_served_without_their_normalisation_are_refused(monkeypatch: Patch) -> None:
+    refused_in_code(named(7, "served-is-trained"), unnormalised, monkeypatch)
+
+
+# 9. Validation without histories, or without held-out data
+
+
+def held_out_rows_alone(patch: Patch) -> None:
+    """The loss of the held-out pairs, as the study had it, is what training stops on."""
+    patch.setattr(
+        recommender,
+        "train",
+        _replacing(recommender.train, lambda fold, settings: judge.HeldOutLoss(fold, settings.batch)),
+    )
+
+
+def train_loss(patch: Patch) -> None:
+    patch.setattr(recommender, "train", _replacing(recommender.train, lambda fold, settings: judge.TrainLoss()))
+
+
+def _replacing(train: Callable[..., object], judged: Callable[..., judge.Judge]) -> Callable[..., object]:
+    """Training with another judge."""
+
+    def mutated(model: object, settings: object, pairs: object, fold: Fold | None, *rest: object) -> object:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("timbrec.training.loop.judge_of", lambda made, held, cold: held and judged(held, made))
+            return train(model, settings, pairs, fold, *rest)
+
+    return mutated
+
+
+def without_histories(patch: Patch) -> None:
+    """Validation lists that may hold what the users have played."""
+
+    def validate(scorer: Scorer, fold: Fold, half: Half = "mixed", k: int = 50) -> float:
+        task = validation.question(fold, half, scorer.can_rank_cold)
+        nothing = fold.train.where(np.zeros(len(fold.train), bool))
+        top = rank(scorer, task.users, task.candidates, nothing, k)
+        return NDCG(k).value(outcome(top.items, task, fold.train))
+
+    patch.setattr(judge, "validate", validate)
+
+
+@pytest.mark.parametrize("mutation", [held_out_rows_alone, train_loss, without_histories])
+def test_9_stopping_on_anything_but_rankings_with_histories_is_refused(
+    mutation: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    refused_in_code(named(9, "validation-ranks"), mutation, monkeypatch)
+
+
+def test_9_held_out_pairs_of_users_without_history_cannot_be_a_fold() -> None:
+    fold = CLEAN.small.split.validation
+    nobody = fold.train.where(np.zeros(len(fold.train), bool))
+    with pytest.raises(DataError):
+        Fold(nobody, fold.hot, fold.cold)
+
+
+# 11. Summed, not averaged
+
+
+def summed(patch: Patch) -> None:
+    def sums(frames: np.ndarray, pool: str = "mean", over: str = "time") -> np.ndarray:
+        return frames.sum(axis=0)
+
+    patch.setattr(embed, "pool", sums)
+
+
+def test_11_vectors_that_grow_with_the_track_are_refused(monkeypatch: Patch) -> None:
+    refused_in_code(named(11, "mean-not-sum"), summed, monkeypatch)

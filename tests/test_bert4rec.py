@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy
+
+from timbrec.errors import ConfigError
+from timbrec.interactions import Interactions
+from timbrec.protocols import Content
+from timbrec.recommenders.bert4rec import BERT4Rec, BERT4RecModel, user_states
+from timbrec.recommenders.log_sum import mean_log_sum
+from timbrec.recommenders.random import Random
+from timbrec.recommenders.sequences import MASK, PADDING, Sequences
+from timbrec.recommenders.transformer import ItemTransformer
+from timbrec.training import negatives, validate
+from trained_world import world
+
+STUDY = Path(__file__).parent / "data" / "study"
+GOLDEN = np.load(STUDY / "bert4rec.npz")
+WEIGHTS = load_file(STUDY / "bert4rec.safetensors")
+SIZES = json.loads((STUDY / "bert4rec.json").read_text())
+PLACE = world(60, 50, 12)
+SMALL = BERT4Rec(width=8, length=12, batch=16, epochs=2, feed_forward=16)
+
+
+def study_transformer() -> ItemTransformer:
+    """BERT's parameters under the names of PyTorch's layers; the constant segment is part of the positions."""
+    bert = {name.removeprefix("transformer_model."): value for name, value in WEIGHTS.items()}
+    state = {
+        "special": WEIGHTS["item_embeddings.weight"][[SIZES["mask_id"], SIZES["padding_id"]]],
+        "positions": bert["embeddings.position_embeddings.weight"] + bert["embeddings.token_type_embeddings.weight"][0],
+        "norm.weight": bert["embeddings.LayerNorm.weight"],
+        "norm.bias": bert["embeddings.LayerNorm.bias"],
+    }
+    parts = {
+        "self_attn.out_proj": "attention.output.dense", "norm1": "attention.output.LayerNorm",
+        "linear1": "intermediate.dense", "linear2": "output.dense", "norm2": "output.LayerNorm",
+    }  # fmt: skip
+    for layer in range(SIZES["num_hidden_layers"]):
+        mine, theirs = f"encoder.layers.{layer}.", f"encoder.layer.{layer}."
+        for kind in ("weight", "bias"):
+            three = [bert[f"{theirs}attention.self.{name}.{kind}"] for name in ("query", "key", "value")]
+            state[f"{mine}self_attn.in_proj_{kind}"] = torch.cat(three)
+            state |= {f"{mine}{name}.{kind}": bert[f"{theirs}{other}.{kind}"] for name, other in parts.items()}
+    transformer = ItemTransformer(
+        SIZES["hidden_size"], None, SIZES["num_hidden_layers"], SIZES["num_attention_heads"],
+        SIZES["intermediate_size"], SIZES["max_position_embeddings"], 0.1,
+    )  # fmt: skip
+    transformer.load_state_dict(state)
+    return transformer.eval()
+
+
+@pytest.mark.parametrize("learning", [True, False])
+def test_logits_of_the_study(learning: bool) -> None:
+    """With gradients and without: PyTorch's layers have a fast path of their own for the latter."""
+    transformer = study_transformer()
+    tracks = torch.from_numpy(GOLDEN["input_ids"])
+    tracks = torch.where(tracks == SIZES["mask_id"], MASK, torch.where(tracks == SIZES["padding_id"], PADDING, tracks))
+    with torch.set_grad_enabled(learning):
+        table = transformer.table(WEIGHTS["item_embeddings.weight"][: SIZES["items"]])
+        logits = transformer(tracks, table) @ table.T
+    there = GOLDEN["attention_mask"] > 0
+    np.testing.assert_allclose(logits.detach().numpy()[there], GOLDEN["logits"][there], atol=1e-5)
+
+
+def test_tamm2026_classifies_all_items_and_the_special_tokens() -> None:
+    """The loss is the cross-entropy of the study's logits at the masked places."""
+    tracks = np.where(GOLDEN["attention_mask"] > 0, GOLDEN["input_ids"], PADDING)
+    masked, labels = tracks == SIZES["mask_id"], np.full(tracks.shape, -100)
+    labels[masked] = [7, 11, 29]
+    places = np.where(masked, labels, tracks)
+    train = Interactions(np.zeros(30, int), np.arange(30), np.ones(30, int), None, 1, 30)
+    content = Content(WEIGHTS["item_embeddings.weight"][:30].numpy())
+    model = BERT4RecModel(BERT4Rec.preset("tamm2026", feed_forward=24, length=20), train, content)
+    model.transformer.load_state_dict(study_transformer().state_dict())
+    loss = model.eval()._cross_entropy(places, masked, model.items, None)
+    wanted = cross_entropy(torch.from_numpy(GOLDEN["logits"]).view(-1, 32), torch.from_numpy(labels).view(-1))
+    assert loss.item() == pytest.approx(wanted.item(), abs=1e-5)
+
+
+def small_model(**changes: object) -> BERT4RecModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return BERT4RecModel(replace(SMALL, **changes), PLACE.fold.train, PLACE.content).double().eval()
+
+
+@pytest.mark.parametrize("block", [3, 256])
+def test_loss_and_gradients_are_those_of_dense_logits(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, train = small_model(), PLACE.fold.train
+    model.block = block
+    tracks = Sequences(train).latest(train.users[:20], 12)
+    masked = (tracks != PADDING) & (np.random.default_rng(0).random(tracks.shape) < 0.3)
+    monkeypatch.setattr("timbrec.recommenders.bert4rec._masked", lambda *_: masked)
+    loss = model(model.examples(train), np.arange(20), np.random.default_rng(0))
+    loss.backward()
+    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+    model.zero_grad()
+    columns = np.where(tracks == PADDING, PADDING, model.column_of[tracks])
+    table = model.transformer.table(model.items)
+    hidden = model.transformer(torch.from_numpy(np.where(masked, MASK, columns)), table)
+    logits = hidden[torch.from_numpy(masked)] @ table[:-2].T
+    wanted = cross_entropy(logits, torch.from_numpy(columns[masked]))
+    wanted.backward()
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-9)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, rtol=1e-7, atol=1e-12)
+
+
+def test_the_sampled_denominator_is_right_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, train, draws = small_model(exact_up_to=1, samples=30), PLACE.fold.train, np.random.default_rng(5)
+    masked = np.zeros((20, 12), bool)
+    masked[:, 0] = True
+    monkeypatch.setattr("timbrec.recommenders.bert4rec._masked", lambda present, *_: masked[:, : present.shape[1]])
+    examples, rows = model.examples(train), np.arange(20)
+    exact = small_model()
+    with torch.no_grad():
+        wanted = exact(examples, rows, draws).item()
+        sampled = np.array([model(examples, rows, draws).item() for _ in range(300)])
+    error = sampled.std() / np.sqrt(len(sampled))
+    assert abs(sampled.mean() - wanted) < 4 * error + 0.01, "log of an unbiased sum: a little below at 30 samples"
+    every = np.arange(len(model.targets))
+    monkeypatch.setattr(model, "chances", np.full(len(every), 1 / len(every)))
+    monkeypatch.setattr(negatives, "sample_weighted", lambda *_: every)
+    with torch.no_grad():
+        assert model(examples, rows, draws).item() == pytest.approx(wanted, rel=1e-9)
+
+
+def test_log_sums_in_blocks() -> None:
+    rows, columns = torch.randn(7, 3, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
+    bias, own = torch.randn(5, dtype=torch.float64), torch.tensor([0, 1, 4, 4, 2, 0, 3])
+    logits = rows @ columns.T + bias
+    logits[torch.arange(7), own] = (rows * columns[own]).sum(1) + 0.5
+    found = mean_log_sum([(rows, columns)], 2, own, 0.5, bias)
+    assert found.item() == pytest.approx(logits.logsumexp(1).mean().item(), rel=1e-12)
+    both = torch.cat([rows @ columns.T + bias, rows @ columns.T + bias], 1)
+    found = mean_log_sum([(rows, columns), (rows, columns)], 2, bias=bias)
+    assert found.item() == pytest.approx(both.logsumexp(1).mean().item(), rel=1e-12)
+
+
+@given(st.lists(st.integers(0, 11), min_size=1, max_size=8, unique=True), st.integers(0, 2**32 - 1))
+def test_padding_and_neighbours_change_no_state(together: list[int], seed: int) -> None:
+    """A user's state is the same alone and beside longer and shorter histories."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 15, 12)
+    user = np.repeat(np.arange(12), counts)
+    item = np.concatenate([np.sort(rng.choice(50, count, replace=False)) for count in counts])
+    histories = Interactions(user, item, np.ones(len(user), int), rng.permutation(len(user)), 12, 50)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        transformer = ItemTransformer(8, None, 2, 2, 16, 12, 0.1).eval()
+    items = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
+    sequences = Sequences(histories)
+    beside = user_states(transformer, items, sequences, np.array(together))
+    alone = np.concatenate([user_states(transformer, items, sequences, np.array([one])) for one in together])
+    np.testing.assert_allclose(beside, alone, atol=1e-5)
+
+
+def test_sequences_are_the_latest_plays_in_order_of_time() -> None:
+    user, item = np.array([0, 0, 0, 2, 2]), np.array([1, 5, 7, 0, 3])
+    sequences = Sequences(Interactions(user, item, np.ones(5, int), np.array([30, 10, 20, 2, 1]), 3, 9))
+    latest = sequences.latest(np.array([0, 1, 2]), 2)
+    assert latest.tolist() == [[7, 1], [PADDING, PADDING], [3, 0]]
+    assert sequences.users.tolist() == [0, 2]
+
+
+def test_without_times_the_order_is_the_same_for_all_and_not_that_of_rows() -> None:
+    items = np.tile(np.arange(40), 2)
+    orders = Sequences(Interactions(np.repeat([0, 1], 40), items, np.ones(80, int), None, 2, 40)).latest(
+        np.arange(2), 40
+    )
+    assert orders[0].tolist() == orders[1].tolist()
+    assert orders[0].tolist() != sorted(orders[0].tolist())
+
+
+def test_unseen_items_are_never_classes() -> None:
+    """Two catalogues that differ in cold items alone give the same loss."""
+    other = PLACE.content.vectors.copy()
+    other[PLACE.fold.train.item_users == 0] = 99.0
+    losses = []
+    for vectors in (PLACE.content.vectors, other):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = BERT4RecModel(SMALL, PLACE.fold.train, Content(vectors)).eval()
+        losses.append(model(model.examples(PLACE.fold.train), np.arange(20), np.random.default_rng(0)).item())
+    assert losses[0] == losses[1]
+
+
+def test_training_beats_chance_and_recovers_cold_items() -> None:
+    place = world(500, 200, 20, dial=8)
+    rng = np.random.default_rng(1)
+    settings = BERT4Rec(width=32, length=24, batch=32, epochs=15, feed_forward=32, lr=3e-3)
+    scorer = settings.fit(place.fold.train, place.content, place.fold, rng)
+    chance = Random().fit(place.fold.train, place.content, None, rng)
+    assert validate(scorer, place.fold, "hot") > 1.5 * validate(chance, place.fold, "hot")
+    assert validate(scorer, place.fold, "cold") > 1.2 * validate(chance, place.fold, "cold")
+    assert scorer.facts["moved items"] == 0.0
+
+
+def test_widths_that_do_not_divide_into_heads_are_refused() -> None:
+    with pytest.raises(ConfigError, match="9 dimensions do not divide into 2 heads"):
+        small_model(width=9)

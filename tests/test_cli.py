@@ -1,0 +1,128 @@
+"""The commands as a user runs them: exit codes, messages, and going on after an interruption."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import small_world
+
+TIMBREC = Path(sys.executable).with_name("timbrec")
+
+
+def timbrec(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([TIMBREC, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["list"]])
+def test_help_and_list_answer_at_once_and_without_torch(command, tmp_path):
+    def seconds() -> float:  # of the processor: what other work the machine has does not count
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert timbrec(*command, cwd=tmp_path).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.5
+    loaded = "import sys, timbrec.cli.main, timbrec.cli.show as s; s.show_catalog(); print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert answer.stdout.endswith("False\n")
+
+
+def test_bench_then_report_then_audit(tmp_path):
+    config = small_world.write(tmp_path)
+    first = timbrec("bench", config, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "audit:" in first.stdout
+    summary = pl.read_csv(tmp_path / "run" / "results.csv", infer_schema_length=None)
+    cold = summary.filter(metric="ndcg@20", half="cold", recommender="knn centred")
+    value = dict(zip(cold["encoder"], cold["value"], strict=True))
+    assert value["good"] > value["poor"]
+    cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
+    (tmp_path / "run" / "report.html").unlink()
+    again = timbrec("report", tmp_path / "run", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert timbrec("bench", config, cwd=tmp_path).returncode == 0
+    assert cells == {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
+
+
+def test_validate_says_what_is_there(tmp_path):
+    answer = timbrec("validate", small_world.write(tmp_path), cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    for text in ("120", "200", "cold", "good", "poor", "nothing is wrong"):
+        assert text in answer.stdout
+
+
+def test_validate_reports_everything_that_is_wrong_in_one_go(tmp_path):
+    config = small_world.write(tmp_path)
+    (tmp_path / "plays.csv").write_text("who,track,played_at\na,b,2019-01-01\n")
+    (tmp_path / "ids.txt").write_text("only one\n")
+    answer = timbrec("validate", config, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr
+    assert "3 things to put right" in answer.stderr
+    assert "has no column 'user'" in answer.stderr
+    assert "It has: who, track, played_at" in answer.stderr
+    assert answer.stderr.count("ids.txt") == 2 or answer.stderr.count("good.npy") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recomenders": ["knn"]}, "Did you mean 'recommenders'?"),
+        ({"recommenders": ["kn"]}, "Did you mean 'knn'?"),
+        ({"recommenders": [{"use": "knn", "similarty": "dot"}]}, "similarty"),
+        ({"split": {}}, "test_at"),
+        ({"primary": "ndcg@7"}, "primary"),
+        ({"k": [0]}, "greater than or equal to 1"),
+        ({"split": {"test_at": "2031-01-01"}}, "train"),
+    ],
+)
+def test_a_wrong_config_is_one_message_and_exit_2(tmp_path, changes, message):
+    answer = timbrec("bench", small_world.write(tmp_path, **changes), cwd=tmp_path)
+    assert answer.returncode == 2, answer.stderr
+    assert message in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):
+    answer = timbrec("bench", "missing.yaml", "--debug", cwd=tmp_path)
+    assert answer.returncode == 1
+    assert "Traceback" in answer.stderr
+
+
+def test_an_unknown_command_and_a_missing_run_exit_2(tmp_path):
+    assert timbrec("bensh", cwd=tmp_path).returncode == 2
+    answer = timbrec("report", "nowhere", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "nowhere" in answer.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_bench_goes_on_where_it_was(tmp_path, how):
+    config = small_world.write(tmp_path)
+    cells = tmp_path / "run" / "cells"
+    process = subprocess.Popen([TIMBREC, "bench", config], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (cells.is_dir() and any(cells.glob("[!.]*/cell.json"))):
+        time.sleep(0.01)
+    os.kill(process.pid, how)
+    _, stderr = process.communicate()
+    finished = {path: path.stat().st_mtime_ns for path in cells.glob("[!.]*/cell.json")}
+    assert finished
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "the same command goes on" in stderr
+    assert timbrec("bench", config, cwd=tmp_path).returncode == 0
+    assert finished.items() <= {path: path.stat().st_mtime_ns for path in cells.glob("[!.]*/cell.json")}.items()
+    whole = pl.read_csv(tmp_path / "run" / "results.csv", infer_schema_length=None)
+    assert set(whole["half"]) == {"hot", "cold", "mixed"}

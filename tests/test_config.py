@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from timbrec import catalog
+from timbrec.config import make_config, read_config
+from timbrec.errors import ConfigError, SeveralErrors
+
+CONFIG = {
+    "name": "test",
+    "output": "run",
+    "interactions": {"path": "plays.csv"},
+    "encoders": {"mine": {"vectors": "mine.npy", "ids": "ids.txt"}},
+    "split": {"test_at": "2019-02-01"},
+}
+
+
+def refused(**changes):
+    """What is said about a config with these changes."""
+    with pytest.raises((ConfigError, SeveralErrors)) as caught:
+        make_config(CONFIG | changes, "c.yaml")
+    return str(caught.value)
+
+
+def test_what_is_left_out_has_the_documented_defaults():
+    config = make_config(CONFIG)
+    assert (config.seeds, config.k, config.primary) == ([0, 1, 2], [10, 20, 50], "ndcg@50")
+    assert [one.use for one in config.recommenders] == ["knn"]
+    assert config.split.protocol == "corrected"
+    assert config.split.test_at == datetime(2019, 2, 1)
+    assert config.cold_candidates == "tested"
+
+
+def test_recommenders_by_name_and_with_settings():
+    both = make_config(CONFIG | {"recommenders": ["knn", {"use": "knn", "label": "raw", "profile": "raw"}]})
+    assert [(one.use, one.label, one.settings) for one in both.recommenders] == [
+        ("knn", None, {}),
+        ("knn", "raw", {"profile": "raw"}),
+    ]
+
+
+def test_a_file_is_read_and_its_paths_are_relative_to_it(tmp_path):
+    path = tmp_path / "sub" / "c.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(CONFIG))
+    config = read_config(path)
+    assert config.at(config.output) == path.parent / "run"
+    assert config.at(Path("/elsewhere")) == Path("/elsewhere")
+
+
+def test_columns_may_be_called_by_numbers():
+    columns = {"user": 0, "item": 1}
+    assert make_config(CONFIG | {"interactions": {"path": "p", "columns": columns}}).interactions.columns == {
+        "user": "0",
+        "item": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": [1]}, "c.yaml: there is no key 'seed'. Did you mean 'seeds'? Known: name, output, interactions"),
+        ({"split": {"test_att": "2019-02-01"}}, "there is no key 'split.test_att'. Did you mean 'test_at'?"),
+        ({"encoders": {"mine": {"vectors": "v", "idss": "i"}}},
+         "there is no key 'encoders.mine.idss'. Did you mean 'ids'? Known: vectors, ids, columns"),
+        ({"interactions": {"path": "p", "columns": {"usr": "u"}}}, "interactions.columns.usr"),
+        ({"interactions": {}}, "key 'interactions.path' is missing. Add it"),
+        ({"interactions": {"path": "p", "time_unit": "h"}}, "interactions.time_unit: Input should be 's', 'ms'"),
+        ({"split": {}}, "`test_at` is needed: the moment T"),
+        ({"split": {"test_at": "soon"}}, "split.test_at: Input should be a valid datetime"),
+        ({"split": {"protocol": "tam2026"}}, "split.protocol: Input should be 'corrected', 'tamm2026'"),
+        ({"split": {"protocol": "item-holdout", "cold": 0.6, "validation": 0.4}}, "leave nothing to train on"),
+        ({"split": {"protocol": "item-holdout", "hot": 1.5}}, "split.hot: Input should be less than 1"),
+        ({"encoders": {}}, "encoders: Dictionary should have at least 1 item"),
+        ({"encoders": {"mine": {}}}, "encoders.mine: give either `vectors` or `audio`"),
+        ({"encoders": {"mine": {"vectors": "v", "audio": "a"}}}, "encoders.mine: give either `vectors` or `audio`"),
+        ({"encoders": {"mfc": {"audio": "a"}}}, "there is no encoder called 'mfc'. Did you mean 'mfcc'?"),
+        ({"recommenders": ["kn"]}, "no recommender called 'kn'. Did you mean 'knn'? Known: random, popularity"),
+        ({"recommenders": [{"use": "knn", "similarty": "dot"}]},
+         "recommender 'knn' has no setting 'similarty'. Did you mean 'similarity'? Known: profile, similarity"),
+        ({"recommenders": [{"use": "knn", "similarity": "Cosine"}]},
+         "recommender 'knn': similarity: Input should be 'cosine' or 'dot' (e.g. 'Cosine')"),
+        ({"recommenders": ["knn", "knn"]}, "two recommenders are called 'knn'. Give each its own `label`"),
+        ({"recommenders": [{"use": "knn", "label": "random"}]}, "two recommenders are called 'random'"),
+        ({"metrics": ["ndcg", "recal"]}, "there is no metric called 'recal'. Did you mean 'recall'?"),
+        ({"metrics": ["recall"]}, "`primary` is 'ndcg@50', which `metrics` and `k` do not contain. Add its metric"),
+        ({"k": [10]}, "`primary` is 'ndcg@50', which `metrics` and `k` do not contain"),
+        ({"primary": "ndcg"}, "`primary` is 'ndcg', which `metrics` and `k` do not contain"),
+        ({"primary": "coverage@50"}, "`primary` is 'coverage@50', to which hits do not add up"),
+        ({"seeds": []}, "seeds: List should have at least 1 item"),
+        ({"seeds": [0, 1, 0]}, "seeds: 0 comes twice"),
+        ({"seeds": [-1]}, "seeds.0: Input should be greater than or equal to 0 (e.g. -1)"),
+        ({"k": [0, 50]}, "k.0: Input should be greater than or equal to 1"),
+        ({"k": [50, 50]}, "k: 50 comes twice"),
+        ({"cold_candidates": "all"}, "cold_candidates: Input should be 'tested' or 'catalogue'"),
+    ],
+)  # fmt: skip
+def test_each_mistake_has_its_message(changes, message):
+    said = refused(**changes)
+    assert message in said
+    assert said.startswith("c.yaml: ")
+    assert "\n" not in said
+
+
+def test_several_mistakes_are_told_at_once():
+    said = refused(nam="x", seeds=[-1], split={"test_at": "soon"}).split("\n")
+    assert [line[:11] for line in said] == ["1. c.yaml: ", "2. c.yaml: ", "3. c.yaml: "]
+    said = refused(
+        recommenders=["kn", {"use": "knn", "scale": "center"}, "elsevier"], metrics=["ndgc"], primary="map@7"
+    )
+    assert len(said.split("\n")) == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not valid YAML"),
+        (b"- a\n- b\n", "holds no settings"),
+        (b"", "holds no settings"),
+    ],
+)
+def test_files_that_are_no_config(tmp_path, content, message):
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_config(path)
+
+
+def test_a_missing_file():
+    with pytest.raises(ConfigError, match=r"there is no config nowhere\.yaml"):
+        read_config(Path("nowhere.yaml"))
+
+
+@pytest.mark.parametrize("kind", list(catalog.CATALOG))
+def test_every_part_of_the_catalogue_can_be_loaded_and_names_its_summary(kind):
+    for name in catalog.names(kind):
+        assert catalog.load(kind, name) is not None
+        summary = catalog.summary(kind, name)
+        assert len(summary) > 10
+        assert " ".join(catalog.load(kind, name).__doc__.split()).startswith(summary.removesuffix("."))
+
+
+def test_a_config_survives_being_written_into_a_run():
+    config = make_config(CONFIG | {"recommenders": [{"use": "knn", "label": "raw", "profile": "raw"}]})
+    assert make_config(config.model_dump(mode="json", exclude_none=True)) == config

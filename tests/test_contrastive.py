@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn.functional import normalize
+
+from timbrec.errors import CannotRankError
+from timbrec.interactions import Interactions
+from timbrec.protocols import Content
+from timbrec.recommenders.contrastive import Contrastive, ContrastiveModel
+from timbrec.recommenders.losses import ContrastiveLoss, contrastive, one_way
+from timbrec.recommenders.random import Random
+from timbrec.training import validate
+from trained_world import world
+
+STUDY = Path(__file__).parent / "data" / "study"
+LOSSES = np.load(STUDY / "contrastive_losses.npz")
+MODEL = np.load(STUDY / "contrastive_model.npz")
+WEIGHTS = load_file(STUDY / "contrastive_model.safetensors")
+NAMES = get_args(ContrastiveLoss)
+FAITHFUL = [name for name in NAMES if name != "SDCLW"]
+
+
+def both_sides() -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor(LOSSES["z1"], requires_grad=True), torch.tensor(LOSSES["z2"], requires_grad=True)
+
+
+@pytest.mark.parametrize("block", [5, 512])
+@pytest.mark.parametrize("name", FAITHFUL)
+def test_losses_and_gradients_of_the_study(name: ContrastiveLoss, block: int) -> None:
+    z1, z2 = both_sides()
+    loss = contrastive(name, z1, z2, 0.1, 0.5, block)
+    loss.backward()
+    assert loss.item() == pytest.approx(float(LOSSES[f"{name}_as_trained"]), abs=1e-5)
+    assert one_way(name, z1, z2).item() == pytest.approx(float(LOSSES[f"{name}_one_way"]), abs=1e-5)
+    np.testing.assert_allclose(z1.grad, LOSSES[f"{name}_grad_z1"], atol=1e-5)
+    np.testing.assert_allclose(z2.grad, LOSSES[f"{name}_grad_z2"], atol=1e-5)
+
+
+def test_the_study_trained_a_one_way_dclw_under_the_name_of_sdclw() -> None:
+    """Its defect 7: what it calls SDCLW is our DCLW in one direction, gradients included, and not our SDCLW."""
+    z1, z2 = both_sides()
+    loss = one_way("DCLW", z1, z2)
+    loss.backward()
+    assert loss.item() == pytest.approx(float(LOSSES["SDCLW_as_trained"]), abs=1e-5)
+    np.testing.assert_allclose(z1.grad, LOSSES["SDCLW_grad_z1"], atol=1e-5)
+    np.testing.assert_allclose(z2.grad, LOSSES["SDCLW_grad_z2"], atol=1e-5)
+    assert abs(contrastive("SDCLW", z1, z2).item() - loss.item()) > 0.1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_losses_are_their_formulas(name: ContrastiveLoss) -> None:
+    """Sums written out in float64; DCL, DCLW and SDCLW do not change when the sides are swapped, the others do."""
+    z1, z2 = (torch.tensor(LOSSES[side], dtype=torch.float64) for side in ("z1", "z2"))
+    there, back = _written_out(name, z1.numpy(), z2.numpy()), _written_out(name, z2.numpy(), z1.numpy())
+    minimised = {"DCL": there + back, "DCLW": there + back, "SDCLW": (there + back) / 2}.get(name, there)
+    assert contrastive(name, z1, z2).item() == pytest.approx(minimised, rel=1e-12)
+    swapped = contrastive(name, z2, z1).item()
+    assert (swapped == pytest.approx(minimised, rel=1e-12)) == (name in ("DCL", "DCLW", "SDCLW"))
+
+
+def _written_out(name: str, z1: np.ndarray, z2: np.ndarray, t: float = 0.1, sigma: float = 0.5) -> float:
+    n, agree, total = len(z1), np.einsum("id,id->i", z1, z2), 0.0
+    weights = 2 - n * np.exp(agree / sigma) / np.exp(agree / sigma).sum() if name.endswith("W") else np.ones(n)
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        negatives = [z1[i] @ z2[j] for j in others]
+        negatives += [z1[i] @ z1[j] for j in others] if "ADCL" not in name else []
+        negatives += [z2[i] @ z2[j] for j in others] if "SDCL" in name else []
+        total += -weights[i] * agree[i] / t + np.log(np.sum(np.exp(np.array(negatives) / t)))
+    return total / n
+
+
+def test_one_item_alone_has_a_finite_loss() -> None:
+    z = normalize(torch.randn(1, 4))
+    assert all(contrastive(name, z, z).isfinite() for name in NAMES)
+
+
+def study_model() -> ContrastiveModel:
+    n = 40
+    train = Interactions(np.zeros(n, int), np.arange(n), np.ones(n, int), None, 1, n)
+    content = Content(WEIGHTS["pretrained_content.weight"].numpy())
+    settings = Contrastive.preset("tamm2026", width=8)
+    model = ContrastiveModel(settings, train, content, WEIGHTS["pretrained_collaborative.weight"].numpy())
+    for side, tower in (("content", model.content_tower), ("collaborative", model.collaborative_tower)):
+        mine = {
+            name.removeprefix(f"{side}_model."): value
+            for name, value in WEIGHTS.items()
+            if name.startswith(f"{side}_m")
+        }
+        tower.layers.load_state_dict(mine)
+    return model
+
+
+def test_towers_of_the_study() -> None:
+    content, collaborative = study_model().embedded(torch.from_numpy(MODEL["indices"]))
+    np.testing.assert_allclose(content.detach(), MODEL["content"], atol=1e-5)
+    np.testing.assert_allclose(collaborative.detach(), MODEL["collaborative"], atol=1e-5)
+
+
+def test_served_vectors_are_the_trained_ones() -> None:
+    """The study trains unit vectors and serves them before normalisation (its defect 7); here both are the same."""
+    model = study_model()
+    scorer, trained = model.scorer(), model.embedded(torch.arange(40))
+    for side, vectors in zip(("content", "collaborative"), trained, strict=True):
+        served = scorer.reading(side).items
+        np.testing.assert_allclose(served, vectors.detach(), atol=1e-6)
+        theirs = MODEL[f"served_{side}"]
+        np.testing.assert_allclose(served, theirs / np.linalg.norm(theirs, axis=1, keepdims=True), atol=1e-5)
+        assert np.abs(np.linalg.norm(theirs, axis=1) - 1).max() > 0.05
+
+
+def test_training_beats_chance_and_recovers_cold_items() -> None:
+    place = world()
+    rng = np.random.default_rng(1)
+    scorer = Contrastive(epochs=30, batch=64, width=32, factors=16).fit(
+        place.fold.train, place.content, place.fold, rng
+    )
+    chance = Random().fit(place.fold.train, place.content, None, rng)
+    for half in ("hot", "cold"):
+        assert validate(scorer, place.fold, half) > 1.3 * validate(chance, place.fold, half)
+    for readout in ("collaborative", "average"):
+        read = scorer.reading(readout)
+        assert validate(read, place.fold, "hot") > 1.3 * validate(chance, place.fold, "hot")
+        with pytest.raises(CannotRankError):
+            read.score(np.arange(2), np.arange(3)) if read.can_rank_cold else read.add_items(place.content.vectors[:1])
+    assert scorer.facts["moved content"] == 0.0
+
+
+def test_the_average_is_halfway_between_both_sides() -> None:
+    place = world(60, 50, 8)
+    settings = Contrastive(epochs=2, width=8, factors=8, readout="average")
+    scorer = settings.fit(place.fold.train, place.content, None, np.random.default_rng(0))
+    halfway = (scorer.sides["content items"] + scorer.sides["collaborative items"]) / 2
+    played = place.fold.train.csr().toarray()
+    wanted = played @ halfway / played.sum(1, keepdims=True) @ halfway.T
+    items = place.fold.train.items
+    np.testing.assert_allclose(scorer.score(np.arange(60), items), wanted[:, items], atol=1e-6)
+    assert not scorer.can_rank_cold

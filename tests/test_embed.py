@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import timbrec.embed
+from audio_files import sine, write, write_wav
+from timbrec.audio import Windows, load_mono
+from timbrec.embed import embed, find_tracks, length_invariance, pool
+from timbrec.encoders import load
+from timbrec.encoders.mfcc import MFCC
+from timbrec.errors import AudioError, ConfigError, DataError, StoreError
+from timbrec.protocols import EncoderCard
+from timbrec.store import VectorStore
+
+RATE = 1000
+DIM = 3
+
+
+class Moments:
+    """An encoder whose vectors a reader can work out: mean, mean square and length of a window."""
+
+    card = EncoderCard(
+        name="moments", revision="1", rate=RATE, window=1.0, dim=DIM, frames_per_second=1000.0, layers=0, parameters=0,
+        licence_code="–", licence_weights="–", commercial=True, trained_on="nothing", citation="–",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, ...]] = []
+
+    def encode(self, windows: np.ndarray) -> np.ndarray:
+        self.batches.append(windows.shape)
+        if windows.shape[1] < 10:
+            raise AudioError("too short for moments")
+        length = np.full(len(windows), windows.shape[1] / RATE)
+        with np.errstate(over="ignore"):
+            return np.stack([windows.mean(1), (windows**2).mean(1), length], axis=1).astype(np.float32)
+
+    def frames(self, windows: np.ndarray, layer: int | None = None) -> np.ndarray:
+        return np.stack([windows, windows**2, np.ones_like(windows)], axis=2)
+
+
+def levels(*values: float) -> np.ndarray:
+    """A second at each level."""
+    return np.repeat(np.asarray(values), RATE)
+
+
+def of(*values: float, seconds: float = 1.0) -> list[float]:
+    """The vector of a track of such levels."""
+    return [float(np.mean(values)), float(np.mean(np.square(values))), seconds]
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    """Five tracks of one, two or three seconds and one of a third of a second, in two folders."""
+    folder = tmp_path / "music"
+    (folder / "album").mkdir(parents=True)
+    write_wav(folder / "a.wav", levels(0.1), RATE, "f32")
+    write_wav(folder / "b.WAV", levels(0.2, 0.4), RATE, "f32")
+    write_wav(folder / "album/c.wav", levels(0.1, 0.2, 0.3), RATE, "f32")
+    write_wav(folder / "album/d d.wav", np.stack([levels(0.1, 0.3), levels(0.5, 0.7)]), RATE, "f32")
+    write_wav(folder / "album/é.wav", levels(0.5)[:300], RATE, "f32")
+    (folder / "album/cover.jpg").write_bytes(b"no audio")
+    (folder / "._a.wav").write_bytes(b"what another system left")
+    return folder
+
+
+EXPECTED = {
+    "a": of(0.1), "b": of(0.2, 0.4), "c": of(0.1, 0.2, 0.3), "d d": of(0.3, 0.5), "é": of(0.5, seconds=0.3),
+}  # fmt: skip
+
+
+def vectors(store: Path) -> dict[str, list[float]]:
+    opened = VectorStore.open(store)
+    ids = opened.ids.to_list()
+    return dict(zip(ids, opened.aligned(ids).tolist(), strict=True))
+
+
+def assert_expected(store: Path, ids: str = "a b c d·d é") -> None:
+    names = [name.replace("·", " ") for name in ids.split()]
+    found = vectors(store)
+    assert list(found) == names
+    np.testing.assert_allclose([found[name] for name in names], [EXPECTED[name] for name in names], atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+@pytest.mark.parametrize("commit_every", [1, 2, 100])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_track_gets_the_mean_of_its_windows(
+    music: Path, tmp_path: Path, batch: int, commit_every: int, workers: int
+) -> None:
+    report = embed(music, Moments(), tmp_path / "s", batch=batch, commit_every=commit_every, workers=workers)
+    assert (report.done, report.skipped, len(report.failures), len(report.remarks)) == (5, 0, 0, 0)
+    assert_expected(tmp_path / "s")
+
+
+def test_windows_of_one_length_and_of_many_tracks_are_encoded_together(music: Path, tmp_path: Path) -> None:
+    encoder = Moments()
+    embed(music, encoder, tmp_path / "s", batch=9)
+    assert encoder.batches == [(8, RATE), (1, 300)]  # no padding: the short one goes alone
+
+
+def test_the_policy_is_in_the_store_and_decides(music: Path, tmp_path: Path) -> None:
+    embed(music, Moments(), tmp_path / "s", Windows("first"))
+    assert vectors(tmp_path / "s")["c"] == pytest.approx(of(0.1), abs=1e-6)
+    info = VectorStore.open(tmp_path / "s").info
+    assert (info.encoder, info.revision, info.layer, info.pool, info.over) == ("moments", "1", None, "mean", "time")
+    assert (info.windows, info.dim) == ("first 1 s", DIM)
+    with pytest.raises(StoreError, match="windows is 'first 1 s', asked for is 'spread 8 x 1 s'"):
+        embed(music, Moments(), tmp_path / "s")
+
+
+def test_what_the_store_has_is_not_encoded_again(music: Path, tmp_path: Path) -> None:
+    embed(music / "album", Moments(), tmp_path / "s")
+    encoder, heard = Moments(), []
+    report = embed(music, encoder, tmp_path / "s", progress=lambda done, total: heard.append((done, total)))
+    assert (report.done, report.skipped) == (2, 3)
+    assert heard == [(4, 5), (5, 5)]
+    assert sum(n for n, _ in encoder.batches) == 3
+    assert_expected(tmp_path / "s", "c d·d é a b")
+    again = embed(music, encoder, tmp_path / "s", progress=lambda *_: pytest.fail("there is nothing to do"))
+    assert (again.done, again.skipped) == (0, 5)
+
+
+class Interrupted(Moments):
+    """Raises what a user's Ctrl-C does, in its third batch."""
+
+    def encode(self, windows: np.ndarray) -> np.ndarray:
+        if len(self.batches) == 2:
+            raise KeyboardInterrupt
+        return super().encode(windows)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(music: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        embed(music, Interrupted(), tmp_path / "s", batch=1)
+    assert_expected(tmp_path / "s", "a")  # the batch in flight is lost, and it was b's second window
+    report = embed(music, Moments(), tmp_path / "s")
+    assert (report.done, report.skipped) == (4, 1)
+    assert_expected(tmp_path / "s")
+
+
+def test_bad_files_are_listed_and_stop_nothing(music: Path, tmp_path: Path) -> None:
+    write(music / "x-cut.flac", 0.1 * np.random.default_rng(0).normal(size=90_000), 22_050)
+    content = (music / "x-cut.flac").read_bytes()
+    (music / "x-cut.flac").write_bytes(content[: len(content) // 2])
+    (music / "x-empty.mp3").touch()
+    (music / "x-gone.mp3").symlink_to(music / "nowhere.mp3")
+    (music / "x-loop.mp3").symlink_to(music / "x-loop.mp3")
+    (music / "x-text.mp3").write_text("la la la " * 500)
+    write_wav(music / "x-nan.wav", np.full(RATE, np.nan), RATE, "f32")
+    write_wav(music / "x-silent.wav", np.zeros(RATE), RATE)
+    write_wav(music / "x-one.wav", np.array([0.5]), RATE)
+    write_wav(music / "x-loud.wav", np.full(RATE, 1e30), RATE, "f32")
+    write(music / "album/z.flac", sine(100, 8000, 1), 8000).rename(music / "z.ogg")
+    report = embed(music, Moments(), tmp_path / "s", batch=2)
+    assert dict(report.failures.select("id", "reason").iter_rows()) == {
+        "x-cut": "it is cut short: it ends after 1.9 s",
+        "x-empty": "it is empty",
+        "x-gone": "it does not exist",
+        "x-loop": "it cannot be read: Too many levels of symbolic links",
+        "x-loud": "the encoder made NaN or infinite values of it",
+        "x-nan": "it holds samples that are NaN or infinite",
+        "x-one": "too short for moments",
+        "x-silent": "it is silent",
+        "x-text": "it is no audio that can be decoded",
+    }
+    assert report.failures.filter(id="x-nan")["path"].item() == str(music / "x-nan.wav")
+    assert report.remarks.rows() == [("z", str(music / "z.ogg"), "it is named .ogg, but its content is flac")]
+    assert report.done == 6
+    assert set(vectors(tmp_path / "s")) == {*EXPECTED, "z"}
+
+
+def test_a_name_that_is_not_utf8_is_a_name_all_the_same(music: Path, tmp_path: Path) -> None:
+    os.rename(music / "a.wav", os.fsencode(music) + b"/a\xff.wav")  # noqa: PTH104 - a Path cannot be made of it
+    report = embed(music, Moments(), tmp_path / "s")
+    assert (report.done, len(report.failures)) == (5, 0)
+    assert vectors(tmp_path / "s")["a\ufffd"] == pytest.approx(EXPECTED["a"])
+
+
+def test_a_run_of_bad_files_alone_makes_an_empty_store(tmp_path: Path) -> None:
+    (tmp_path / "a.mp3").touch()
+    report = embed(tmp_path, Moments(), tmp_path / "s")
+    assert (report.done, len(report.failures), len(VectorStore.open(tmp_path / "s"))) == (0, 1, 0)
+
+
+def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match=r"there is no audio in .*Looked for \.wav, \.flac"):
+        embed(tmp_path, Moments(), tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+    with pytest.raises(DataError, match="none does not exist"):
+        embed(tmp_path / "none", Moments(), tmp_path / "s")
+    with pytest.raises(DataError, match="neither a folder nor a manifest"):
+        embed(tmp_path / "notes.txt", Moments(), tmp_path / "s")
+
+
+def test_two_files_with_one_id_are_an_error_naming_both(music: Path, tmp_path: Path) -> None:
+    write(music / "album/a.flac", sine(100, 8000, 1), 8000)
+    with pytest.raises(DataError, match=r"same id: .*music/a\.wav and .*music/album/a\.flac") as caught:
+        embed(music, Moments(), tmp_path / "s")
+    assert caught.value.count == 1
+
+
+def test_linked_folders_are_not_followed(music: Path) -> None:
+    (music / "album/loop").symlink_to(music)
+    assert [track.id for track in find_tracks(music)] == list(EXPECTED)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_a_manifest_names_ids_and_files(music: Path, tmp_path: Path, suffix: str) -> None:
+    table = pl.DataFrame({"path": ["album/c.wav", str(music / "a.wav")], "year": [1, 2], "id": ["007", "x"]})
+    path = music / f"tracks{suffix}"
+    if suffix == ".parquet":
+        table.write_parquet(path)
+    else:
+        table.write_csv(path, separator="," if suffix == ".csv" else "\t")
+    embed(path, Moments(), tmp_path / "s")
+    found = vectors(tmp_path / "s")
+    assert list(found) == ["007", "x"]
+    np.testing.assert_allclose(list(found.values()), [EXPECTED["c"], EXPECTED["a"]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,file\n1,a.wav\n", "has no column 'path'. It has: id, file"),
+        ("id,path\n", "there is no audio"),
+        ("id,path\n1,a.wav\n,b.wav\n", "rows without id or path"),
+        ("id,path\n1,a.wav\n1,b.wav\n", "same id: .*a.wav and .*b.wav"),
+        ("", "cannot be read"),
+    ],
+)
+def test_a_wrong_manifest_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        find_tracks(tmp_path / "m.csv")
+
+
+def test_pooling_is_the_mean_over_time_and_nothing_else() -> None:
+    frames = np.array([[1, 10, 100], [3, 30, 300]], np.float32)
+    assert pool(frames).tolist() == [2, 20, 200]
+    with pytest.raises(ConfigError, match="cannot be pooled by 'sum' over 'time'"):
+        pool(frames, pool="sum")
+    with pytest.raises(ConfigError, match="cannot be pooled by 'mean' over 'channels'"):
+        pool(frames, over="channels")
+
+
+def test_a_track_played_twice_keeps_its_vector() -> None:
+    assert length_invariance(MFCC()) < 1e-6
+    assert length_invariance(Moments()) < 1e-6
+
+
+def test_a_sum_over_time_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defect 11 of the study, put into the running code."""
+    monkeypatch.setattr(timbrec.embed, "pool", lambda frames, **_: frames.sum(axis=0))
+    assert length_invariance(MFCC()) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_pooling_over_channels_is_refused(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defect 3 of the study, put into the running code: where windows are pooled, and inside an encoder."""
+    monkeypatch.setattr(timbrec.embed, "pool", lambda frames, **_: frames.mean(axis=1))
+    with pytest.raises(DataError, match="vectors of 1 values where its card says 3: pooled over the wrong axis"):
+        embed(music, Moments(), tmp_path / "s")
+    with pytest.raises(DataError, match="wrong axis"):
+        length_invariance(MFCC())
+    monkeypatch.undo()
+    monkeypatch.setattr(Moments, "encode", lambda self, windows: self.frames(windows).mean(axis=2))
+    with pytest.raises(DataError, match="vectors of 1,000 values where its card says 3: pooled over the wrong axis"):
+        embed(music, Moments(), tmp_path / "s")
+
+
+def test_mfcc_from_files_is_mfcc_of_their_samples(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    tracks = {f"t{i}": rng.normal(0, 0.1, size=30_000 + 5_000 * (i % 2)) for i in range(5)}
+    for name, samples in tracks.items():
+        write(tmp_path / f"{name}.flac", samples, 22_050)
+    embed(tmp_path, MFCC(), tmp_path / "s")
+    stored = VectorStore.open(tmp_path / "s").aligned(list(tracks))
+    alone = [MFCC().encode(load_mono(tmp_path / f"{name}.flac", 22_050)[None])[0] for name in tracks]
+    np.testing.assert_allclose(stored, alone, rtol=1e-4, atol=1e-3)
+
+
+def test_one_piece_at_two_rates_has_one_vector(test_data: Path, tmp_path: Path) -> None:
+    """Three of the 14 recordings also exist at 44.1 kHz in stereo; the others are at 22.05 kHz and mono."""
+    report = embed(test_data / "data/librosa_clips/audio", load("mfcc"), tmp_path / "s")
+    assert (report.done, len(report.failures)) == (17, 0)
+    store = VectorStore.open(tmp_path / "s")
+    twins = [name for name in store.ids if name.endswith(".hq")]
+    others = [name for name in store.ids if name not in twins]
+    low, high = store.aligned(others), store.aligned(twins)
+    mean, spread = low.mean(axis=0), low.std(axis=0)
+    low, high = ((one - mean) / spread for one in (low, high))
+    cosine = high @ low.T / np.outer(np.linalg.norm(high, axis=1), np.linalg.norm(low, axis=1))
+    assert [others[row] for row in cosine.argmax(axis=1)] == [name.removesuffix(".hq") for name in twins]
+    assert cosine.max(axis=1).min() > 0.95  # the next best is below 0.75
+    assert np.sort(cosine, axis=1)[:, -2].max() < 0.75

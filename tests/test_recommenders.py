@@ -1,0 +1,488 @@
+"""One suite for every recommender of the catalogue, and what each untrained one must give by other means."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields, replace
+from functools import cache
+from itertools import product
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from made import fold, interactions
+from timbrec import catalog, study
+from timbrec.errors import CannotRankError, ConfigError
+from timbrec.events import make_events
+from timbrec.metrics.base import mean
+from timbrec.outcomes import outcome
+from timbrec.protocols import Content
+from timbrec.ranking import rank
+from timbrec.recommenders import recommender
+from timbrec.recommenders.artist_mean import ArtistMean
+from timbrec.recommenders.knn import KNN
+from timbrec.recommenders.popularity import Popularity
+from timbrec.recommenders.random import Random
+from timbrec.split import by_time, tamm2026
+from timbrec.vocabulary import Vocabulary
+from timbrec.worlds.planted import END, START, TEST_AT, VALIDATE_AT, PlantedWorld
+
+NAMES = catalog.names("recommenders")
+DETERMINISTIC = [name for name in NAMES if catalog.load("recommenders", name).deterministic]
+SMALL = {  # what makes a training a matter of moments, for whatever recommender has such a setting
+    "epochs": 2, "batch": 16, "width": 8, "factors": 8, "elsa_epochs": 2, "feed_forward": 8, "length": 8, "samples": 8,
+}  # fmt: skip
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # sums in another order
+
+FOLD = fold(0)
+RNG = np.random.default_rng(1)
+CONTENT = Content(RNG.standard_normal((40, 6)).astype(np.float32), RNG.integers(-1, 9, 40))
+USERS, ITEMS = np.arange(30), np.arange(40)
+
+
+def make(name):
+    """The recommender with small settings where it has any."""
+    known = {field.name for field in fields(catalog.load("recommenders", name))}
+    return recommender(name, {key: value for key, value in SMALL.items() if key in known})
+
+
+def fit(name, train=FOLD.train, content=CONTENT, validation=None, seed=0):
+    return make(name).fit(train, content, validation, np.random.default_rng(seed))
+
+
+@cache
+def fitted(name):
+    return fit(name)
+
+
+def rankable(scorer, train=FOLD.train):
+    """The items it says it can rank."""
+    return np.arange(train.n_items) if scorer.can_rank_cold else train.items
+
+
+def scores(scorer, train=FOLD.train):
+    return scorer.score(np.arange(train.n_users), rankable(scorer, train)).numpy()
+
+
+def unless_refused(ask, *arguments):
+    """The answer; None where the scorer says that it has none."""
+    try:
+        return ask(*arguments)
+    except CannotRankError:
+        return None
+
+
+each = pytest.mark.parametrize("name", NAMES)
+each_deterministic = pytest.mark.parametrize("name", DETERMINISTIC)
+
+
+# What every recommender keeps to
+
+
+@each
+def test_its_settings_are_a_frozen_record_that_a_config_can_hold(name):
+    made = make(name)
+    assert isinstance(made.version, int)
+    assert made.version >= 1
+    assert recommender(name, json.loads(json.dumps(asdict(made)))) == made
+    for field in fields(made):
+        with pytest.raises(AttributeError):
+            setattr(made, field.name, None)
+    with pytest.raises(ConfigError, match="has no setting 'sped'"):
+        recommender(name, {"sped": 1})
+
+
+@each
+def test_the_same_generator_gives_the_same_scores(name):
+    np.testing.assert_array_equal(scores(fit(name)), scores(fitted(name)))
+
+
+@each
+def test_fitting_and_scoring_change_none_of_their_inputs(name):
+    arrays = [CONTENT.vectors, CONTENT.artist, FOLD.train.user, FOLD.train.item, FOLD.train.plays]
+    before = [array.copy() for array in arrays]
+    digest = FOLD.train.digest
+    scores(fit(name, validation=FOLD if make(name).validates else None))
+    assert all(np.array_equal(array, copy) for array, copy in zip(arrays, before, strict=True))
+    assert FOLD.train.digest == digest
+
+
+@each
+def test_scores_are_numbers(name):
+    found = scores(fitted(name))
+    assert found.shape == (30, len(rankable(fitted(name))))
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+
+
+@each
+def test_company_and_order_of_users_and_items_do_not_matter(name):
+    scorer = fitted(name)
+    items = rankable(scorer)
+    everything = scorer.score(USERS, items).numpy()
+    users, some = RNG.permutation(30)[:11], RNG.permutation(len(items))[:17]
+    np.testing.assert_allclose(scorer.score(users, items[some]).numpy(), everything[users][:, some], **CLOSE)
+    np.testing.assert_allclose(scorer.score(USERS[3:4], items[:1]).numpy(), everything[3:4, :1], **CLOSE)
+
+
+@each
+def test_asking_twice_gives_the_same(name):
+    np.testing.assert_array_equal(scores(fitted(name)), scores(fitted(name)))
+
+
+@each
+def test_cold_items_are_ranked_or_refused(name):
+    scorer, task = fitted(name), FOLD.task("cold")
+    if scorer.can_rank_cold:
+        assert (rank(scorer, task.users, task.candidates, FOLD.train, 3).items >= 0).all()
+    else:
+        with pytest.raises(CannotRankError):
+            rank(scorer, task.users, task.candidates, FOLD.train, 3)
+
+
+@each
+def test_it_uses_content_if_and_only_if_it_says_so(name):
+    other = replace(CONTENT, vectors=CONTENT.vectors[::-1].copy())
+    same = np.allclose(scores(fit(name, content=other)), scores(fitted(name)))
+    assert same != make(name).uses_content
+
+
+@each
+def test_the_seed_matters_if_and_only_if_it_says_so(name):
+    same = np.array_equal(scores(fit(name, seed=1)), scores(fitted(name)))
+    assert same == make(name).deterministic
+
+
+@each
+def test_what_validation_chooses_can_be_set(name):
+    made = make(name)
+    validated = fit(name, validation=FOLD).chosen
+    assert bool(validated) == made.validates
+    assert type(replace(made, **validated)) is type(made)
+    assert fit(name).chosen == {}
+
+
+@each
+def test_validation_pairs_teach_nothing_where_nothing_is_validated(name):
+    if not make(name).validates:
+        np.testing.assert_array_equal(scores(fit(name, validation=FOLD)), scores(fitted(name)))
+
+
+@each
+def test_facts_are_numbers(name):
+    assert all(isinstance(fact, float) and np.isfinite(fact) for fact in fitted(name).facts.values())
+
+
+@each
+def test_folding_in_looks_at_a_users_own_history_alone(name):
+    scorer = fitted(name)
+    histories = interactions([(0, 1), (0, 2), (1, 3), (3, 1), (3, 2)], 4, 40)
+    vectors = unless_refused(scorer.user_vectors, histories)
+    if vectors is None:
+        return
+    assert vectors.shape[0] == 4
+    assert np.isfinite(vectors).all()  # also of the user without any history
+    np.testing.assert_allclose(vectors[0], vectors[3], **CLOSE)  # the same history
+    alone = scorer.user_vectors(interactions([(0, 3)], 1, 40))
+    np.testing.assert_allclose(vectors[1], alone[0], **CLOSE)
+
+
+@each
+def test_added_items_stand_behind_the_old_ones_and_change_none(name):
+    scorer = fitted(name)
+    more = unless_refused(scorer.add_items, CONTENT.vectors[5:8])
+    assert (more is None) == (not (make(name).uses_content and scorer.can_rank_cold))
+    if more is None:
+        return
+    found = more.score(USERS, np.arange(43)).numpy()
+    np.testing.assert_allclose(found[:, :40], scorer.score(USERS, ITEMS).numpy(), **CLOSE)
+    assert np.isfinite(found).all()
+    twice = more.add_items(CONTENT.vectors[5:6]).score(USERS, np.array([40, 43])).numpy()
+    np.testing.assert_allclose(twice[:, 0], twice[:, 1], **CLOSE)
+
+
+# Odd worlds
+
+
+def small_train():
+    """A user and an item with one play each; three tracks."""
+    return interactions([(0, 0), (1, 1), (1, 0), (2, 1)], 3, 3)
+
+
+@each
+@pytest.mark.parametrize(
+    "vectors",
+    [np.zeros((3, 4)), np.ones((3, 4)), np.eye(3, 4) * [[1], [0], [1]], np.array([[1e-20] * 4, [1e4] * 4, [0] * 4])],
+    ids=["all zero", "all the same", "some zero", "tiny and large"],
+)
+def test_three_tracks_with_odd_vectors(name, vectors):
+    content = Content(vectors.astype(np.float32), np.array([0, 0, -1]))
+    assert np.isfinite(scores(fit(name, small_train(), content), small_train())).all()
+
+
+@each
+def test_everybody_played_one_track_once(name):
+    train = interactions([(user, user) for user in range(30)], 30, 40)
+    assert np.isfinite(scores(fit(name, train), train)).all()
+
+
+@each
+def test_one_user_and_one_track(name):
+    train = interactions([(0, 0)], 1, 1)
+    content = Content(np.ones((1, 4), np.float32), np.zeros(1, np.int64))
+    assert np.isfinite(scores(fit(name, train, content), train)).all()
+
+
+# Nothing depends on names
+
+
+@each_deterministic
+def test_renumbered_items_get_the_scores_of_their_old_numbers(name):
+    order = np.random.default_rng(2).permutation(40)  # row i of the new catalogue is row order[i] of the old
+    place = np.argsort(order)
+    train = interactions(zip(FOLD.train.user, place[FOLD.train.item], FOLD.train.plays, strict=True), 30, 40)
+    other = fit(name, train, Content(CONTENT.vectors[order], CONTENT.artist[order]))
+    items = rankable(fitted(name))
+    np.testing.assert_allclose(
+        other.score(USERS, place[items]).numpy(), fitted(name).score(USERS, items).numpy(), **CLOSE
+    )
+
+
+@each_deterministic
+def test_renumbered_users_get_the_scores_of_their_old_numbers(name):
+    order = np.random.default_rng(3).permutation(30)
+    train = interactions(
+        zip(np.argsort(order)[FOLD.train.user], FOLD.train.item, FOLD.train.plays, strict=True), 30, 40
+    )
+    np.testing.assert_allclose(scores(fit(name, train)), scores(fitted(name))[order], **CLOSE)
+
+
+# The poison test
+
+
+WORLD = PlantedWorld(users=60, items=90, dim=12, seed=3)
+
+
+def poisoned():
+    """The log of WORLD with everything from T on replaced: other users, tracks, counts, and plays of known pairs."""
+    events = WORLD.events
+    table = pl.DataFrame(
+        {"user": events.users.ids.gather(events.table["user"]), "item": events.items.ids.gather(events.table["item"]),
+         "time": events.table["time"]}
+    ).filter(pl.col("time") < TEST_AT)  # fmt: skip
+    items = events.items.ids
+    later = [("0 new user", items[0]), ("zz new user", items[1]), ("zz new user", "zz new track")]
+    later += [(table["user"][1], "0 new track"), (table["user"][2], "zz new track")]
+    later += [(table["user"][0], item) for item in items[::2]]
+    rows = pl.DataFrame([(user, item, TEST_AT) for user, item in later], schema=table.columns, orient="row")
+    return pl.concat([table, *[rows] * 3], how="vertical_relaxed")
+
+
+@each
+def test_nothing_from_the_test_on_changes_what_is_fitted(name):
+    catalogue = WORLD.events.items
+    split = by_time(make_events(poisoned()).restricted_to(catalogue), START, VALIDATE_AT, TEST_AT, END)
+    clean, content = WORLD.split, Content(WORLD.vectors(0.8), np.arange(90) % 20)
+    assert split.test.hot.digest != clean.test.hot.digest
+    assert split.test.cold.digest != clean.test.cold.digest
+    assert [split.parts()[part].digest for part in ("fit", "validation_hot", "validation_cold", "train")] == [
+        clean.parts()[part].digest for part in ("fit", "validation_hot", "validation_cold", "train")
+    ]
+    one, other = (study.fit(make(name), each, content, seed=0) for each in (clean, split))
+    np.testing.assert_array_equal(scores(one, clean.test.train), scores(other, clean.test.train))
+    assert (one.chosen, one.facts) == (other.chosen, other.facts)
+
+
+@each_deterministic
+def test_a_track_that_appears_after_the_test_began_moves_no_row_of_another(name):
+    """The same with a catalogue of its own: new tracks have vectors too, and stand among the old ones."""
+    clean = WORLD.split
+    split = by_time(make_events(poisoned()), START, VALIDATE_AT, TEST_AT, END)
+    vectors, artist = WORLD.vectors(0.8), np.arange(90) % 20
+    rows = WORLD.events.items.rows(split.items.ids)  # -1, the last track's vector and artist, for the new ones
+    one = study.fit(make(name), clean, Content(vectors, artist), seed=0)
+    other = study.fit(make(name), split, Content(vectors[rows], artist[rows]), seed=0)
+    users = np.arange(len(clean.users))
+    assert split.users == clean.users
+    old = clean.test.train.items
+    new = split.items.rows(clean.items.take(old))
+    np.testing.assert_allclose(other.score(users, new).numpy(), one.score(users, old).numpy(), **CLOSE)
+
+
+# KNN
+
+
+def brute_force_knn(knn, train, vectors):
+    """Profiles and cosines in float64, user by user."""
+    vectors = vectors.astype(np.float64)
+    known = vectors[sorted(set(train.item))]
+    if knn.scale != "none":
+        vectors = vectors - known.mean(0)
+    if knn.scale == "standardise":
+        vectors = vectors / known.std(0)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / norms
+    table = np.zeros((train.n_users, train.n_items))
+    for user in range(train.n_users):
+        mine = train.user == user
+        weight = np.log(1 + train.plays[mine]) if knn.weights == "log" else np.ones(mine.sum())
+        profile = (weight[:, None] * (unit if knn.profile == "unit" else vectors)[train.item[mine]]).sum(
+            0
+        ) / weight.sum()
+        profile /= np.linalg.norm(profile)
+        table[user] = (unit if knn.similarity == "cosine" else vectors) @ profile
+    return table
+
+
+@pytest.mark.parametrize(
+    "settings",
+    list(product(["unit", "raw"], ["cosine", "dot"], ["equal", "log"], ["none", "centre", "standardise"])),
+    ids="-".join,
+)
+def test_knn_is_what_a_loop_over_users_gives(settings):
+    knn = KNN(*settings)
+    found = knn.fit(FOLD.train, CONTENT, None, RNG)
+    np.testing.assert_allclose(
+        found.score(USERS, ITEMS).numpy(), brute_force_knn(knn, FOLD.train, CONTENT.vectors), atol=2e-5
+    )
+    np.testing.assert_allclose(found.user_vectors(FOLD.train), found.users, atol=1e-6)
+    added = found.add_items(CONTENT.vectors)
+    np.testing.assert_allclose(added.items[40:], found.items, atol=1e-6)
+
+
+def test_knn_finds_the_neighbours_that_faiss_finds():
+    faiss = pytest.importorskip("faiss", reason="faiss is an oracle of exact search")
+    scorer = KNN().fit(FOLD.train, CONTENT, None, RNG)
+    index = faiss.IndexFlatIP(6)
+    index.add(scorer.items)
+    _, neighbours = index.search(scorer.users, 10)
+    found = rank(scorer, USERS, ITEMS, interactions([], 30, 40), 10)
+    assert np.array_equal(found.items, neighbours)
+
+
+def test_a_users_history_changes_nobody_elses_profile():
+    more = interactions([*zip(FOLD.train.user, FOLD.train.item, strict=True), (0, 1)], 30, 40)
+    assert (0, 1) not in set(zip(FOLD.train.user.tolist(), FOLD.train.item.tolist(), strict=True))
+    one, other = (KNN().fit(train, CONTENT, None, RNG).users for train in (FOLD.train, more))
+    assert np.array_equal(one[1:], other[1:])
+    assert not np.allclose(one[0], other[0])
+
+
+def test_zero_profiles_are_counted_and_left_to_the_tie_order():
+    vectors = np.array([[1, 0], [-1, 0], [0, 0], [0, 1], [1, 1]], np.float32)
+    train = interactions([(0, 0), (0, 1), (1, 2), (2, 3)], 4, 5)  # opposite vectors; a zero vector; user 3 has nothing
+    scorer = KNN().fit(train, Content(vectors), None, RNG)
+    assert scorer.facts == {"zero vectors": 1, "zero profiles": 2}
+    assert not scorer.score(np.array([0, 1]), np.arange(5)).any()
+    found = rank(scorer, np.array([0, 1, 2]), np.arange(5), interactions([], 4, 5), 5)
+    assert np.array_equal(found.items[0], found.items[1])
+    assert found.items[2, 0] == 3
+
+
+def test_knn_statistics_see_train_items_only():
+    cold = np.setdiff1d(ITEMS, FOLD.train.items)
+    moved = CONTENT.vectors.copy()
+    moved[cold] += 1000
+    for scale in ("centre", "standardise"):
+        one, other = (KNN(scale=scale).fit(FOLD.train, Content(v), None, RNG) for v in (CONTENT.vectors, moved))
+        assert np.array_equal(one.users, other.users)
+        assert np.array_equal(one.items[FOLD.train.items], other.items[FOLD.train.items])
+
+
+def test_a_constant_dimension_is_dropped_by_standardising():
+    vectors = np.concatenate([CONTENT.vectors, np.full((40, 1), 7, np.float32)], 1)
+    one, other = (KNN(scale="standardise").fit(FOLD.train, Content(v), None, RNG) for v in (CONTENT.vectors, vectors))
+    np.testing.assert_allclose(other.score(USERS, ITEMS), one.score(USERS, ITEMS), atol=1e-5)
+
+
+# The reference study's KNN
+
+
+@pytest.fixture(scope="module")
+def study_split(golden):
+    events = pl.read_parquet(golden / "study/split/events.parquet")
+    log = make_events(events.rename({"user_id": "user", "track_id": "item", "timestamp": "time"}))
+    catalogue = Vocabulary(pl.Series(np.load(golden / "study/knn.npz")["track_ids"]))
+    return tamm2026(log.restricted_to(catalogue), START, TEST_AT, END)
+
+
+@pytest.mark.parametrize(("half", "depth"), [("hot", 50), ("cold", 20)])
+def test_lists_and_metrics_are_those_of_the_study(golden, study_split, half, depth):
+    theirs = np.load(golden / "study/knn.npz")
+    fold, items = study_split.test, study_split.items
+    scorer = KNN(profile="raw").fit(fold.train, Content(theirs["vectors"]), None, RNG)
+    task = fold.task(half)
+    users = study_split.users.rows(pl.Series(theirs["users"]))
+    found = rank(scorer, users, task.candidates, fold.train, depth)
+    listed = np.where(
+        found.items < 0,
+        -1,
+        items.take(found.items.clip(0).ravel()).cast(pl.Int64).to_numpy().reshape(found.items.shape),
+    )
+    assert np.array_equal(listed, theirs[f"{half}_lists"])
+
+    asked = outcome(rank(scorer, task.users, task.candidates, fold.train, depth).items, task, fold.train)
+    wanted = json.loads((golden / "study/knn_metrics.json").read_text())
+    mine = {label: value for label, value in wanted.items() if label.startswith(half)}
+    assert len(mine) == (5 if half == "hot" else 10)
+    for label, value in mine.items():
+        name, k = label.removeprefix(f"{half}_").split("@")
+        metric = catalog.load("metrics", name)(int(k))
+        assert mean(metric.values(asked)) == pytest.approx(value, abs=1e-9), label
+
+
+# Artist mean, popularity, random
+
+
+def test_artist_mean_by_hand():
+    vectors = np.array([[2, 0], [0, 5], [3, 3], [1, 0], [0, -1]], np.float32)
+    artist = np.array([7, 7, 7, 3, -1])  # track 2 of artist 7 is not in train; artist 3 has no other; 4 has none
+    train = interactions([(0, 0), (0, 1), (1, 3), (2, 4)], 3, 5)
+    scorer = ArtistMean().fit(train, Content(vectors, artist), None, RNG)
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(scorer.items, [[half, half]] * 3 + [[1, 0], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(scorer.users, [[half, half], [1, 0], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(scorer.vectors[0], [0.5, 0.5], atol=1e-6)
+
+
+def test_an_artist_without_train_tracks_has_no_place():
+    train = interactions([(0, 0)], 1, 3)
+    scorer = ArtistMean().fit(train, Content(np.eye(3, dtype=np.float32), np.array([0, 1, 0])), None, RNG)
+    np.testing.assert_allclose(scorer.score(np.array([0]), np.arange(3)).numpy(), [[1, 0, 1]], atol=1e-6)
+
+
+def test_artist_mean_needs_artists():
+    with pytest.raises(ConfigError, match=r"needs the artist of each track.*Name an items table with `artist`"):
+        ArtistMean().fit(FOLD.train, Content(CONTENT.vectors), None, RNG)
+
+
+def test_popularity_counts_users_not_plays():
+    train = interactions([(0, 0, 9), (1, 1, 1), (2, 1, 1)], 3, 3)
+    scorer = Popularity().fit(train, CONTENT, None, RNG)
+    assert scorer.score(np.arange(3), np.arange(3)).tolist() == [[1, 2, 0]] * 3
+
+
+def test_random_lists_are_uniform_and_independent_between_users():
+    scorer = Random().fit(FOLD.train, CONTENT, None, np.random.default_rng(0))
+    n = 4000
+    nothing = interactions([], n, 6)
+    found = rank(scorer, np.arange(n), np.arange(6), nothing, 6).items
+    for place in range(6):
+        assert stats.chisquare(np.bincount(found[:, place], minlength=6)).pvalue > 1e-3
+    pairs = found[:, 0] * 6 + found[:, 1]
+    assert stats.chisquare(np.bincount(pairs, minlength=36)[~np.eye(6, dtype=bool).ravel()]).pvalue > 1e-3
+    neighbours = found[:-1, 0] * 6 + found[1:, 0]  # first items of users beside each other
+    assert stats.chisquare(np.bincount(neighbours, minlength=36)).pvalue > 1e-3
+
+
+def test_random_scores_at_chance():
+    big = fold(5, n_users=600, n_items=120, density=0.3)
+    task, nothing = big.task("hot"), big.train
+    found = outcome(rank(Random().fit(big.train, CONTENT, None, RNG), task.users, task.candidates, nothing, 20).items,
+                    task, big.train)  # fmt: skip
+    for name in ("hitrate", "recall", "precision", "ndcg", "mrr", "map"):
+        metric = catalog.load("metrics", name)(20)
+        differences = metric.values(found) - metric.chance(found)
+        assert abs(differences.mean()) < 4 * differences.std() / np.sqrt(len(differences)), name

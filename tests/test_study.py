@@ -1,0 +1,462 @@
+"""The study: what is planned, that nothing runs twice, what survives a crash, and what controls are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+import pytest
+
+import small_world
+from made import TableScorer, fold
+from timbrec import catalog, study
+from timbrec.config import make_config, read_config
+from timbrec.controls import vectors_of
+from timbrec.errors import CannotRankError, ConfigError, DataError
+from timbrec.inputs import load_inputs
+from timbrec.protocols import Content, Recommender
+from timbrec.runs import Cell, Experiment, Run
+from timbrec.split import HALVES, Split
+from timbrec.study import answer, plan, run_cell, run_study
+from timbrec.vocabulary import Vocabulary
+
+RECOMMENDERS = ["knn", {"use": "knn", "label": "raw", "profile": "raw"}, "popularity"]
+CHANGES = {"recommenders": RECOMMENDERS, "seeds": [3, 4]}
+CELLS = 23  # 2 encoders x 2 recommenders x (1 + 2 controls x 2 seeds), Popularity once, Random with both seeds
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A config on disk and what it names, read."""
+    config = read_config(small_world.write(tmp_path_factory.mktemp("world"), **CHANGES))
+    return config, load_inputs(config)
+
+
+def start(world, folder):
+    return Run.create(folder, {}, world[1].split)
+
+
+def lists_of(run):
+    """Every list of every cell, to the bit, and everything else that is known of it but the time it took."""
+    cells = [(one.hash, run.read(one)) for one in run.experiments]
+    return [
+        (name, half, lists.items.tobytes(), lists.scores.tobytes(), cell.refused, cell.facts, cell.chosen)
+        for name, cell in cells
+        for half, lists in cell.lists.items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(world, tmp_path_factory):
+    """A run that nothing interrupted."""
+    run = start(world, tmp_path_factory.mktemp("whole"))
+    assert run_study(*world, run) == CELLS
+    return run
+
+
+# The plan
+
+
+def test_the_plan_holds_every_combination_once_and_the_baselines(world):
+    planned = {(one.encoder, one.label, one.variant, one.seed) for one in plan(*world)}
+    assert planned == {
+        *((encoder, label, "real", 3) for encoder in ("good", "poor") for label in ("knn", "raw")),
+        *(
+            (encoder, label, variant, seed)
+            for encoder in ("good", "poor")
+            for label in ("knn", "raw")
+            for variant in ("shuffled", "gaussian")
+            for seed in (3, 4)
+        ),
+        (None, "popularity", "real", 3),
+        (None, "random", "real", 3),
+        (None, "random", "real", 4),
+    }
+    assert len(plan(*world)) == len(planned)
+
+
+def test_experiments_spell_out_every_setting(world):
+    raw = next(one for one in plan(*world) if one.label == "raw")
+    assert raw.settings == {"profile": "raw", "similarity": "cosine", "weights": "equal", "scale": "none"}
+    assert (raw.recommender, raw.depth, raw.cold_candidates) == ("knn", 20, "tested")
+
+
+def test_a_setting_that_does_not_exist_is_refused(world):
+    config, inputs = world
+    with pytest.raises(ConfigError, match="has no setting 'profil'"):
+        plan(
+            config.model_copy(update={"recommenders": [type(config.recommenders[0])(use="knn", profil="raw")]}), inputs
+        )
+
+
+# Names of cells
+
+
+EXPERIMENT = Experiment(
+    split="s", encoder="e", vectors="v", variant="real", artists=None, recommender="knn", settings={"scale": "none"},
+    version=1, label="knn", seed=0, depth=50, cold_candidates="tested",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"split": "t"}, {"vectors": "w"}, {"variant": "shuffled"}, {"artists": "a"}, {"recommender": "artist-mean"},
+        {"settings": {"scale": "centre"}}, {"version": 2}, {"seed": 1}, {"depth": 20}, {"cold_candidates": "catalogue"},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_what_decides_the_numbers_changes_the_hash(change):
+    assert replace(EXPERIMENT, **change).hash != EXPERIMENT.hash
+    assert len(replace(EXPERIMENT, **change).hash) == 16
+
+
+def test_what_only_readers_see_does_not():
+    assert replace(EXPERIMENT, label="other", encoder="other").hash == EXPERIMENT.hash
+    assert Experiment(**json.loads(json.dumps(asdict(EXPERIMENT)))).hash == EXPERIMENT.hash
+
+
+def test_other_data_give_other_hashes(world, tmp_path, monkeypatch):
+    config, inputs = world
+    before = {one.hash for one in plan(config, inputs)}
+
+    def hashes(change):
+        path = small_world.write(tmp_path, **CHANGES)
+        change(tmp_path)
+        other = read_config(path)
+        return {one.hash for one in plan(other, load_inputs(other))}
+
+    def nothing(folder):
+        pass
+
+    def one_vector(folder):
+        vectors = np.load(folder / "good.npy")
+        vectors[0, 0] += 1e-3
+        np.save(folder / "good.npy", vectors)
+
+    def one_play(folder):
+        lines = (folder / "plays.csv").read_text().splitlines()
+        (folder / "plays.csv").write_text("\n".join([*lines, lines[1]]))
+
+    def one_artist(folder):
+        table = pl.read_csv(folder / "tracks.csv")
+        table.with_columns(artist=pl.when(pl.row_index() == 0).then(pl.lit("?")).otherwise("artist")).write_csv(
+            folder / "tracks.csv"
+        )
+
+    assert hashes(nothing) == before
+    of_poor = {one.hash for one in plan(config, inputs) if one.encoder != "good"}
+    assert hashes(one_vector) & before == of_poor
+    assert not hashes(one_play) & before
+    assert not hashes(one_artist) & before
+    monkeypatch.setattr(catalog.load("recommenders", "popularity"), "version", 99)
+    assert len(before - hashes(nothing)) == 1
+
+
+# Running
+
+
+def test_a_finished_cell_never_runs_twice(world, whole, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in whole.folder.rglob("cells/*/*")}
+    monkeypatch.setattr(study, "run_cell", None)
+    assert run_study(*world, start(world, whole.folder)) == 0
+    assert {path: path.stat().st_mtime_ns for path in whole.folder.rglob("cells/*/*")} == before
+
+
+def test_only_what_is_new_runs(world, whole, tmp_path, monkeypatch):
+    shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
+    ran = []
+    monkeypatch.setattr(study, "run_cell", lambda one, *rest: ran.append(one) or run_cell(one, *rest))
+    config, inputs = world
+    more = config.model_copy(update={"seeds": [3, 4, 5]})
+    assert run_study(more, inputs, start(world, tmp_path)) == len(ran) == 9
+    assert {one.seed for one in ran} == {5}
+
+
+def test_two_names_for_the_same_run_once(world, tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(study, "run_cell", lambda one, *rest: ran.append(one.hash) or run_cell(one, *rest))
+    config, inputs = world
+    both = make_config(
+        config.model_dump() | {"recommenders": ["knn", {"use": "knn", "label": "the same"}], "seeds": [0]}
+    )
+    run = start(world, tmp_path)
+    run_study(both, inputs, run)
+    assert len(ran) == len(set(ran)) == 8
+    assert all(run.has(one) for one in run.experiments)
+    assert len(run.experiments) == 14
+
+
+def test_progress_counts_up_to_the_end(world, tmp_path):
+    heard = []
+    config, inputs = world
+    run_study(config, inputs, start(world, tmp_path), lambda *said: heard.append(said))
+    assert [done for _, done, _ in heard] == list(range(CELLS + 1))
+    assert {total for _, _, total in heard} == {CELLS}
+    assert heard[-1][0] == "cells"
+    assert any("poor gaussian raw (seed 4)" in what for what, _, _ in heard)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_run_goes_on_where_it_was(world, whole, tmp_path, monkeypatch, error):
+    calls = []
+
+    def breaking(*arguments, **named):
+        calls.append(1)
+        if len(calls) == 20:  # within a cell: some of its halves are ranked
+            raise error
+        return rank(*arguments, **named)
+
+    rank = study.rank
+    monkeypatch.setattr(study, "rank", breaking)
+    run = start(world, tmp_path)
+    with pytest.raises(error):
+        run_study(*world, run)
+    finished = sum(run.has(one) for one in run.experiments)
+    assert 0 < finished < CELLS
+    assert run_study(*world, start(world, tmp_path)) == CELLS - finished
+    assert lists_of(Run(tmp_path)) == lists_of(whole)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from timbrec import runs, study
+from timbrec.config import read_config
+from timbrec.inputs import load_inputs
+
+def until(module, name, calls):
+    counted, original = [], getattr(module, name)
+    def dying(*arguments, **named):
+        counted.append(1)
+        if len(counted) == calls:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **named)
+    setattr(module, name, dying)
+
+until({"rank": study, "_list_table": runs}[sys.argv[4]], sys.argv[4], 20)
+config = read_config(Path(sys.argv[2]))
+inputs = load_inputs(config)
+study.run_study(config, inputs, runs.Run.create(Path(sys.argv[3]), {}, inputs.split))
+"""
+
+
+@pytest.mark.parametrize("where", ["rank", "_list_table"])  # while it computes, and while it writes a cell
+def test_a_killed_run_goes_on_where_it_was(world, whole, tmp_path, where):
+    config, _ = world
+    command = [
+        sys.executable,
+        "-c",
+        KILLED,
+        str(Path(__file__).parent),
+        str(config.base / "config.yaml"),
+        str(tmp_path),
+    ]
+    killed = subprocess.run([*command, where], check=False, capture_output=True, env=os.environ)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    run = Run(tmp_path)
+    left = [path for path in (tmp_path / "cells").iterdir() if path.name.startswith(".")]
+    assert len(left) == (where == "_list_table")
+    finished = sum(run.has(one) for one in run.experiments)
+    assert 0 < finished < CELLS
+    assert run_study(*world, start(world, tmp_path)) == CELLS - finished
+    assert lists_of(Run(tmp_path)) == lists_of(whole)
+    assert not [path for path in (tmp_path / "cells").iterdir() if path.name.startswith(".")]
+
+
+# Runs on disk
+
+
+def test_cells_are_read_as_they_were_written(world, tmp_path):
+    config, inputs = world
+    run = start(world, tmp_path)
+    content = Content(inputs.vectors("good"), inputs.artist_rows)
+    for experiment in (plan(config, inputs)[0], next(one for one in plan(config, inputs) if one.label == "popularity")):
+        cell = run_cell(experiment, inputs.split, content)
+        run.write(cell)
+        again = run.read(experiment)
+        assert replace(again, lists={}) == replace(cell, lists={})
+        assert again.lists.keys() == cell.lists.keys()
+        assert set(again.lists) | set(again.refused) == set(HALVES)
+        for half in again.lists:
+            for name in ("users", "items", "scores"):
+                one, other = getattr(again.lists[half], name), getattr(cell.lists[half], name)
+                assert one.dtype == other.dtype
+                assert np.array_equal(one, other)
+    assert set(run.read(experiment, ["hot"]).lists) == {"hot"}
+
+
+def test_damaged_cells_are_named(world, tmp_path):
+    _, inputs = world
+    run, experiment = start(world, tmp_path), plan(*world)[0]
+    run.write(run_cell(experiment, inputs.split, Content(inputs.vectors("good"))))
+    folder = tmp_path / "cells" / experiment.hash
+    (folder / "hot.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=rf"{experiment.hash} is damaged.*Delete it and run"):
+        run.read(experiment)
+    (folder / "hot.parquet").unlink()
+    with pytest.raises(DataError, match="is damaged"):
+        run.read(experiment)
+    (folder / "cell.json").unlink()
+    assert not run.has(experiment)
+    with pytest.raises(DataError, match="is not a finished or interrupted run"):
+        Run(tmp_path / "nowhere")
+
+
+def test_the_plan_and_the_split_are_kept(world, whole):
+    _, inputs = world
+    again = Run(whole.folder)
+    assert again.split.digest == inputs.split.digest
+    assert [one.hash for one in again.experiments][:5] == [one.hash for one in whole.experiments][:5]
+
+
+# What scorers are asked
+
+
+@pytest.fixture
+def split():
+    one = fold(2)
+    ids = [Vocabulary([f"{kind}{row:02}" for row in range(n)]) for kind, n in (("u", 30), ("i", 40))]
+    return Split("test", one, one, *ids)
+
+
+def test_mixed_lists_of_what_cannot_rank_cold_items_hold_the_others(split):
+    table = np.random.default_rng(0).random((30, 40))
+    lists = {
+        able: answer(TableScorer(table, able), split.test.task("mixed"), split.test, 40, 0).items
+        for able in (True, False)
+    }
+    cold = split.test.train.item_users == 0
+    assert cold[lists[True]][lists[True] >= 0].any()
+    assert not cold[lists[False]][lists[False] >= 0].any()
+    with pytest.raises(CannotRankError):
+        answer(TableScorer(table, can_rank_cold=False), split.test.task("cold"), split.test, 40, 0)
+
+
+def test_an_empty_half_is_told(split):
+    empty = replace(split.test, cold=split.test.cold.where(np.zeros(len(split.test.cold), bool)))
+    with pytest.raises(CannotRankError, match="the cold half is empty"):
+        answer(TableScorer(np.zeros((30, 40))), empty.task("cold"), empty, 5, 0)
+
+
+# Validation
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a fit was given."""
+
+    epochs: int
+    train: str
+    validation: tuple[str, str, str] | None
+    draw: int
+
+
+TOLD: list[Told] = []
+
+
+@dataclass(frozen=True, eq=False)
+class ToyScorer(TableScorer):
+    stopped: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def chosen(self):
+        return self.stopped
+
+
+@dataclass(frozen=True)
+class Toy(Recommender):
+    """Stops after four epochs where it is validated, and remembers what it was told."""
+
+    validates: ClassVar[bool] = True
+    epochs: int = 9
+
+    def fit(self, train, content, validation, rng):
+        parts = None if validation is None else tuple(
+            part.digest for part in (validation.train, validation.hot, validation.cold)
+        )  # fmt: skip
+        TOLD.append(Told(self.epochs, train.digest, parts, int(rng.integers(2**60))))
+        table = np.full((train.n_users, train.n_items), self.epochs)
+        return ToyScorer(table, stopped={} if validation is None else {"epochs": 4})
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    monkeypatch.setitem(catalog.CATALOG["recommenders"], "toy", "test_study:Toy")
+    TOLD.clear()
+    return replace(EXPERIMENT, recommender="toy", settings={"epochs": 9}, seed=7)
+
+
+def test_validation_chooses_then_all_of_train_is_fitted_with_the_choice(world, toy):
+    _, inputs = world
+    fit, test = inputs.split.validation, inputs.split.test
+    cell = run_cell(toy, inputs.split, Content(inputs.vectors("good")))
+    choosing = (fit.train.digest, fit.hot.digest, fit.cold.digest)
+    assert [(one.epochs, one.train, one.validation) for one in TOLD] == [
+        (9, fit.train.digest, choosing),
+        (4, test.train.digest, None),
+    ]
+    assert TOLD[0].draw == TOLD[1].draw  # both start from the same seed
+    assert cell.chosen == {"epochs": 4}
+    assert (cell.lists["hot"].scores[cell.lists["hot"].items >= 0] == 4).all()
+
+
+def test_where_both_folds_share_their_train_part_the_validated_scorer_serves(world, toy):
+    _, inputs = world
+    split = replace(inputs.split, validation=replace(inputs.split.test, hot=inputs.split.validation.hot.where(
+        np.zeros(len(inputs.split.validation.hot), bool))))  # fmt: skip
+    cell = run_cell(toy, split, Content(inputs.vectors("good")))
+    assert [(one.epochs, one.train) for one in TOLD] == [(9, split.test.train.digest)]
+    assert cell.chosen == {"epochs": 4}
+
+
+@pytest.mark.parametrize("poison", ["test plays dropped", "test plays added"])
+def test_nothing_from_the_test_on_reaches_a_fit_a_choice_or_a_control(world, toy, tmp_path, poison):
+    config, clean = world
+    path = small_world.write(tmp_path, **CHANGES)
+    table = pl.read_csv(tmp_path / "plays.csv", try_parse_dates=True)
+    before, after = (table.filter(keep) for keep in (pl.col("played_at") < datetime(2019, 2, 1),
+                                                     pl.col("played_at") >= datetime(2019, 2, 1)))  # fmt: skip
+    assert len(after) > 100
+    if poison == "test plays dropped":
+        after = after.filter(pl.int_range(pl.len()) % 3 == 0)
+    else:
+        strange = after.with_columns(user="0" + pl.col("user"), track=pl.col("track").reverse())
+        after = pl.concat([after, after, strange, after.with_columns(track="0" + pl.col("track"))])
+    pl.concat([after, before]).write_csv(tmp_path / "plays.csv")
+    dirty = load_inputs(read_config(path))
+    assert dirty.split.test.hot.digest != clean.split.test.hot.digest
+    assert dirty.catalogue == clean.catalogue
+    told = []
+    for inputs in (clean, dirty):
+        TOLD.clear()
+        run_cell(toy, inputs.split, Content(inputs.vectors("good")))
+        told.append(list(TOLD))
+        for variant in ("real", "shuffled", "gaussian"):
+            one, other = (
+                vectors_of(variant, some.vectors("poor"), some.split.test.train.items, 1) for some in (clean, inputs)
+            )
+            assert np.array_equal(one, other)
+    assert told[0] == told[1]
+    settings = [[(one.label, one.settings, one.seed) for one in plan(config, some)] for some in (clean, dirty)]
+    assert settings[0] == settings[1]
+
+
+def test_a_cell_knows_its_experiment(world):
+    _, inputs = world
+    cell = run_cell(EXPERIMENT, inputs.split, Content(inputs.vectors("good")))
+    assert isinstance(cell, Cell)
+    assert cell.experiment is EXPERIMENT
+    assert cell.seconds > 0
+    assert cell.facts == {"zero vectors": 0.0, "zero profiles": 0.0}

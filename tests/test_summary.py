@@ -1,0 +1,237 @@
+"""From stored lists to figures, on a run whose lists are made here and whose figures are counted here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from made import TableScorer, fold
+from timbrec.errors import CannotRankError
+from timbrec.intervals import crossed, over_users
+from timbrec.metrics.ndcg import NDCG
+from timbrec.metrics.recall import Recall
+from timbrec.outcomes import outcome
+from timbrec.runs import Cell, Experiment, Run
+from timbrec.split import HALVES, Split
+from timbrec.study import answer
+from timbrec.summary import make_metrics, summarise, tables, verdicts
+from timbrec.vocabulary import Vocabulary
+
+FOLD = fold(4, n_users=50, n_items=60, new=12)
+SPLIT = Split(
+    "made", FOLD, FOLD, Vocabulary([f"u{u:02}" for u in range(50)]), Vocabulary([f"i{i:02}" for i in range(60)])
+)
+LIKED = FOLD.hot.joined(FOLD.cold).csr().toarray()
+METRICS, KS = ["ndcg", "recall", "coverage", "popularity", "cold-recall"], [3, 10]
+BASE = Experiment(
+    split=SPLIT.digest, encoder="good", vectors="good", variant="real", artists=None, recommender="knn", settings={},
+    version=1, label="nearest", seed=0, depth=10, cold_candidates="tested",
+)  # fmt: skip
+BAD = {"encoder": "bad", "vectors": "bad"}
+PLAN = [  # experiments, and how much of what is liked their scores know
+    (BASE, 0.4),
+    (replace(BASE, seed=1), 0.4),
+    (replace(BASE, variant="shuffled"), 0.1),
+    (replace(BASE, variant="shuffled", seed=1), 0.1),
+    (replace(BASE, variant="gaussian", seed=1), 0.0),
+    (replace(BASE, **BAD), 0.2),
+    (replace(BASE, **BAD, variant="shuffled"), 0.0),
+    (replace(BASE, encoder=None, vectors=None, recommender="popularity", label="popularity"), 0.9),
+    (replace(BASE, encoder=None, vectors=None, recommender="random", label="never ran"), None),
+]  # fmt: skip
+
+
+def lists_of(place, knows, half):
+    """Top 10 of scores that are noise and, to some degree, what is liked."""
+    table = np.random.default_rng(place).random(LIKED.shape) + knows * LIKED
+    scorer = TableScorer(table, can_rank_cold=knows < 0.9)  # as popularity
+    return answer(scorer, FOLD.task(half), FOLD, 10, seed=0)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    made = Run.create(tmp_path_factory.mktemp("run"), {}, SPLIT)
+    made.plan([experiment for experiment, _ in PLAN])
+    for place, (experiment, knows) in enumerate(PLAN):
+        if knows is None:
+            continue
+        lists, refused = {}, {}
+        for half in HALVES:
+            try:
+                lists[half] = lists_of(place, knows, half)
+            except CannotRankError as error:
+                refused[half] = str(error)
+        made.write(Cell(experiment, lists, refused, {}, {}, 0.0))
+    return made
+
+
+@pytest.fixture(scope="module")
+def summary(run):
+    return summarise(run, METRICS, KS)
+
+
+def row(summary, encoder, label, half, metric):
+    found = summary.filter(
+        pl.col("encoder").eq_missing(pl.lit(encoder)), recommender=label, half=half, metric=metric
+    ).to_dicts()
+    assert len(found) == 1
+    return found[0]
+
+
+def counted_recall(place, knows, half, k):
+    """Recall of each user of the half, one item at a time."""
+    task = FOLD.task(half)
+    wanted = set(zip(task.relevant.user.tolist(), task.relevant.item.tolist(), strict=True))
+    lists = lists_of(place, knows, half)
+    return np.array([
+        sum((user, item) in wanted for item in items[:k]) / sum(other == user for other, _ in wanted)
+        for user, items in zip(task.users.tolist(), lists.items.tolist(), strict=True)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("k", KS)
+def test_figures_are_means_over_users_and_seeds(summary, half, k):
+    found = row(summary, "good", "nearest", half, f"recall@{k}")
+    real, dealt, drawn = (
+        np.mean([counted_recall(place, knows, half, k) for place, knows in seeds], axis=0)
+        for seeds in ([(0, 0.4), (1, 0.4)], [(2, 0.1), (3, 0.1)], [(4, 0.0)])
+    )
+    assert found["value"] == pytest.approx(real.mean(), abs=1e-12)
+    assert found["shuffled"] == pytest.approx(dealt.mean(), abs=1e-12)
+    assert found["gaussian"] == pytest.approx(drawn.mean(), abs=1e-12)
+    assert found["lift"] == pytest.approx(real.mean() / dealt.mean())
+    assert found["difference"] == pytest.approx((real - dealt).mean(), abs=1e-12)
+    assert found["low"] < found["value"] < found["high"]
+    assert found["difference_low"] < found["difference"] < found["difference_high"]
+    task = FOLD.task(half)
+    assert (found["users"], found["pairs"], found["seeds"]) == (len(task.users), len(task.relevant), 2)
+    seen = [np.isin(task.candidates, FOLD.train.item[FOLD.train.user == user]).sum() for user in task.users]
+    assert found["chance"] == pytest.approx(np.mean([k / (len(task.candidates) - n) for n in seen]))
+    assert found["status"] is None
+
+
+def test_intervals_are_over_users_and_items(summary):
+    task = FOLD.task("cold")
+    parts = [outcome(lists_of(place, knows, "cold").items, task, FOLD.train)
+             for place, knows in ((0, 0.4), (1, 0.4), (2, 0.1), (3, 0.1))]  # fmt: skip
+    gains = [Recall(10).gains(one) / 2 for one in parts]
+    items = [one.items for one in parts]
+    found = row(summary, "good", "nearest", "cold", "recall@10")
+    alone = crossed(np.hstack(gains[:2]), np.hstack(items[:2]), task.users, task.relevant)
+    assert (found["low"], found["high"]) == (alone.low, alone.high)
+    paired = crossed(np.hstack([*gains[:2], -gains[2], -gains[3]]), np.hstack(items), task.users, task.relevant)
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx((paired.low, paired.high))
+    popularity = row(summary, "good", "nearest", "hot", "popularity@3")
+    values = [counted_popularity(place) for place in (0, 1)]
+    users = over_users(np.mean(values, axis=0))
+    assert (popularity["low"], popularity["high"]) == pytest.approx((users.low, users.high))
+    assert popularity["difference"] is None
+
+
+def counted_popularity(place):
+    """Mean share of train items with fewer users, ties half, of the first three items."""
+    plays = [int((FOLD.train.item == item).sum()) for item in range(60)]
+    known = [count for count in plays if count]
+    share = [(sum(c < p for c in known) + sum(c == p for c in known) / 2) / len(known) for p in plays]
+    return np.array([[share[item] for item in items[:3]] for items in lists_of(place, 0.4, "hot").items]).mean(1)
+
+
+def test_what_has_no_interval_or_chance_is_null(summary):
+    found = row(summary, "good", "nearest", "hot", "coverage@10")
+    assert 0 < found["value"] <= 1
+    assert found["value"] > row(summary, "good", "nearest", "hot", "coverage@3")["value"]
+    assert [found[name] for name in ("low", "high", "chance", "difference")] == [None] * 4
+    hot = row(summary, "good", "nearest", "hot", "cold-recall@10")
+    assert [hot[name] for name in ("value", "low", "high", "chance", "lift")] == [None] * 5
+    assert row(summary, "good", "nearest", "mixed", "cold-recall@10")["value"] > 0
+
+
+def test_controls_that_did_not_run_are_null(summary):
+    found = row(summary, "bad", "nearest", "hot", "recall@10")
+    assert found["gaussian"] is None
+    assert found["shuffled"] is not None
+    assert found["seeds"] == 1
+    popularity = row(summary, None, "popularity", "hot", "recall@10")
+    assert [popularity[name] for name in ("shuffled", "lift", "difference")] == [None] * 3
+    assert popularity["value"] > 0
+
+
+def test_what_cannot_rank_says_why(summary):
+    found = row(summary, None, "popularity", "cold", "recall@10")
+    assert "cannot rank items that nobody has played in train" in found["status"]
+    assert all(found[name] is None for name in ("value", "low", "chance", "users"))
+    mixed = row(summary, None, "popularity", "mixed", "cold-share@10")
+    assert mixed["value"] == 0
+
+
+def test_rows_are_every_line_by_half_and_metric(summary):
+    wanted = {(half, f"{metric}@{k}") for half in HALVES for metric in METRICS for k in KS}
+    wanted |= {("mixed", f"cold-share@{k}") for k in KS}
+    lines = {(encoder, label) for encoder, label in (("good", "nearest"), ("bad", "nearest"), (None, "popularity"))}
+    found = summary.select("encoder", "recommender", "half", "metric").rows()
+    assert len(found) == len(set(found)) == len(wanted) * 3
+    assert {line[:2] for line in found} == lines  # an experiment that is not finished has no line yet
+    assert {line[2:] for line in found} == wanted
+
+
+def test_values_per_user_are_kept(run, summary):
+    kept = pl.read_parquet(run.folder / "users.parquet")
+    mine = kept.filter(encoder="good", recommender="nearest", half="cold")
+    assert mine["user"].to_list() == SPLIT.users.take(FOLD.task("cold").users).to_list()
+    wanted = np.mean([counted_recall(place, 0.4, "cold", 10) for place in (0, 1)], axis=0)
+    np.testing.assert_allclose(mine["recall@10"], wanted, atol=1e-12)
+    means = kept.group_by("encoder", "recommender", "half").agg(pl.col("ndcg@3").mean())
+    for encoder, label, half, value in means.rows():
+        assert row(summary, encoder, label, half, "ndcg@3")["value"] == pytest.approx(value)
+
+
+def test_verdicts_name_the_best_content_and_its_lead(run, summary):
+    found = verdicts(run, summary, NDCG(10))
+    assert [(one.half, one.best, one.second) for one in found] == [
+        (half, "good / nearest", "bad / nearest") for half in HALVES
+    ]  # popularity is better in hot, but a baseline
+    assert (
+        row(summary, None, "popularity", "hot", "ndcg@10")["value"]
+        > row(summary, "good", "nearest", "hot", "ndcg@10")["value"]
+    )
+    for one in found:
+        best, second = (row(summary, name, "nearest", one.half, "ndcg@10")["value"] for name in ("good", "bad"))
+        assert one.lead.value == pytest.approx(best - second)
+        assert one.lead.low < one.lead.value < one.lead.high
+
+
+def test_a_line_alone_has_no_second(run, summary, tmp_path):
+    made = Run.create(tmp_path, {}, SPLIT)
+    made.plan([BASE])
+    made.write(run.read(BASE))
+    assert [(one.best, one.second, one.lead) for one in verdicts(made, summarise(made, ["ndcg"], [10]), NDCG(10))] == [
+        ("good / nearest", None, None)
+    ] * 3
+
+
+def test_mixed_lists_also_get_the_metrics_of_cold_items():
+    assert [one.label for one in make_metrics(["ndcg"], [3], "hot")] == ["ndcg@3"]
+    assert [one.label for one in make_metrics(["ndcg"], [3], "mixed")] == ["ndcg@3", "cold-share@3", "cold-recall@3"]
+    assert [one.label for one in make_metrics(["cold-recall"], [3], "mixed")] == ["cold-recall@3", "cold-share@3"]
+
+
+def test_lines_are_read_one_at_a_time(run, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        Run, "read", lambda self, one, *rest, original=Run.read: read.append(one) or original(self, one, *rest)
+    )
+    lines = tables(run, "hot")
+    next(lines)
+    assert len(read) == 5
+    assert len(list(lines)) == 2
+
+
+def test_progress_is_heard(run):
+    heard = []
+    summarise(run, ["ndcg"], [3], lambda *said: heard.append(said))
+    assert heard[-1] == ("figures", 3, 3)
+    assert len(heard) == 3 * 3 + 1

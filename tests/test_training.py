@@ -1,0 +1,423 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from timbrec.errors import ConfigError, DataError
+from timbrec.interactions import Interactions
+from timbrec.protocols import Content, Recommender
+from timbrec.ranking import rank
+from timbrec.recommenders.bert4rec import BERT4Rec
+from timbrec.recommenders.contrastive import Contrastive
+from timbrec.recommenders.ease import EASE
+from timbrec.recommenders.elsa import ELSA
+from timbrec.recommenders.hybrid import Hybrid
+from timbrec.recommenders.knn import KNN
+from timbrec.recommenders.saving import load_scorer, save_scorer
+from timbrec.recommenders.shallow import ShallowNet
+from timbrec.scorers import DotScorer
+from timbrec.split import Fold
+from timbrec.training import Journal, Trainable, TrainedRecommender, TrainedScorer, negatives, recording, validate
+from timbrec.training.journal import current
+from timbrec.training.negatives import Unplayed, sample_negatives, sample_weighted
+from trained_world import world
+
+PLACE = world(60, 50, 12)
+TRAIN, CONTENT, FOLD = PLACE.fold.train, PLACE.content, PLACE.fold
+SMALL: dict[str, TrainedRecommender] = {
+    "shallow": ShallowNet(epochs=2, batch=100, width=8),
+    "contrastive": Contrastive(epochs=2, batch=16, width=8, factors=6, elsa_epochs=2),
+    "hybrid": Hybrid(epochs=2, batch=32, width=8),
+    "elsa": ELSA(epochs=2, batch=32, factors=8),
+    "bert4rec": BERT4Rec(epochs=2, batch=32, width=8, length=10, feed_forward=16),
+}
+CONTENT_MODELS = [name for name in SMALL if name != "elsa"]
+ALL: dict[str, Recommender] = {**SMALL, "knn": KNN(), "ease": EASE()}
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> dict[str, Any]:
+    return {name: recommender.fit(TRAIN, CONTENT, None, rng()) for name, recommender in ALL.items()}
+
+
+# Negatives
+
+
+@given(st.integers(1, 12), st.integers(1, 8), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_unplayed_users_are_exactly_the_others(n_users: int, n_items: int, density: float, seed: int) -> None:
+    """Every draw is a user without the item, and each of them comes up when all ranks are drawn."""
+    played = rng(seed).random((n_users, n_items)) < density
+    user, item = np.nonzero(played)
+    pairs = Interactions(user, item, np.ones(len(user), int), None, n_users, n_items)
+
+    with pytest.MonkeyPatch.context() as patch:
+        ranks = np.arange(n_users)[None]
+        patch.setattr(negatives, "sample_negatives", lambda rng, shape, n: np.minimum(ranks, n - 1))
+        drawn = Unplayed(pairs).users(rng(), np.arange(n_items), n_users)
+    for column, users in enumerate(drawn):
+        others = np.flatnonzero(~played[:, column])
+        assert set(users) == set(others if len(others) else range(n_users))
+
+
+def test_negatives_reach_every_row_evenly() -> None:
+    counts = np.bincount(sample_negatives(rng(), (400, 100), 50).ravel(), minlength=50)
+    assert counts.min() > 0
+    assert ((counts - 800) ** 2 / 800).sum() < 90, "chi-squared with 49 degrees of freedom, p about 0.0003"
+    chances = np.array([0.5, 0.0, 0.2, 0.3])
+    shares = np.bincount(sample_weighted(rng(), 40_000, chances), minlength=4) / 40_000
+    np.testing.assert_allclose(shares, chances, atol=0.01)
+    assert shares[1] == 0
+
+
+# The loop, on a model whose every value is known
+
+
+@dataclass(frozen=True)
+class Steps(TrainedRecommender):
+    """Its one weight falls by the learning rate at every step; the validation loss is read from a script."""
+
+    script: tuple[float, ...] = (1.0,)
+    breaks_at: int = 1000
+    stop_on: Any = "validation loss"
+
+    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> Trainable:
+        return StepsModel(self)
+
+
+class StepsModel(Trainable):
+    def __init__(self, settings: Steps) -> None:
+        super().__init__()
+        self.settings, self.steps, self.judged = settings, 0, 0
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def examples(self, pairs: Interactions) -> Interactions:
+        return pairs
+
+    def forward(self, examples: Interactions, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        if examples is not TRAIN:
+            self.judged += 1
+            return torch.tensor(self.settings.script[self.judged - 1])
+        self.steps += 1
+        return self.weight.sum() * (np.nan if self.steps == self.settings.breaks_at else 1)
+
+    def scorer(self, users: np.ndarray | None = None) -> TrainedScorer:
+        return TrainedScorer(np.ones((60, 1), np.float32), np.full((50, 1), self.weight.item(), np.float32))
+
+
+def weight_after(settings: Steps, validation: Fold | None) -> tuple[float, dict[str, Any]]:
+    scorer = settings.fit(TRAIN, CONTENT, validation, rng())
+    return float(scorer.items[0, 0]), scorer.chosen
+
+
+def test_the_best_epoch_is_served_and_patience_ends_training() -> None:
+    """Adam's first steps on a constant gradient are the learning rate each."""
+    settings = Steps(epochs=9, batch=len(TRAIN), lr=0.01, patience=3, script=(0.5, 0.4, 0.45, 0.4, 0.41, 0.1, 0.1))
+    weight, chosen = weight_after(settings, FOLD)
+    assert chosen == {"epochs": 2, "lr_drops": ()}
+    assert weight == pytest.approx(1 - 2 * 0.01, abs=1e-6)
+    assert weight_after(settings, None) == (pytest.approx(1 - 9 * 0.01, abs=1e-5), {})
+
+
+def test_a_plateau_lowers_the_learning_rate_and_a_refit_follows() -> None:
+    """One bad epoch is let pass; after the second, epoch 3, the rate falls; the later drop is behind the best epoch."""
+    script = (0.5, 0.6, 0.6, 0.3, 0.6, 0.6, 0.6)
+    settings = Steps(epochs=7, batch=len(TRAIN), lr=0.1, plateau=1, patience=9, script=script)
+    weight, chosen = weight_after(settings, FOLD)
+    assert chosen == {"epochs": 4, "lr_drops": (3,)}
+    assert weight == pytest.approx(1 - 3 * 0.1 - 0.01, abs=1e-5)
+    assert weight_after(replace(settings, **chosen), None)[0] == pytest.approx(weight, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_refit_for_as_long_as_validation_chose_is_the_validated_model(name: str) -> None:
+    settings = replace(SMALL[name], epochs=4, patience=1, plateau=1)
+    validated = settings.fit(TRAIN, CONTENT, FOLD, rng(7))
+    assert set(validated.chosen) == {"epochs", "lr_drops"}
+    refitted = replace(settings, **validated.chosen).fit(TRAIN, CONTENT, None, rng(7))
+    np.testing.assert_array_equal(validated.items, refitted.items)
+    np.testing.assert_array_equal(validated.users, refitted.users)
+    assert refitted.chosen == {}
+
+
+def test_a_loss_that_is_no_number_names_step_and_rate_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    settings = Steps(epochs=5, batch=len(TRAIN) // 2, lr=0.01, breaks_at=8)
+    half = -(-len(TRAIN) // (len(TRAIN) // 2))
+    step, epoch = (8 - 1) % half + 1, (8 - 1) // half + 1
+    with (
+        recording(Journal(tmp_path)),
+        pytest.raises(ConfigError, match=f"step {step} of epoch {epoch}, learning rate 0.01"),
+    ):
+        settings.fit(TRAIN, CONTENT, None, rng())
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, epoch))
+    with recording(Journal(tmp_path)):
+        scorer = replace(settings, breaks_at=8).fit(TRAIN, CONTENT, None, rng())
+    assert scorer.facts["epochs trained"] == 5, "the count of steps began anew with the checkpoint"
+
+
+def test_out_of_memory_halves_the_block_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    class Greedy(StepsModel):
+        block = 64
+
+        def forward(self, examples: Any, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+            if self.block > 10:
+                raise torch.OutOfMemoryError("too much")
+            return super().forward(examples, rows, rng)
+
+    @dataclass(frozen=True)
+    class Greed(Steps):
+        def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> Trainable:
+            return Greedy(self)
+
+    scorer = Greed(epochs=1, batch=len(TRAIN), lr=0.01).fit(TRAIN, CONTENT, None, rng())
+    assert scorer.items[0, 0] == pytest.approx(0.99)
+    assert "working in blocks of 8 from now on" in caplog.text
+    Greedy.block = 1 << 70
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Greedy, "forward", lambda *_: torch.empty(2**60))
+        with pytest.raises(ConfigError, match="out of memory in step 1 of epoch 1"):
+            Greed(epochs=1, batch=len(TRAIN)).fit(TRAIN, CONTENT, None, rng())
+
+
+# Checkpoints and the journal
+
+
+class Stopped(Exception):  # noqa: N818 - no error, an interruption
+    pass
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_resumed_training_gives_the_bits_of_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
+    settings = replace(SMALL[name], epochs=4, patience=3)
+    whole = settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what.startswith("epoch 3") and current().folder == tmp_path:
+            raise Stopped
+
+    with recording(Journal(tmp_path, stop)), pytest.raises(Stopped):
+        settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+    with recording(Journal(tmp_path)):
+        resumed = settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+    np.testing.assert_array_equal(whole.users, resumed.users)
+    np.testing.assert_array_equal(whole.items, resumed.items)
+    assert whole.chosen == resumed.chosen
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert lines[0].keys() >= {"epoch", "loss", "lr", "seconds"}
+
+
+def test_a_checkpoint_of_other_settings_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with recording(Journal(tmp_path)):
+        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3))
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    others = [
+        (replace(SMALL["hybrid"], lr=0.5), CONTENT, 3, "its lr is 0.01, asked for is 0.5"),
+        (SMALL["shallow"], CONTENT, 3, "its recommender is 'Hybrid', asked for is 'ShallowNet'"),
+        (SMALL["hybrid"], Content(CONTENT.vectors + 1), 3, "its vectors is"),
+        (SMALL["hybrid"], CONTENT, 4, "its seed is"),
+    ]
+    for settings, content, seed, message in others:
+        with recording(Journal(tmp_path)), pytest.raises(ConfigError, match=message):
+            settings.fit(TRAIN, content, None, rng(seed))
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    (tmp_path / "checkpoint.safetensors").write_bytes(before[:99])
+    with recording(Journal(tmp_path)), pytest.raises(ConfigError, match="no readable checkpoint"):
+        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3))
+
+
+def test_training_may_go_on_for_longer_than_first_meant(tmp_path: Path) -> None:
+    longer = replace(SMALL["hybrid"], epochs=4)
+    with recording(Journal(tmp_path)):
+        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3))
+        resumed = longer.fit(TRAIN, CONTENT, None, rng(3))
+    np.testing.assert_array_equal(resumed.items, longer.fit(TRAIN, CONTENT, None, rng(3)).items)
+
+
+def test_progress_names_loss_and_metric_and_counts_steps() -> None:
+    heard: list[tuple[str, int, int]] = []
+    with recording(Journal(progress=lambda *report: heard.append(report))):
+        replace(SMALL["hybrid"], epochs=2).fit(TRAIN, CONTENT, FOLD, rng())
+    assert [done for _, done, _ in heard] == [1, 2, 3, 4]
+    assert {total for _, _, total in heard} == {4}
+    assert heard[0][0].startswith("epoch 1: loss 0.0")
+    assert "ndcg@50 mixed 0." in heard[-1][0]
+
+
+# Validation
+
+
+def test_validation_is_the_ndcg_of_full_lists_without_the_history() -> None:
+    scores = rng().standard_normal((60, 50)).astype(np.float32)
+    scorer = DotScorer(scores, np.eye(50, dtype=np.float32))
+    task, found = FOLD.task("mixed"), []
+    for user in task.users:
+        seen = set(TRAIN.item[TRAIN.user == user])
+        ranked = sorted(set(task.candidates) - seen, key=lambda item: -scores[user, item])[:50]
+        wanted = set(task.relevant.item[task.relevant.user == user])
+        gain = sum(1 / np.log2(place + 2) for place, item in enumerate(ranked) if item in wanted)
+        found.append(gain / sum(1 / np.log2(place + 2) for place in range(min(50, len(wanted)))))
+    assert validate(scorer, FOLD) == pytest.approx(np.mean(found), rel=1e-9)
+
+
+def test_only_what_is_looked_for_decides() -> None:
+    """`hot` ignores the cold half, and stopping on the train loss ignores the fold."""
+    nobody = FOLD.hot.where(np.zeros(len(FOLD.hot), bool))
+    no_cold = Fold(TRAIN, FOLD.hot, nobody)
+    settings = replace(SMALL["hybrid"], epochs=3, stop_on="hot")
+    both = [settings.fit(TRAIN, CONTENT, fold, rng(2)) for fold in (FOLD, no_cold)]
+    np.testing.assert_array_equal(both[0].items, both[1].items)
+    assert replace(settings, stop_on="train loss").fit(TRAIN, CONTENT, Fold(TRAIN, nobody, nobody), rng(2)).chosen
+
+
+def test_a_fold_without_what_is_looked_for_is_refused() -> None:
+    nobody = FOLD.hot.where(np.zeros(len(FOLD.hot), bool))
+    for stop_on, fold in (("cold", Fold(TRAIN, FOLD.hot, nobody)), ("validation loss", Fold(TRAIN, nobody, FOLD.cold))):
+        with pytest.raises(DataError, match=r"no (hot|cold) pairs to stop on"):
+            replace(SMALL["hybrid"], stop_on=stop_on).fit(TRAIN, CONTENT, fold, rng())
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_tamm2026_trains_by_name(name: str) -> None:
+    small = {"epochs": 2, "batch": 32} | {
+        setting: getattr(SMALL[name], setting) for setting in ("factors", "elsa_epochs", "length", "feed_forward")
+        if hasattr(SMALL[name], setting)
+    }  # fmt: skip
+    scorer = type(SMALL[name]).preset("tamm2026", **small).fit(TRAIN, CONTENT, FOLD, rng())
+    assert scorer.score(np.arange(60), np.arange(50)).isfinite().all()
+
+
+# What holds for every fitted recommender
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_same_seed_gives_the_same_bits_and_no_other_generator_moves(name: str, fitted: dict[str, Any]) -> None:
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    again = SMALL[name].fit(TRAIN, CONTENT, None, rng())
+    assert torch.equal(torch.random.get_rng_state(), before)
+    np.testing.assert_array_equal(again.items, fitted[name].items)
+    np.testing.assert_array_equal(again.users, fitted[name].users)
+    assert not np.array_equal(SMALL[name].fit(TRAIN, CONTENT, None, rng(1)).items, again.items)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_saved_and_loaded_it_scores_the_same(name: str, fitted: dict[str, Any], tmp_path: Path) -> None:
+    save_scorer(fitted[name], tmp_path)
+    loaded = load_scorer(tmp_path)
+    users, items = np.arange(60), np.arange(50) if fitted[name].can_rank_cold else TRAIN.items
+    assert torch.equal(loaded.score(users, items), fitted[name].score(users, items))
+    assert loaded.facts == fitted[name].facts
+    if name in CONTENT_MODELS:
+        np.testing.assert_array_equal(loaded.user_vectors(TRAIN), fitted[name].user_vectors(TRAIN))
+        new = CONTENT.vectors[:3] + 1
+        np.testing.assert_array_equal(loaded.add_items(new).items, fitted[name].add_items(new).items)
+
+
+def test_what_cannot_be_read_is_refused(fitted: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no readable recommender"):
+        load_scorer(tmp_path)
+    save_scorer(fitted["knn"], tmp_path)
+    text = (tmp_path / "scorer.json").read_text()
+    (tmp_path / "scorer.json").write_text(text.replace("timbrec.recommenders.knn:KNNScorer", "subprocess:Popen"))
+    with pytest.raises(DataError, match="subprocess is no module of recommenders"):
+        load_scorer(tmp_path)
+
+
+@pytest.mark.parametrize("name", [*CONTENT_MODELS, "elsa", "knn"])
+def test_folded_in_users_depend_on_their_own_history_alone(name: str, fitted: dict[str, Any]) -> None:
+    """In another order, and beside a user whose history is another, everybody's vector stays."""
+    order = rng(4).permutation(60)
+    place = np.argsort(order)
+    moved = (
+        Interactions.of(TRAIN.frame().with_columns(user=place[TRAIN.user]), 60, 50)
+        if TRAIN.first is None
+        else _moved(place)
+    )
+    vectors = fitted[name].user_vectors(TRAIN)
+    np.testing.assert_allclose(fitted[name].user_vectors(moved), vectors[order], atol=1e-5)
+    changed = TRAIN.where((TRAIN.user != 9) | (TRAIN.item % 2 == 0))
+    others = np.arange(60) != 9
+    np.testing.assert_allclose(fitted[name].user_vectors(changed)[others], vectors[others], atol=1e-5)
+
+
+def _moved(place: np.ndarray) -> Interactions:
+    order = np.lexsort((TRAIN.item, place[TRAIN.user]))
+    columns = (column[order] for column in (place[TRAIN.user], TRAIN.item, TRAIN.plays, TRAIN.first))
+    return Interactions(*columns, 60, 50)
+
+
+@pytest.mark.parametrize("name", ["contrastive", "hybrid", "elsa", "bert4rec", "knn"])
+def test_folding_in_the_train_part_gives_the_trained_users(name: str, fitted: dict[str, Any]) -> None:
+    np.testing.assert_allclose(fitted[name].user_vectors(TRAIN), fitted[name].users, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*CONTENT_MODELS, "knn"])
+def test_an_added_item_is_served_as_if_it_had_been_there(name: str, fitted: dict[str, Any]) -> None:
+    cold = np.flatnonzero(TRAIN.item_users == 0)[:3]
+    grown = fitted[name].add_items(CONTENT.vectors[cold])
+    assert len(grown.items) == 53
+    np.testing.assert_allclose(grown.items[50:], fitted[name].items[cold], atol=1e-6)
+    np.testing.assert_array_equal(grown.items[:50], fitted[name].items)
+
+
+@pytest.mark.parametrize("name", CONTENT_MODELS)
+def test_more_candidates_do_not_reorder_the_others(name: str, fitted: dict[str, Any]) -> None:
+    few = FOLD.cold.items
+    many = np.union1d(few, TRAIN.items)
+    short, long = (rank(fitted[name], FOLD.cold.users, items, TRAIN, len(items)) for items in (few, many))
+    for mine, theirs in zip(short.items, long.items, strict=True):
+        np.testing.assert_array_equal(theirs[np.isin(theirs, few)], mine[mine >= 0])
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("kind", ["one play each", "three tracks", "zero vectors", "constant vectors", "no times"])
+def test_poor_input_trains_and_scores(name: str, kind: str) -> None:
+    pairs, vectors = _poor(kind)
+    scorer = SMALL[name].fit(pairs, Content(vectors), None, rng())
+    items = np.arange(pairs.n_items) if scorer.can_rank_cold else pairs.items
+    assert scorer.score(np.arange(pairs.n_users), items).isfinite().all()
+    top = rank(scorer, pairs.users, items, pairs, 60)
+    assert ((top.items >= 0).sum(1) == len(items) - pairs.user_items[pairs.users]).all()
+
+
+def _poor(kind: str) -> tuple[Interactions, np.ndarray]:
+    user, item, n_items = np.arange(8), np.arange(8), 10
+    if kind == "three tracks":
+        user, item, n_items = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3
+    times = None if kind == "no times" else np.arange(len(user))
+    vectors = rng().standard_normal((n_items, 6)).astype(np.float32)
+    if kind == "zero vectors":
+        vectors[:] = 0
+    if kind == "constant vectors":
+        vectors[:] = 0.7
+    return Interactions(user, item, np.ones(len(user), int), times, int(user.max()) + 1, n_items), vectors
+
+
+def test_a_split_without_cold_items_trains() -> None:
+    nobody = FOLD.cold.where(np.zeros(len(FOLD.cold), bool))
+    for recommender in SMALL.values():
+        assert recommender.fit(TRAIN, CONTENT, Fold(TRAIN, FOLD.hot, nobody), rng()).chosen["epochs"] in (1, 2)
+
+
+@pytest.mark.parametrize("name", ["shallow", "hybrid"])
+def test_the_log_holds_the_ndcg_of_what_is_served(name: str, tmp_path: Path) -> None:
+    with recording(Journal(tmp_path)):
+        scorer = replace(SMALL[name], epochs=1).fit(TRAIN, CONTENT, FOLD, rng())
+    assert json.loads((tmp_path / "log.jsonl").read_text())["ndcg@50 mixed"] == validate(scorer, FOLD)
