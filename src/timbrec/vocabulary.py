@@ -23,8 +23,8 @@ class Vocabulary:
         self.ids = _strings(ids)
         if nulls := self.ids.null_count():
             raise DataError("ids must not be empty", count=nulls, fix="Drop these rows or fill them in.")
-        repeated = self.ids.filter(self.ids.is_duplicated())
-        if len(repeated):
+        if self.ids.n_unique() < len(self.ids):  # which ones they are takes five times as long to find
+            repeated = self.ids.filter(self.ids.is_duplicated())
             raise DataError(
                 "ids must be distinct", count=repeated.n_unique(), example=repeated[0], fix="Keep one row per id."
             )
