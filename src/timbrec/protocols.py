@@ -23,11 +23,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class WeightsFile:
+    """A file of official weights: `path` in the repository `repo` of the model hub.
+
+    `revision` is a commit, or a branch where no commit is known; `sha256` its first digits as far as they are known,
+    `bytes` 0 where unknown.
+    """
+
+    repo: str
+    path: str
+    revision: str = "main"
+    sha256: str = ""
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
 class EncoderCard:
     """What is known of an encoder without loading it.
 
     `rate` in Hz; `window` in seconds of audio per encoded window; `dim` of one pooled vector; `frames_per_second`
-    of what `frames` returns; `layers` that can be asked for (0 = the input of the first block where there is one).
+    of what `frames` returns, and `time`, what one of them is; `layers` that can be asked for (0 = the input of the
+    first block where there is one). `gflop` is the arithmetic of one window, in 10^9 multiplications and additions. `files`
+    are the official weights on the model hub, that with the tensors first; none where they come another way.
     """
 
     name: str
@@ -43,6 +60,9 @@ class EncoderCard:
     commercial: bool
     trained_on: str
     citation: str
+    time: str = "frames"
+    gflop: float = 0.0
+    files: tuple[WeightsFile, ...] = ()
 
 
 @runtime_checkable

@@ -72,9 +72,9 @@ def _read(path: Path) -> tuple[Layer, dict[str, list[Group]]]:
 def _groups(h5: bytes) -> dict[str, list[Group]]:
     """The groups of variables of each class of layers, in the order of their numbers."""
     try:
-        import h5py  # type: ignore[import-untyped]  # it publishes no types
+        import h5py
     except ModuleNotFoundError as error:
-        raise ConfigError("reading a .keras file needs h5py", fix="Run `pip install h5py`.") from error
+        raise ConfigError("reading a .keras file needs h5py", fix="Run `pip install 'timbrec[encoders]'`.") from error
     found: dict[str, dict[int, Group]] = defaultdict(lambda: defaultdict(dict))
 
     def take(name: str, item: Any) -> None:

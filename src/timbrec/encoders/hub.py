@@ -1,0 +1,91 @@
+"""Where an encoder's weights are: a path the user gives, or the model hub through its own client and cache."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from timbrec.errors import ConfigError
+from timbrec.protocols import EncoderCard, WeightsFile
+
+_LOG = logging.getLogger(__name__)
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
+_CHECKED: set[tuple[str, int]] = set()  # files whose checksum was right, by path and time, so none is read twice
+
+
+def find_files(weights: Path | str | None, card: EncoderCard) -> list[Path | None]:
+    """Where the card's `files` are on this machine, in their order; the first, which has the tensors, always is.
+
+    `weights`: None fetches them from the hub, or takes what its cache has; "owner/name" or "owner/name@revision" does
+    so from another repository there; a folder is searched for their names, and else for its only .safetensors; a file
+    is taken for the first, and the others are looked for beside it. What else is missing is None. Raises ConfigError
+    for what is not there, cannot be fetched, or has another checksum than the card says.
+    """
+    if weights is None:
+        return [_fetch(file, card) for file in card.files]
+    path = Path(weights)
+    if not path.exists() and _HUB_ID.fullmatch(str(weights)) and card.files:
+        repo, _, revision = str(weights).partition("@")
+        return [_fetch(replace(file, repo=repo, revision=revision or "main", sha256=""), card) for file in card.files]
+    first = _tensors(path, card) if path.is_dir() else path
+    beside = [first.parent / Path(file.path).name for file in card.files[1:]]
+    return [first, *(other if other.is_file() else None for other in beside)]
+
+
+def _tensors(folder: Path, card: EncoderCard) -> Path:
+    """The file in a folder that has the tensors."""
+    named = [folder / Path(file.path).name for file in card.files[:1]]
+    named += [path.with_suffix(".safetensors") for path in named]
+    others = sorted(folder.glob("*.safetensors"))
+    found = next((path for path in named if path.is_file()), others[0] if len(others) == 1 else None)
+    if found is None:
+        names = " or ".join(path.name for path in named) or "a .safetensors file"
+        raise ConfigError(f"there are no weights of {card.name} in {folder}", fix=f"Looked for {names}.")
+    return found
+
+
+def _fetch(file: WeightsFile, card: EncoderCard) -> Path:
+    """The file from the hub's cache, else from the hub; its licence and size are told before it is loaded."""
+    try:
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    except ImportError as error:
+        raise ConfigError(
+            f"getting the weights of {card.name} takes the package huggingface_hub, which is not installed",
+            fix="Run `pip install 'timbrec[encoders]'`, or give the weights' path.",
+        ) from error
+
+    if not isinstance(try_to_load_from_cache(file.repo, file.path, revision=file.revision), str):
+        size = f"{file.bytes / 1e6:,.0f} MB" if file.bytes else "of unknown size"
+        _LOG.warning(
+            "%s: getting %s of %s (%s; licence of the weights: %s)",
+            card.name, file.path, file.repo, size, card.licence_weights,
+        )  # fmt: skip
+    try:
+        path = Path(hf_hub_download(file.repo, file.path, revision=file.revision))
+    except Exception as error:  # the client's own errors, those of its connection, of the disk
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ConfigError(
+            f"{card.name}: {file.path} of {file.repo} cannot be had from the hub: {reason}",
+            fix="Check the connection (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 uses the cache alone), or give the "
+            "path of a copy.",
+        ) from error
+    _check_sum(path, file)
+    return path
+
+
+def _check_sum(path: Path, file: WeightsFile) -> None:
+    key = (str(path.resolve()), path.stat().st_mtime_ns)
+    if not file.sha256 or key in _CHECKED:
+        return
+    with path.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if not found.startswith(file.sha256):
+        raise ConfigError(
+            f"{path} is not the published {file.path} of {file.repo}: "
+            f"its sha256 begins with {found[:12]}, not with {file.sha256[:12]}",
+            fix="Delete it and get it again; if it was published anew, name its revision: owner/name@revision.",
+        )
+    _CHECKED.add(key)
