@@ -357,7 +357,7 @@ def test_damaged_files_are_each_refused_by_name(
             MULE(path)
     path.write_bytes(whole)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ConfigError, match=r"needs h5py\. Run `pip install h5py`"):
+    with pytest.raises(ConfigError, match=r"needs h5py\. Run `pip install 'timbrec\[encoders\]'`"):
         MULE(path)
 
 

@@ -43,8 +43,9 @@ class EncoderCard:
 
     `rate` in Hz; `window` in seconds of audio per encoded window; `dim` of one pooled vector; `frames_per_second`
     of what `frames` returns, and `time`, what one of them is; `layers` that can be asked for (0 = the input of the
-    first block where there is one). `gflop` is the arithmetic of one window, in 10^9 multiplications and additions. `files`
-    are the official weights on the model hub, that with the tensors first; none where they come another way.
+    first block where there is one). `gflop` is the arithmetic of one window, in 10^9 multiplications and
+    additions. `files` are the official weights on the model hub, that with the tensors first; none where they come
+    another way.
     """
 
     name: str
