@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Integer
+from jaxtyping import Bool, Float, Float32, Int, Integer, UInt64
 
 Array = np.ndarray
 
-__all__ = ["Array", "Bool", "Float", "Float32", "Int", "Integer"]
+__all__ = ["Array", "Bool", "Float", "Float32", "Int", "Integer", "UInt64"]

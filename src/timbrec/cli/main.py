@@ -31,11 +31,14 @@ def _options(
 @app.command()
 def bench(config: _ConfigFile) -> None:
     """Run a benchmark, or go on with one that was interrupted, and write its report."""
+    from timbrec.config import read_config
+
+    settings = read_config(config)  # before the import of all the rest: a slip of the pen is told at once
     from timbrec.benchmark import bench as run_bench
     from timbrec.cli.show import progress_bars, show_result
 
     with progress_bars() as progress:
-        result = run_bench(config, progress)
+        result = run_bench(settings, progress)
     show_result(result)
 
 
