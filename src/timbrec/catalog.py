@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from timbrec.errors import ConfigError
 CATALOG: dict[str, dict[str, str]] = {
     "encoders": {
         "mfcc": "timbrec.encoders.mfcc:MFCC",
+        "mfcc-onion": "timbrec.encoders.onion:MFCCOnion",
         "musicnn-msd": "timbrec.encoders.musicnn:MusiCNNMSD",
         "musicnn-mtt": "timbrec.encoders.musicnn:MusiCNNMTT",
         "mule": "timbrec.encoders.mule:MULE",
@@ -55,8 +57,14 @@ CATALOG: dict[str, dict[str, str]] = {
 
 def names(kind: str) -> list[str]:
     """The names of one kind of part, the project's own first, then those of installed entry points."""
-    outside = sorted(point.name for point in entry_points(group=f"timbrec.{kind}"))
+    outside = sorted(point.name for point in _entry_points().select(group=f"timbrec.{kind}"))
     return [*CATALOG[kind], *(name for name in outside if name not in CATALOG[kind])]
+
+
+@cache
+def _entry_points() -> Any:
+    """Those of all installed packages, whose files are looked through once."""
+    return entry_points()
 
 
 def summary(kind: str, name: str) -> str:
@@ -78,7 +86,7 @@ def load(kind: str, name: str) -> Any:
     if name in CATALOG[kind]:
         module, attribute = CATALOG[kind][name].split(":")
         return getattr(import_module(module), attribute)
-    for point in entry_points(group=f"timbrec.{kind}", name=name):
+    for point in _entry_points().select(group=f"timbrec.{kind}", name=name):
         return point.load()
     near = difflib.get_close_matches(name, names(kind), n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""

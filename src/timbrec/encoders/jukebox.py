@@ -57,6 +57,8 @@ class Jukebox:
         trained_on="1.2 million songs from the web, unpublished, with artists and genres",
         citation="Dhariwal et al., Jukebox: a generative model for music, 2020; Castellon, Donahue & Liang, Codified "
         "audio language modeling learns useful representations for music information retrieval, ISMIR 2021",
+        time="codes of 2.9 ms",
+        gflop=41_000.0,
     )
 
     def __init__(

@@ -46,6 +46,7 @@ class MFCC:
         trained_on="nothing",
         citation="Davis & Mermelstein, Comparison of parametric representations for monosyllabic word recognition, "
         "IEEE TASSP 28(4), 1980",
+        gflop=0.5,
     )
 
     def __init__(self, device: str = "cpu") -> None:

@@ -51,6 +51,8 @@ class MULE:
         trained_on="Musicset, unpublished: pairs of excerpts of a track, no labels",
         citation="McCallum et al., Supervised and unsupervised learning of audio representations for music "
         "understanding, ISMIR 2022",
+        time="slices of 3 s, one every 2 s",
+        gflop=128.0,
     )
 
     def __init__(

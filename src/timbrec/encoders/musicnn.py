@@ -165,6 +165,8 @@ class MusiCNNMSD(MusiCNN):
         trained_on="Million Song Dataset: 50 Last.fm tags of 200,000 tracks",
         citation="Pons & Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, "
         "ISMIR late-breaking demo, 2019",
+        time="patches of 3 s",
+        gflop=28.0,
     )
     tags = musicnn_tags.MSD
     _folder = "MSD_musicnn"
