@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from timbrec.encoders.weights import damaged, fingerprint, load_strictly, read_weights
+from timbrec.encoders.weights import (
+    Slim,
+    damaged,
+    fingerprint,
+    load_strictly,
+    read_config,
+    read_weights,
+    refuse_other_tensors,
+)
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -97,6 +105,13 @@ class Jukebox:
         codes = min(windows.shape[1] // self._network.sizes.hop, self._network.sizes.context)
         return np.stack(hidden) if hidden else np.empty((0, codes, self.card.dim), np.float32)
 
+    @classmethod
+    def slim(cls, weights: Path | str | None = None, layer: int | None = None) -> Slim:
+        """What embeddings after `layer` blocks need of both files, in their precision. Raises as loading does."""
+        tensors, config, source = read_jukebox(weights, layer)
+        refuse_other_tensors(_empty(tensors, config, source), tensors, source, cls.card.name)
+        return Slim(tensors, config, _find(weights)[1])
+
     def codes(self, window: Float32[Array, "samples"]) -> torch.Tensor:
         """The numbers of the codes, (time) int64. Raises AudioError for a window under 128 samples."""
         import torch
@@ -143,8 +158,10 @@ def _find(weights: Path | str | None) -> tuple[Path, list[Path], dict[str, Any]]
             fix="Get vqvae.pth.tar and prior_level_2.pth.tar of OpenAI's 5b model and give the path of their folder.",
         )
     path = Path(weights)
+    if path.is_dir() and len(slim := list(path.glob("jukebox*.safetensors"))) == 1:
+        path = slim[0]
     if not path.is_dir():
-        return path, [path], {}
+        return path, [path], read_config(path)
     found = [next(iter(sorted(path.glob(f"*{part}*"))), None) for part in ("vqvae", "prior_level_2")]
     files = [file for file in found if file is not None]
     if len(files) < 2:
@@ -159,6 +176,13 @@ def _find(weights: Path | str | None) -> tuple[Path, list[Path], dict[str, Any]]
 
 
 def _network(tensors: dict[str, torch.Tensor], config: dict[str, Any], source: Path) -> JukeboxNetwork:
+    network = _empty(tensors, config, source)
+    load_strictly(network, tensors, source, "jukebox-5b")
+    return network
+
+
+def _empty(tensors: dict[str, torch.Tensor], config: dict[str, Any], source: Path) -> JukeboxNetwork:
+    """The network for these tensors, without values."""
     import torch
 
     from timbrec.encoders.jukebox_network import JukeboxNetwork, Sizes
@@ -171,6 +195,4 @@ def _network(tensors: dict[str, torch.Tensor], config: dict[str, Any], source: P
             f"{source} lacks tensors of jukebox-5b", example=error.args[0], fix="Give the weights of OpenAI's 5b."
         ) from error
     with torch.device("meta"):
-        network = JukeboxNetwork(sizes)
-    load_strictly(network, tensors, source, "jukebox-5b")
-    return network
+        return JukeboxNetwork(sizes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbrec.encoders.mel import mel_bands, mel_power
-from timbrec.encoders.weights import fingerprint, read_weights
+from timbrec.encoders.weights import Slim, fingerprint, read_config, read_weights
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -95,6 +95,13 @@ class MULE:
         blocks = [self._network(block).cpu().numpy() for block in slices.split(5 if self.device == "cpu" else 120)]
         return np.concatenate(blocks).reshape(len(windows), -1, self.card.dim)
 
+    @classmethod
+    def slim(cls, weights: Path | str | None = None) -> Slim:
+        """The weights by their places in the network. Raises ConfigError as loading them does."""
+        path = _find(weights)
+        network = _read(path)
+        return Slim(network.state_dict(), {"final_activation": network.final_activation}, [path])
+
     def slices(self, window: Float32[Array, "samples"]) -> torch.Tensor:
         """The network's input: (slices, 96, 300), each of mean 0 and, unless it hardly varies, standard deviation 1."""
         import torch
@@ -139,4 +146,6 @@ def _read(path: Path) -> MULENetwork:
     from timbrec.encoders.mule_keras import load_keras
     from timbrec.encoders.mule_network import mule_network
 
-    return mule_network(read_weights(path), path) if path.suffix == ".safetensors" else load_keras(path)
+    if path.suffix != ".safetensors":
+        return load_keras(path)
+    return mule_network(read_weights(path), path, read_config(path).get("final_activation", True))

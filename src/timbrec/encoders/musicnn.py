@@ -12,7 +12,7 @@ import numpy as np
 from timbrec.encoders import musicnn_tags
 from timbrec.encoders.mel import mel_bands, mel_power
 from timbrec.encoders.tf_checkpoint import read_tf_checkpoint
-from timbrec.encoders.weights import damaged, fingerprint, load_strictly, read_weights
+from timbrec.encoders.weights import Slim, damaged, fingerprint, load_strictly, read_weights, refuse_other_tensors
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -109,6 +109,20 @@ class MusiCNN:
         import torch
 
         return torch.cat([self.patches(window) for window in windows]).split(1 if self.device == "cpu" else 32)
+
+    @classmethod
+    def slim(cls, weights: Path | str | None = None) -> Slim:
+        """The variables of the network by their official names. Raises ConfigError as loading them does."""
+        import torch
+
+        from timbrec.encoders.musicnn_network import MusiCNNNetwork, renamed
+
+        path = cls._find(weights)
+        variables = _read(path)
+        with torch.device("meta"):
+            refuse_other_tensors(MusiCNNNetwork(), renamed(variables), path, cls.card.name)
+        data = path.with_name(path.name.replace(".index", ".data-00000-of-00001"))
+        return Slim(variables, files=sorted({path, data}))
 
     @staticmethod
     def _by_window(windows: Float32[Array, "n samples"], blocks: list[torch.Tensor]) -> Float32[Array, "n patches ..."]:

@@ -50,9 +50,9 @@ class MFCCOnion(Precomputed):
             )
         match = FILE.fullmatch(path.name)
         feature = match[1] if match else path.name.partition(".")[0]
-        name = self.card.name if feature == STUDY else f"onion-{feature}"
+        name = MFCCOnion.card.name if feature == STUDY else f"onion-{feature}"
         self.card = replace(
-            self.card, name=name, dim=self.vectors.dim, revision=f"{feature} {self.vectors.digest[:12]}"
+            MFCCOnion.card, name=name, dim=self.vectors.dim, revision=f"{feature} {self.vectors.digest[:12]}"
         )
 
 
