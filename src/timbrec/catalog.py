@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
+import re
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -74,10 +74,10 @@ def summary(kind: str, name: str) -> str:
     spec = find_spec(package)
     folders = spec.submodule_search_locations or [] if spec else []
     sources = [path for folder in folders if (path := Path(folder, f"{file}.py")).is_file()]
-    for node in [node for path in sources for node in ast.parse(path.read_text(encoding="utf-8")).body]:
-        if isinstance(node, ast.ClassDef) and node.name == attribute:
-            text = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
-            return text.split(". ")[0].removesuffix(".") + "."
+    pattern = rf'^class {attribute}\b[^\n]*:\n    """(.*?)(?:\n\n|""")'  # parsing the files would take 0.1 s
+    for path in sources:
+        if match := re.search(pattern, path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+            return " ".join(match[1].split()).split(". ")[0].removesuffix(".") + "."
     return ""
 
 

@@ -19,6 +19,7 @@ from timbrec.encoders.weights import (
     read_weights,
     refuse_other_tensors,
 )
+from timbrec.encoders.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -92,7 +93,7 @@ class Jukebox:
 
     def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n dim"]:
         """The mean over the codes. Raises AudioError for windows under 128 samples: one code."""
-        hidden = [self._hidden(window, self.layer).mean(0).cpu().numpy() for window in windows]
+        hidden = [self._hidden(window, self.layer).mean(0).cpu().numpy() for window in mono(windows)]
         return np.stack(hidden) if hidden else np.empty((0, self.card.dim), np.float32)
 
     def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n codes dim"]:
@@ -101,7 +102,8 @@ class Jukebox:
             raise ConfigError(
                 f"there is no layer {layer} among the {self.layer} loaded", fix=f"Load it: layer={layer}."
             )
-        hidden = [self._hidden(window, self.layer if layer is None else layer).cpu().numpy() for window in windows]
+        wanted = self.layer if layer is None else layer
+        hidden = [self._hidden(window, wanted).cpu().numpy() for window in mono(windows)]
         codes = min(windows.shape[1] // self._network.sizes.hop, self._network.sizes.context)
         return np.stack(hidden) if hidden else np.empty((0, codes, self.card.dim), np.float32)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from timbrec.encoders.mel import mel_bands, mel_power
 from timbrec.encoders.weights import Slim, fingerprint, read_config, read_weights
+from timbrec.encoders.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -88,7 +89,7 @@ class MULE:
             raise ConfigError("mule has no numbered layers", example=layer, fix="Leave `layer` out.")
         import torch
 
-        if not len(windows):
+        if not len(mono(windows)):
             return np.empty((0, len(_starts(_frames(windows.shape[1]))), self.card.dim), np.float32)
         slices = torch.cat([self.slices(window) for window in windows])
         # Few slices stay in a processor's cache; a GPU needs many to be busy.
