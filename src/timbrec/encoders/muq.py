@@ -26,14 +26,14 @@ class MuQ(ConformerEncoder):
         dim=1024,
         frames_per_second=25.0,
         layers=12,
-        parameters=333_130_752,
+        parameters=333_130_880,
         licence_code="MIT (the reference; its code is not used)",
         licence_weights="CC BY-NC 4.0",
         commercial=False,
         trained_on="Million Song Dataset: audio, no labels",
         citation="Zhu et al., MuQ: self-supervised music representation learning with mel residual vector "
         "quantization, 2025",
-        gflop=1276.0,
+        gflop=1282.8,
         files=(
             WeightsFile(_REPO, "pytorch_model.bin", sha256="334df3de", bytes=1_330_000_000),
             WeightsFile(_REPO, "config.json"),

@@ -50,7 +50,7 @@ class MuQMuLan:
         dim=512,
         frames_per_second=1 / CLIP,
         layers=0,
-        parameters=660_000_000,
+        parameters=660_000_000,  # about; half of them are of the audio
         licence_code="MIT (the reference; its code is not used)",
         licence_weights="CC BY-NC 4.0",
         commercial=False,
@@ -58,7 +58,7 @@ class MuQMuLan:
         citation="Zhu et al., MuQ: self-supervised music representation learning with mel residual vector "
         "quantization, 2025",
         time="10 s clips",
-        gflop=1276.0,
+        gflop=1265.5,
         files=(
             WeightsFile(_REPO, "pytorch_model.bin", sha256="d42ae3f7", bytes=2_650_000_000),
             WeightsFile(_REPO, "config.json"),

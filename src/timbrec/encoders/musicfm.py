@@ -97,13 +97,13 @@ class MusicFMMSD(MusicFM):
         dim=1024,
         frames_per_second=25.0,
         layers=12,
-        parameters=328_932_352,
+        parameters=328_932_480,
         licence_code="MIT and Apache-2.0 (the reference; its code is not used)",
         licence_weights="MIT",
         commercial=True,
         trained_on="Million Song Dataset: audio, no labels",
         citation="Won, Hung & Le, A foundation model for music informatics, ICASSP 2024",
-        gflop=1276.0,
+        gflop=1282.8,
         files=(WeightsFile(_HUB, "pretrained_msd.pt", _REVISION), WeightsFile(_HUB, "msd_stats.json", _REVISION)),
     )
     _other, _mel = "fma", MSD
