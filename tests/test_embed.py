@@ -7,10 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-import timbrec.embed
 from audio_files import sine, write, write_wav
 from timbrec.audio import Windows, load_mono
-from timbrec.embed import embed, find_tracks, length_invariance, pool
+from timbrec.embed import embed, find_tracks, length_invariance, pool, pooling
 from timbrec.encoders import load
 from timbrec.encoders.mfcc import MFCC
 from timbrec.errors import AudioError, ConfigError, DataError, StoreError
@@ -88,12 +87,9 @@ def assert_expected(store: Path, ids: str = "a b c d·d é") -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
-@pytest.mark.parametrize("commit_every", [1, 2, 100])
 @pytest.mark.parametrize("workers", [1, 3])
-def test_every_track_gets_the_mean_of_its_windows(
-    music: Path, tmp_path: Path, batch: int, commit_every: int, workers: int
-) -> None:
-    report = embed(music, Moments(), tmp_path / "s", batch=batch, commit_every=commit_every, workers=workers)
+def test_every_track_gets_the_mean_of_its_windows(music: Path, tmp_path: Path, batch: int, workers: int) -> None:
+    report = embed(music, Moments(), tmp_path / "s", batch=batch, workers=workers)
     assert (report.done, report.skipped, len(report.failures), len(report.remarks)) == (5, 0, 0, 0)
     assert_expected(tmp_path / "s")
 
@@ -257,13 +253,13 @@ def test_a_track_played_twice_keeps_its_vector() -> None:
 
 def test_a_sum_over_time_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Defect 11 of the study, put into the running code."""
-    monkeypatch.setattr(timbrec.embed, "pool", lambda frames, **_: frames.sum(axis=0))
+    monkeypatch.setattr(pooling, "pool", lambda frames, **_: frames.sum(axis=0))
     assert length_invariance(MFCC()) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_pooling_over_channels_is_refused(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Defect 3 of the study, put into the running code: where windows are pooled, and inside an encoder."""
-    monkeypatch.setattr(timbrec.embed, "pool", lambda frames, **_: frames.mean(axis=1))
+    monkeypatch.setattr(pooling, "pool", lambda frames, **_: frames.mean(axis=1))
     with pytest.raises(DataError, match="vectors of 1 values where its card says 3: pooled over the wrong axis"):
         embed(music, Moments(), tmp_path / "s")
     with pytest.raises(DataError, match="wrong axis"):

@@ -193,7 +193,7 @@ def test_no_store_and_two_stores(store: VectorStore, tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused(store: VectorStore) -> None:
     manifest = max(store.path.glob("manifest-*"))
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 3')
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 3'))
     with pytest.raises(StoreError, match=r"is of format 3, not 2 or older\. Update timbrec"):
         VectorStore.open(store.path)
 

@@ -41,8 +41,8 @@ def read_windows(path: Path, rate: int, seconds: float, windows: Windows) -> Cli
 
     Reads the file once and to its end (`first`: until its window is full), holding a bounded number of windows; those
     of `all` lie in a temporary file. Raises AudioError, with the reason, for a file that is missing, empty, no audio,
-    cut short, damaged, silent, changed meanwhile, or holds NaN or infinite samples. A wrong suffix, up to 1 % of damaged
-    packets and a length over an hour are remarks.
+    cut short, damaged, silent, changed meanwhile, or holds NaN or infinite samples. A wrong suffix, up to 1 % of
+    damaged packets and a length over an hour are remarks.
     """
     (clip,) = read_clips(path, [Cut(rate, seconds, windows)])
     if isinstance(clip, AudioError):
@@ -50,12 +50,14 @@ def read_windows(path: Path, rate: int, seconds: float, windows: Windows) -> Cli
     return clip
 
 
-def read_clips(path: Path, cuts: Sequence[Cut]) -> list[Clip | AudioError]:
+def read_clips(path: Path, cuts: Sequence[Cut], state: tuple[int, int] | None = None) -> list[Clip | AudioError]:
     """What `read_windows` makes of each cut, from one decoding and one resampling per rate.
 
-    An AudioError in the list is one cut's own: it is silent there.
+    An AudioError in the list is one cut's own: it is silent there. `state` is the size and time of change (ns) that the
+    file must still have.
     """
     with AudioFile(path) as file:
+        file.state = state or file.state
         takers = [_Taker(cut) for cut in cuts]
         resamplers = {cut.rate: Resampler(file.rate, cut.rate) for cut in cuts}
         audio = hashlib.sha256(f"{file.rate} Hz ".encode())

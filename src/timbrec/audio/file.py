@@ -36,7 +36,7 @@ LONG = 3600.0  # seconds from which a file is remarked on: is it one track?
 SLOWEST = 1000  # Hz; a block at a lower rate would be hours long
 MOST_CHANNELS = 8  # of more planes PyAV 18 loses count, and reads beyond them
 _BLOCK = 1 << 16
-_SAMPLES = {  # FFmpeg's sample formats: type, full scale, zero
+_SAMPLES: dict[str, tuple[type, int, int]] = {  # FFmpeg's sample formats: type, full scale, zero
     "u8": (np.uint8, 128, 128),
     "s16": (np.int16, 1 << 15, 0),
     "s32": (np.int32, 1 << 31, 0),
@@ -51,7 +51,7 @@ _OPTIONS = {"format_whitelist": ",".join(sorted(set(CONTAINERS.values()))), "pro
 class AudioFile:
     """An audio file, to be read once from its start: what it is goes by its content, whatever its name.
 
-    `rate` in Hz; `state` is its size and time of change (ns); `seconds` and `remarks` tell of what has been read so far.
+    `rate` in Hz; `state` is its size and time of change (ns); `seconds` and `remarks` tell of what was read so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -200,19 +200,28 @@ def _joined(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
         frame.pts = None  # the queue would refuse what follows a packet that was left out
         held.write(frame)
         if held.samples >= _BLOCK:
-            yield held.read()
+            yield _all_of(held)
     if held.samples:
-        yield held.read()
+        yield _all_of(held)
+
+
+def _all_of(queue: av.AudioFifo) -> av.AudioFrame:
+    frame = queue.read()
+    assert frame is not None, "it holds samples"
+    return frame
 
 
 def _mono(frame: av.AudioFrame, kind: str, channels: int) -> Float32[Array, "n"]:
     """The mean of the channels, full scale as 1."""
     dtype, scale, zero = _SAMPLES[kind.removesuffix("p")]
+    parts: list[Array]
     if frame.format.is_planar:
         planes = frame.planes[:channels]  # of eight, PyAV lists more than there are
-        parts = [np.frombuffer(plane, dtype, frame.samples) for plane in planes]  # FFmpeg may pad a plane
+        parts = [np.frombuffer(memoryview(plane), dtype, frame.samples) for plane in planes]  # some are padded
     else:
-        parts = list(np.frombuffer(frame.planes[0], dtype, frame.samples * channels).reshape(-1, channels).T)
+        parts = list(
+            np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels).reshape(-1, channels).T
+        )
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with its file's name
         mono = parts[0].astype(np.float32)
         for part in parts[1:]:

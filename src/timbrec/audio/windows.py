@@ -21,10 +21,10 @@ class Windows:
 
     A track is cut into windows from its start; what is left at the end is not used, and silent windows (peak below
     -80 dBFS) do not count. `spread` takes `count` windows at even distances, `centre` the middle one, `first` the
-    first, `all` every one. A track without a whole window of sound is one shorter window, never padded: what an encoder
-    makes of it is that encoder's own statement, and one that cannot use it says so. `padded` is the study's way, and not
-    advised: the first 30 s, filled up with zeros, which an encoder hears as 30 s that end in silence. Raises ConfigError
-    for an unknown policy and for a count below 1.
+    first, `all` every one. A track without a whole window of sound is one shorter window, never padded: an encoder's
+    own docstring says what it makes of it, and one that cannot use it refuses. `padded` is the study's way, and not
+    advised: the first 30 s, filled up with zeros, which an encoder hears as sound that ends in silence. Raises
+    ConfigError for an unknown policy and for a count below 1.
 
     Eight windows of 30 s are all of a four-minute track. Fewer cost accuracy: on ten full songs the MFCC vector of one
     window is off by 0.78 of the variance between songs (mean square), that of N windows of a long track by about 1/N.
@@ -66,7 +66,9 @@ class Cutter:
     @property
     def full(self) -> bool:
         """Whether nothing that comes can change what is taken."""
-        return (self._windows.policy == "first" and self._seen > 0) or (self._windows.policy == "padded" and self._whole)
+        return (self._windows.policy == "first" and self._seen > 0) or (
+            self._windows.policy == "padded" and self._whole
+        )
 
     def add(self, block: Float32[Array, "n"]) -> None:
         """Take the next samples."""
@@ -89,7 +91,9 @@ class Cutter:
         if self._file is not None and self._seen:
             return np.memmap(self._file, np.float32, "r").reshape(self._seen, -1)
         kept, count = len(self._kept), min(self._count, len(self._kept))
-        places = range(count) if self._windows.policy in ("first", "padded") else (np.arange(count) + 0.5) * kept // count
+        places = (
+            range(count) if self._windows.policy in ("first", "padded") else (np.arange(count) + 0.5) * kept // count
+        )
         return np.stack([self._kept[int(place)] for place in places]) if kept else np.empty((0, 0), np.float32)
 
     def _keep(self, window: Float32[Array, "n"]) -> None:

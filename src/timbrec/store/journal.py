@@ -53,7 +53,8 @@ class Journal:
         """All entries, in the order they came."""
         for body in self._bodies():
             facts, _, values = body.partition(b"\n")
-            yield Entry(*json.loads(facts), np.frombuffer(values, "<f4") if values else None)
+            entry = Entry(*json.loads(facts))
+            yield entry._replace(vector=np.frombuffer(values, "<f4")) if values else entry
 
     def append(self, entries: list[Entry]) -> None:
         """Write entries, all or nothing."""

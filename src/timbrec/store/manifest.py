@@ -93,9 +93,7 @@ class Manifest:
 
     def plus(self, *shards: Shard, tracks: tuple[File, ...] = ()) -> Manifest:
         """The state after one more commit."""
-        return replace(
-            self, shards=(*self.shards, *shards), version=self.version + 1, tracks=(*self.tracks, *tracks)
-        )
+        return replace(self, shards=(*self.shards, *shards), version=self.version + 1, tracks=(*self.tracks, *tracks))
 
 
 def publish(folder: Path, manifest: Manifest) -> bool:
@@ -120,7 +118,9 @@ def newest(folder: Path) -> Manifest:
             f"{folder / name[0]} is damaged", fix="Copy it again, or delete it to return to the commit before it."
         ) from error
     if manifest is None:
-        raise StoreError(f"{folder} is of format {facts['format']!r}, not {FORMATS[-1]} or older", fix="Update timbrec.")
+        raise StoreError(
+            f"{folder} is of format {facts['format']!r}, not {FORMATS[-1]} or older", fix="Update timbrec."
+        )
     return manifest
 
 

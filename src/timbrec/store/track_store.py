@@ -84,8 +84,8 @@ class TrackStore:
             self._journal.close()
 
 
-def _stacked(vectors: list[Float32[Array, "dim"] | None], dim: int) -> Float32[Array, "n dim"]:
-    return np.stack(vectors) if vectors else np.empty((0, dim), np.float32)  # type: ignore[arg-type]
+def _stacked(vectors: list[Float32[Array, "dim"]], dim: int) -> Float32[Array, "n dim"]:
+    return np.stack(vectors) if vectors else np.empty((0, dim), np.float32)
 
 
 def _table(rows: object) -> pl.DataFrame:
