@@ -16,7 +16,7 @@ from timbrec.types import Array, Float, Float32
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as torch says it
 
 Kind = tuple[int | None, str]  # layer, pool
-Parts = dict[Kind, Float[Array, "n d"]]
+Parts = dict[Kind, Float[Array, "_ _"]]  # one row per window
 
 
 def encode_windows(encoder: Encoder, windows: Float32[Array, "n samples"], kinds: Sequence[Kind]) -> Parts:
