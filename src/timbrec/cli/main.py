@@ -93,11 +93,11 @@ def list_parts() -> None:
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to put the world and its run.")] = Path("demo"),
-    tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1500,
+    tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1000,
     users: Annotated[int, typer.Option(help="Listeners to make up.", min=20)] = 1000,
     seed: Annotated[int, typer.Option(help="Which world.")] = 0,
 ) -> None:
-    """Synthesise a small music world, benchmark MFCC vectors and labels on it, and write the report."""
+    """Synthesise a small music world, benchmark MFCC, MusiCNN and labels on it, and write the report."""
     from timbrec.benchmark import bench as run_bench
     from timbrec.cli.show import progress_bars, show_result
     from timbrec.demo import write_demo
