@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from timbrec.cli import encoders
+from timbrec.cli.embed import embed
 from timbrec.errors import SeveralErrors, TimbrecError
 
 app = typer.Typer(
@@ -82,6 +83,7 @@ def audit(
         raise typer.Exit(1)
 
 
+app.command()(embed)
 app.command("list")(encoders.list_parts)
 app.command()(encoders.convert)
 app.command("check-encoder")(encoders.check_encoder)
@@ -118,7 +120,7 @@ def main() -> NoReturn:
     except typer.TyperException as error:
         _fail(f"{error.format_message()} See `timbrec --help`.", 2)
     if code == _INTERRUPTED:
-        _fail("stopped. Finished cells are kept: the same command goes on from here.", _INTERRUPTED)
+        _fail("stopped. What is finished is kept: the same command goes on from here.", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

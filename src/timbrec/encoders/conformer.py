@@ -164,9 +164,7 @@ class ConformerEncoder:
 
     def _checked(self, layer: int) -> int:
         if not 0 <= layer <= self.card.layers:
-            raise ConfigError(
-                f"{self.card.name} has no layer {layer}", fix=f"Its layers are 0 to {self.card.layers}."
-            )
+            raise ConfigError(f"{self.card.name} has no layer {layer}", fix=f"Its layers are 0 to {self.card.layers}.")
         return layer
 
 
@@ -226,7 +224,9 @@ def told(settings: Mapping[str, float], name: str) -> dict[str, Any]:
 def with_mel(settings: dict[str, float], missing: str) -> dict[str, float]:
     """The settings, if they have usable statistics of the mel spectrum; ConfigError with `missing` otherwise."""
     if "mean" not in settings or settings.get("deviation", 0) <= 0:
-        raise ConfigError("the mel spectrum's mean and standard deviation in the training data are missing", fix=missing)
+        raise ConfigError(
+            "the mel spectrum's mean and standard deviation in the training data are missing", fix=missing
+        )
     return settings
 
 
