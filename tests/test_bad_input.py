@@ -92,12 +92,12 @@ def test_users_and_tracks_with_one_play_odd_vectors_and_a_k_beyond_the_catalogue
 def test_a_catalogue_of_three_tracks(tmp_path: Path) -> None:
     plays = [(f"u{user}", f"t{user % 2}", day) for user in range(4) for day in (-90, -9)]
     plays += [("u2", "t1", -5), ("u3", "t0", -5), ("u0", "t1", 3), ("u1", "t2", 4)]
-    result = bench(write(tmp_path, plays, VECTORS[:3], ["knn", *map(small, TRAINED)]))
+    result = bench(write(tmp_path, plays, VECTORS[:3], list(map(small, ("contrastive", "hybrid", "bert4rec", "ease")))))
     assert finite(result.run)
 
 
 def test_a_split_without_cold_tracks_says_so(tmp_path: Path) -> None:
-    result = bench(write(tmp_path, usual(new=0), VECTORS, ["knn", *map(small, TRAINED)]))
+    result = bench(write(tmp_path, usual(new=0), VECTORS, ["knn", *map(small, ("shallow", "hybrid", "elsa"))]))
     assert finite(result.run)
     why = refusals(result.run)
     assert {half for _, half in why} == {"cold"}
