@@ -206,4 +206,7 @@ def test_a_checkpoint_of_other_settings_is_refused_and_left_alone(tmp_path: Path
         bench(config)
     assert mine.read_bytes() == before
     mine.unlink()
+    half_written = tmp_path / "one" / "training" / "shared" / ".elsa-0.1"
+    half_written.mkdir(parents=True)
     assert finite(bench(config).run)
+    assert not half_written.exists(), "what a killed run was writing"
