@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from made import TableScorer, interactions
 from timbrec import ranking
-from timbrec.errors import CannotRankError, DataError
+from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.ranking import rank, tie_order
 from timbrec.scorers import DotScorer
 
@@ -217,3 +217,10 @@ def test_a_gpu_finds_the_same_items(dots):
     )
     np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
     assert (one.items == other.items).mean() > 0.999
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_refused():
+    scorer = TableScorer(np.zeros((2, 4)))
+    with pytest.raises(ConfigError, match=r"no GPU that PyTorch can use \(e.g. 'cuda:0'\). Rank on the CPU"):
+        rank(scorer, np.arange(2), np.arange(4), interactions([], 2, 4), 2, device=torch.device("cuda:0"))

@@ -259,6 +259,16 @@ def test_a_users_own_history_changes_no_others_scores(name):
     np.testing.assert_array_equal(np.flatnonzero(moved), [0])
 
 
+@each
+def test_vectors_of_unplayed_tracks_change_no_hot_score(name):
+    """No statistic, no target, no negative: what is learned is learned from the train items."""
+    moved = CONTENT.vectors.copy()
+    moved[FOLD.train.item_users == 0] += 100
+    one, other = fitted(name), fit(name, content=replace(CONTENT, vectors=moved))
+    items = FOLD.train.items
+    np.testing.assert_allclose(other.score(USERS, items).numpy(), one.score(USERS, items).numpy(), **CLOSE)
+
+
 # Odd worlds
 
 

@@ -114,6 +114,37 @@ def test_a_user_known_only_by_plays_starts_where_training_starts() -> None:
     assert np.abs(frozen.user_vectors(place.fold.train) - frozen.users).max() > 0, "training moved the items"
 
 
+@pytest.mark.parametrize(("protocol", "trained"), [("tamm2026", "items"), ("corrected", "users")])
+def test_the_study_trains_the_table_that_it_meant_to_freeze(protocol: str, trained: str) -> None:
+    """Its defect 5, inverted flags: `tamm2026` keeps what published figures came from, `corrected` does what was
+    meant, a frozen item table and learned users."""
+    place = world(60, 50, 8)
+    scorer = ShallowNet.preset(protocol, epochs=1, batch=100).fit(
+        place.fold.train, place.content, None, np.random.default_rng(0)
+    )
+    frozen = {"items": "users", "users": "items"}[trained]
+    assert scorer.facts[f"moved {trained}"] > 0
+    assert scorer.facts[f"moved {frozen}"] == 0.0
+    content = scorer.scaling(place.content.vectors)
+    assert np.array_equal(scorer.table, content) == (frozen == "items")
+
+
+@pytest.mark.parametrize("protocol", ["tamm2026", "corrected"])
+def test_negative_users_are_not_the_first_17052(protocol: str) -> None:
+    """The study's defect 4, a constant left over from another data set: its draws never reach the users behind."""
+    n, constant = 20_000, 17_052
+    train = Interactions(np.arange(n), np.arange(n) % 3, np.ones(n, int), None, n, 3)
+    model = ShallowModel(ShallowNet.preset(protocol), train, Content(np.ones((3, 2), np.float32)))
+    drawn = model._negatives(np.arange(3).repeat(1000), np.random.default_rng(0))
+    theirs = np.random.default_rng(0).integers(constant, size=drawn.shape)
+    behind = (n - constant) / n
+    assert drawn.shape == (3000, 20)
+    assert (drawn >= constant).mean() == pytest.approx(behind, abs=4 * np.sqrt(behind / drawn.size))
+    assert not (theirs >= constant).any()
+    owners = (drawn % 3 == np.arange(3).repeat(1000)[:, None]).mean()
+    assert owners == (pytest.approx(1 / 3, abs=0.01) if protocol == "tamm2026" else 0), "they may have played it there"
+
+
 def test_all_users_stand_as_negatives() -> None:
     place = world(60, 50, 8)
     for kind in ("any", "unplayed"):

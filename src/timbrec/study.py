@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -66,6 +67,8 @@ def run_study(config: Config, inputs: Inputs, run: Run, progress: Callable[[str,
     """
     experiments = plan(config, inputs)
     run.plan(experiments)
+    for leftover in (run.folder / "training" / "shared").glob(".*"):  # of a run that was stopped while it wrote
+        shutil.rmtree(leftover, ignore_errors=True)
     missing = list({one.hash: one for one in experiments if not run.has(one)}.values())
     missing.sort(key=lambda one: list(inputs.sources).index(one.encoder) if one.encoder else -1)
     held: tuple[str | None, Float32[Array, "items dim"]] = (None, np.zeros((len(inputs.catalogue), 1), np.float32))

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 class Trainable(nn.Module, ABC):
-    """A model under training. Calling it gives the mean loss of some examples, so that a wrapper for several devices
-    fits around it.
+    """A model under training. Calling it gives the mean loss of some examples.
+
+    The loop does nothing else with it in a step, and `TrainedRecommender.fit` alone moves it to a device, so a
+    maintained library that spreads a module over several devices can be put around it in these two places.
 
     `block` bounds how much is worked on at once: it changes the memory, and the result by rounding alone.
     """
