@@ -130,7 +130,7 @@ def measure(name: str, folder: Path, rounds: int) -> None:
 
 
 def main() -> None:
-    """One process makes an encoder's weights, another measures it."""
+    """One process makes an encoder's weights, another measures it; without a task, this one starts them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(OFFICIAL), help=f"default: {', '.join(OFFICIAL)}")
     parser.add_argument("--rounds", type=int, default=3)
@@ -138,14 +138,20 @@ def main() -> None:
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.make:
-        return OFFICIAL[options.names[0]](options.make)
-    if options.measure:
-        return measure(options.names[0], options.measure, options.rounds)
+        OFFICIAL[options.names[0]](options.make)
+    elif options.measure:
+        measure(options.names[0], options.measure, options.rounds)
+    else:
+        run(options.names, options.rounds)
+
+
+def run(names: list[str], rounds: int) -> None:
+    """Make and measure one after the other."""
     print(machine(), flush=True)
-    for name in options.names:
+    for name in names:
         with tempfile.TemporaryDirectory() as folder:
             for step in ("--make", "--measure"):
-                arguments = [sys.executable, __file__, name, step, folder, "--rounds", str(options.rounds)]
+                arguments = [sys.executable, __file__, name, step, folder, "--rounds", str(rounds)]
                 subprocess.run(arguments, check=True)
 
 

@@ -56,7 +56,7 @@ class Conformer:
         settings: Mapping[str, float],
         unused: re.Pattern[str],
         source: Path,
-        name: str,
+        card: EncoderCard,
         device: str,
         dtype: str,
     ) -> None:
@@ -65,11 +65,11 @@ class Conformer:
         from timbrec.encoders.conformer_network import training_bands
 
         if dtype not in DTYPES:
-            raise ConfigError(f"{name} cannot compute in {dtype!r}", fix=f"Choose from {', '.join(DTYPES)}.")
-        network, needed = empty(tensors, settings, unused, source, name)
-        load_strictly(network, needed, source, name)
+            raise ConfigError(f"{card.name} cannot compute in {dtype!r}", fix=f"Choose from {', '.join(DTYPES)}.")
+        network, needed = empty(tensors, settings, unused, source, card.name)
+        load_strictly(network, needed, source, card.name)
         self.device, self.dtype, self.sizes = device, getattr(torch, dtype), network.sizes
-        self.mean, self.deviation = settings["mean"], settings["deviation"]
+        self.mean, self.deviation = mel_statistics(settings, source, card)
         self.bands = training_bands().to(device)
         self.network = network.ready().to(device, self.dtype)
 
@@ -85,6 +85,14 @@ class Conformer:
             with torch.inference_mode():
                 mel = self.mel(windows[start : start + step]).to(self.dtype)
                 yield {number: state.float() for number, state in self.network(mel, wanted).items()}
+
+    def digest(self, tensors: Mapping[str, torch.Tensor], *others: float) -> str:
+        """A fingerprint of all in the files that decides the hidden states: tensors, and what stands beside them."""
+        import torch
+
+        sizes = self.sizes
+        numbers = (sizes.heads, sizes.epsilon, sizes.rotary_base, self.mean, self.deviation, *others)
+        return small_fingerprint({**tensors, "settings": torch.tensor(numbers, dtype=torch.float32)})
 
     def mel(self, windows: Float32[Array, "n samples"]) -> torch.Tensor:
         """(n, 128, samples // 240) decibels, standardised by their mean and deviation in the training data."""
@@ -108,12 +116,12 @@ class ConformerEncoder:
 
     def __init__(self, weights: Path | str | None, device: str, layer: int | None, dtype: str) -> None:
         tensors, settings, path = self._read(weights)
-        unused, name = UNUSED[self._model], self.card.name
-        self._conformer = Conformer(tensors, settings, unused, path, name, device, dtype)
+        unused = UNUSED[self._model]
+        self._conformer = Conformer(tensors, settings, unused, path, self.card, device, dtype)
         sizes, self.device = self._conformer.sizes, device
         self.card = replace(self.card, layers=sizes.layers)
         self.layer = sizes.layers if layer is None else self._checked(layer)
-        found = weights_digest(inference_tensors(tensors, unused), settings)
+        found = self._conformer.digest(inference_tensors(tensors, unused))
         parts = [self.card.revision, f"weights {found}", *([dtype] * (dtype != DTYPES[0]))]
         parts += [f"layer {self.layer}"] * (self.layer != sizes.layers)
         self.card = sized(replace(self.card, revision=", ".join(parts), dim=sizes.dim), self._conformer)
@@ -146,7 +154,8 @@ class ConformerEncoder:
         tensors, settings, path = cls._read(weights)
         network, needed = empty(tensors, settings, UNUSED[cls._model], path, cls.card.name)
         refuse_other_tensors(network, needed, path, cls.card.name)
-        return Slim(needed, told(settings | {"heads": network.sizes.heads}, cls.card.name), [path])
+        mel_statistics(settings, path, cls.card)
+        return Slim(needed, told(settings | {"heads": float(network.sizes.heads)}, cls.card.name), [path])
 
     _pooled: int = 1  # the axis
 
@@ -201,7 +210,7 @@ def settings_in(config: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, dict):
             found |= settings_in(value)
         elif key in _SETTINGS and isinstance(value, int | float) and math.isfinite(value):
-            found[_SETTINGS[key]] = value
+            found[_SETTINGS[key]] = float(value)
     return found
 
 
@@ -221,21 +230,14 @@ def told(settings: Mapping[str, float], name: str) -> dict[str, Any]:
     return {"encoder": name} | {key: settings[value] for key, value in _SETTINGS.items() if value in settings}
 
 
-def with_mel(settings: dict[str, float], missing: str) -> dict[str, float]:
-    """The settings, if they have usable statistics of the mel spectrum; ConfigError with `missing` otherwise."""
-    if "mean" not in settings or settings.get("deviation", 0) <= 0:
+def mel_statistics(settings: Mapping[str, float], path: Path, card: EncoderCard) -> tuple[float, float]:
+    """Mean and standard deviation of the mel spectrum's decibels in the training data. Raises ConfigError without."""
+    if "mean" not in settings or settings.get("deviation", 0.0) <= 0:
         raise ConfigError(
-            "the mel spectrum's mean and standard deviation in the training data are missing", fix=missing
+            "the mel spectrum's mean and standard deviation in the training data are missing",
+            fix=f"Put {card.files[1].path} of {card.files[1].repo} beside {path}.",
         )
-    return settings
-
-
-def weights_digest(tensors: Mapping[str, torch.Tensor], settings: Mapping[str, float]) -> str:
-    """A fingerprint of all in the files that decides the vectors."""
-    import torch
-
-    numbers = torch.tensor([float(settings.get(value, 0)) for value in _SETTINGS.values() if value != "layers"])
-    return small_fingerprint({**tensors, "settings": numbers})
+    return settings["mean"], settings["deviation"]
 
 
 def sized(card: EncoderCard, conformer: Conformer) -> EncoderCard:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Sizes:
     kernel: int = 31
     channels: int = 512
     epsilon: float = 1e-5
-    rotary_base: float = 10_000
+    rotary_base: float = 10_000.0
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], settings: Mapping[str, float]) -> Sizes:
@@ -91,9 +92,7 @@ class ConformerNetwork(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.conv = _Stem(sizes.channels, sizes.dim)
-        self.conformer = nn.Module()
-        self.conformer.layers = nn.ModuleList(_Layer(sizes) for _ in range(sizes.layers))
-        self.conformer.layer_norm = nn.LayerNorm(sizes.dim, sizes.epsilon)
+        self.conformer = _Layers(sizes)
 
     def forward(self, mel: Tensor, wanted: Collection[int]) -> dict[int, Tensor]:
         """The wanted ones of the states 0 (the stem's) to `layers` (behind the last norm), (n, time, dim) each.
@@ -121,6 +120,13 @@ class ConformerNetwork(nn.Module):
         return self
 
 
+class _Layers(nn.Module):
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(_Layer(sizes) for _ in range(sizes.layers))
+        self.layer_norm = _norm(sizes)
+
+
 class _Stem(nn.Module):
     def __init__(self, channels: int, dim: int) -> None:
         super().__init__()
@@ -136,7 +142,7 @@ class _Stem(nn.Module):
 class _Residual(nn.Module):
     """Half the bands and half the frames: two convolutions, and one as a shortcut."""
 
-    normalised = {"bn1": "conv1", "bn2": "conv2", "bn3": "conv3"}
+    normalised: ClassVar[dict[str, str]] = {"bn1": "conv1", "bn2": "conv2", "bn3": "conv3"}
 
     def __init__(self, inside: int, channels: int) -> None:
         super().__init__()
@@ -183,8 +189,8 @@ class _Attention(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.heads = sizes.heads
-        for name in ("linear_q", "linear_k", "linear_v", "linear_out"):
-            self.add_module(name, nn.Linear(sizes.dim, sizes.dim))
+        self.linear_q, self.linear_k = nn.Linear(sizes.dim, sizes.dim), nn.Linear(sizes.dim, sizes.dim)
+        self.linear_v, self.linear_out = nn.Linear(sizes.dim, sizes.dim), nn.Linear(sizes.dim, sizes.dim)
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         cos, sin = turn
@@ -198,7 +204,7 @@ class _Attention(nn.Module):
 
 
 class _Convolution(nn.Module):
-    normalised = {"batch_norm": "depthwise_conv"}
+    normalised: ClassVar[dict[str, str]] = {"batch_norm": "depthwise_conv"}
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from timbrec.encoders.conformer import RATE, ConformerEncoder, beside_or_within, with_mel
+from timbrec.encoders.conformer import RATE, ConformerEncoder, beside_or_within
 from timbrec.protocols import EncoderCard, WeightsFile
 
 _REPO = "OpenMuQ/MuQ-large-msd-iter"
@@ -52,4 +52,4 @@ class MuQ(ConformerEncoder):
 
     @classmethod
     def _settings(cls, path: Path, beside: Path | None) -> dict[str, float]:
-        return with_mel(beside_or_within(path, beside, cls.card.name), f"Put config.json of {_REPO} beside {path}.")
+        return beside_or_within(path, beside, cls.card.name)

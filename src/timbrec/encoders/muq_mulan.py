@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbrec.encoders.conformer import (
-    DTYPES, MSD, RATE, SHORTEST, UNUSED, Conformer, beside_or_within, empty, sized, told, weights_digest,
+    DTYPES,
+    MSD,
+    RATE,
+    SHORTEST,
+    UNUSED,
+    Conformer,
+    beside_or_within,
+    empty,
+    sized,
+    told,
 )  # fmt: skip
 from timbrec.encoders.hub import find_files
 from timbrec.encoders.official import inference_tensors
@@ -68,14 +77,14 @@ class MuQMuLan:
     def __init__(self, weights: Path | str | None = None, device: str = "cpu", dtype: str = "float32") -> None:
         tensors, settings, path = _read(weights)
         inner, outer = _parts(tensors)
-        self._conformer = Conformer(inner, settings, UNUSED["muq"], path, self.card.name, device, dtype)
+        self._conformer = Conformer(inner, settings, UNUSED["muq"], path, self.card, device, dtype)
         head = _head(outer, self._conformer.sizes.dim)
         load_strictly(head, outer, path, self.card.name)
         self.device, self._head, self._clip = device, head.to(device), round(settings.get("clip", CLIP) * RATE)
-        found = weights_digest(_needed(inner, outer), settings)
+        found = self._conformer.digest(_needed(inner, outer), float(self._clip))
         parts = [self.card.revision, f"weights {found}", *([dtype] * (dtype != DTYPES[0]))]
         self.card = replace(
-            sized(self.card, self._conformer), revision=", ".join(parts), dim=head[1].out_features,
+            sized(self.card, self._conformer), revision=", ".join(parts), dim=len(outer["1.bias"]),
             frames_per_second=RATE / self._clip, time=f"{self._clip / RATE:g} s clips",
         )  # fmt: skip
 
@@ -100,7 +109,7 @@ class MuQMuLan:
         flat = np.concatenate(vectors) if vectors else np.empty((0, self.card.dim), np.float32)
         return flat.reshape(n, count, self.card.dim)
 
-    def clips(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n clips samples"]:
+    def clips(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n clips clip"]:
         """Windows cut into clips; under half a clip, a window is one that is shorter, itself twice."""
         missing = -mono(windows).shape[1] % self._clip
         whole = np.concatenate([windows, windows[:, :missing]], axis=1)
@@ -115,7 +124,7 @@ class MuQMuLan:
         network, needed = empty(inner, settings, UNUSED["muq"], path, cls.card.name)
         refuse_other_tensors(network, needed, path, cls.card.name)
         refuse_other_tensors(_head(outer, network.sizes.dim), outer, path, cls.card.name)
-        config = told(settings | {"heads": network.sizes.heads}, cls.card.name)
+        config = told(settings | {"heads": float(network.sizes.heads)}, cls.card.name)
         return Slim(_needed(inner, outer), config, [path])
 
     def _latents(self, hidden: torch.Tensor) -> Float32[Array, "clips dim"]:
@@ -132,7 +141,11 @@ def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], dict[str
     card = MuQMuLan.card
     found, config = find_files(weights, card)
     path = Path(str(found))
-    return inference_tensors(read_weights(path), _TRAINING, "mulan."), MSD | beside_or_within(path, config, card.name), path
+    return (
+        inference_tensors(read_weights(path), _TRAINING, "mulan."),
+        MSD | beside_or_within(path, config, card.name),
+        path,
+    )
 
 
 def _parts(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from timbrec.encoders.conformer import HOP, MSD, RATE, ConformerEncoder, beside_or_within, settings_in, with_mel
+from timbrec.encoders.conformer import HOP, MSD, RATE, ConformerEncoder, beside_or_within, settings_in
 from timbrec.encoders.official import read_json
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
@@ -78,12 +78,11 @@ class MusicFM(ConformerEncoder):
     def _settings(cls, path: Path, beside: Path | None) -> dict[str, float]:
         if path.name == f"pretrained_{cls._other}.pt":
             raise ConfigError(f"{path} holds the weights of musicfm-{cls._other}", fix="Load that encoder.")
-        config, statistics = path.parent / "config.json", cls.card.files[1]
+        config = path.parent / "config.json"
         general = settings_in(read_json(config if config.is_file() else None))
         if not cls._mel:  # a config may have MSD's statistics, which would do harm unseen
             general = {key: value for key, value in general.items() if key not in MSD}
-        settings = cls._mel | general | beside_or_within(path, beside, cls.card.name)
-        return with_mel(settings, f"Put {statistics.path} of {statistics.repo} beside {path}.")
+        return cls._mel | general | beside_or_within(path, beside, cls.card.name)
 
 
 class MusicFMMSD(MusicFM):
