@@ -19,6 +19,10 @@ CATALOG: dict[str, dict[str, str]] = {
         "musicnn-mtt": "timbrec.encoders.musicnn:MusiCNNMTT",
         "mule": "timbrec.encoders.mule:MULE",
         "jukebox-5b": "timbrec.encoders.jukebox:Jukebox",
+        "music2vec": "timbrec.encoders.music2vec:Music2Vec",
+        "mert-95m": "timbrec.encoders.mert:MERT95M",
+        "mert-330m": "timbrec.encoders.mert:MERT330M",
+        "encodecmae-base": "timbrec.encoders.encodecmae:EncodecMAE",
     },
     "recommenders": {
         "random": "timbrec.recommenders.random:Random",
