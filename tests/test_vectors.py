@@ -289,14 +289,14 @@ def test_columns_that_make_no_sense(tmp_path: Path, columns: dict[str, str | lis
 
 def test_wrong_paths(folder: Path) -> None:
     (folder / "empty").mkdir()
-    (folder / "v.csv").write_text("id,x\na,1\n")
+    (folder / "v.txt").write_text("id,x\na,1\n")
     for path, ids, message in [
         ("vectors.npy", None, r"vectors\.npy: a \.npy has no ids in it"),
         ("vectors.npy", "none.txt", r"none\.txt: there is no such file"),
         ("vectors.npy", "empty", r"empty: not a kind of id list"),
         ("none", "ids.txt", r"none: there is no such file"),
         ("none.parquet", None, r"none\.parquet: there is no such file"),
-        ("v.csv", None, r"v\.csv: not a kind of vectors known here"),
+        ("v.txt", None, r"v\.txt: not a kind of vectors known here"),
         ("empty", None, "there is no vector store at"),
     ]:
         with pytest.raises((DataError, StoreError), match=message):

@@ -41,11 +41,12 @@ class WeightsFile:
 class EncoderCard:
     """What is known of an encoder without loading it.
 
-    `rate` in Hz; `window` in seconds of audio per encoded window; `dim` of one pooled vector; `frames_per_second`
-    of what `frames` returns, and `time`, what one of them is; `layers` that can be asked for (0 = the input of the
-    first block where there is one). `gflop` is the arithmetic of one window, in 10^9 multiplications and
-    additions. `files` are the official weights on the model hub, that with the tensors first; none where they come
-    another way.
+    `rate` in Hz; `window` in seconds of audio per encoded window; both 0 where the vectors were made elsewhere and no
+    audio can be encoded. `dim` of one pooled vector; `frames_per_second` of what `frames` returns, and `time`, what one
+    of them is; `layers` that can be asked for (0 = the input of the first block where there is one). `commercial` says
+    whether code and weights may be used commercially. `gflop` is the arithmetic of one window, in 10^9 multiplications
+    and additions, 0 where unknown. `files` are the official weights on the model hub, that with the tensors first;
+    none where they come another way. What has a default need not be known of an encoder of one's own.
     """
 
     name: str
@@ -53,17 +54,22 @@ class EncoderCard:
     rate: int
     window: float
     dim: int
-    frames_per_second: float
-    layers: int
-    parameters: int
-    licence_code: str
-    licence_weights: str
-    commercial: bool
-    trained_on: str
-    citation: str
+    frames_per_second: float = 0.0
+    layers: int = 0
+    parameters: int = 0
+    licence_code: str = "not stated"
+    licence_weights: str = "not stated"
+    commercial: bool = False
+    trained_on: str = "not stated"
+    citation: str = "none"
     time: str = "frames"
     gflop: float = 0.0
     files: tuple[WeightsFile, ...] = ()
+
+    @property
+    def precomputed(self) -> bool:
+        """Whether there are only vectors, made elsewhere, and nothing that encodes audio."""
+        return self.rate == 0
 
 
 @runtime_checkable

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Integer
+
+if TYPE_CHECKING or "jaxtyping" in sys.modules:  # the tests load it first; else it would add 0.1 s to every command
+    from jaxtyping import Bool, Float, Float32, Int, Integer
+else:
+
+    class _Unchecked:
+        """Stands for all of them where nothing is checked."""
+
+        def __class_getitem__(cls, shape: object) -> Any:
+            return Any
+
+    Bool = Float = Float32 = Int = Integer = _Unchecked
 
 Array = np.ndarray
 

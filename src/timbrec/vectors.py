@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from timbrec.errors import ConfigError, DataError
+from timbrec.matrices import is_matrix, read_matrix
 from timbrec.store import VectorSource, VectorStore
 from timbrec.store.source import Ids, blocks, count_zeros, distinct_ids
 from timbrec.types import Array
@@ -64,13 +65,15 @@ class Vectors(VectorSource):
 
 
 def read_vectors(path: Path | str, ids: Path | str | None = None, columns: Columns | None = None) -> VectorSource:
-    """Vectors of a `.npy` array (mapped, not loaded), a `.parquet` table, or the folder of a VectorStore.
+    """Vectors of a `.npy` array (mapped, not loaded), a table, or the folder of a VectorStore.
+
+    Tables are `.parquet`, and `.tsv` or `.csv`, also `.bz2` or `.gz`, such as Music4All-Onion's feature files.
 
     A `.npy` needs `ids`, a file with one id per row: `.txt` (a line each), `.csv` or `.tsv` (as text, so "007" stays
-    "007"), `.parquet`, or `.npy` of whole numbers or strings. `columns` names the `id` column (by default "id",
-    "track_id" or the only one) and, in a parquet, the `vector` column of lists or arrays, or several columns of
-    numbers (by default all but the id). Raises DataError for files that do not hold this, ConfigError for `columns`
-    that make no sense, and StoreError for a damaged store.
+    "007"), `.parquet`, or `.npy` of whole numbers or strings. `columns` names the `id` column (by default "id", "ID",
+    "track_id" or the only one) and, in a table, the `vector`: several columns of numbers (by default all but the id)
+    or, in a parquet, one of lists or arrays. Raises DataError for files that do not hold this, ConfigError for
+    `columns` that make no sense, and StoreError for a damaged store.
     """
     path, columns = Path(path), columns or {}
     if unknown := columns.keys() - {"id", "vector"}:
@@ -79,10 +82,14 @@ def read_vectors(path: Path | str, ids: Path | str | None = None, columns: Colum
         return VectorStore.open(path)
     if path.suffix == ".parquet":
         return _table_vectors(path, columns)
+    if is_matrix(path):
+        return _text_vectors(path, columns)
     if path.suffix == ".npy" or not path.exists():
         array = _array(path)
         return Vectors(_ids(path, ids, columns), array, str(path))
-    raise DataError(f"{path}: not a kind of vectors known here", fix="Give a .npy, a .parquet or a vector store.")
+    raise DataError(
+        f"{path}: not a kind of vectors known here", fix="Give a .npy, .parquet, .tsv or .csv, or a vector store."
+    )
 
 
 def _ids(vectors: Path, ids: Path | str | None, columns: Columns) -> pl.Series:
@@ -123,20 +130,27 @@ def _id_array(path: Path) -> Array:
 
 def _table_vectors(path: Path, columns: Columns) -> Vectors:
     """A parquet's id column, and its other columns as vectors."""
-
-    def chosen(names: list[str]) -> list[str]:
-        id_column = _id_column(path, names, columns)
-        asked = columns.get("vector", [name for name in names if name != id_column])
-        vector = [asked] if isinstance(asked, str) else asked
-        if missing := [name for name in vector if name not in names]:
-            raise _no_column(path, names, missing[0])
-        if len({id_column, *vector}) <= len(vector):
-            raise ConfigError(f"{path}: `columns` names a column twice", example=vector, fix="Name each column once.")
-        return [id_column, *vector]
-
-    table = _table(path, chosen)
+    table = _table(path, lambda names: _id_and_vector(path, names, columns))
     ids = distinct_ids(table.to_series(), str(path))
     return Vectors(ids, _matrix(table[:, 1:], ids, path), str(path))
+
+
+def _text_vectors(path: Path, columns: Columns) -> Vectors:
+    """A text table's id column, and its other columns as vectors."""
+    ids, array = _reading(path, lambda file: read_matrix(file, lambda names: _id_and_vector(path, names, columns)))
+    return Vectors(ids, array, str(path))
+
+
+def _id_and_vector(path: Path, names: list[str], columns: Columns) -> list[str]:
+    """The column of ids, then those of the vector."""
+    id_column = _id_column(path, names, columns)
+    asked = columns.get("vector", [name for name in names if name != id_column])
+    vector = [asked] if isinstance(asked, str) else asked
+    if missing := [name for name in vector if name not in names]:
+        raise _no_column(path, names, missing[0])
+    if len({id_column, *vector}) <= len(vector):
+        raise ConfigError(f"{path}: `columns` names a column twice", example=vector, fix="Name each column once.")
+    return [id_column, *vector]
 
 
 def _matrix(table: pl.DataFrame, ids: pl.Series, path: Path) -> Array:
@@ -179,7 +193,7 @@ def _table(path: Path, chosen: Callable[[list[str]], list[str]]) -> pl.DataFrame
 
 
 def _id_column(path: Path, names: list[str], columns: Columns) -> str:
-    usual = next((name for name in ("id", "track_id") if name in names), names[0] if len(names) == 1 else "id")
+    usual = next((name for name in ("id", "ID", "track_id") if name in names), names[0] if len(names) == 1 else "id")
     wanted = columns.get("id", usual)
     if not isinstance(wanted, str):
         raise ConfigError(f"{path}: `columns` names several ids", example=wanted, fix="Name one column.")

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from timbrec.cli import encoders
 from timbrec.errors import SeveralErrors, TimbrecError
 
 app = typer.Typer(
@@ -78,12 +79,9 @@ def audit(
         raise typer.Exit(1)
 
 
-@app.command("list")
-def list_parts() -> None:
-    """List encoders, recommenders, metrics and data sets."""
-    from timbrec.cli.show import show_catalog
-
-    show_catalog()
+app.command("list")(encoders.list_parts)
+app.command()(encoders.convert)
+app.command("check-encoder")(encoders.check_encoder)
 
 
 @app.command()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from timbrec import catalog
@@ -26,6 +25,15 @@ _out = Console(highlight=False)
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """One bar per phase; the callback is told "phase" or "phase: what it is at", how much is done, and of how much."""
+    from rich.progress import (  # commands that show no progress start sooner
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -105,9 +113,9 @@ def show_findings(findings: Sequence[Finding]) -> None:
     _out.print(table)
 
 
-def show_catalog() -> None:
-    """Everything that can be named in a config; nothing is loaded for it."""
-    for kind in catalog.CATALOG:
+def show_catalog(kinds: Iterable[str]) -> None:
+    """Everything of these kinds that can be named in a config; nothing is loaded for it."""
+    for kind in kinds:
         table = Table(title=kind, title_justify="left", show_header=False, box=None)
         for name in catalog.names(kind):
             table.add_row(name, escape(catalog.summary(kind, name) if name in catalog.CATALOG[kind] else "installed"))

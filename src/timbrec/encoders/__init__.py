@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from timbrec import catalog
+from timbrec.encoders.own import class_in_file, is_file_name
+from timbrec.encoders.precomputed import Precomputed, is_vectors
 from timbrec.errors import ConfigError
 from timbrec.protocols import Encoder
 
@@ -15,11 +17,16 @@ from timbrec.protocols import Encoder
 def load(name: str, weights: Path | str | None = None, device: str = "cpu", **options: Any) -> Encoder:
     """The encoder called `name`, ready to encode on `device`.
 
-    `weights` is a file or folder (None: where the encoder finds its own, if it has any); `options` are the encoder's
-    own settings. What is known of an encoder without loading it is its class's `card`. Raises ConfigError for an
-    unknown name, and for weights and options the encoder does not take.
+    `name` is one of the catalogue, an installed entry point's, `path/to/file.py:Name` for a class of one's own, or a
+    file of vectors, which has a card and refuses to encode. `weights` is a file or folder (None: where the encoder
+    finds its own, if it has any); `options` are the encoder's own settings. What is known of an encoder without loading
+    it is its class's `card`. Raises ConfigError for an unknown name, for a file that holds no such encoder, and for
+    weights and options the encoder does not take.
     """
-    encoder = catalog.load("encoders", name)
+    if is_vectors(name):
+        weights, encoder = name, Precomputed
+    else:
+        encoder = find(name)
     known = inspect.signature(encoder).parameters
     given = options if weights is None else {"weights": weights, **options}
     if unknown := next((option for option in given if option not in known), None):
@@ -30,3 +37,8 @@ def load(name: str, weights: Path | str | None = None, device: str = "cpu", **op
         given = {"device": device, **given}
     loaded: Encoder = encoder(**given)
     return loaded
+
+
+def find(name: str) -> Any:
+    """The class of an encoder that encodes audio or stands in the catalogue: it has a `card`, and is not made yet."""
+    return class_in_file(name) if is_file_name(name) else catalog.load("encoders", name)

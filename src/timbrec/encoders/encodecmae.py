@@ -12,7 +12,7 @@ from timbrec.encoders.hub import find_files
 from timbrec.encoders.official import inference_tensors, read_json
 from timbrec.encoders.wav2vec import import_transformers, plain_convolutions, without_weight_norm
 from timbrec.encoders.wav2vec_layers import LayeredEncoder
-from timbrec.encoders.weights import load_strictly, read_weights
+from timbrec.encoders.weights import Slim, load_strictly, read_config, read_weights
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
@@ -71,18 +71,22 @@ class EncodecMAE(LayeredEncoder):
     ) -> None:
         import torch
 
-        dtype = self._checked_dtype(dtype)
-        source = Path(str(find_files(weights, self.card)[0]))
-        beside = source.parent / "config.json"
-        config = read_json(beside if beside.is_file() else None)
-        tensors = inference_tensors(read_weights(source), UNUSED)
-        network = encodecmae_network(tensors, config.get("num_encoder_heads", HEADS), source)
+        self._check_dtype(dtype)
+        tensors, heads, source = _read(weights)
+        network = encodecmae_network(tensors, heads, source)
         network.to(device)
         for part in (network.feat_projector, network.positional_encoder, network.visible_encoder):
             part.to(getattr(torch, dtype))
         self._network = network
         self._set(tensors, device, layer, network.sizes.layers, network.sizes.dim, dtype)
         self.card = replace(self.card, parameters=_count(tensors))
+
+    @classmethod
+    def slim(cls, weights: Path | str | None = None) -> Slim:
+        """The tensors under their official names, and the number of heads. Raises ConfigError as loading them does."""
+        tensors, heads, source = _read(weights)
+        encodecmae_network(tensors, heads, source)
+        return Slim(tensors, {"num_encoder_heads": heads}, [source])
 
     def _states(self, audio: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """All whole chunks at once, then what is left of each window."""
@@ -100,6 +104,14 @@ class EncodecMAE(LayeredEncoder):
 
     def _time(self, samples: int) -> int:
         return -(-samples // HOP)
+
+
+def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], int, Path]:
+    """What encoding needs of the checkpoint, the number of heads, and the file."""
+    source = Path(str(find_files(weights, EncodecMAE.card)[0]))
+    beside = source.parent / "config.json"
+    config = read_config(source) or read_json(beside if beside.is_file() else None)
+    return inference_tensors(read_weights(source), UNUSED), config.get("num_encoder_heads", HEADS), source
 
 
 def encodecmae_network(tensors: Mapping[str, torch.Tensor], heads: int, source: Path) -> EncodecMAENetwork:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,8 @@ from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
 _LOG = logging.getLogger(__name__)
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
-_CHECKED: set[tuple[str, int]] = set()  # files whose checksum was right, by path and time, so none is read twice
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?")
+_FILES = (".bin", ".ckpt", ".h5", ".index", ".json", ".keras", ".npz", ".pt", ".pth", ".safetensors", ".tar")
 
 
 def find_files(weights: Path | str | None, card: EncoderCard) -> list[Path | None]:
@@ -27,12 +28,17 @@ def find_files(weights: Path | str | None, card: EncoderCard) -> list[Path | Non
     if weights is None:
         return [_fetch(file, card) for file in card.files]
     path = Path(weights)
-    if not path.exists() and _HUB_ID.fullmatch(str(weights)) and card.files:
+    if not path.exists() and card.files and is_hub_id(str(weights)):
         repo, _, revision = str(weights).partition("@")
         return [_fetch(replace(file, repo=repo, revision=revision or "main", sha256=""), card) for file in card.files]
     first = _tensors(path, card) if path.is_dir() else path
     beside = [first.parent / Path(file.path).name for file in card.files[1:]]
     return [first, *(other if other.is_file() else None for other in beside)]
+
+
+def is_hub_id(text: str) -> bool:
+    """Whether it reads as owner/name or owner/name@revision, and not as the path of a file of weights."""
+    return _HUB_ID.fullmatch(text) is not None and not text.lower().endswith(_FILES)
 
 
 def _tensors(folder: Path, card: EncoderCard) -> Path:
@@ -56,29 +62,46 @@ def _fetch(file: WeightsFile, card: EncoderCard) -> Path:
             f"getting the weights of {card.name} takes the package huggingface_hub, which is not installed",
             fix="Run `pip install 'timbrec[encoders]'`, or give the weights' path.",
         ) from error
-
-    if not isinstance(try_to_load_from_cache(file.repo, file.path, revision=file.revision), str):
-        size = f"{file.bytes / 1e6:,.0f} MB" if file.bytes else "of unknown size"
-        _LOG.warning(
-            "%s: getting %s of %s (%s; licence of the weights: %s)",
-            card.name, file.path, file.repo, size, card.licence_weights,
-        )  # fmt: skip
     try:
+        if not isinstance(try_to_load_from_cache(file.repo, file.path, revision=file.revision), str):
+            size = f"{file.bytes / 1e6:,.0f} MB" if file.bytes else "of unknown size"
+            told = (card.name, file.path, file.repo, size, card.licence_weights)
+            _LOG.warning("%s: getting %s of %s (%s; licence of the weights: %s)", *told)
         path = Path(hf_hub_download(file.repo, file.path, revision=file.revision))
     except Exception as error:  # the client's own errors, those of its connection, of the disk
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ConfigError(
-            f"{card.name}: {file.path} of {file.repo} cannot be had from the hub: {reason}",
-            fix="Check the connection (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 uses the cache alone), or give the "
-            "path of a copy.",
-        ) from error
+        raise _not_had(file, card, error) from error
     _check_sum(path, file)
     return path
 
 
+def _not_had(file: WeightsFile, card: EncoderCard, error: Exception) -> ConfigError:
+    """What the client's error means for who wants the weights."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    where = f"{card.name}: {file.path} of {file.repo}"
+    if "GatedRepoError" in kinds:
+        return ConfigError(f"{where} is given to who accepted its conditions", fix="Do so, and set HF_TOKEN.")
+    if "RepositoryNotFoundError" in kinds or "HFValidationError" in kinds:
+        return ConfigError(
+            f"{where}: the hub has no such repository, or shows it to its members only",
+            fix="Check owner/name@revision, or the path if it is one; HF_TOKEN logs in.",
+        )
+    if "RevisionNotFoundError" in kinds:
+        return ConfigError(f"{where}: there is no revision {file.revision!r}", fix="Check owner/name@revision.")
+    if "LocalEntryNotFoundError" in kinds or "OfflineModeIsEnabled" in kinds:
+        return ConfigError(
+            f"{where} is not in the hub's cache, and the hub cannot be reached",
+            fix="Check the connection (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 asks for the cache alone), or give "
+            "the path of a copy.",
+        )
+    if "EntryNotFoundError" in kinds:
+        return ConfigError(f"{where}: the repository has no such file at {file.revision!r}", fix="Choose a revision.")
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return ConfigError(f"{where} cannot be had from the hub: {reason}", fix="Try again, or give the path of a copy.")
+
+
 def _check_sum(path: Path, file: WeightsFile) -> None:
-    key = (str(path.resolve()), path.stat().st_mtime_ns)
-    if not file.sha256 or key in _CHECKED:
+    """Refuse another file than the published one. A sum that was right is noted, and not taken again."""
+    if not file.sha256 or (note := _note(path, file)).exists():
         return
     with path.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
@@ -88,4 +111,16 @@ def _check_sum(path: Path, file: WeightsFile) -> None:
             f"its sha256 begins with {found[:12]}, not with {file.sha256[:12]}",
             fix="Delete it and get it again; if it was published anew, name its revision: owner/name@revision.",
         )
-    _CHECKED.add(key)
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+    except OSError:  # a home that cannot be written to costs a few seconds at every load, no more
+        _LOG.debug("the checksum of %s cannot be noted", path)
+
+
+def _note(path: Path, file: WeightsFile) -> Path:
+    """A file in the user's cache that says: this file, of this size and time, had this sum."""
+    real = path.resolve()
+    state = f"{real} {real.stat().st_size} {real.stat().st_mtime_ns} {file.sha256}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "timbrec" / "checked" / hashlib.sha256(state.encode()).hexdigest()[:32]

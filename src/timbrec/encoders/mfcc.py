@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbrec.encoders.mel import mel_bands, mel_power
+from timbrec.encoders.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float, Float32
@@ -46,6 +47,7 @@ class MFCC:
         trained_on="nothing",
         citation="Davis & Mermelstein, Comparison of parametric representations for monosyllabic word recognition, "
         "IEEE TASSP 28(4), 1980",
+        gflop=0.5,
     )
 
     def __init__(self, device: str = "cpu") -> None:
@@ -53,7 +55,7 @@ class MFCC:
 
     def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n 104"]:
         """Means and covariances over the frames. Raises AudioError for windows under 512 samples: one frame."""
-        if windows.shape[1] < HOP:
+        if mono(windows).shape[1] < HOP:
             raise AudioError(
                 f"{windows.shape[1]:,} samples are too short for a covariance",
                 fix=f"At least {HOP:,} at {RATE:,} Hz are needed.",
@@ -65,7 +67,7 @@ class MFCC:
         """The coefficients of each frame: 1 + samples // 512 of them. There are no layers: ConfigError."""
         if layer is not None:
             raise ConfigError("mfcc has no layers", example=layer, fix="Leave `layer` out.")
-        parts = [self._frames(part).float().cpu().numpy() for part in _parts(windows)]
+        parts = [self._frames(part).float().cpu().numpy() for part in _parts(mono(windows))]
         return np.concatenate(parts) if parts else np.empty((0, 1 + windows.shape[1] // HOP, N_MFCC), np.float32)
 
     def _statistics(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n 104"]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbrec.encoders.mel import mel_bands, mel_power
-from timbrec.encoders.weights import fingerprint, read_weights
+from timbrec.encoders.weights import Slim, fingerprint, read_config, read_weights
+from timbrec.encoders.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -51,6 +52,8 @@ class MULE:
         trained_on="Musicset, unpublished: pairs of excerpts of a track, no labels",
         citation="McCallum et al., Supervised and unsupervised learning of audio representations for music "
         "understanding, ISMIR 2022",
+        time="slices of 3 s, one every 2 s",
+        gflop=128.0,
     )
 
     def __init__(
@@ -86,12 +89,19 @@ class MULE:
             raise ConfigError("mule has no numbered layers", example=layer, fix="Leave `layer` out.")
         import torch
 
-        if not len(windows):
+        if not len(mono(windows)):
             return np.empty((0, len(_starts(_frames(windows.shape[1]))), self.card.dim), np.float32)
         slices = torch.cat([self.slices(window) for window in windows])
         # Few slices stay in a processor's cache; a GPU needs many to be busy.
         blocks = [self._network(block).cpu().numpy() for block in slices.split(5 if self.device == "cpu" else 120)]
         return np.concatenate(blocks).reshape(len(windows), -1, self.card.dim)
+
+    @classmethod
+    def slim(cls, weights: Path | str | None = None) -> Slim:
+        """The weights by their places in the network. Raises ConfigError as loading them does."""
+        path = _find(weights)
+        network = _read(path)
+        return Slim(network.state_dict(), {"final_activation": network.final_activation}, [path])
 
     def slices(self, window: Float32[Array, "samples"]) -> torch.Tensor:
         """The network's input: (slices, 96, 300), each of mean 0 and, unless it hardly varies, standard deviation 1."""
@@ -137,4 +147,6 @@ def _read(path: Path) -> MULENetwork:
     from timbrec.encoders.mule_keras import load_keras
     from timbrec.encoders.mule_network import mule_network
 
-    return mule_network(read_weights(path), path) if path.suffix == ".safetensors" else load_keras(path)
+    if path.suffix != ".safetensors":
+        return load_keras(path)
+    return mule_network(read_weights(path), path, read_config(path).get("final_activation", True))

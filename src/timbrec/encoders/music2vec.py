@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from timbrec.encoders.official import read_json
 from timbrec.encoders.wav2vec import Wav2VecEncoder
@@ -64,16 +64,21 @@ class Music2Vec(Wav2VecEncoder):
         if rate not in (RATE, STUDY_RATE):
             raise ConfigError(f"music2vec takes no audio at {rate:,} Hz", fix=f"Choose from {RATE}, {STUDY_RATE}.")
         source, config = self._find(weights)
-        self.normalise = _normalises(source, config, rate) if normalise is None else normalise
-        self.card = replace(self.card, rate=rate, frames_per_second=rate / HOP)
+        self.normalise = _normalises(config, rate) if normalise is None else normalise
+        gflop = self.card.gflop if rate == RATE else 806.9
+        self.card = replace(self.card, rate=rate, frames_per_second=rate / HOP, gflop=gflop)
         options = [f"{rate} Hz"] * (rate != RATE) + ["normalised" if self.normalise else "not normalised"]
         self._load(source, config, device, layer, dtype, options)
 
+    @classmethod
+    def _find(cls, weights: Path | str | None) -> tuple[Path, dict[str, Any]]:
+        source, config = super()._find(weights)
+        beside = source.parent / "preprocessor_config.json"
+        says = read_json(beside if beside.is_file() else None).get("do_normalize")
+        return source, config if says is None else {**config, "do_normalize": says}
 
-def _normalises(source: Path, config: dict[str, object], rate: int) -> bool:
+
+def _normalises(config: dict[str, Any], rate: int) -> bool:
     """Whether windows are normalised by default. A test model's config says how its values were made."""
-    beside = source.parent / "preprocessor_config.json"
-    says = read_json(beside if beside.is_file() else None).get("do_normalize")
-    if rate != RATE or says is not None:
-        return rate == RATE and bool(says)
-    return not str(config.get("input_normalisation", "")).startswith("none")
+    raw = str(config.get("input_normalisation", "")).startswith("none")
+    return rate == RATE and bool(config.get("do_normalize", not raw))

@@ -12,7 +12,8 @@ import numpy as np
 from timbrec.encoders import musicnn_tags
 from timbrec.encoders.mel import mel_bands, mel_power
 from timbrec.encoders.tf_checkpoint import read_tf_checkpoint
-from timbrec.encoders.weights import damaged, fingerprint, load_strictly, read_weights
+from timbrec.encoders.weights import Slim, damaged, fingerprint, load_strictly, read_weights, refuse_other_tensors
+from timbrec.encoders.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -78,7 +79,7 @@ class MusiCNN:
         """The penultimate layer's values for each patch. There are no numbered layers: ConfigError."""
         if layer is not None:
             raise ConfigError(f"{self.card.name} has no numbered layers", example=layer, fix="Leave `layer` out.")
-        if not len(windows):
+        if not len(mono(windows)):
             return np.empty((0, max(1, (1 + windows.shape[1] // HOP) // FRAMES), UNITS), np.float32)
         blocks = [self._network(block)["penultimate"] for block in self._blocks(windows)]
         return self._by_window(windows, blocks)
@@ -108,7 +109,21 @@ class MusiCNN:
         """The patches of all windows: one at a time stays in a processor's cache, a GPU needs many to be busy."""
         import torch
 
-        return torch.cat([self.patches(window) for window in windows]).split(1 if self.device == "cpu" else 32)
+        return torch.cat([self.patches(window) for window in mono(windows)]).split(1 if self.device == "cpu" else 32)
+
+    @classmethod
+    def slim(cls, weights: Path | str | None = None) -> Slim:
+        """The variables of the network by their official names. Raises ConfigError as loading them does."""
+        import torch
+
+        from timbrec.encoders.musicnn_network import MusiCNNNetwork, renamed
+
+        path = cls._find(weights)
+        variables = _read(path)
+        with torch.device("meta"):
+            refuse_other_tensors(MusiCNNNetwork(), renamed(variables), path, cls.card.name)
+        data = path.with_name(path.name.replace(".index", ".data-00000-of-00001"))
+        return Slim(variables, files=sorted({path, data}))
 
     @staticmethod
     def _by_window(windows: Float32[Array, "n samples"], blocks: list[torch.Tensor]) -> Float32[Array, "n patches ..."]:
@@ -165,6 +180,8 @@ class MusiCNNMSD(MusiCNN):
         trained_on="Million Song Dataset: 50 Last.fm tags of 200,000 tracks",
         citation="Pons & Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, "
         "ISMIR late-breaking demo, 2019",
+        time="patches of 3 s",
+        gflop=28.0,
     )
     tags = musicnn_tags.MSD
     _folder = "MSD_musicnn"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from timbrec.encoders.hub import find_files
 from timbrec.encoders.official import inference_tensors, read_json
 from timbrec.encoders.wav2vec_layers import LayeredEncoder
-from timbrec.encoders.weights import load_strictly, read_weights
+from timbrec.encoders.weights import Slim, load_strictly, read_config, read_weights, refuse_other_tensors
 from timbrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class Wav2VecEncoder(LayeredEncoder):
         """Build the network with the weights in it. Raises ConfigError for weights that are missing or of another."""
         import torch
 
-        dtype = self._checked_dtype(dtype)
+        self._check_dtype(dtype)
         tensors = inference_tensors(read_weights(source), UNUSED)
-        network = wav2vec_network(self._model, config.get("config", config) or self._published, self.card.name)
+        network = self._empty(config)
         load_strictly(network, without_weight_norm(tensors), source, self.card.name)
         self._network = network.to(device, getattr(torch, dtype))
         shape = network.config
@@ -58,10 +58,24 @@ class Wav2VecEncoder(LayeredEncoder):
         self._set(tensors, device, layer, shape.num_hidden_layers, shape.hidden_size, dtype, options)
 
     @classmethod
+    def slim(cls, weights: Path | str | None = None) -> Slim:
+        """The tensors under their official names, and the config. Raises ConfigError as loading them does."""
+        source, config = cls._find(weights)
+        tensors = inference_tensors(read_weights(source), UNUSED)
+        refuse_other_tensors(cls._empty(config), without_weight_norm(tensors), source, cls.card.name)
+        return Slim(tensors, config, [source])
+
+    @classmethod
     def _find(cls, weights: Path | str | None) -> tuple[Path, dict[str, Any]]:
-        """The file of tensors, and the config beside it; {} where there is none."""
-        path, config = find_files(weights, cls.card)
-        return Path(str(path)), read_json(config)
+        """The file of tensors, and its config; {} where there is none."""
+        path, beside = find_files(weights, cls.card)
+        source = Path(str(path))
+        config = read_config(source) or read_json(beside)
+        return source, config | config.get("config", {})
+
+    @classmethod
+    def _empty(cls, config: Mapping[str, Any]) -> Any:
+        return wav2vec_network(cls._model, config if "hidden_size" in config else cls._published, cls.card.name)
 
     def _states(self, audio: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
         audio = standardised(audio) if self.normalise else audio

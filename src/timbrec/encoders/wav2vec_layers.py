@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbrec.encoders.official import small_fingerprint
+from timbrec.encoders.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -42,9 +43,10 @@ class LayeredEncoder(ABC):
         """Take over the settings; the card's revision names all that the vectors depend on."""
         self.card = replace(self.card, dim=dim, layers=layers)
         self.device, self.dtype, self.layer = device, dtype, self._checked(layers if layer is None else layer)
+        count = sum(tensor.numel() for tensor in tensors.values())
         parts = [self.card.revision, f"weights {small_fingerprint(tensors)}", *options]
         parts += [f"layer {self.layer}"] * (self.layer != layers) + [dtype] * (dtype != DTYPES[0])
-        self.card = replace(self.card, revision=", ".join(parts))
+        self.card = replace(self.card, revision=", ".join(parts), parameters=count)
 
     def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n dim"]:
         """The mean over time of `frames`. Raises AudioError for windows too short for a frame."""
@@ -87,7 +89,7 @@ class LayeredEncoder(ABC):
         """The wanted layers of some windows at a time, so that memory does not grow with their number."""
         import torch
 
-        samples = windows.shape[1]
+        samples = mono(windows).shape[1]
         if len(windows) and samples < self.shortest:
             raise AudioError(
                 f"{samples:,} samples are too short for {self.card.name}",
@@ -108,10 +110,9 @@ class LayeredEncoder(ABC):
         return layer
 
     @classmethod
-    def _checked_dtype(cls, dtype: str) -> str:
+    def _check_dtype(cls, dtype: str) -> None:
         if dtype not in DTYPES:
             raise ConfigError(f"{cls.card.name} does not compute in {dtype!r}", fix=f"Choose from {', '.join(DTYPES)}.")
-        return dtype
 
 
 def _numpy(tensor: torch.Tensor) -> Float32[Array, "..."]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,19 @@ if TYPE_CHECKING:
     import torch
 
 LFS_POINTER = b"version https://git-lfs"
+
+
+@dataclass(frozen=True)
+class Slim:
+    """What an encoder needs of its weights, as its class's `slim` gives it to `timbrec convert`.
+
+    `tensors` under names that the encoder takes from a .safetensors file; `config`, what it then asks `read_config`
+    for; `files`, where all this was read from.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    files: Sequence[Path] = ()
 
 
 def weights_file(path: Path) -> Path:
@@ -53,8 +68,29 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     return saved
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings that `timbrec convert` put into a .safetensors file; of any other file, none."""
+    from safetensors import SafetensorError, safe_open
+
+    if weights_file(path).suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            config: dict[str, Any] = json.loads((file.metadata() or {}).get("config", "{}"))
+    except (SafetensorError, ValueError) as error:
+        raise damaged(path) from error
+    return config
+
+
 def load_strictly(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: Path, name: str) -> None:
     """Give the model these tensors, as float32, for inference. Raises ConfigError unless all names and shapes match."""
+    refuse_other_tensors(model, tensors, source, name)
+    model.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
+    model.requires_grad_(False)
+
+
+def refuse_other_tensors(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: Path, name: str) -> None:
+    """Raise ConfigError unless the tensors have the names and shapes of the model's; the model may hold no values."""
     needed = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in tensors.items()}
     for what, keys in (
@@ -68,8 +104,6 @@ def load_strictly(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], s
             raise ConfigError(
                 f"{source} {what} {name}", count=len(keys), example=shapes, fix=f"Give the weights of {name}."
             )
-    model.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
-    model.requires_grad_(False)
 
 
 def fingerprint(tensors: Mapping[str, torch.Tensor]) -> str:

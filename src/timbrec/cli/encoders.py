@@ -1,0 +1,129 @@
+"""Commands about encoders: what there is, slim files of their weights, and whether one keeps the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timbrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from timbrec.audit import Finding
+    from timbrec.protocols import EncoderCard
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="As in `timbrec list`, or path/to/file.py:Name.")]
+_Weights = Annotated[str, typer.Argument(metavar="WEIGHTS", help="A file, a folder, owner/name of the hub, or `hub`.")]
+_Options = Annotated[list[str], typer.Option("--set", metavar="OPTION=VALUE", help="The encoder's own option.")]
+
+
+def list_parts(
+    commercial_only: Annotated[
+        bool, typer.Option("--commercial-only", help="Leave out encoders that may not be used commercially.")
+    ] = False,
+) -> None:
+    """List encoders, recommenders, metrics and data sets."""
+    from timbrec import catalog
+    from timbrec.cli.show import show_catalog
+
+    cards = [_card(name) for name in catalog.names("encoders")]
+    _show_cards([card for card in cards if card.commercial or not commercial_only])
+    show_catalog([kind for kind in catalog.CATALOG if kind != "encoders"])
+
+
+def convert(
+    name: _Name,
+    weights: _Weights,
+    out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="A new file.")],
+    layer: Annotated[int | None, typer.Option(help="The last layer wanted; what comes after it is left out.")] = None,
+) -> None:
+    """Write what an encoder needs of its weights to one slim file, which the encoder takes as its weights."""
+    from timbrec.encoders.convert import convert as convert_weights
+
+    options = {} if layer is None else {"layer": layer}
+    made = convert_weights(name, None if weights == "hub" else weights, out, **options)
+    before = f"{made.before / 1e6:,.1f} MB" if made.before else "unknown size"
+    typer.echo(f"{made.path}: {made.tensors:,} tensors, {made.after / 1e6:,.1f} MB (before: {before})")
+
+
+def check_encoder(
+    name: _Name,
+    weights: Annotated[str | None, typer.Option(help="Where its weights are.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    seconds: Annotated[float | None, typer.Option(help="Length of the windows tried [default: 5].", min=0.1)] = None,
+    options: _Options = [],  # noqa: B006 - typer reads it
+) -> None:
+    """Try an encoder's contract: what passed, what failed, and by how much; exit 1 when anything failed."""
+    from timbrec.audit.contract import check_encoder as check
+    from timbrec.audit.contract import failed
+    from timbrec.cli.show import progress_bars
+    from timbrec.encoders import load
+
+    encoder = load(name, weights, device, **_settings(options))
+    with progress_bars() as progress:
+        findings = check(encoder, seconds, progress)
+    _show_checks(findings, encoder.card)
+    if failed(findings):
+        raise typer.Exit(1)
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """OPTION=VALUE, the value as YAML has it: true, 7, text."""
+    import yaml
+
+    if odd := [pair for pair in pairs if "=" not in pair]:
+        raise ConfigError(f"--set takes OPTION=VALUE, not {odd[0]!r}", fix="For example: --set pool=sum.")
+    return {option: yaml.safe_load(value) for option, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _card(name: str) -> EncoderCard:
+    from timbrec import catalog
+
+    card: EncoderCard = catalog.load("encoders", name).card
+    return card
+
+
+def _show_cards(cards: Sequence[EncoderCard]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("encoder", title="encoders", title_justify="left", box=None)
+    for column in ("kHz", "window", "dim", "layers", "parameters", "GFLOP"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("licence of the weights")
+    for card in cards:
+        figures = (
+            _figure(card.rate / 1000, "{:g}"),
+            _figure(card.window, "{:g} s"),
+            f"{card.dim:,}",
+            _figure(card.layers, "{:,}"),
+            _figure(card.parameters / 1e6, "{:,.1f} M"),
+            _figure(card.gflop, "{:,g}"),
+        )
+        table.add_row(escape(card.name), *figures, escape(card.licence_weights))
+    Console(highlight=False).print(table)
+
+
+def _figure(value: float, form: str) -> str:
+    return form.format(value) if value else "–"
+
+
+def _show_checks(findings: Sequence[Finding], card: EncoderCard) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"{card.name} ({card.revision})"
+    table = Table("check", "", "found", "expected", "", title=escape(title), title_justify="left")
+    for finding in findings:
+        mark = "[green]passed[/]" if finding.passed else "[bold red]FAILED[/]"
+        texts = (finding.figure, finding.expected, finding.detail)
+        table.add_row(escape(finding.name), mark, *map(escape, texts))
+    out = Console(highlight=False)
+    out.print(table)
+    wrong = [finding.name for finding in findings if not finding.passed]
+    out.print(f"FAILED: {', '.join(wrong)}" if wrong else f"{len(findings)} checks passed")

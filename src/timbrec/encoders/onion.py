@@ -1,0 +1,72 @@
+"""Feature files of Music4All-Onion: what the study calls MFCC, and every other `id_<feature>.tsv[.bz2]`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from timbrec.encoders.precomputed import Precomputed
+from timbrec.errors import ConfigError, DataError
+from timbrec.protocols import EncoderCard
+
+ID = re.compile(r"[0-9A-Za-z]{16}")
+FILE = re.compile(r"id_(.+?)\.tsv(\.bz2)?")
+STUDY = "mfcc_stats"
+
+
+class MFCCOnion(Precomputed):
+    """104 values: Music4All-Onion's own MFCC statistics, 13 means and 91 covariances, which the study used.
+
+    `weights`: the file id_mfcc_stats.tsv or .tsv.bz2, its folder, or another id_<feature>.tsv[.bz2], which is then
+    named `onion-<feature>`. Nothing is computed from audio. Covariances dwarf means: standardise before cosines.
+    """
+
+    card = EncoderCard(
+        name="mfcc-onion",
+        revision="Zenodo 6609677",
+        rate=0,
+        window=0.0,
+        dim=104,
+        licence_code="none needed",
+        licence_weights="CC-BY-NC-SA-4.0 (the vectors)",
+        commercial=False,
+        trained_on="nothing",
+        citation="Moscati et al., Music4All-Onion: a large-scale multi-faceted content-centric music recommendation "
+        "dataset, CIKM 2022",
+        time="none: vectors of tracks",
+    )
+
+    def __init__(self, weights: Path | str | None = None, device: str = "cpu") -> None:
+        path = _find(weights)
+        super().__init__(path)
+        self._path = path
+        if len(odd := self.vectors.ids.filter(~self.vectors.ids.str.contains(f"^{ID.pattern}$"))):
+            raise DataError(
+                f"{path}: some ids are not those of Music4All, 16 letters and digits",
+                count=len(odd),
+                example=odd[0],
+                fix="Give a file id_<feature>.tsv.bz2 of Music4All-Onion, or read yours as plain vectors.",
+            )
+        match = FILE.fullmatch(path.name)
+        feature = match[1] if match else path.name.partition(".")[0]
+        name = MFCCOnion.card.name if feature == STUDY else f"onion-{feature}"
+        self.card = replace(
+            MFCCOnion.card, name=name, dim=self.vectors.dim, revision=f"{feature} {self.vectors.digest[:12]}"
+        )
+
+
+def _find(weights: Path | str | None) -> Path:
+    if weights is None:
+        raise ConfigError(
+            "mfcc-onion is a file of vectors, which must be given",
+            fix=f"Get id_{STUDY}.tsv.bz2 of Music4All-Onion (zenodo.org/records/6609677) and give its path.",
+        )
+    path = Path(weights)
+    if not path.is_dir():
+        return path
+    names = (f"id_{STUDY}.tsv", f"id_{STUDY}.tsv.bz2")
+    found = next((path / name for name in names if (path / name).exists()), None)
+    if found is None:
+        raise ConfigError(f"there are no vectors of mfcc-onion in {path}", fix=f"Looked for {', '.join(names)}.")
+    return found
