@@ -221,6 +221,10 @@ def test_files_that_are_wrong_are_told_apart(
     torch.save(tensors, path)
     with pytest.raises(ConfigError, match="mert-95m"):  # without its config, a small model is not the published one
         MERT95M(path)
+    sizes = {"hidden_size": 1024, "num_hidden_layers": 24}
+    (tmp_path / "config.json").write_text(json.dumps(json.loads(str(expected["config"])) | sizes))
+    with pytest.raises(ConfigError, match=r"holds the weights of mert-330m\. Load mert-330m"):
+        MERT95M(path)
     (tmp_path / "nothing here").mkdir()
     with pytest.raises(ConfigError, match="no weights of mert-330m"):
         MERT330M(tmp_path / "nothing here")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from timbrec.encoders.wav2vec import Wav2VecEncoder
+from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
 RATE = 24_000
@@ -42,7 +43,12 @@ class MERT(Wav2VecEncoder):
         dtype: str = "float32",
     ) -> None:
         self.normalise = normalise
-        self._load(*self._find(weights), device, layer, dtype, ["normalised"] * normalise)
+        source, config = self._find(weights)
+        found = (config.get("hidden_size"), config.get("num_hidden_layers"))
+        for other in {MERT95M, MERT330M} - {type(self)}:
+            if found == (other.card.dim, other.card.layers):
+                raise ConfigError(f"{source} holds the weights of {other.card.name}", fix=f"Load {other.card.name}.")
+        self._load(source, config, device, layer, dtype, ["normalised"] * normalise)
 
 
 class MERT95M(MERT):

@@ -26,6 +26,7 @@ SIZES = {
 # What a config may ask for that is not computed here.
 OTHERS = ("add_adapter", "conv_pos_batch_norm", "deepnorm", "feature_extractor_cqt")
 EPSILON = 1e-7  # of a window's variance
+_NEW = "parametrizations.weight.original"  # PyTorch's newer name of a length, 0, and a direction, 1
 
 
 class Wav2VecEncoder(LayeredEncoder):
@@ -165,9 +166,6 @@ def without_weight_norm(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.
             g, v = plain.pop(name).float(), plain.pop(stem + direction).float()
             plain[f"{stem}weight"] = v * (g / v.norm(dim=axes, keepdim=True))
     return plain
-
-
-_NEW = "parametrizations.weight.original"
 
 
 def standardised(audio: torch.Tensor) -> torch.Tensor:
