@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import resource
 import subprocess
 import sys
@@ -92,13 +93,68 @@ def muq_mulan(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"mulan": {"clip_secs": 10, "sr": 24000}}))
 
 
+def wav2vec(kind: str, **sizes: object) -> Callable[[Path], None]:
+    """A maker of `pytorch_model.bin` and `config.json` of MERT or Music2Vec."""
+
+    def make(folder: Path) -> None:
+        import transformers
+
+        config = getattr(transformers, f"{kind}Config")(**sizes)
+        with torch.device("meta"):
+            network = getattr(transformers, f"{kind}Model")(config)
+        layout = {official(name): tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        torch.save(tensors(layout, ""), folder / "pytorch_model.bin")
+        (folder / "config.json").write_text(config.to_json_string())
+
+    return make
+
+
+def encodecmae(folder: Path) -> None:
+    """`model.pt`: what all blocks share is one tensor; of what training needs, the largest part."""
+    import transformers
+
+    from timbrec.encoders.encodecmae_network import EncodecMAENetwork, Sizes
+
+    codec = transformers.EncodecModel(transformers.EncodecConfig()).encoder
+    with torch.device("meta"):
+        network = EncodecMAENetwork(Sizes(heads=12, codec=128, filters=32, dim=768, inner=4096, layers=10), codec)
+    layout = {official(name): tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    layout |= {f"decoder.encoder_layers.0.att_layer.w{part}.weight": (768, 768) for part in "qkvo"}
+    saved = tensors(layout, "")
+    saved |= {
+        name: saved[re.sub(r"layers\.\d+", "layers.0", name)]
+        for name in saved
+        if name.startswith("visible_encoder") and ".ff_layer." in name
+    }
+    torch.save({"state_dict": saved}, folder / "model.pt")
+
+
+def official(name: str) -> str:
+    """The official name of a tensor that transformers or PyTorch call otherwise."""
+    name = name.replace("parametrizations.weight.original0", "weight_g").replace(
+        "parametrizations.weight.original1", "weight_v"
+    )
+    if name.startswith("wav_encoder.layers."):
+        name = name.replace(".layers.", ".model.model.").replace("conv.", "conv.conv.")
+    return name
+
+
 def tensors(layout: dict[str, tuple[int, ...]], prefix: str) -> dict[str, torch.Tensor]:
     """Random ones for a layout, the same at every call."""
     rng = torch.Generator().manual_seed(0)
     return {f"{prefix}{name}": drawn(name, shape, rng) for name, shape in layout.items()}
 
 
-OFFICIAL: dict[str, Callable[[Path], None]] = {"musicfm-msd": musicfm, "muq": muq, "muq-mulan": muq_mulan}
+LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24}
+OFFICIAL: dict[str, Callable[[Path], None]] = {
+    "musicfm-msd": musicfm,
+    "muq": muq,
+    "muq-mulan": muq_mulan,
+    "mert-95m": wav2vec("Hubert"),
+    "mert-330m": wav2vec("Hubert", do_stable_layer_norm=True, **LARGE),
+    "music2vec": wav2vec("Data2VecAudio"),
+    "encodecmae-base": encodecmae,
+}
 
 
 def peak_gb() -> float:
