@@ -1,0 +1,71 @@
+"""Every encoder of the catalogue, small enough to be loaded and run in a test; a new one needs a line in TINY."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from timbrec.encoders import load
+from timbrec.protocols import Encoder
+
+DATA = Path(__file__).parent / "data"
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """`weights` to load, in the official layout or near it; None are installed or needless. `seconds` of a window."""
+
+    weights: Path | None = None
+    seconds: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def mule(folder: Path) -> Tiny:
+    from test_mule import drawn
+
+    layout = json.loads(np.load(DATA / "mule.npz")["tiny_layout"].tobytes())
+    save_file(drawn(layout, model=1), folder / "mule.safetensors")
+    return Tiny(folder / "mule.safetensors", 3.2)
+
+
+def jukebox(folder: Path) -> Tiny:
+    """Its context is 64 codes, 0.19 s."""
+    from test_jukebox import FILES, written
+
+    data = np.load(DATA / "jukebox.npz")
+    parts = {
+        file: {key.removeprefix(part): torch.from_numpy(data[key]) for key in data.files if key.startswith(part)}
+        for part, file in FILES.items()
+    }
+    return Tiny(written(folder, parts), 0.15)
+
+
+def musicnn(folder: Path) -> Tiny:
+    """The published weights, where the package that has them is installed."""
+    from test_musicnn import random_variables
+
+    if find_spec("musicnn"):
+        return Tiny(seconds=3.0)
+    save_file(random_variables(), folder / "variables.safetensors")
+    return Tiny(folder / "variables.safetensors", 3.0)
+
+
+TINY: dict[str, Callable[[Path], Tiny]] = {
+    "mfcc": lambda folder: Tiny(),
+    "musicnn-msd": musicnn,
+    "musicnn-mtt": musicnn,
+    "mule": mule,
+    "jukebox-5b": jukebox,
+}
+
+
+def loaded(name: str, tiny: Tiny) -> Encoder:
+    return load(name, weights=tiny.weights, **tiny.options)
