@@ -58,12 +58,39 @@ def musicnn(folder: Path) -> Tiny:
     return Tiny(folder / "variables.safetensors", 3.0)
 
 
+def musicfm(name: str) -> Callable[[Path], Tiny]:
+    def made(folder: Path) -> Tiny:
+        from conformers import musicfm_folder, tensors_in
+
+        return Tiny(musicfm_folder(folder, tensors_in(np.load(DATA / "musicfm.npz")), name), 2.0)
+
+    return made
+
+
+def muq(folder: Path) -> Tiny:
+    from conformers import MUQ, as_muq, muq_folder, tensors_in
+
+    return Tiny(muq_folder(folder, as_muq(tensors_in(np.load(DATA / "musicfm.npz"))), MUQ), 2.0)
+
+
+def muq_mulan(folder: Path) -> Tiny:
+    """Its clips last 1 s."""
+    from conformers import muq_folder, tensors_in
+    from test_muq import MULAN
+
+    return Tiny(muq_folder(folder, tensors_in(np.load(DATA / "muq_mulan.npz")), MULAN), 2.0)
+
+
 TINY: dict[str, Callable[[Path], Tiny]] = {
     "mfcc": lambda folder: Tiny(),
     "musicnn-msd": musicnn,
     "musicnn-mtt": musicnn,
     "mule": mule,
     "jukebox-5b": jukebox,
+    "musicfm-msd": musicfm("msd"),
+    "musicfm-fma": musicfm("fma"),
+    "muq": muq,
+    "muq-mulan": muq_mulan,
 }
 
 
