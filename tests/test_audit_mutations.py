@@ -15,10 +15,11 @@ import pytest
 import torch
 
 from test_audit import make_run
-from timbrec import embed
 from timbrec.audit import CHECKS, Finding
 from timbrec.audit.audited import Audited
 from timbrec.audit.trial import Trial
+from timbrec.embed import pooling
+from timbrec.embed.encode import encode_track
 from timbrec.encoders.mfcc import MFCC
 from timbrec.errors import DataError
 from timbrec.metrics.hit_rate import HitRate
@@ -166,11 +167,11 @@ def test_3_pooling_over_channels_is_refused(mutation: Callable[[Patch], None], m
 
 
 def test_3_vectors_pooled_over_channels_cannot_be_stored(monkeypatch: Patch) -> None:
-    windows = [np.random.default_rng(0).normal(0, 0.1, (1, 22_050)).astype(np.float32)]
-    assert embed._vectors(MFCC(), windows, batch=1)[0].shape == (104,)
+    windows = np.random.default_rng(0).normal(0, 0.1, (1, 22_050)).astype(np.float32)
+    assert encode_track(MFCC(), windows).shape == (104,)
     over_channels(monkeypatch)
     with pytest.raises(DataError, match="pooled over the wrong axis"):
-        embed._vectors(MFCC(), windows, batch=1)
+        encode_track(MFCC(), windows)
 
 
 # 4. Negative users from a constant number of ids
@@ -289,7 +290,7 @@ def summed(patch: Patch) -> None:
     def sums(frames: np.ndarray, pool: str = "mean", over: str = "time") -> np.ndarray:
         return frames.sum(axis=0)
 
-    patch.setattr(embed, "pool", sums)
+    patch.setattr(pooling, "pool", sums)
 
 
 def test_11_vectors_that_grow_with_the_track_are_refused(monkeypatch: Patch) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
+import re
 import resource
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -52,6 +58,45 @@ def test_bench_then_report_then_audit(tmp_path):
     assert (tmp_path / "run" / "report.html").is_file()
     assert timbrec("bench", config, cwd=tmp_path).returncode == 0
     assert cells == {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
+
+
+def test_bench_shows_loss_metric_and_time_left_of_each_training(tmp_path):
+    """On a terminal, as a user sees it."""
+    trained = {"use": "hybrid", "epochs": 3, "batch": 8, "width": 8, "patience": 1}
+    config = small_world.write(tmp_path, recommenders=[trained], seeds=[0])
+    screen, process_side = pty.openpty()
+    fcntl.ioctl(process_side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+    with subprocess.Popen(
+        [TIMBREC, "bench", config], cwd=tmp_path, stderr=process_side, stdout=subprocess.DEVNULL,
+        env=os.environ | {"TERM": "xterm"},
+    ) as process:  # fmt: skip
+        os.close(process_side)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while some := os.read(screen, 4096):
+                shown += some
+    os.close(screen)
+    assert process.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    assert re.search(r"training: validation epoch 1: loss 0\.\d{4} ", text)
+    seen = re.findall(r"training: (?:validation|refit) epoch \d: loss 0\.\d{4}, ndcg@50 mixed 0\.\d{4} .* (\d+)/(\d+) "
+                      r"\d:\d\d:\d\d (\d:\d\d:\d\d)", text)  # fmt: skip
+    assert seen, text[-3000:]
+    assert {total for _, total, _ in seen} == {str(3 * 15)}
+    logs = list((tmp_path / "run" / "training").rglob("log.jsonl"))
+    assert len(logs) == 2 * 3 * 2, "two encoders and their two controls, validated and fitted again"
+    assert all(path.parent.name in ("validation", "refit") for path in logs)
+    assert any(path.parent.parent.name.startswith("good-shuffled-hybrid-seed-0-") for path in logs)
+    assert not list((tmp_path / "run" / "training").rglob("checkpoint*"))
+
+
+def test_a_mistake_in_the_config_is_told_before_torch_is_loaded(tmp_path):
+    config = small_world.write(tmp_path, seed=[0])
+    code = "import sys; from timbrec.cli.main import main; sys.argv[1:] = ['bench', sys.argv[1]]\n"
+    code += "try: main()\nfinally: print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code, config], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout) == (2, "False\n")
+    assert "there is no key 'seed'. Did you mean 'seeds'?" in answer.stderr
 
 
 def test_validate_says_what_is_there(tmp_path):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -9,13 +11,13 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
-from timbrec.errors import CannotRankError
 from timbrec.interactions import Interactions
 from timbrec.protocols import Content
-from timbrec.recommenders.contrastive import Contrastive, ContrastiveModel
+from timbrec.ranking import rank
+from timbrec.recommenders.contrastive import Contrastive, ContrastiveModel, ContrastiveScorer, ReadOut
 from timbrec.recommenders.losses import ContrastiveLoss, contrastive, one_way
 from timbrec.recommenders.random import Random
-from timbrec.training import validate
+from timbrec.training import Journal, recording, validate
 from trained_world import world
 
 STUDY = Path(__file__).parent / "data" / "study"
@@ -127,18 +129,91 @@ def test_training_beats_chance_and_recovers_cold_items() -> None:
     for readout in ("collaborative", "average"):
         read = scorer.reading(readout)
         assert validate(read, place.fold, "hot") > 1.3 * validate(chance, place.fold, "hot")
-        with pytest.raises(CannotRankError):
-            read.score(np.arange(2), np.arange(3)) if read.can_rank_cold else read.add_items(place.content.vectors[:1])
+        assert validate(read, place.fold, "cold") == validate(scorer, place.fold, "cold")
     assert scorer.facts["moved content"] == 0.0
 
 
-def test_the_average_is_halfway_between_both_sides() -> None:
-    place = world(60, 50, 8)
+# Read-outs
+
+
+PLACE = world(60, 50, 8)
+TRAIN, COLD = PLACE.fold.train, np.flatnonzero(PLACE.fold.train.item_users == 0)
+LISTS = {"hot": TRAIN.items, "cold": COLD, "mixed": np.arange(50)}
+
+
+@pytest.fixture(scope="module")
+def fitted() -> ContrastiveScorer:
     settings = Contrastive(epochs=2, width=8, factors=8, readout="average")
-    scorer = settings.fit(place.fold.train, place.content, None, np.random.default_rng(0))
-    halfway = (scorer.sides["content items"] + scorer.sides["collaborative items"]) / 2
-    played = place.fold.train.csr().toarray()
-    wanted = played @ halfway / played.sum(1, keepdims=True) @ halfway.T
-    items = place.fold.train.items
+    return settings.fit(TRAIN, PLACE.content, None, np.random.default_rng(0))
+
+
+def written_out(scorer: ContrastiveScorer, readout: str) -> np.ndarray:
+    """Every user by every item: the mean of the vectors of what a user played, times the item's vector."""
+    content, collaborative = scorer.sides["content items"], scorer.sides["collaborative items"]
+    vectors = {"content": content, "collaborative": collaborative, "average": (content + collaborative) / 2}[readout]
+    vectors = vectors.astype(np.float64)
+    return np.stack([vectors[TRAIN.item[TRAIN.user == user]].mean(0) for user in range(60)]) @ vectors.T
+
+
+@pytest.mark.parametrize("half", LISTS)
+@pytest.mark.parametrize("readout", get_args(ReadOut))
+def test_a_list_has_one_read_out(fitted: ContrastiveScorer, readout: ReadOut, half: str) -> None:
+    """Hot lists have the one that is set; with one cold item among the candidates users and items are of content."""
+    scorer, items = fitted.reading(readout), LISTS[half]
+    assert scorer.can_rank_cold
+    wanted = written_out(fitted, readout if half == "hot" else "content")
     np.testing.assert_allclose(scorer.score(np.arange(60), items), wanted[:, items], atol=1e-6)
-    assert not scorer.can_rank_cold
+    lists = rank(scorer, np.arange(60), items, TRAIN, 5, memory=1)
+    taken = np.take_along_axis(wanted, lists.items, 1)
+    np.testing.assert_allclose(lists.scores, np.where(lists.items < 0, -np.inf, taken), atol=1e-6)
+    if half == "hot":
+        others = [name for name in get_args(ReadOut) if name != readout]
+        assert all(np.abs(written_out(fitted, name) - wanted)[:, items].max() > 1e-2 for name in others)
+
+
+def test_one_read_out_however_the_candidates_are_cut_into_blocks(fitted: ContrastiveScorer) -> None:
+    """A block of candidates may hold warm items alone; the list does not."""
+    scorer = fitted.reading("collaborative")
+    many = Interactions(TRAIN.user, TRAIN.item, TRAIN.plays, TRAIN.first, 60, 50)
+    whole = rank(scorer, np.arange(60), np.arange(50), many, 50)
+    cut = rank(scorer, np.arange(60), np.arange(50), many, 50, memory=4 * 512 * 32)
+    np.testing.assert_array_equal(whole.items, cut.items)
+    np.testing.assert_array_equal(whole.scores, cut.scores)
+
+
+@pytest.mark.parametrize("readout", get_args(ReadOut))
+def test_items_are_added_whatever_the_read_out(fitted: ContrastiveScorer, readout: ReadOut) -> None:
+    scorer, everybody = fitted.reading(readout), np.arange(60)
+    grown = scorer.add_items(PLACE.content.vectors[COLD[:3]])
+    hot = scorer.score(everybody, TRAIN.items)
+    torch.testing.assert_close(grown.score(everybody, TRAIN.items), hot, rtol=0, atol=0)
+    new = grown.score(everybody, np.arange(50, 53))
+    torch.testing.assert_close(new, scorer.score(everybody, COLD[:3]), rtol=1e-5, atol=1e-6)
+    mixed = grown.score(everybody, np.array([*TRAIN.items, 51]))[:, :-1]
+    np.testing.assert_allclose(mixed, written_out(fitted, "content")[:, TRAIN.items], atol=1e-6)
+    assert grown.reading("content").items.shape == (53, 8)
+    twice = grown.add_items(PLACE.content.vectors[:1])
+    assert twice.known.tolist() == [*(TRAIN.item_users > 0), *[False] * 4]
+
+
+@pytest.mark.parametrize("readout", get_args(ReadOut))
+def test_a_list_with_a_later_item_folds_users_in_by_content(fitted: ContrastiveScorer, readout: ReadOut) -> None:
+    scorer = fitted.reading(readout)
+    for items, expected in ((TRAIN.items, readout), (np.arange(50), "content")):
+        folded = scorer.among(items).user_vectors(TRAIN) @ scorer.among(items).items.T
+        np.testing.assert_allclose(folded, written_out(fitted, expected), atol=1e-6)
+
+
+@pytest.mark.parametrize("readout", get_args(ReadOut))
+def test_what_validation_stops_on_is_what_is_served(readout: ReadOut, tmp_path: Path) -> None:
+    settings = Contrastive(epochs=1, width=8, factors=8, elsa_epochs=1, readout=readout)
+    for half in ("hot", "cold", "mixed"):
+        with recording(Journal(tmp_path / half)):
+            scorer = replace(settings, stop_on=half).fit(TRAIN, PLACE.content, PLACE.fold, np.random.default_rng(0))
+        logged = json.loads((tmp_path / half / "log.jsonl").read_text())
+        assert logged[f"ndcg@50 {half}"] == validate(scorer, PLACE.fold, half)
+
+
+def test_it_stops_on_the_validation_ranking_and_the_study_on_its_training_loss() -> None:
+    assert Contrastive().stop_on == "mixed"
+    assert Contrastive.preset("tamm2026").stop_on == "train loss"

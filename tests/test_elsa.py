@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import mse_loss, normalize
 
 from timbrec.errors import CannotRankError, ConfigError
+from timbrec.interactions import Interactions
 from timbrec.protocols import Content
 from timbrec.ranking import rank
 from timbrec.recommenders.ease import EASE
@@ -92,3 +96,45 @@ def test_ease_beats_chance_and_says_what_too_many_items_would_take() -> None:
     assert validate(scorer, place.fold) > 1.3 * validate(chance, place.fold, "hot")
     with pytest.raises(ConfigError, match=r"EASE over \d+ items would take \d+ GiB"):
         EASE(max_items=10).fit(TRAIN, PLACE.content, None, np.random.default_rng(0))
+
+
+MEASURED = """
+import sys, threading, time
+import numpy as np
+from timbrec.interactions import Interactions
+from timbrec.protocols import Content
+from timbrec.recommenders.ease import EASE
+
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+def fit(n):
+    user, item = np.nonzero(np.random.default_rng(0).random((500, n)) < 0.02)
+    train = Interactions(user, item, np.ones(len(user), int), None, 500, n)
+    EASE().fit(train, Content(np.zeros((n, 1), np.float32)), None, np.random.default_rng(0))
+
+fit(30)
+before, most, going = held(), [0], [True]
+
+def watch():
+    while going[0]:
+        most[0] = max(most[0], held())
+        time.sleep(0.001)
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+fit(int(sys.argv[1]))
+going[0] = False
+watcher.join()
+print((most[0] - before) / int(sys.argv[1]) ** 2)
+"""
+
+
+def test_the_memory_that_ease_says_it_takes_is_what_it_takes() -> None:
+    """Resident memory at its highest, in a process of its own: 24 bytes for each pair of items, as the refusal says."""
+    found = subprocess.run([sys.executable, "-c", MEASURED, "2000"], capture_output=True, text=True, check=True)
+    assert 20 < float(found.stdout) < 30
+    train = Interactions(np.arange(30_000) % 7, np.arange(30_000), np.ones(30_000, int), None, 7, 30_000)
+    with pytest.raises(ConfigError, match=r"EASE over 30,000 items would take 20 GiB. Its limit is 20,000 items"):
+        EASE().fit(train, PLACE.content, None, np.random.default_rng(0))
+    assert pytest.approx(20.1, abs=0.05) == 24 * 30_000**2 / 2**30

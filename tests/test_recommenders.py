@@ -10,12 +10,15 @@ from itertools import product
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from made import fold, interactions
 from timbrec import catalog, study
 from timbrec.errors import CannotRankError, ConfigError
 from timbrec.events import make_events
+from timbrec.interactions import Interactions
 from timbrec.metrics.base import mean
 from timbrec.outcomes import outcome
 from timbrec.protocols import Content
@@ -40,6 +43,8 @@ FOLD = fold(0)
 RNG = np.random.default_rng(1)
 CONTENT = Content(RNG.standard_normal((40, 6)).astype(np.float32), RNG.integers(-1, 9, 40))
 USERS, ITEMS = np.arange(30), np.arange(40)
+FROM = list(zip(FOLD.train.user.tolist(), FOLD.train.item.tolist(), FOLD.train.plays.tolist(), strict=True))
+PAIRS = {(user, item) for user, item, _ in FROM}
 
 
 def make(name):
@@ -201,6 +206,57 @@ def test_added_items_stand_behind_the_old_ones_and_change_none(name):
     assert np.isfinite(found).all()
     twice = more.add_items(CONTENT.vectors[5:6]).score(USERS, np.array([40, 43])).numpy()
     np.testing.assert_allclose(twice[:, 0], twice[:, 1], **CLOSE)
+
+
+@each
+@settings(max_examples=15)
+@given(st.data())
+def test_candidates_added_reorder_none_of_the_others(name, data):
+    scorer = fitted(name)
+    many = rankable(scorer)
+    kept = np.array(sorted(data.draw(st.sets(st.sampled_from(many.tolist()), min_size=1))))
+    users = np.array(data.draw(st.lists(st.integers(0, 29), min_size=1, max_size=5, unique=True)))
+    few, all_of_them = (rank(scorer, users, items, FOLD.train, 40, seed=3).items for items in (kept, many))
+    for mine, theirs in zip(few, all_of_them, strict=True):
+        assert np.array_equal(theirs[np.isin(theirs, kept)], mine[mine >= 0])
+
+
+@each
+@settings(max_examples=15)
+@given(st.permutations(list(range(6))), st.integers(0, 2**32 - 1))
+def test_histories_are_folded_in_each_for_itself(name, order, seed):
+    """Beside others, in any order of users, and whatever another's history is; short ones beside long ones, so that
+    sequences are padded."""
+    scorer, rng = fitted(name), np.random.default_rng(seed)
+    played = [np.sort(rng.choice(40, size, replace=False)) for size in (0, 1, 2, 5, 9, 30)]
+
+    def vectors(of):
+        user, item = np.repeat(np.arange(len(of)), [len(one) for one in of]), np.concatenate([*of, []]).astype(int)
+        times = item * 7919 % 101
+        return scorer.user_vectors(Interactions(user, item, item % 5 + 1, times, len(of), 40))
+
+    together = unless_refused(vectors, played)
+    if together is None:
+        return
+    assert np.isfinite(together).all()
+    np.testing.assert_allclose(vectors([played[one] for one in order]), together[order], **CLOSE)
+    changed = [*played[:4], np.array([3]), played[5]]
+    np.testing.assert_allclose(np.delete(vectors(changed), 4, 0), np.delete(together, 4, 0), **CLOSE)
+    for one in range(6):
+        np.testing.assert_allclose(vectors([played[one]])[0], together[one], **CLOSE)
+
+
+@each_deterministic
+def test_a_users_own_history_changes_no_others_scores(name):
+    """Of what is not trained: user 0 plays two more tracks that others had played, and only their own list moves, but
+    for what is learned from everybody."""
+    if name in ("popularity", "ease"):  # counts and item weights are learned from everybody
+        return
+    new = [item for item in FOLD.train.items if (0, item) not in PAIRS][:2]
+    more = fit(name, interactions([*FROM, *((0, item, 1) for item in new)], 30, 40))
+    moved = np.abs(scores(more) - scores(fitted(name))).max(1)
+    assert moved[0] > 0
+    np.testing.assert_array_equal(np.flatnonzero(moved), [0])
 
 
 # Odd worlds

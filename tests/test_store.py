@@ -193,8 +193,8 @@ def test_no_store_and_two_stores(store: VectorStore, tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused(store: VectorStore) -> None:
     manifest = max(store.path.glob("manifest-*"))
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(StoreError, match=r"is of format 2, not 1\. Update timbrec"):
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 3'))
+    with pytest.raises(StoreError, match=r"is of format 3, not 2 or older\. Update timbrec"):
         VectorStore.open(store.path)
 
 

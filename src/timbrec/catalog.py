@@ -21,6 +21,10 @@ CATALOG: dict[str, dict[str, str]] = {
         "musicnn-mtt": "timbrec.encoders.musicnn:MusiCNNMTT",
         "mule": "timbrec.encoders.mule:MULE",
         "jukebox-5b": "timbrec.encoders.jukebox:Jukebox",
+        "musicfm-msd": "timbrec.encoders.musicfm:MusicFMMSD",
+        "musicfm-fma": "timbrec.encoders.musicfm:MusicFMFMA",
+        "muq": "timbrec.encoders.muq:MuQ",
+        "muq-mulan": "timbrec.encoders.muq_mulan:MuQMuLan",
     },
     "recommenders": {
         "random": "timbrec.recommenders.random:Random",

@@ -62,8 +62,9 @@ class ItemsConfig(_Part):
 class EncoderConfig(_Part):
     """One source of vectors: a file of vectors (with `ids` for .npy), a store, or audio to encode here.
 
-    `encoder` is the catalogue name for `audio`; by default the name the source has in the config. `store` is where
-    encoded vectors are kept, by default beside the audio.
+    `encoder` is the catalogue name for `audio`, or path/to/file.py:Name; by default the name the source has in the
+    config. `weights` is where its weights are, `options` are its own settings. `layer`, `pool`, `windows` and `count`
+    say what is kept of it, as in `timbrec embed`. `store` is where vectors are kept, by default beside the audio.
     """
 
     vectors: Path | None = None
@@ -72,11 +73,20 @@ class EncoderConfig(_Part):
     audio: Path | None = None
     encoder: str | None = None
     store: Path | None = None
+    weights: Path | None = None
+    options: dict[str, Any] = {}
+    layer: Annotated[int, Field(ge=0)] | None = None
+    pool: Literal["mean", "max", "meanstd"] = "mean"
+    windows: Literal["spread", "centre", "first", "all", "padded"] = "spread"
+    count: int = Field(8, ge=1)
 
     @model_validator(mode="after")
     def _one_source(self) -> EncoderConfig:
         if (self.vectors is None) == (self.audio is None):
             raise ValueError("give either `vectors` or `audio`")
+        of_audio = self.model_fields_set - {"vectors", "ids", "columns"}
+        if self.vectors is not None and of_audio:
+            raise ValueError(f"`{min(of_audio)}` is for `audio`; vectors are taken as they are")
         return self
 
 
@@ -177,7 +187,7 @@ def _unknown_parts(config: Config) -> Iterator[object]:
     asked = [("metrics", name) for name in [*config.metrics, config.primary.split("@")[0]]]
     asked += [("encoders", one.encoder or name) for name, one in config.encoders.items() if one.audio is not None]
     for kind, name in dict.fromkeys(asked):
-        if name not in catalog.names(kind):
+        if name not in catalog.names(kind) and not (kind == "encoders" and ":" in name):
             yield _refusal(catalog.load, kind, name)
 
 

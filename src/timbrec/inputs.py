@@ -25,6 +25,7 @@ from timbrec.types import Array, Float32, Int
 from timbrec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from timbrec.embed import EmbedReport
     from timbrec.store import VectorSource
 
 FILES = dict.fromkeys(("encoder", "id", "path", "reason"), pl.String)
@@ -85,10 +86,19 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
         items = _items(config)
     for name, encoder in config.encoders.items():
         with _collecting(errors):
-            sources[name], listed = _source(name, encoder, config, progress, encode)
-            files.append(listed)
+            if encoder.vectors is not None:
+                sources[name] = _given(encoder, config)
+            elif not encode:
+                sources[name] = _announced(name, encoder, config)
+    if encode:
+        for names in _by_audio(config):
+            with _collecting(errors):
+                made, listed = _encoded(names, config, progress)
+                sources |= made
+                files.append(listed)
     if errors or log is None:
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
+    sources = {name: sources[name] for name in config.encoders}
     catalogue = shared_catalogue(log, sources)
     events = log.restricted_to(catalogue)
     artists = None if items is None else _artists(items, catalogue)
@@ -196,34 +206,53 @@ def _artists(items: pl.DataFrame, catalogue: Vocabulary) -> pl.Series:
     return joined["artist"]
 
 
-def _source(
-    name: str, encoder: EncoderConfig, config: Config, progress: Progress | None, encode: bool
-) -> tuple[VectorSource, pl.DataFrame]:
-    """The vectors of one encoder, and the audio files that have none or are odd."""
+def _given(encoder: EncoderConfig, config: Config) -> VectorSource:
+    """Vectors that are there already."""
     from timbrec.vectors import read_vectors
 
-    if encoder.vectors is not None:
-        ids = None if encoder.ids is None else config.at(encoder.ids)
-        columns = {str(ours): theirs for ours, theirs in encoder.columns.items()}
-        return read_vectors(config.at(encoder.vectors), ids, columns), pl.DataFrame(schema=FILES)
-    if encode:
-        return _encoded(name, encoder, config, progress)
-    return _announced(name, encoder, config), pl.DataFrame(schema=FILES)
+    if encoder.vectors is None:
+        raise ConfigError("there are neither vectors nor audio")
+    ids = None if encoder.ids is None else config.at(encoder.ids)
+    columns = {str(ours): theirs for ours, theirs in encoder.columns.items()}
+    return read_vectors(config.at(encoder.vectors), ids, columns)
+
+
+def _by_audio(config: Config) -> list[list[str]]:
+    """The encoders that hear the same audio, together: it is decoded once for all of them."""
+    together: dict[Path, list[str]] = {}
+    for name, one in config.encoders.items():
+        if one.audio is not None:
+            together.setdefault(config.at(one.audio), []).append(name)
+    return list(together.values())
 
 
 def _encoded(
-    name: str, one: EncoderConfig, config: Config, progress: Progress | None
-) -> tuple[VectorSource, pl.DataFrame]:
-    """The store of an encoder's vectors, after encoding what it does not have yet."""
-    from timbrec.embed import embed
+    names: list[str], config: Config, progress: Progress | None
+) -> tuple[dict[str, VectorSource], pl.DataFrame]:
+    """The stores of some encoders of the same audio, after encoding what they lack; files that failed or are odd."""
+    from timbrec.audio import Windows
+    from timbrec.embed import Output, embed_all
     from timbrec.encoders import load
     from timbrec.store import VectorStore
 
-    audio, store = _audio(name, one, config)
-    encoder = load(one.encoder or name)
-    report = embed(audio, encoder, store, progress=progress and partial(progress, f"encoding {name}"))
-    listed = pl.concat([report.failures, report.remarks])
-    return VectorStore.open(store), listed.select(pl.lit(name).alias("encoder"), *list(FILES)[1:])
+    outputs = {}
+    for name in names:
+        one = config.encoders[name]
+        audio, store = _audio(name, one, config)
+        weights = None if one.weights is None else config.at(one.weights)
+        encoder = load(one.encoder or name, weights, **one.options)
+        outputs[name] = Output(encoder, store, Windows(one.windows, one.count), one.layer, one.pool)
+    told = progress and partial(progress, f"encoding {', '.join(names)}")
+    report = embed_all(audio, list(outputs.values()), progress=told)
+    sources: dict[str, VectorSource] = {name: VectorStore.open(output.store) for name, output in outputs.items()}
+    return sources, pl.concat([_listed(name, outputs[name].card.name, report) for name in names])
+
+
+def _listed(name: str, encoder: str, report: EmbedReport) -> pl.DataFrame:
+    """The audio files that have no vector of an encoder, or one that something is odd about."""
+    failed = report.failures.filter(pl.col("encoder").is_null() | (pl.col("encoder") == encoder))
+    listed = pl.concat([failed.drop("encoder"), report.remarks])
+    return listed.select(pl.lit(name).alias("encoder"), *list(FILES)[1:])
 
 
 def _announced(name: str, one: EncoderConfig, config: Config) -> VectorSource:
@@ -233,7 +262,7 @@ def _announced(name: str, one: EncoderConfig, config: Config) -> VectorSource:
 
     audio, _ = _audio(name, one, config)
     tracks = find_tracks(audio)
-    dim = catalog.load("encoders", one.encoder or name).card.dim
+    dim = 1 if ":" in (one.encoder or name) else catalog.load("encoders", one.encoder or name).card.dim
     return Vectors([track.id for track in tracks], np.broadcast_to(np.float32(1), (len(tracks), dim)), str(audio))
 
 

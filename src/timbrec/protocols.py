@@ -114,6 +114,10 @@ class Scorer(ABC):
         """What happened while fitting that a reader of the results should know, e.g. {"zero profiles": 3}."""
         return {}
 
+    def among(self, candidates: Int[Array, "c"]) -> Scorer:
+        """What scores a list of these candidates: itself, unless what it reads out depends on all of them."""
+        return self
+
     @abstractmethod
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
         """Get ready to score these item rows, in this order, on this device."""
@@ -127,11 +131,12 @@ class Scorer(ABC):
         raise CannotRankError(f"{type(self).__name__} cannot add items by their vectors")
 
     def score(self, users: Int[Array, "u"], items: Int[Array, "n"]) -> torch.Tensor:
-        """(u, n) float32 scores; higher is better. Only the order within a row has a meaning."""
+        """(u, n) float32 scores in one list of these items; higher is better. Only the order within a row has a
+        meaning."""
         import torch
 
         out = torch.empty(len(users), len(items))
-        self.bind(items, out.device)(users, out)
+        self.among(items).bind(items, out.device)(users, out)
         return out
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from timbrec.errors import CannotRankError, DataError
+from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.interactions import Interactions
 from timbrec.protocols import Scorer
 from timbrec.types import Array, Float32, Int
@@ -48,13 +48,14 @@ def rank(
 
     Ties fall in `tie_order(n_items, seed)`, the same for all users. `memory` (bytes) bounds a block of scores and
     changes no result. `device` defaults to a GPU when there is one. Raises CannotRankError for candidates that are
-    not in `exclude` (the train part) when the scorer cannot rank cold items, DataError for NaN scores or k < 1.
+    not in `exclude` (the train part) when the scorer cannot rank cold items, DataError for NaN scores or k < 1,
+    ConfigError for a GPU that is not there.
     """
     if k < 1:
         raise DataError("k must be at least 1", example=k, fix="Ask for at least one item.")
     if not scorer.can_rank_cold and (cold := exclude.item_users[candidates] == 0).any():
         raise CannotRankError("cannot rank items that nobody has played in train", count=int(cold.sum()))
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device, scorer = _device(device), scorer.among(candidates)
     ordered = candidates[np.argsort(tie_order(exclude.n_items, seed)[candidates])]
     scores = torch.full((len(users), k), NOTHING)
     places = torch.zeros((len(users), k), dtype=torch.int64)
@@ -67,6 +68,16 @@ def rank(
             places[rows] = torch.cat([places[rows], columns + start], 1).gather(1, order)
     items = np.append(ordered, -1)[torch.where(scores == NOTHING, -1, places).numpy()]
     return TopK(users, items, scores.numpy())
+
+
+def _device(asked: torch.device | None) -> torch.device:
+    """The device asked for, or else a GPU where there is one."""
+    found = torch.cuda.is_available()
+    if asked is None:
+        return torch.device("cuda" if found else "cpu")
+    if asked.type == "cuda" and not found:
+        raise ConfigError("there is no GPU that PyTorch can use", example=str(asked), fix="Rank on the CPU.")
+    return asked
 
 
 class _Columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -18,6 +19,8 @@ from timbrec.ranking import TopK, rank
 from timbrec.recommenders import recommender
 from timbrec.runs import Cell, Experiment, Run
 from timbrec.split import HALVES, Fold, Half, Split, Task
+from timbrec.training import Journal, drop_checkpoints, recording
+from timbrec.training.journal import current
 from timbrec.types import Array, Float32
 
 
@@ -71,10 +74,30 @@ def run_study(config: Config, inputs: Inputs, run: Run, progress: Callable[[str,
             progress(f"cells: {describe(experiment)}", done + len(experiments) - len(missing), len(experiments))
         if experiment.encoder is not None and experiment.encoder != held[0]:
             held = (experiment.encoder, inputs.vectors(experiment.encoder))
-        run.write(run_cell(experiment, inputs.split, Content(held[1], inputs.artist_rows)))
+        journal = journal_of(run, experiment, progress)
+        with recording(journal):
+            cell = run_cell(experiment, inputs.split, Content(held[1], inputs.artist_rows))
+        run.write(cell)
+        drop_checkpoints(journal)
     if progress:
         progress("cells", len(experiments), len(experiments))
     return len(missing)
+
+
+def journal_of(run: Run, experiment: Experiment, progress: Callable[[str, int, int], None] | None = None) -> Journal:
+    """Where an experiment's trainings are logged: `training/` in the run's folder, under a name that can be read.
+
+    Collaborative factors that its cells have in common are kept in `training/shared`. `progress` hears of every step.
+    """
+    readable = re.sub(r"[^\w.]+", "-", describe(experiment)).strip("-.")[:80]
+
+    def report(what: str, done: int, total: int) -> None:
+        if progress:
+            progress(f"training: {what}", done, total)
+
+    return Journal(
+        run.folder / "training" / f"{readable}-{experiment.hash}", report, run.folder / "training" / "shared"
+    )
 
 
 def describe(experiment: Experiment) -> str:
@@ -113,10 +136,12 @@ def _fit(made: Recommender, split: Split, content: Content, seed: int) -> tuple[
     """The scorer that serves, and what validation chose for it."""
     if not made.validates:
         return made.fit(split.test.train, content, None, np.random.default_rng(seed)), {}
-    scorer = made.fit(split.validation.train, content, split.validation, np.random.default_rng(seed))
+    with recording(current().inside("validation")):
+        scorer = made.fit(split.validation.train, content, split.validation, np.random.default_rng(seed))
     if split.validation.train.digest == split.test.train.digest:
         return scorer, scorer.chosen
-    refitted = replace(made, **scorer.chosen).fit(split.test.train, content, None, np.random.default_rng(seed))
+    with recording(current().inside("refit")):
+        refitted = replace(made, **scorer.chosen).fit(split.test.train, content, None, np.random.default_rng(seed))
     return refitted, scorer.chosen
 
 

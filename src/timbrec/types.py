@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING or "jaxtyping" in sys.modules:  # the tests load it first; else it would add 0.1 s to every command
-    from jaxtyping import Bool, Float, Float32, Int, Integer
+    from jaxtyping import Bool, Float, Float32, Int, Integer, UInt64
 else:
 
     class _Unchecked:
@@ -17,8 +17,8 @@ else:
         def __class_getitem__(cls, shape: object) -> Any:
             return Any
 
-    Bool = Float = Float32 = Int = Integer = _Unchecked
+    Bool = Float = Float32 = Int = Integer = UInt64 = _Unchecked
 
 Array = np.ndarray
 
-__all__ = ["Array", "Bool", "Float", "Float32", "Int", "Integer"]
+__all__ = ["Array", "Bool", "Float", "Float32", "Int", "Integer", "UInt64"]

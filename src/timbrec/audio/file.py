@@ -36,7 +36,7 @@ LONG = 3600.0  # seconds from which a file is remarked on: is it one track?
 SLOWEST = 1000  # Hz; a block at a lower rate would be hours long
 MOST_CHANNELS = 8  # of more planes PyAV 18 loses count, and reads beyond them
 _BLOCK = 1 << 16
-_SAMPLES = {  # FFmpeg's sample formats: type, full scale, zero
+_SAMPLES: dict[str, tuple[type, int, int]] = {  # FFmpeg's sample formats: type, full scale, zero
     "u8": (np.uint8, 128, 128),
     "s16": (np.int16, 1 << 15, 0),
     "s32": (np.int32, 1 << 31, 0),
@@ -51,14 +51,15 @@ _OPTIONS = {"format_whitelist": ",".join(sorted(set(CONTAINERS.values()))), "pro
 class AudioFile:
     """An audio file, to be read once from its start: what it is goes by its content, whatever its name.
 
-    `rate` in Hz; `seconds` and `remarks` tell of what has been read so far.
+    `rate` in Hz; `state` is its size and time of change (ns); `seconds` and `remarks` tell of what was read so far.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.seconds = Path(path), 0.0
         self.remarks: list[str] = []
         with self._reasons():
-            if not self.path.stat().st_size:
+            self.state = _state(self.path)
+            if not self.state[0]:
                 raise self.error("is empty", "Get it again.")
             self._container = av.open(f"file:{self.path}", metadata_errors="replace", container_options=_OPTIONS)
         streams = self._container.streams.audio
@@ -83,30 +84,34 @@ class AudioFile:
 
     def mono(self, rate: int) -> Iterator[Float32[Array, "n"]]:
         """The mean of the channels at `rate` Hz, a block at a time. Raises AudioError as `read_windows` says."""
-        if rate == self.rate:
-            yield from self._blocks()
-            return
-        resampler = soxr.ResampleStream(self.rate, rate, 1, dtype="float32", quality="HQ")
-        for block in self._blocks():
-            yield resampler.resample_chunk(block)
-        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+        resample = Resampler(self.rate, rate)
+        for block in self.blocks():
+            yield resample(block)
+        yield resample.rest()
 
-    def _blocks(self) -> Iterator[Float32[Array, "n"]]:
-        """Mono at the file's own rate."""
+    def blocks(self) -> Iterator[Float32[Array, "n"]]:
+        """The mean of the channels at the file's own rate."""
         with self._reasons():
             for (kind, channels), frames in groupby(self._frames(), key=_layout):
                 if channels > MOST_CHANNELS:
                     raise self.error(f"has {channels} channels", "Mix it down to eight or fewer.")
-                for planes in _joined(frames):
-                    block = _mono(planes, kind, channels)
+                for frame in _joined(frames):
+                    block = _mono(frame, kind, channels)
                     self.seconds += len(block) / self.rate
-                    if not np.isfinite(block).all():
+                    if not np.isfinite(block.sum()) and not np.isfinite(block).all():  # a sum alone may overflow
                         raise self.error("holds samples that are NaN or infinite", "Write it again.")
                     yield block
+            self.refuse_changed()
             if self.seconds < 0.99 * self._promised() - 0.1 or _ends_early(self.path):
                 raise self.error(f"is cut short: it ends after {self.seconds:.1f} s", "Get it again.")
         if self.seconds >= LONG:
             self.remarks.append(f"it is {self.seconds / 3600:.1f} hours long")
+
+    def refuse_changed(self) -> None:
+        """Raise AudioError if the file is no longer what it was when it was opened."""
+        with self._reasons():
+            if _state(self.path) != self.state:
+                raise self.error("was changed while it was read", "Run again when it is finished.")
 
     def _frames(self) -> Iterator[av.AudioFrame]:
         """Decoded frames; single damaged packets are left out, as players do."""
@@ -153,6 +158,22 @@ class AudioFile:
             raise self.error(f"cannot be read: {reason}", "Check the file, its name and its permissions.") from error
 
 
+class Resampler:
+    """A stream of blocks at one rate, made one at another; at the same rate, the blocks themselves."""
+
+    def __init__(self, rate: int, to: int) -> None:
+        self._stream = None if rate == to else soxr.ResampleStream(rate, to, 1, dtype="float32", quality="HQ")
+
+    def __call__(self, block: Float32[Array, "n"]) -> Float32[Array, "m"]:
+        """What is finished with the next block."""
+        return block if self._stream is None else self._stream.resample_chunk(block)
+
+    def rest(self) -> Float32[Array, "m"]:
+        """What is left behind the last block."""
+        nothing = np.empty(0, np.float32)
+        return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)
+
+
 def load_mono(path: Path, rate: int) -> Float32[Array, "samples"]:
     """All samples of a file at `rate` Hz, mono. Raises AudioError like `read_windows`, but silence is no error."""
     with AudioFile(path) as file:
@@ -164,37 +185,51 @@ def _layout(frame: av.AudioFrame) -> tuple[str, int]:
     return frame.format.name, frame.layout.nb_channels
 
 
-def _joined(frames: Iterable[av.AudioFrame]) -> Iterator[list[bytes]]:
-    """The bytes of each plane of frames of one layout, as many frames at a time as make a block.
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _joined(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+    """Frames of one layout, joined to such as make a block, by FFmpeg's own queue.
 
     An MP3's frames have 1,152 samples: arithmetic on each would take as long as decoding it.
     """
-    held: list[list[bytes]] = []
-    samples = 0
+    held = av.AudioFifo()
     for frame in frames:
-        channels = frame.layout.nb_channels
-        count, width = (channels, 1) if frame.format.is_planar else (1, channels)
-        size = frame.samples * frame.format.bytes * width  # FFmpeg may pad a plane
-        held.append([bytes(plane)[:size] for plane in frame.planes[:count]])
-        samples += frame.samples
-        if samples >= _BLOCK:
-            yield [b"".join(parts) for parts in zip(*held, strict=True)]
-            held, samples = [], 0
-    if held:
-        yield [b"".join(parts) for parts in zip(*held, strict=True)]
+        frame.pts = None  # the queue would refuse what follows a packet that was left out
+        held.write(frame)
+        if held.samples >= _BLOCK:
+            yield _all_of(held)
+    if held.samples:
+        yield _all_of(held)
 
 
-def _mono(planes: list[bytes], kind: str, channels: int) -> Float32[Array, "n"]:
+def _all_of(queue: av.AudioFifo) -> av.AudioFrame:
+    frame = queue.read()
+    assert frame is not None, "it holds samples"
+    return frame
+
+
+def _mono(frame: av.AudioFrame, kind: str, channels: int) -> Float32[Array, "n"]:
     """The mean of the channels, full scale as 1."""
     dtype, scale, zero = _SAMPLES[kind.removesuffix("p")]
-    arrays = [np.frombuffer(plane, dtype) for plane in planes]
-    parts = list(arrays[0].reshape(-1, channels).T) if len(arrays) < channels else arrays
+    parts: list[Array]
+    if frame.format.is_planar:
+        planes = frame.planes[:channels]  # of eight, PyAV lists more than there are
+        parts = [np.frombuffer(memoryview(plane), dtype, frame.samples) for plane in planes]  # some are padded
+    else:
+        parts = list(
+            np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels).reshape(-1, channels).T
+        )
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with its file's name
         mono = parts[0].astype(np.float32)
         for part in parts[1:]:
             mono += part
-        mono -= zero * channels
-        mono *= 1 / (scale * channels)
+        if zero:
+            mono -= zero * channels
+        if scale * channels > 1:
+            mono *= np.float32(1 / (scale * channels))
     return mono
 
 

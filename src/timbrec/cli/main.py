@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from timbrec.cli import encoders
+from timbrec.cli.embed import embed
 from timbrec.errors import SeveralErrors, TimbrecError
 
 app = typer.Typer(
@@ -32,11 +33,14 @@ def _options(
 @app.command()
 def bench(config: _ConfigFile) -> None:
     """Run a benchmark, or go on with one that was interrupted, and write its report."""
+    from timbrec.config import read_config
+
+    settings = read_config(config)  # before the import of all the rest: a slip of the pen is told at once
     from timbrec.benchmark import bench as run_bench
     from timbrec.cli.show import progress_bars, show_result
 
     with progress_bars() as progress:
-        result = run_bench(config, progress)
+        result = run_bench(settings, progress)
     show_result(result)
 
 
@@ -79,6 +83,7 @@ def audit(
         raise typer.Exit(1)
 
 
+app.command()(embed)
 app.command("list")(encoders.list_parts)
 app.command()(encoders.convert)
 app.command("check-encoder")(encoders.check_encoder)
@@ -87,11 +92,11 @@ app.command("check-encoder")(encoders.check_encoder)
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to put the world and its run.")] = Path("demo"),
-    tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1500,
+    tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1000,
     users: Annotated[int, typer.Option(help="Listeners to make up.", min=20)] = 1000,
     seed: Annotated[int, typer.Option(help="Which world.")] = 0,
 ) -> None:
-    """Synthesise a small music world, benchmark MFCC vectors and labels on it, and write the report."""
+    """Synthesise a small music world, benchmark MFCC, MusiCNN and labels on it, and write the report."""
     from timbrec.benchmark import bench as run_bench
     from timbrec.cli.show import progress_bars, show_result
     from timbrec.demo import write_demo
@@ -115,7 +120,7 @@ def main() -> NoReturn:
     except typer.TyperException as error:
         _fail(f"{error.format_message()} See `timbrec --help`.", 2)
     if code == _INTERRUPTED:
-        _fail("stopped. Finished cells are kept: the same command goes on from here.", _INTERRUPTED)
+        _fail("stopped. What is finished is kept: the same command goes on from here.", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

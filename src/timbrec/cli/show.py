@@ -48,6 +48,8 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
             phase = what.split(": ")[0]
             if phase not in tasks:
                 tasks[phase] = bars.add_task(phase, total=total)
+            if done < bars.tasks[tasks[phase]].completed:
+                bars.reset(tasks[phase])  # the next training: its time and what is left of it begin anew
             shown = phase if done >= total else what
             bars.update(tasks[phase], description=shown, completed=done, total=total)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +115,23 @@ class Jukebox:
         tensors, config, source = read_jukebox(weights, layer)
         refuse_other_tensors(_empty(tensors, config, source), tensors, source, cls.card.name)
         return Slim(tensors, config, _find(weights)[1])
+
+    def encode_layers(
+        self, windows: Float32[Array, "n samples"], layers: Sequence[int]
+    ) -> Float32[Array, "n layers dim"]:
+        """The mean over the codes after each of these numbers of blocks, from one pass. Raises as `frames` does."""
+        if unknown := [layer for layer in layers if not 0 <= layer <= self.layer]:
+            raise ConfigError(
+                f"there is no layer {unknown[0]} among the {self.layer} loaded", fix=f"Load it: layer={unknown[0]}."
+            )
+        if not len(windows) or not len(layers):
+            return np.empty((len(windows), len(layers), self.card.dim), np.float32)
+        return np.stack([self._layer_means(window, layers) for window in windows])
+
+    def _layer_means(self, window: Float32[Array, "samples"], layers: Sequence[int]) -> Float32[Array, "layers dim"]:
+        outputs = enumerate(islice(self._network.all_hidden(self.codes(window)[None]), max(layers) + 1))
+        means = {layer: hidden[0].mean(0).cpu().numpy() for layer, hidden in outputs if layer in layers}
+        return np.stack([means[layer] for layer in layers])
 
     def codes(self, window: Float32[Array, "samples"]) -> torch.Tensor:
         """The numbers of the codes, (time) int64. Raises AudioError for a window under 128 samples."""

@@ -6,8 +6,9 @@ Modules are nested so that their tensors have the names of the official checkpoi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -86,8 +87,12 @@ class JukeboxNetwork(nn.Module):
 
     def hidden(self, codes: Tensor, layer: int) -> Tensor:
         """(n, time) codes to (n, time, width): the output of block `layer`; 0 is the input of the first block."""
+        return next(islice(self.all_hidden(codes), layer, None))
+
+    def all_hidden(self, codes: Tensor) -> Iterator[Tensor]:
+        """What `hidden` gives for layer 0, 1, ...; each block is computed when it is asked for."""
         song, places = self.y_emb()
-        return self.prior(codes, song, places, layer)
+        return self.prior(codes, song, places)
 
     def halved(self) -> JukeboxNetwork:
         """Itself, with the matrices of the blocks in float16."""
@@ -210,14 +215,16 @@ class _Prior(nn.Module):
         self.pos_emb = _Positions(sizes)
         self.transformer = _Transformer(sizes)
 
-    def forward(self, codes: Tensor, song: Tensor, places: Tensor, layer: int) -> Tensor:
-        """The output of block `layer`. Each code is predicted from those before it; the first from the song alone."""
+    def forward(self, codes: Tensor, song: Tensor, places: Tensor) -> Iterator[Tensor]:
+        """The input of the blocks, then each's output. A code is predicted from those before it, the first from the
+        song alone."""
         time = codes.shape[1]
         before = torch.cat([song.expand(len(codes), 1, -1), self.x_emb(codes[:, :-1])], dim=1)
         x = before + self.pos_emb.pos_emb[:time] + places[:time]
-        for block in self.transformer._attn_mods[:layer]:
+        yield x
+        for block in self.transformer._attn_mods:
             x = block(x)
-        return x
+            yield x
 
 
 class _Positions(nn.Module):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv1d, pad, relu
+from torch.nn.functional import pad, relu
 
 FRAMES, MELS = 187, 96  # of a patch
 UNITS, TAGS = 200, 50
@@ -155,5 +155,10 @@ class _Middle(_Convolution):
     """(n, 187, channels) to (n, 187, filters): a convolution over time."""
 
     def forward(self, features: Tensor) -> Tensor:
-        kernel = self.kernel[:, :, 0].permute(2, 1, 0)
-        return self.activated(conv1d(features.mT, kernel, padding=kernel.shape[2] // 2).mT)
+        """One product gives what each frame adds to the frames around it; then these are summed."""
+        kernel = self.kernel[:, :, 0].transpose(0, 1)
+        channels, frames, filters = kernel.shape
+        added = (features @ kernel.reshape(channels, -1)).unflatten(2, (frames, filters))
+        padded = pad(added, (0, 0, 0, 0, frames // 2, frames // 2))
+        around = [padded[:, frame : frame + FRAMES, frame] for frame in range(frames)]
+        return self.activated(torch.stack(around).sum(0))

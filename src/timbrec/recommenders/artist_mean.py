@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from timbrec.errors import ConfigError
 from timbrec.protocols import Content
-from timbrec.recommenders.knn import KNN
+from timbrec.recommenders.knn import KNN, KNNScorer
 from timbrec.scorers import Vectors, normalised
 
 if TYPE_CHECKING:
     from timbrec.interactions import Interactions
-    from timbrec.recommenders.knn import KNNScorer
     from timbrec.split import Fold
 
 
@@ -31,12 +30,22 @@ class ArtistMean(KNN):
 
     def fit(
         self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
-    ) -> KNNScorer:
+    ) -> ArtistMeanScorer:
         """Replace the vectors, then fit as KNN does."""
         if content.artist is None:
             raise ConfigError("artist-mean needs the artist of each track", fix="Name an items table with `artist`.")
         means = _means(content.vectors, content.artist, train)
-        return super().fit(train, replace(content, vectors=means), validation, rng)
+        fitted = super().fit(train, replace(content, vectors=means), validation, rng)
+        return ArtistMeanScorer(**{part.name: getattr(fitted, part.name) for part in fields(fitted)})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArtistMeanScorer(KNNScorer):
+    """A KNNScorer that is not told the artists of new items."""
+
+    def add_items(self, vectors: Vectors) -> KNNScorer:
+        """The same scorer with new items behind the old ones, as tracks of unknown artists."""
+        return super().add_items(np.zeros_like(vectors))
 
 
 def _means(vectors: Vectors, artist: np.ndarray, train: Interactions) -> Vectors:

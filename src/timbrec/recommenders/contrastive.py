@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 
-from timbrec.errors import CannotRankError
 from timbrec.protocols import Content
 from timbrec.recommenders.elsa import ELSA, ELSAScorer
+from timbrec.recommenders.fitted_once import fitted_once
 from timbrec.recommenders.losses import ContrastiveLoss, contrastive
 from timbrec.recommenders.profiles import ProfileScorer
 from timbrec.recommenders.scaling import Scale, Scaling
 from timbrec.recommenders.sparse import means
 from timbrec.recommenders.towers import Tower
-from timbrec.training import Trainable, TrainedRecommender, recording
-from timbrec.training.journal import current
+from timbrec.training import Trainable, TrainedRecommender
 from timbrec.training.trainable import distance
-from timbrec.types import Array, Float32, Int
+from timbrec.types import Array, Bool, Float32, Int
 
 if TYPE_CHECKING:
     from timbrec.interactions import Interactions
@@ -32,9 +31,11 @@ class Contrastive(TrainedRecommender):
     """Two MLPs, dim-width-ReLU-width on the content and factors-width-ReLU-width on ELSA's item factors, both ending in
     unit vectors, trained so that a track's two vectors meet; a user is the mean of their train items.
 
-    `readout` says whose vectors are served: only `content` can rank cold items, and all lists, mixed ones too, then
-    use it on both sides. `loss` is a name in `losses.py`. ELSA is fitted to the same train part for `elsa_epochs` by
-    the preset `elsa`; of `tamm2026` its factors come in as they are, else as unit vectors. An example is a train item.
+    `readout` says whose vectors are served. There is one read-out per list: with an item among its candidates that was
+    not in train, a cold or a mixed list, users and items are read out by content, whatever `readout` says, because
+    such an item has no other vector and vectors of two kinds have no common scale. `loss` is a name in `losses.py`.
+    ELSA is fitted to the same train part for `elsa_epochs` by the preset `elsa`, once for all encoders of a run; of
+    `tamm2026` its factors come in as they are, else as unit vectors. An example is a train item.
     """
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -52,37 +53,38 @@ class Contrastive(TrainedRecommender):
     factors: int = 768
 
     def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ContrastiveModel:
-        """Fit ELSA, then set up both towers."""
+        """Fit ELSA, once for all encoders, then set up both towers."""
         elsa = ELSA.preset(self.elsa, epochs=self.elsa_epochs, factors=self.factors)
-        with recording(current().inside("elsa")):
-            fitted = cast(ELSAScorer, elsa.fit(train, content, None, rng))
+        fitted = cast(ELSAScorer, fitted_once(elsa, train, content, rng, "elsa"))
         lengths = fitted.lengths if self.elsa == "tamm2026" else (fitted.lengths > 0).astype(np.float32)
         return ContrastiveModel(self, train, content, fitted.items * lengths[:, None])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ContrastiveScorer(ProfileScorer):
-    """`sides` holds user and item vectors of the content and of the collaborative side; items without train plays have
-    none of the latter."""
+    """`sides` holds user and item vectors of the content and of the collaborative side, of which items that are not
+    `known`, those without train plays, have none but zero; `users` and `items` are those of the `readout`."""
 
     sides: dict[str, Float32[Array, "..."]]
+    known: Bool[Array, "items"]
     readout: ReadOut
 
     def reading(self, readout: ReadOut) -> ContrastiveScorer:
         """The same training, read out otherwise."""
         users, items = (_read(readout, self.sides, of) for of in ("users", "items"))
-        return replace(self, users=users, items=items, readout=readout, can_rank_cold=readout == "content")
+        return replace(self, users=users, items=items, readout=readout)
+
+    def among(self, candidates: Int[Array, "c"]) -> ContrastiveScorer:
+        """Read out by content where any of these candidates has no collaborative vector."""
+        return self if self.readout == "content" or self.known[candidates].all() else self.reading("content")
 
     def add_items(self, vectors: Float32[Array, "n dim"]) -> ContrastiveScorer:
         """The same scorer with new items behind the old ones, by their content vectors."""
-        if self.readout != "content":
-            raise CannotRankError(f"new items have no {self.readout} vectors")
-        items = super().add_items(vectors).items
-        absent = np.zeros((len(vectors), items.shape[1]), np.float32)
-        collaborative = np.concatenate([self.sides["collaborative items"], absent])
-        return replace(
-            self, items=items, sides=self.sides | {"content items": items, "collaborative items": collaborative}
-        )
+        new = self.embedded(vectors)
+        parts = {"content items": new, "collaborative items": np.zeros_like(new)}
+        sides = self.sides | {name: np.concatenate([self.sides[name], part]) for name, part in parts.items()}
+        items, known = _read(self.readout, sides, "items"), np.pad(self.known, (0, len(new)))
+        return replace(self, items=items, sides=sides, known=known)
 
 
 class ContrastiveModel(Trainable):
@@ -97,7 +99,6 @@ class ContrastiveModel(Trainable):
     ) -> None:
         super().__init__()
         self.settings, self.train_pairs, self.vectors = settings, train, content.vectors
-        self.can_rank_cold = settings.readout == "content"
         self.scaling = Scaling.of(settings.scale, content.vectors[train.items])
         self.content_tower = Tower([content.vectors.shape[1], settings.width, settings.width])
         self.collaborative_tower = Tower([factors.shape[1], settings.width, settings.width])
@@ -121,7 +122,8 @@ class ContrastiveModel(Trainable):
         """Both sides through their towers."""
         content = self.content_tower.embed(self.content)
         collaborative = self.collaborative_tower.embed(self.collaborative)
-        collaborative[self.train_pairs.item_users == 0] = 0
+        known = self.train_pairs.item_users > 0
+        collaborative[~known] = 0
         sides = {
             "content items": content,
             "content users": means(self.train_pairs, content),
@@ -130,8 +132,9 @@ class ContrastiveModel(Trainable):
         }
         tower, readout = self.content_tower.frozen(), self.settings.readout
         fitted = ContrastiveScorer(
-            sides["content users"], content, tower=tower, scaling=self.scaling, sides=sides, readout="content"
-        )
+            sides["content users"], content, tower=tower, scaling=self.scaling, sides=sides, known=known,
+            readout="content",
+        )  # fmt: skip
         return fitted.reading(readout)
 
     def moved(self) -> dict[str, float]:

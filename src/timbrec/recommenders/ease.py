@@ -13,6 +13,8 @@ from timbrec.protocols import Content, Recommender, Scorer
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
     from timbrec.interactions import Interactions
     from timbrec.protocols import BoundScorer
     from timbrec.split import Fold
@@ -48,13 +50,19 @@ class EASE(Recommender):
                 f"EASE over {len(columns):,} items would take {3 * 8 * len(columns) ** 2 / 2**30:,.0f} GiB",
                 fix=f"Its limit is {self.max_items:,} items; raise `max_items` if there is the memory, or use ELSA.",
             )
-        x = train.csr()[:, columns]
-        gram = (x.T @ x).toarray().astype(np.float64)
-        gram[np.diag_indices_from(gram)] += self.l2
-        inverse = torch.linalg.inv(torch.from_numpy(gram)).numpy()
-        weights = (-inverse / np.diag(inverse)).astype(np.float32)
-        np.fill_diagonal(weights, 0)
-        return EASEScorer(weights, columns, train)
+        return EASEScorer(_weights(train.csr()[:, columns].astype(np.float64), self.l2), columns, train)
+
+
+def _weights(x: csr_array, l2: float) -> Float32[Array, "columns columns"]:
+    """B. The most that is held at once are three float64 matrices: the Gram matrix, its factors and its inverse."""
+    gram = (x.T @ x).toarray()
+    gram[np.diag_indices_from(gram)] += l2
+    inverse = torch.linalg.inv(torch.from_numpy(gram)).numpy()
+    del gram
+    inverse /= -np.diag(inverse)
+    weights = inverse.astype(np.float32)
+    np.fill_diagonal(weights, 0)
+    return weights
 
 
 @dataclass(frozen=True, eq=False)

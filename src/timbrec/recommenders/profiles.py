@@ -31,6 +31,10 @@ class ProfileScorer(TrainedScorer):
 
     def add_items(self, vectors: Float32[Array, "n dim"]) -> ProfileScorer:
         """The same scorer with new items behind the old ones, by their content vectors."""
+        return replace(self, items=np.concatenate([self.items, self.embedded(vectors)]))
+
+    def embedded(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n width"]:
+        """Item vectors, as they are served, of content vectors. Raises CannotRankError without a tower."""
         if self.tower is None or self.scaling is None:
             raise CannotRankError("items without plays cannot be added to a collaborative model")
-        return replace(self, items=np.concatenate([self.items, self.tower.embed(self.scaling(vectors))]))
+        return self.tower.embed(self.scaling(vectors))

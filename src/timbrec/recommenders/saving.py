@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -22,12 +24,19 @@ _ARRAYS, _STRUCTURE = "scorer.safetensors", "scorer.json"
 
 
 def save_scorer(scorer: Scorer, folder: Path) -> None:
-    """Write a fitted recommender into a folder. Raises DataError for a scorer that holds what cannot be written."""
+    """Write a fitted recommender into a folder, over one that may be there.
+
+    Each file is replaced in one step, and `load_scorer` sees it when they do not belong together. Raises DataError for
+    a scorer that holds what cannot be written.
+    """
     arrays: dict[str, np.ndarray] = {}
-    structure = {"format": FORMAT, "scorer": _packed(scorer, "", arrays)}
+    structure = {"format": FORMAT, "scorer": _packed(scorer, "", arrays), "arrays": _digest(arrays)}
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(arrays, folder / _ARRAYS)
-    (folder / _STRUCTURE).write_text(json.dumps(structure, indent=1))
+    parts = {name: folder / f".{name}.{os.getpid()}" for name in (_ARRAYS, _STRUCTURE)}
+    save_file(arrays, parts[_ARRAYS])
+    parts[_STRUCTURE].write_text(json.dumps(structure, indent=1))
+    for name, part in parts.items():
+        part.replace(folder / name)
 
 
 def load_scorer(folder: Path) -> Scorer:
@@ -39,7 +48,10 @@ def load_scorer(folder: Path) -> Scorer:
         structure = json.loads((folder / _STRUCTURE).read_text())
         if structure["format"] != FORMAT:
             raise ValueError(f"format {structure['format']}, this version reads {FORMAT}")
-        scorer = _unpacked(structure["scorer"], load_file(folder / _ARRAYS))
+        arrays = load_file(folder / _ARRAYS)
+        if structure["arrays"] != _digest(arrays):
+            raise ValueError(f"{_ARRAYS} is not that of {_STRUCTURE}, or was changed")
+        scorer = _unpacked(structure["scorer"], arrays)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise DataError(f"{folder} holds no readable recommender: {error}", fix="Fit and save it again.") from error
     if not isinstance(scorer, Scorer):
@@ -82,6 +94,15 @@ def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         module.load_state_dict({name: from_numpy(one) for name, one in _unpacked(value["weights"], arrays).items()})
         return module.frozen()
     return _class(kind)(**{name: _unpacked(one, arrays) for name, one in value["fields"].items()})
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    """A hash of the arrays, names included."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()[:16]
 
 
 def _name(value: object) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from timbrec.interactions import Interactions
-from timbrec.ranking import tie_order
-from timbrec.types import Array, Int
+from timbrec.types import Array, Int, UInt64
 
 PADDING = -1
 MASK = -2
@@ -15,12 +14,12 @@ MASK = -2
 class Sequences:
     """Every user's items by the time of their first play; an example is a user who has any.
 
-    Plays of the same moment, and all plays of a log without time, stand in one seeded random order of the items: row
-    order would leak ids.
+    Plays of the same moment, and all plays of a log without time, stand in one pseudo-random order of the items: row
+    order would leak ids. More items in the catalogue move none of the others in it.
     """
 
     def __init__(self, pairs: Interactions) -> None:
-        ties = tie_order(pairs.n_items, seed=0)[pairs.item]
+        ties = _scattered(pairs.item)
         times = np.zeros(len(pairs), np.int64) if pairs.first is None else pairs.first
         self.items = pairs.item[np.lexsort((ties, times, pairs.user))]
         self.ends, self.lengths = np.cumsum(pairs.user_items), pairs.user_items
@@ -35,3 +34,11 @@ class Sequences:
         places = np.arange(lengths.max(initial=0))[None]
         from_start = (self.ends[users][:, None] - lengths + places).clip(0, len(self.items) - 1)
         return np.where(places < lengths, self.items[from_start], PADDING)
+
+
+def _scattered(rows: Int[Array, "n"]) -> UInt64[Array, "n"]:
+    """A different number for every row that says nothing of its place: the finaliser of SplitMix64."""
+    mixed = rows.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

@@ -118,7 +118,7 @@ def _bars(best: Row, others: list[Row], digits: int) -> list[Bar]:
     scale = max(best["high"] or 0, *(value or 0 for _, value, _ in figures), best["value"]) or 1.0
 
     def percent(value: float) -> float:
-        return round(100 * min(max(value / scale, 0), 1), 1)
+        return round(100 * min(max(value / scale, 0.0), 1.0), 1)
 
     has_limits = best["low"] is not None and best["high"] is not None
     limits = (percent(best["low"]), percent(best["high"])) if has_limits else None

@@ -13,7 +13,7 @@ from typing import Any
 from timbrec.errors import StoreError
 from timbrec.store.files import File, write_once
 
-FORMAT = 1
+FORMATS = (1, 2)  # ids name the rows of shards; tables of tracks say which row is whose
 DTYPES = ("float16", "float32")
 _NAME = re.compile(r"manifest-(\d+)\.json")
 
@@ -63,33 +63,44 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A state of a store: its info and the shards of all commits up to `version`, in their order."""
+    """A state of a store: its info and what all commits up to `version` brought, in their order.
+
+    `tracks` are tables of changes to which track has which row; a store whose ids are the rows' names has none.
+    """
 
     info: StoreInfo
     shards: tuple[Shard, ...] = ()
     version: int = 0
+    tracks: tuple[File, ...] = ()
 
     @property
     def files(self) -> list[File]:
         """Every file of this state."""
-        return [file for shard in self.shards for file in (shard.vectors, shard.ids)]
+        return [*(file for shard in self.shards for file in (shard.vectors, shard.ids)), *self.tracks]
+
+    @property
+    def format(self) -> int:
+        """The oldest format that can hold this state."""
+        return FORMATS[bool(self.tracks)]
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the info without its creation time and of the shards' checksums, whatever order they came in."""
+        """sha256 of the info without its creation time and of the files' checksums, whatever order shards came in."""
         shards = sorted(json.dumps(asdict(shard)) for shard in self.shards)
-        info = asdict(replace(self.info, created=""))
-        return hashlib.sha256(json.dumps([FORMAT, info, shards]).encode()).hexdigest()
+        facts = [self.format, asdict(replace(self.info, created="")), shards]
+        facts += [[file.sha256 for file in self.tracks]] if self.tracks else []
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def plus(self, shard: Shard) -> Manifest:
+    def plus(self, *shards: Shard, tracks: tuple[File, ...] = ()) -> Manifest:
         """The state after one more commit."""
-        return replace(self, shards=(*self.shards, shard), version=self.version + 1)
+        return replace(self, shards=(*self.shards, *shards), version=self.version + 1, tracks=(*self.tracks, *tracks))
 
 
 def publish(folder: Path, manifest: Manifest) -> bool:
     """Commit a state as the next manifest; False if another writer made that version first."""
     shards = [asdict(shard) for shard in manifest.shards]
-    facts = {"format": FORMAT, "digest": manifest.digest, "info": asdict(manifest.info), "shards": shards}
+    facts = {"format": manifest.format, "digest": manifest.digest, "info": asdict(manifest.info), "shards": shards}
+    facts |= {"tracks": [asdict(file) for file in manifest.tracks]} if manifest.tracks else {}
     return write_once(folder, f"manifest-{manifest.version:06d}.json", json.dumps(facts, indent=1).encode())
 
 
@@ -101,19 +112,22 @@ def newest(folder: Path) -> Manifest:
     name = max(names, key=lambda match: int(match[1]))
     try:
         facts = json.loads((folder / name[0]).read_bytes())
-        manifest = _manifest(facts, int(name[1])) if facts["format"] == FORMAT else None
+        manifest = _manifest(facts, int(name[1])) if facts["format"] in FORMATS else None
     except (OSError, ValueError, KeyError, TypeError, StoreError) as error:
         raise StoreError(
             f"{folder / name[0]} is damaged", fix="Copy it again, or delete it to return to the commit before it."
         ) from error
     if manifest is None:
-        raise StoreError(f"{folder} is of format {facts['format']!r}, not {FORMAT}", fix="Update timbrec.")
+        raise StoreError(
+            f"{folder} is of format {facts['format']!r}, not {FORMATS[-1]} or older", fix="Update timbrec."
+        )
     return manifest
 
 
 def _manifest(facts: dict[str, Any], version: int) -> Manifest:
-    manifest = Manifest(StoreInfo(**facts["info"]), tuple(map(_shard, facts["shards"])), version)
-    if manifest.digest != facts["digest"]:
+    tracks = tuple(File(**file) for file in facts.get("tracks", ()))
+    manifest = Manifest(StoreInfo(**facts["info"]), tuple(map(_shard, facts["shards"])), version, tracks)
+    if manifest.digest != facts["digest"] or manifest.format != facts["format"]:
         raise ValueError("the digest is of another state")
     return manifest
 

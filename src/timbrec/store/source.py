@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from timbrec.errors import DataError, StoreError
-from timbrec.types import Array, Bool, Float32
+from timbrec.types import Array, Bool, Float32, Int
 from timbrec.vocabulary import Vocabulary
 
 Ids = Iterable[object]  # strings or whole numbers, in anything that holds them; `as_ids` refuses the rest
@@ -56,12 +56,16 @@ class VectorSource(ABC):
         """The ids as strings, in the order they came in."""
         return self._vocabulary.ids
 
+    def _rows(self, ids: pl.Series) -> Int[Array, "n"]:
+        """The row of each id, counted through all parts; -1 where it has none."""
+        return self._vocabulary.rows(ids)
+
     def __len__(self) -> int:
         return sum(self._part_rows)
 
     def has(self, ids: Ids) -> Bool[Array, "n"]:
         """Which of these ids have a vector."""
-        return self._vocabulary.rows(as_ids(ids, self.name)) >= 0
+        return self._rows(as_ids(ids, self.name)) >= 0
 
     def aligned(self, ids: Ids) -> Float32[Array, "n dim"]:
         """The vectors of these ids, row i for id i, as a new float32 array; an id may be asked for twice.
@@ -70,7 +74,7 @@ class VectorSource(ABC):
         StoreError for ids that have no vector.
         """
         asked = as_ids(ids, self.name)
-        rows = self._vocabulary.rows(asked)
+        rows = self._rows(asked)
         if len(missing := asked.filter(rows < 0)):
             raise StoreError(
                 f"{self.name}: some ids have no vector",

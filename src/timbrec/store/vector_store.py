@@ -17,8 +17,11 @@ from timbrec.errors import DataError, StoreError
 from timbrec.store.files import File, write_file
 from timbrec.store.manifest import Manifest, Shard, StoreInfo, newest, publish
 from timbrec.store.source import Ids, VectorSource, blocks, count_zeros, distinct_ids
-from timbrec.types import Array
+from timbrec.types import Array, Int
 from timbrec.vocabulary import Vocabulary
+
+# A track: its id, the hash of its audio, and the size, time of change (ns) and hash of the file it was read from.
+TRACKS = {"id": pl.String, "audio": pl.String, "size": pl.Int64, "mtime": pl.Int64, "file": pl.String}
 
 
 class VectorStore(VectorSource):
@@ -32,12 +35,15 @@ class VectorStore(VectorSource):
     Opening checks the manifest's own hash and the size of every file; ids are checked when they are first needed.
     Vectors are mapped, and only the rows asked for are read. Their checksums would need all of them, so these are left
     to `verify`. An open store stays at the state it was opened at until it appends.
+
+    Either its rows are named by ids (`append`), or by the audio they were made of (`commit`): then tables of tracks,
+    committed in the same manifest, say which audio is whose, and several ids may share a row.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path, self.name = path, str(path)
         self._manifest = manifest
-        self._ids: dict[str, pl.Series] = {}
+        self._tables: dict[str, pl.DataFrame] = {}
 
     @classmethod
     def create(cls, path: Path | str, info: StoreInfo) -> VectorStore:
@@ -79,12 +85,34 @@ class VectorStore(VectorSource):
     @property
     def zeros(self) -> int:
         """How many vectors are all zero."""
-        return sum(shard.zeros for shard in self._manifest.shards)
+        zeros = sum(shard.zeros for shard in self._manifest.shards)
+        if not zeros or not self._manifest.tracks:
+            return zeros
+        return int((~self.aligned(self.ids).any(axis=1)).sum())  # rows that no track or several tracks have
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """A hash of the info, creation time aside, and of every shard; the order of the commits changes nothing."""
-        return self._manifest.digest
+        """A hash of the info, creation time aside, of every shard, and of which track has which row; the order of the
+        commits changes nothing."""
+        if not self._manifest.tracks:
+            return self._manifest.digest
+        whose = self.tracks.select("id", "audio").sort("id").write_ndjson()
+        return hashlib.sha256((replace(self._manifest, tracks=()).digest + whose).encode()).hexdigest()
+
+    @cached_property
+    def tracks(self) -> pl.DataFrame:
+        """One row per track (see `TRACKS`) of a store whose rows are named by audio; of another, none."""
+        changes = [pl.DataFrame(schema=TRACKS), *map(self._table_of, self._manifest.tracks)]
+        last = pl.concat(changes).unique("id", keep="last", maintain_order=True)
+        return last.filter(pl.col("audio").is_not_null())
+
+    @cached_property
+    def audio(self) -> frozenset[str]:
+        """What names the rows: hashes of audio, or ids."""
+        return frozenset(self._ids_in(self._manifest))
+
+    def __len__(self) -> int:
+        return len(self.tracks) if self._manifest.tracks else super().__len__()
 
     def append(self, ids: Ids, vectors: Array) -> None:
         """Commit (n, dim) vectors under n new ids, all or nothing; of no vectors, nothing.
@@ -92,18 +120,41 @@ class VectorStore(VectorSource):
         Safe beside other writers. Raises DataError for null or repeated ids and for vectors of another shape or not
         finite in the store's dtype, and StoreError when the store holds one of the ids already, equal vector or not.
         """
+        if self._manifest.tracks:
+            raise StoreError(f"{self.name} holds vectors by their audio, not by ids", fix="Make a store of their own.")
         ids, vectors = distinct_ids(ids, self.name), np.asanyarray(vectors)
+        if len(ids) or len(vectors):
+            self._publish(ids, vectors)
+
+    def commit(self, changes: pl.DataFrame, audio: Ids, vectors: Array) -> None:
+        """Commit which tracks have which audio, and (n, dim) vectors of n kinds of audio that are new, all or nothing.
+
+        `changes` is a table like `TRACKS`; a track's `audio` is null where its vector is taken from it. Raises
+        DataError as `append` does, and StoreError where the audio is known already, or the store's rows have ids.
+        """
+        if self._manifest.shards and not self._manifest.tracks:
+            raise StoreError(
+                f"{self.name} holds vectors by ids, and not what audio they were made of",
+                fix="Choose another folder, or delete it and encode the tracks again.",
+            )
+        table = self._write_table(changes.match_to_schema(TRACKS))
+        self._publish(distinct_ids(audio, self.name), np.asanyarray(vectors), table)
+
+    def _publish(self, names: pl.Series, vectors: Array, *tables: File) -> None:
+        """Write the vectors of some names, which must be new, and commit them with these tables of tracks."""
         if vectors.ndim == 2 and vectors.shape[1] != self.dim:
             raise DataError(f"{self.name}: the store's vectors have {self.dim} dimensions, these {vectors.shape[1]}")
-        if not len(ids) and not len(vectors):
-            return
-        zeros = count_zeros(vectors, ids, self.info.dtype, self.name)
-        base = self._newest_without(ids)
-        shard = Shard(len(ids), zeros, self._write_vectors(vectors), self._write_ids(ids))
-        while not publish(self.path, base.plus(shard)):
-            base = self._newest_without(ids)
-        self._manifest = base.plus(shard)
-        self.__dict__.pop("_vocabulary", None)
+        shards = []
+        if len(names) or len(vectors):
+            zeros = count_zeros(vectors, names, self.info.dtype, self.name)
+            self._newest_without(names)
+            shards = [Shard(len(names), zeros, self._write_vectors(vectors), self._write_table(names.to_frame()))]
+        base = self._newest_without(names)
+        while not publish(self.path, base.plus(*shards, tracks=tables)):
+            base = self._newest_without(names)
+        self._manifest = base.plus(*shards, tracks=tables)
+        for name in ("_vocabulary", "_row_of", "tracks", "audio", "digest"):
+            self.__dict__.pop(name, None)
 
     def verify(self) -> None:
         """Read everything and raise StoreError where a byte is not as it was written."""
@@ -111,7 +162,16 @@ class VectorStore(VectorSource):
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        return Vocabulary(self._ids_in(self._manifest))
+        return Vocabulary(self.tracks["id"] if self._manifest.tracks else self._ids_in(self._manifest))
+
+    @cached_property
+    def _row_of(self) -> Int[Array, "n"]:
+        """The row of each track."""
+        return np.append(Vocabulary(self._ids_in(self._manifest)).rows(self.tracks["audio"]), -1)
+
+    def _rows(self, ids: pl.Series) -> Int[Array, "n"]:
+        places = super()._rows(ids)
+        return self._row_of[places] if self._manifest.tracks else places
 
     @property
     def _part_rows(self) -> list[int]:
@@ -132,16 +192,19 @@ class VectorStore(VectorSource):
         return pl.concat([pl.Series("id", [], dtype=pl.String), *map(self._ids_of, manifest.shards)])
 
     def _ids_of(self, shard: Shard) -> pl.Series:
-        """A shard's ids, read and checked once."""
-        if shard.ids.name not in self._ids:
+        return self._table_of(shard.ids)["id"]
+
+    def _table_of(self, file: File) -> pl.DataFrame:
+        """A table of the store, read and checked once."""
+        if file.name not in self._tables:
             try:
-                content = (self.path / shard.ids.name).read_bytes()
+                content = (self.path / file.name).read_bytes()
             except OSError as error:
-                raise _damaged(self.path, [shard.ids]) from error
-            if hashlib.sha256(content).hexdigest() != shard.ids.sha256:
-                raise _damaged(self.path, [shard.ids])
-            self._ids[shard.ids.name] = pl.read_parquet(io.BytesIO(content))["id"]
-        return self._ids[shard.ids.name]
+                raise _damaged(self.path, [file]) from error
+            if hashlib.sha256(content).hexdigest() != file.sha256:
+                raise _damaged(self.path, [file])
+            self._tables[file.name] = pl.read_parquet(io.BytesIO(content))
+        return self._tables[file.name]
 
     def _newest_without(self, ids: pl.Series) -> Manifest:
         """The newest state, which must not hold any of these ids."""
@@ -159,9 +222,9 @@ class VectorStore(VectorSource):
     def _write_vectors(self, vectors: Array) -> File:
         return write_file(self.path, ".npy", _npy(vectors, self.info.dtype))
 
-    def _write_ids(self, ids: pl.Series) -> File:
+    def _write_table(self, table: pl.DataFrame) -> File:
         content = io.BytesIO()
-        ids.to_frame().write_parquet(content)
+        table.write_parquet(content)
         return write_file(self.path, ".parquet", [content.getbuffer()])
 
 

@@ -17,6 +17,7 @@ from timbrec.types import Array, Float32
 if TYPE_CHECKING:
     from timbrec.interactions import Interactions
     from timbrec.split import Fold
+    from timbrec.training.journal import Journal
     from timbrec.training.recommender import TrainedRecommender
 
 _NAME = "checkpoint.safetensors"
@@ -30,6 +31,11 @@ class Checkpoint:
     folder: Path
     identity: dict[str, Any]
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / _NAME
+
     def save(self, tensors: Tensors, facts: dict[str, Any]) -> None:
         """Replace the file in one step; a crash leaves the one before."""
         from safetensors.torch import save_file
@@ -38,23 +44,22 @@ class Checkpoint:
         part = self.folder / f"{_NAME}.part"
         metadata = {"identity": json.dumps(self.identity), "facts": json.dumps(facts)}
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata)
-        part.replace(self.folder / _NAME)
+        part.replace(self.path)
 
     def load(self) -> tuple[Tensors, dict[str, Any]] | None:
         """What was saved last; None if nothing was. Raises ConfigError for another training's checkpoint."""
         from safetensors import SafetensorError, safe_open
 
-        path = self.folder / _NAME
-        if not path.exists():
+        if not self.path.exists():
             return None
         try:
-            with safe_open(path, "pt") as file:
+            with safe_open(self.path, "pt") as file:
                 metadata = file.metadata()
                 self._check(json.loads(metadata["identity"]))
                 return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["facts"])  # noqa: SIM118 - not a dict
         except (SafetensorError, KeyError, ValueError) as error:
             raise ConfigError(
-                f"{path} is no readable checkpoint: {error}", fix="Move it away, or train afresh."
+                f"{self.path} is no readable checkpoint: {error}", fix="Move it away, or train afresh."
             ) from error
 
     def _check(self, saved: dict[str, Any]) -> None:
@@ -62,12 +67,18 @@ class Checkpoint:
         other = [name for name in asked.keys() | saved.keys() if asked.get(name) != saved.get(name)]
         if other:
             raise ConfigError(
-                f"{self.folder / _NAME} is of another training: "
+                f"{self.path} is of another training: "
                 + ", ".join(
                     f"its {name} is {saved.get(name)!r}, asked for is {asked.get(name)!r}" for name in sorted(other)
                 ),
                 fix="Train in another folder, or move the checkpoint away; it was left as it is.",
             )
+
+
+def drop_checkpoints(journal: Journal) -> None:
+    """Delete the checkpoints of a journal's trainings, which came to their end; the logs stay."""
+    for path in [] if journal.folder is None else journal.folder.rglob(f"{_NAME}*"):
+        path.unlink()
 
 
 def identity(

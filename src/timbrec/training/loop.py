@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,10 @@ import torch
 
 from timbrec.errors import ConfigError
 from timbrec.training.checkpoint import Checkpoint, Tensors, identity
-from timbrec.training.journal import current
+from timbrec.training.journal import Log, current
 from timbrec.training.judge import batches, judge_of
 from timbrec.training.memory import ran_out
-from timbrec.training.randomness import seeded
+from timbrec.training.randomness import rewinding, seeded
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
@@ -72,9 +73,11 @@ def train(
     if (folder := training.journal.folder) is not None:
         training.resume(Checkpoint(folder, identity(settings, pairs, validation, vectors, seed)))
     examples = model.examples(pairs)
-    while training.goes_on:
-        with seeded(seed, training.course.epoch + 1) as rng:
-            training.epoch(examples, rng)
+    with closing(Log(folder, training.course.log)) as log:
+        while training.goes_on:
+            with seeded(seed, training.course.epoch + 1) as rng:
+                log.write(training.epoch(examples, rng))
+    training.report_end(examples)
     if training.judge is not None:
         model.load_state_dict(training.best)
     return training.course
@@ -99,19 +102,25 @@ class _Training:
         waited = self.course.epoch - self.course.best_epoch if self.judge else 0
         return self.course.epoch < self.settings.epochs and waited < self.settings.patience
 
-    def epoch(self, examples: Any, rng: np.random.Generator) -> None:
-        """Train an epoch, have it judged, write it down."""
+    def epoch(self, examples: Any, rng: np.random.Generator) -> dict[str, Any]:
+        """Train an epoch, have it judged, save it; returns what there is to say of it."""
         began, course = time.perf_counter(), self.course
         lr = self._set_lr()
         loss = self._learn(examples, rng)
         course.epoch += 1
-        entry = {"epoch": course.epoch, "loss": loss, "lr": lr}
+        entry: dict[str, Any] = {"epoch": course.epoch, "loss": loss, "lr": lr}
         if self.judge is not None:
             entry[self.judge.name] = self._judged(self.judge, loss, rng)
         course.log.append(entry | {"seconds": round(time.perf_counter() - began, 3)})
         if self.checkpoint is not None:
             self.checkpoint.save(self._tensors(), {"course": asdict(course), "plateau": self.plateau.state_dict()})
-        self.journal.write(course.log[-1:])
+        return course.log[-1]
+
+    def report_end(self, examples: Any) -> None:
+        """Nothing is left to do, also where training stopped early."""
+        if self.course.epoch < self.settings.epochs:
+            total = self.settings.epochs * len(batches(len(examples), self.settings.batch))
+            self.journal.report(f"stopped after epoch {self.course.epoch}", total, total)
 
     def _set_lr(self) -> float:
         """The learning rate of the coming epoch: by the drops so far, or by those in the settings without a judge."""
@@ -131,12 +140,13 @@ class _Training:
             done = self.course.epoch * len(order) + len(losses)
             self.journal.report(self._words(losses[-1]), done, self.settings.epochs * len(order))
         if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
-            raise self._diverged("a weight is not finite", len(order))
+            raise self._diverged("a weight is not finite", f"step {len(order)} of epoch {self.course.epoch + 1}")
         return float(np.mean(losses))
 
     def _step(self, examples: Any, rows: Int[Array, "batch"], rng: np.random.Generator, step: int) -> float:
         """One step of the optimiser; out of memory, the same rows again in blocks of half the size."""
         while True:
+            rewind = rewinding(rng)
             try:
                 return self._update(self.model(examples, rows, rng), step)
             except (RuntimeError, MemoryError) as error:
@@ -146,12 +156,13 @@ class _Training:
                     what = f"out of memory in step {step} of epoch {self.course.epoch + 1}"
                     raise ConfigError(what, example=f"{len(rows)} examples", fix="Lower `batch`.") from error
             self.model.block //= 2
+            rewind()  # the same negatives, masks and dropout as if there had been room
             _LOG.warning("out of memory in step %d: working in blocks of %d from now on", step, self.model.block)
 
     def _update(self, loss: torch.Tensor, step: int) -> float:
         value = loss.item()
         if not math.isfinite(value):
-            raise self._diverged(f"the loss is {value}", step)
+            raise self._diverged(f"the loss is {value}", f"step {step} of epoch {self.course.epoch + 1}")
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -162,6 +173,8 @@ class _Training:
         self.model.eval()
         with torch.no_grad():
             value = judge.value(self.model, loss, rng)
+        if not math.isfinite(value):
+            raise self._diverged(f"the {judge.name} is {value}", f"after epoch {self.course.epoch}")
         course, lr = self.course, self.optimizer.param_groups[0]["lr"]
         if judge.prefers(value, course.best):
             course.best, course.best_epoch, self.best = value, course.epoch, _copy(self.model.state_dict())
@@ -176,12 +189,14 @@ class _Training:
         )
         return f"epoch {self.course.epoch + 1}: loss {loss:.4f}{judged}"
 
-    def _diverged(self, what: str, step: int) -> ConfigError:
-        where = f"step {step} of epoch {self.course.epoch + 1}, learning rate {self.optimizer.param_groups[0]['lr']:g}"
-        kept = (
-            "" if self.checkpoint is None else f" The checkpoint of the last good epoch is in {self.checkpoint.folder}."
+    def _diverged(self, what: str, when: str) -> ConfigError:
+        lr, kept = self.optimizer.param_groups[0]["lr"], ""
+        if self.checkpoint is not None and self.checkpoint.path.exists():
+            kept = f" The checkpoint of the last good epoch is {self.checkpoint.path}."
+        return ConfigError(
+            f"training {type(self.settings).__name__} diverged: {what} ({when}, learning rate {lr:g})",
+            fix=f"Lower `lr`, or look at the vectors.{kept}",
         )
-        return ConfigError(f"training diverged: {what} ({where})", fix=f"Lower `lr`, or look at the vectors.{kept}")
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Save to this checkpoint from now on; if it holds something, go on from there."""
@@ -190,6 +205,12 @@ class _Training:
             return
         tensors, facts = saved
         self.course = Course(**facts["course"])
+        if self.course.epoch > self.settings.epochs:
+            raise ConfigError(
+                f"the checkpoint in {checkpoint.folder} is of epoch {self.course.epoch}, past the last one",
+                example=f"epochs: {self.settings.epochs}",
+                fix="Train in another folder, or move the checkpoint away; it was left as it is.",
+            )
         self.plateau.load_state_dict(facts["plateau"])
         self.model.load_state_dict(_part(tensors, "model"))
         self.best = _part(tensors, "best")
@@ -198,7 +219,6 @@ class _Training:
             number, key = name.split("/")
             state.setdefault(int(number), {})[key] = tensor
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
-        self.journal.write(self.course.log, afresh=True)
 
     def _tensors(self) -> Tensors:
         """All that `resume` reads."""

@@ -1,0 +1,55 @@
+"""MuQ: a conformer trained to predict the codes of masked music (Zhu et al. 2025)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from timbrec.encoders.conformer import RATE, ConformerEncoder, beside_or_within, with_mel
+from timbrec.protocols import EncoderCard, WeightsFile
+
+_REPO = "OpenMuQ/MuQ-large-msd-iter"
+
+
+class MuQ(ConformerEncoder):
+    """1,024 values: MuQ, a conformer trained to predict codes of masked music from the Million Song Dataset.
+
+    `weights`: None (the hub), "owner/name@revision" there, or a folder with `pytorch_model.bin` (or safetensors) and
+    `config.json`, which has the mel statistics. Layers are 0 to 12; the last is the default. The authors compute in
+    float32 alone: float16 gives NaN and is not offered; `dtype="bfloat16"` moves values by some hundredths.
+    """
+
+    card = EncoderCard(
+        name="muq",
+        revision="MuQ-large-msd-iter",
+        rate=RATE,
+        window=30.0,
+        dim=1024,
+        frames_per_second=25.0,
+        layers=12,
+        parameters=333_130_880,
+        licence_code="MIT (the reference; its code is not used)",
+        licence_weights="CC BY-NC 4.0",
+        commercial=False,
+        trained_on="Million Song Dataset: audio, no labels",
+        citation="Zhu et al., MuQ: self-supervised music representation learning with mel residual vector "
+        "quantization, 2025",
+        gflop=1282.8,
+        files=(
+            WeightsFile(_REPO, "pytorch_model.bin", sha256="334df3de", bytes=1_330_000_000),
+            WeightsFile(_REPO, "config.json"),
+        ),
+    )
+    _model = "muq"
+
+    def __init__(
+        self,
+        weights: Path | str | None = None,
+        device: str = "cpu",
+        layer: int | None = None,
+        dtype: str = "float32",
+    ) -> None:
+        super().__init__(weights, device, layer, dtype)
+
+    @classmethod
+    def _settings(cls, path: Path, beside: Path | None) -> dict[str, float]:
+        return with_mel(beside_or_within(path, beside, cls.card.name), f"Put config.json of {_REPO} beside {path}.")

@@ -1,0 +1,161 @@
+"""MuQ-MuLan: MuQ tuned to meet the text that describes its music (Zhu et al. 2025); of its two towers, the audio's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from timbrec.encoders.conformer import (
+    DTYPES, MSD, RATE, SHORTEST, UNUSED, Conformer, beside_or_within, empty, sized, told, weights_digest,
+)  # fmt: skip
+from timbrec.encoders.hub import find_files
+from timbrec.encoders.official import inference_tensors
+from timbrec.encoders.weights import Slim, load_strictly, read_weights, refuse_other_tensors
+from timbrec.encoders.windows import mono
+from timbrec.errors import AudioError, ConfigError
+from timbrec.protocols import EncoderCard, WeightsFile
+from timbrec.types import Array, Float32
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+CLIP = 10.0  # seconds
+_REPO, _AUDIO = "OpenMuQ/MuQ-MuLan-large", "audio.model.model."
+# The text's tower, what joined both in training, and what weighed the layers of a transformer that is not there.
+_TRAINING = re.compile(r"(text|text_to_latents|contrast|audio\.aggregator)\..+")
+_HEAD = {"audio.proj.": "0.", "audio_to_latents.": "1."}
+
+
+class MuQMuLan:
+    """512 values: the mean over its clips of a window's place in the space MuQ-MuLan shares with text.
+
+    A clip is 10 s. A shorter last one is completed with the start of the window, of which a window under 5 s has too
+    little and stays shorter. Each clip's vector has length one, their mean less. There are no numbered layers.
+
+    `weights`: None (the hub), "owner/name@revision" there, or a folder with `pytorch_model.bin` (or safetensors) and
+    `config.json`. The mel statistics are MuQ's own, which are not among them. `dtype`: see MuQ.
+    """
+
+    card = EncoderCard(
+        name="muq-mulan",
+        revision="MuQ-MuLan-large",
+        rate=RATE,
+        window=30.0,
+        dim=512,
+        frames_per_second=1 / CLIP,
+        layers=0,
+        parameters=660_000_000,  # about; half of them are of the audio
+        licence_code="MIT (the reference; its code is not used)",
+        licence_weights="CC BY-NC 4.0",
+        commercial=False,
+        trained_on="MuQ's training, then pairs of music and text, unpublished",
+        citation="Zhu et al., MuQ: self-supervised music representation learning with mel residual vector "
+        "quantization, 2025",
+        time="10 s clips",
+        gflop=1265.5,
+        files=(
+            WeightsFile(_REPO, "pytorch_model.bin", sha256="d42ae3f7", bytes=2_650_000_000),
+            WeightsFile(_REPO, "config.json"),
+        ),
+    )
+
+    def __init__(self, weights: Path | str | None = None, device: str = "cpu", dtype: str = "float32") -> None:
+        tensors, settings, path = _read(weights)
+        inner, outer = _parts(tensors)
+        self._conformer = Conformer(inner, settings, UNUSED["muq"], path, self.card.name, device, dtype)
+        head = _head(outer, self._conformer.sizes.dim)
+        load_strictly(head, outer, path, self.card.name)
+        self.device, self._head, self._clip = device, head.to(device), round(settings.get("clip", CLIP) * RATE)
+        found = weights_digest(_needed(inner, outer), settings)
+        parts = [self.card.revision, f"weights {found}", *([dtype] * (dtype != DTYPES[0]))]
+        self.card = replace(
+            sized(self.card, self._conformer), revision=", ".join(parts), dim=head[1].out_features,
+            frames_per_second=RATE / self._clip, time=f"{self._clip / RATE:g} s clips",
+        )  # fmt: skip
+
+    def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n dim"]:
+        """The mean over a window's clips. Raises AudioError for windows under 513 samples."""
+        return self.frames(windows).mean(axis=1)
+
+    def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n clips dim"]:
+        """A vector of length one for each clip. There are no numbered layers: ConfigError."""
+        if layer is not None:
+            raise ConfigError(f"{self.card.name} has no numbered layers", example=layer, fix="Leave `layer` out.")
+        clips = self.clips(windows)
+        n, count, samples = clips.shape
+        if n and samples < SHORTEST:
+            raise AudioError(
+                f"{windows.shape[1]:,} samples are too short for {self.card.name}",
+                fix=f"It takes {-(-SHORTEST // 2)} at {RATE:,} Hz (21 ms).",
+            )
+        last = self._conformer.sizes.layers
+        states = self._conformer.states(clips.reshape(n * count, samples), [last])
+        vectors = [self._latents(hidden[last]) for hidden in states]
+        flat = np.concatenate(vectors) if vectors else np.empty((0, self.card.dim), np.float32)
+        return flat.reshape(n, count, self.card.dim)
+
+    def clips(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n clips samples"]:
+        """Windows cut into clips; under half a clip, a window is one that is shorter, itself twice."""
+        missing = -mono(windows).shape[1] % self._clip
+        whole = np.concatenate([windows, windows[:, :missing]], axis=1)
+        count = max(1, whole.shape[1] // self._clip)
+        return whole.reshape(len(windows), count, whole.shape[1] // count)
+
+    @classmethod
+    def slim(cls, weights: Path | str | None = None) -> Slim:
+        """What encoding audio needs of the weights, in their precision. Raises ConfigError as loading does."""
+        tensors, settings, path = _read(weights)
+        inner, outer = _parts(tensors)
+        network, needed = empty(inner, settings, UNUSED["muq"], path, cls.card.name)
+        refuse_other_tensors(network, needed, path, cls.card.name)
+        refuse_other_tensors(_head(outer, network.sizes.dim), outer, path, cls.card.name)
+        config = told(settings | {"heads": network.sizes.heads}, cls.card.name)
+        return Slim(_needed(inner, outer), config, [path])
+
+    def _latents(self, hidden: torch.Tensor) -> Float32[Array, "clips dim"]:
+        """Unit vectors of (clips, time, dim) hidden states."""
+        import torch
+        from torch.nn.functional import normalize
+
+        with torch.inference_mode():
+            return normalize(self._head[1](self._head[0](hidden).mean(1)), dim=-1).cpu().numpy()
+
+
+def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], dict[str, float], Path]:
+    """The tensors but for those of training, what the files say besides, and where they are."""
+    card = MuQMuLan.card
+    found, config = find_files(weights, card)
+    path = Path(str(found))
+    return inference_tensors(read_weights(path), _TRAINING, "mulan."), MSD | beside_or_within(path, config, card.name), path
+
+
+def _parts(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The tensors of MuQ, by its own names, and those of what follows it, by the names in `_head`."""
+    inner = {name.removeprefix(_AUDIO): one for name, one in tensors.items() if name.startswith(_AUDIO)}
+    outer = {name: one for name, one in tensors.items() if not name.startswith(_AUDIO)}
+    for official, here in _HEAD.items():
+        outer = {name.replace(official, here): one for name, one in outer.items()}
+    return inner, outer
+
+
+def _needed(inner: Mapping[str, torch.Tensor], outer: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What is needed of both parts, by the official names."""
+    official = {here: name for name, here in _HEAD.items()}
+    named = {f"{_AUDIO}{name}": one for name, one in inference_tensors(inner, UNUSED["muq"]).items()}
+    return named | {f"{official[name[:2]]}{name[2:]}": one for name, one in outer.items()}
+
+
+def _head(tensors: Mapping[str, torch.Tensor], dim: int) -> nn.Sequential:
+    """From the hidden states to the shared space, without values: two layers, the mean over time between them."""
+    import torch
+    from torch import nn
+
+    widths = [len(tensors.get(f"{number}.bias", "?")) for number in (0, 1)]
+    with torch.device("meta"):
+        return nn.Sequential(nn.Linear(dim, widths[0]), nn.Linear(widths[0], widths[1]))

@@ -1,0 +1,130 @@
+"""MusicFM: a conformer trained to predict masked frames of music (Won, Hung & Le 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from timbrec.encoders.conformer import HOP, MSD, RATE, ConformerEncoder, beside_or_within, settings_in, with_mel
+from timbrec.encoders.official import read_json
+from timbrec.errors import ConfigError
+from timbrec.protocols import EncoderCard, WeightsFile
+from timbrec.types import Array, Float32
+
+_HUB, _REVISION = "minzwon/MusicFM", "4513b38b"
+_AXES = ("time", "channels")
+
+
+class MusicFM(ConformerEncoder):
+    """Base of the two published models. Layer 12, the default, is the study's; the authors' example takes 7.
+
+    `weights`: None (the hub), "owner/name@revision" there, a checkpoint, or a folder with it; the mel statistics of the
+    training data are read from beside it (`msd_stats.json`, `fma_stats.json`, or a `config.json` that has them). Those
+    of MSD are known and may be missing; FMA's must be there. `over="channels"` is what the first study computed: each
+    frame's mean over its channels, so that a vector has a value a frame, 750 of a window of 30 s, and says how the
+    window goes on rather than what it is; all windows must then be of 30 s. `dtype="bfloat16"` halves the memory and
+    moves values by some hundredths; the authors advise float32.
+    """
+
+    _model = "musicfm"
+    _other: ClassVar[str]  # the other published model
+    _mel: ClassVar[dict[str, float]] = {}
+
+    def __init__(
+        self,
+        weights: Path | str | None = None,
+        device: str = "cpu",
+        layer: int | None = None,
+        over: str = "time",
+        dtype: str = "float32",
+    ) -> None:
+        if over not in _AXES:
+            raise ConfigError(f"{self.card.name} cannot be pooled over {over!r}", fix=f"Known: {', '.join(_AXES)}.")
+        super().__init__(weights, device, layer, dtype)
+        self.over = over
+        if over == "channels":
+            self._pooled, channels = 2, self.card.dim
+            self.card = replace(
+                self.card,
+                revision=f"{self.card.revision}, over channels",
+                dim=-(-round(self.card.window * RATE) // HOP // 4),
+                frames_per_second=channels / self.card.window,
+                time="channels",
+            )
+
+    def encode_layers(
+        self, windows: Float32[Array, "n samples"], layers: Sequence[int]
+    ) -> Float32[Array, "n layers dim"]:
+        """The mean over time of each of these layers (over channels if asked for), all from one pass."""
+        vectors = super().encode_layers(windows, layers)
+        if vectors.shape[2] != self.card.dim:
+            raise ConfigError(
+                f"over channels, a window of {windows.shape[1]:,} samples has {vectors.shape[2]} values, "
+                f"not {self.card.dim}",
+                fix=f"Give windows of {self.card.window:g} s, or pool over time.",
+            )
+        return vectors
+
+    def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n time dim"]:
+        """The states of a layer, 0 to 12, the last behind the final norm. Over channels, these stand where time did."""
+        states = super().frames(windows, layer)
+        return states if self.over == "time" else np.ascontiguousarray(states.swapaxes(1, 2))
+
+    @classmethod
+    def _settings(cls, path: Path, beside: Path | None) -> dict[str, float]:
+        if path.name == f"pretrained_{cls._other}.pt":
+            raise ConfigError(f"{path} holds the weights of musicfm-{cls._other}", fix="Load that encoder.")
+        config, statistics = path.parent / "config.json", cls.card.files[1]
+        general = settings_in(read_json(config if config.is_file() else None))
+        if not cls._mel:  # a config may have MSD's statistics, which would do harm unseen
+            general = {key: value for key, value in general.items() if key not in MSD}
+        settings = cls._mel | general | beside_or_within(path, beside, cls.card.name)
+        return with_mel(settings, f"Put {statistics.path} of {statistics.repo} beside {path}.")
+
+
+class MusicFMMSD(MusicFM):
+    """1,024 values: MusicFM, a conformer trained on masked frames of the Million Song Dataset."""
+
+    card = EncoderCard(
+        name="musicfm-msd",
+        revision="MusicFM 4513b38b",
+        rate=RATE,
+        window=30.0,
+        dim=1024,
+        frames_per_second=25.0,
+        layers=12,
+        parameters=328_932_480,
+        licence_code="MIT and Apache-2.0 (the reference; its code is not used)",
+        licence_weights="MIT",
+        commercial=True,
+        trained_on="Million Song Dataset: audio, no labels",
+        citation="Won, Hung & Le, A foundation model for music informatics, ICASSP 2024",
+        gflop=1282.8,
+        files=(WeightsFile(_HUB, "pretrained_msd.pt", _REVISION), WeightsFile(_HUB, "msd_stats.json", _REVISION)),
+    )
+    _other, _mel = "fma", MSD
+
+
+class MusicFMFMA(MusicFM):
+    """1,024 values: MusicFM, a conformer trained on masked frames of the Free Music Archive."""
+
+    card = replace(
+        MusicFMMSD.card,
+        name="musicfm-fma",
+        trained_on="Free Music Archive: 8,000 hours of audio, no labels",
+        files=(
+            WeightsFile(
+                _HUB,
+                "pretrained_fma.pt",
+                _REVISION,
+                sha256="68392eee13d34c2941b3761934abb6b1e67b2e9df498695bda2ea5c1087d4b96",
+                bytes=1_316_802_154,
+            ),
+            WeightsFile(_HUB, "fma_stats.json", _REVISION),
+        ),
+    )
+    _other = "msd"

@@ -1,0 +1,49 @@
+"""The demo: what it writes, and that a benchmark runs on it with a real pretrained encoder."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from timbrec import demo
+from timbrec.benchmark import bench
+from timbrec.config import read_config
+from timbrec.inputs import load_inputs
+
+PRETRAINED = {"musicnn-msd", "musicnn-mtt"}
+
+
+def test_without_the_weights_musicnn_is_left_out_and_the_page_will_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    config = read_config(demo.write_demo(tmp_path, tracks=16, users=40, seed=0))
+    assert set(config.encoders) == {"mfcc", "labels"}
+    assert config.note.startswith(demo.NOTE)
+    assert "pip install --no-deps musicnn" in config.note
+
+
+@pytest.mark.skipif(find_spec("musicnn") is None, reason="the package with MusiCNN's weights is not installed")
+def test_with_the_weights_both_models_encode_every_clip_without_a_download(tmp_path: Path) -> None:
+    config = read_config(demo.write_demo(tmp_path, tracks=16, users=40, seed=0))
+    assert set(config.encoders) == {"mfcc", "labels"} | PRETRAINED
+    inputs = load_inputs(config)
+    for name in PRETRAINED:
+        assert inputs.vectors(name).shape == (16, 200)
+        assert len(np.unique(inputs.vectors(name), axis=0)) == 16
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("musicnn") is None, reason="the package with MusiCNN's weights is not installed")
+def test_pretrained_vectors_beat_their_shuffle_in_cold_start(tmp_path: Path) -> None:
+    result = bench(demo.write_demo(tmp_path, tracks=1000, users=1000, seed=0))
+    assert result.report.exists()
+    cold = result.summary.filter(half="cold", metric="ndcg@10", recommender="knn standardised")
+    for name in PRETRAINED:
+        real, shuffled = (
+            cold.filter(encoder=name, control=control)["value"].item() for control in ("real", "shuffled")
+        )
+        assert real > 1.3 * shuffled

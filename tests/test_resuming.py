@@ -1,0 +1,206 @@
+"""Trainings that were killed go on to the bits of the uninterrupted ones, and their logs have every epoch once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from test_training import CONTENT, FOLD, SMALL, TRAIN, Steps, rng
+from timbrec.errors import ConfigError
+from timbrec.training import Journal, drop_checkpoints, recording
+from timbrec.training.journal import current
+
+LONG = {name: replace(settings, epochs=4, patience=3) for name, settings in SMALL.items()}
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import safetensors.torch as files
+import torch.utils.tensorboard  # once, for all that are forked
+from test_resuming import CONTENT, FOLD, LONG, rng
+from timbrec.training import Journal, recording
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def in_an_epoch(what, done, total):
+    if what.startswith("epoch 3") and done % (total // 4):
+        die()
+
+def in_a_checkpoint(tensors, path, metadata):
+    if Path(path).parent.parent == Path(sys.argv[2]):  # not those of the ELSA inside another
+        saved.append(1)
+        if len(saved) == 3:
+            whole = files.save(tensors, metadata)
+            Path(path).write_bytes(whole[: len(whole) // 2])
+            die()
+    save_file(tensors, path, metadata)
+
+saved, save_file = [], files.save_file
+if sys.argv[3] == "checkpoint":
+    files.save_file = in_a_checkpoint
+for name, settings in LONG.items():
+    if not (child := os.fork()):
+        folder = Path(sys.argv[2], name)
+        with recording(Journal(folder, in_an_epoch if sys.argv[3] == "epoch" else None, folder / "shared")):
+            settings.fit(FOLD.train, CONTENT, FOLD, rng(3))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL, name
+"""
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    """What nothing interrupted."""
+    return {name: settings.fit(TRAIN, CONTENT, FOLD, rng(3)) for name, settings in LONG.items()}
+
+
+def epochs_of(folder: Path) -> list[int]:
+    return [json.loads(line)["epoch"] for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("where", ["epoch", "checkpoint"])
+def test_killed_in_the_middle_it_goes_on_to_the_same_bits(where: str, whole: dict[str, Any], tmp_path: Path) -> None:
+    """SIGKILL within the third epoch, and while the third checkpoint is half on disk."""
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path), where]
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name, settings in LONG.items():
+        assert epochs_of(tmp_path / name) == [1, 2]
+        assert (tmp_path / name / "checkpoint.safetensors.part").exists() == (where == "checkpoint")
+        trained: list[str] = []
+        journal = Journal(
+            tmp_path / name, lambda what, *_, heard=trained: heard.append(what), tmp_path / name / "shared"
+        )
+        with recording(journal):
+            resumed = settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+        assert trained[0].startswith("epoch 3"), f"{name} began anew"
+        np.testing.assert_array_equal(whole[name].users, resumed.users)
+        np.testing.assert_array_equal(whole[name].items, resumed.items)
+        assert whole[name].chosen == resumed.chosen
+        assert whole[name].facts == resumed.facts
+        assert epochs_of(tmp_path / name) == [1, 2, 3, 4]
+        drop_checkpoints(journal)
+        assert not list((tmp_path / name).rglob("checkpoint*"))
+        assert epochs_of(tmp_path / name) == [1, 2, 3, 4]
+
+
+def curves_of(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows of a folder."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    accumulator = EventAccumulator(str(folder))
+    accumulator.Reload()
+    return {
+        name: [(one.step, one.value) for one in accumulator.Scalars(name)] for name in accumulator.Tags()["scalars"]
+    }
+
+
+class Stopped(Exception):  # noqa: N818 - no error, an interruption
+    pass
+
+
+@pytest.mark.parametrize("lost", ["nothing", "an epoch's line", "the checkpoint"])
+def test_tensorboard_shows_every_epoch_once(lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted in epoch 3, or between a checkpoint and its line in the log; or begun anew in the same folder."""
+    from timbrec.training import journal
+
+    pytest.importorskip("tensorboard")
+    settings = replace(LONG["hybrid"], epochs=5)
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what.startswith("epoch 3"):
+            raise Stopped
+
+    write = journal.Log.write
+
+    def forgetful(log: Any, entry: dict[str, Any]) -> None:
+        if entry["epoch"] == 3:
+            raise Stopped
+        write(log, entry)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Log, "write", forgetful if lost == "an epoch's line" else write)
+        with (
+            recording(Journal(tmp_path, None if lost == "an epoch's line" else stop)),
+            pytest.raises(Stopped),
+        ):
+            settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+    assert [step for step, _ in curves_of(tmp_path)["loss"]] == [1, 2]
+    if lost == "the checkpoint":
+        (tmp_path / "checkpoint.safetensors").unlink()
+    with recording(Journal(tmp_path)):
+        settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+    assert curves_of(tmp_path) == {
+        name: [(line["epoch"], pytest.approx(line[name], rel=1e-6)) for line in lines]
+        for name in ("loss", "lr", "ndcg@50 mixed", "seconds")
+    }
+
+
+def test_without_tensorboard_there_is_the_log_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with recording(Journal(tmp_path)):
+        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.safetensors", "log.jsonl"]
+    assert epochs_of(tmp_path) == [1, 2]
+
+
+def test_a_checkpoint_past_the_last_epoch_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with recording(Journal(tmp_path)):
+        replace(SMALL["hybrid"], epochs=3).fit(TRAIN, CONTENT, None, rng(3))
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with recording(Journal(tmp_path)), pytest.raises(ConfigError, match=r"of epoch 3, past the last one.*epochs: 2"):
+        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3))
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert epochs_of(tmp_path) == [1, 2, 3]
+
+
+def test_a_training_within_a_training_is_reported_under_its_name(tmp_path: Path) -> None:
+    heard: list[str] = []
+    with recording(Journal(tmp_path, lambda what, *_: heard.append(what))):
+        assert current().inside("refit").inside("elsa").folder == tmp_path / "refit" / "elsa"
+        SMALL["contrastive"].fit(TRAIN, CONTENT, None, rng())
+    assert heard[0].startswith("elsa epoch 1: loss")
+    assert heard[-1].startswith("epoch 2: loss")
+    assert epochs_of(tmp_path / "elsa") == epochs_of(tmp_path) == [1, 2]
+
+
+def test_a_training_that_stops_early_reports_its_end() -> None:
+    heard: list[tuple[str, int, int]] = []
+    settings = Steps(epochs=9, batch=len(TRAIN), patience=2, script=(0.5, 0.6, 0.7))
+    with recording(Journal(progress=lambda *report: heard.append(report))):
+        settings.fit(TRAIN, CONTENT, FOLD, rng())
+    assert heard[-2:] == [("epoch 3: loss 0.9980, validation loss 0.5000", 3, 9), ("stopped after epoch 3", 9, 9)]
+
+
+def test_out_of_memory_draws_the_same_negatives_and_masks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first try of every step runs out after it has drawn; BERT4Rec's dropout and masks are random."""
+    from timbrec.recommenders.bert4rec import BERT4RecModel
+
+    settings = SMALL["bert4rec"]
+    whole = settings.fit(TRAIN, CONTENT, None, rng())
+    forward, left = BERT4RecModel.forward, [3]
+
+    def greedy(self: Any, examples: Any, rows: Any, rng: np.random.Generator) -> torch.Tensor:
+        loss = forward(self, examples, rows, rng)
+        if left[0] and self.training:
+            left[0] -= 1
+            raise torch.OutOfMemoryError("too much")
+        return loss
+
+    monkeypatch.setattr(BERT4RecModel, "forward", greedy)
+    again = settings.fit(TRAIN, CONTENT, None, rng())
+    assert left == [0]
+    np.testing.assert_allclose(again.items, whole.items, atol=1e-6)
+    np.testing.assert_allclose(again.users, whole.users, atol=1e-5)
