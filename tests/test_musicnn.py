@@ -236,6 +236,24 @@ def test_a_piece_has_nearly_the_same_vector_at_two_rates(msd: MusiCNNMSD, test_d
     assert (cosines - np.eye(2, 6) < 0.9).all(), cosines
 
 
+@pytest.mark.parametrize(
+    ("song", "tags"),
+    [
+        ("S*_feat._N*_-_saru", {"Hip-Hop", "electronic"}),
+        ("Le_royaume_des_glous_glous_-_Raoul_de_QSM", {"rock"}),
+        ("Fantasma_-_Los_Rombos", {"female vocalists", "folk"}),
+    ],
+)
+def test_songs_get_the_tags_that_a_listener_would_give(
+    msd: MusiCNNMSD, test_data: Path, song: str, tags: set[str]
+) -> None:
+    """The songs are filed under Hip-Hop, Metal and Folk; docs/encoders.md lists all ten."""
+    (path,) = (test_data / "data/jamendo_lyrics_audio/mp3").glob(f"{song}.mp3")
+    window = read_windows(path, 16_000, 30.0, Windows("centre")).windows
+    probabilities = msd.stages(window)["taggram"].reshape(-1, 50).mean(0)
+    assert msd.tags[probabilities.argmax()] in tags
+
+
 def _after(msd: MusiCNNMSD, recording: np.ndarray, rate: int) -> np.ndarray:
     return msd.encode(soxr.resample(recording, rate, 16_000)[None])[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from timbrec.errors import ConfigError
 CATALOGUE = [name for name in catalog.CATALOG["encoders"] if not find(name).card.precomputed]
 WITH_WEIGHTS = [name for name in CATALOGUE if find(name).card.parameters]
 TENSORS = {"some.weight": torch.randn(300, 20), "some.bias": torch.ones(20)}
+STATISTICS = {"melspec_2048_mean": 6.8, "melspec_2048_std": 18.4}  # what MusicFM and MuQ ask for
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 251054764\n"
 
 
@@ -58,6 +60,8 @@ def test_pointers_and_nothing_at_all(name: str, kind: str, tmp_path: Path) -> No
 def test_files_cut_short_and_those_of_other_models(name: str, kind: str, tmp_path: Path) -> None:
     path = tmp_path / kind
     KINDS[kind](path)
+    for file in find(name).card.files[1:]:  # the settings are there, and not what is wrong
+        (tmp_path / file.path).write_text(json.dumps(STATISTICS | {"stat": STATISTICS}))
     whole = path.read_bytes()
     if not (name == "mule" and kind != "x.safetensors"):  # its official file is of another kind
         with pytest.raises(ConfigError, match=rf"(lacks tensors of|holds tensors that are not of) {name}|of {name}\b"):

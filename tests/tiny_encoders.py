@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -81,6 +82,36 @@ def muq_mulan(folder: Path) -> Tiny:
     return Tiny(muq_folder(folder, tensors_in(np.load(DATA / "muq_mulan.npz")), MULAN), 2.0)
 
 
+def of_the_hub(data: str) -> Callable[[Path], Tiny]:
+    """`pytorch_model.bin` and `config.json`."""
+
+    def made(folder: Path) -> Tiny:
+        found = np.load(DATA / f"{data}.npz")
+        torch.save(_weights(found), folder / "pytorch_model.bin")
+        (folder / "config.json").write_text(str(found["config"]))
+        return Tiny(folder, 2.0)
+
+    return made
+
+
+def encodecmae(folder: Path) -> Tiny:
+    """The layers share their second half, which the data hold once."""
+    tensors = _weights(np.load(DATA / "encodecmae.npz"))
+    for name in [name for name in tensors if name.endswith("norm1.weight")]:
+        block = name.removesuffix("norm1.weight")
+        first = re.sub(r"\d+\.$", "0.", block)
+        for part in ("0.weight", "0.bias", "2.weight", "2.bias"):
+            tensors[f"{block}ff_layer.{part}"] = tensors[f"{first}ff_layer.{part}"]
+    torch.save({"state_dict": tensors}, folder / "model.pt")
+    (folder / "config.json").write_text('{"num_encoder_heads": 4}')
+    return Tiny(folder, 2.0)
+
+
+def _weights(data: Any) -> dict[str, torch.Tensor]:
+    keys = [key for key in data.files if key.startswith("weights/")]
+    return {key.removeprefix("weights/"): torch.from_numpy(data[key]) for key in keys}
+
+
 TINY: dict[str, Callable[[Path], Tiny]] = {
     "mfcc": lambda folder: Tiny(),
     "musicnn-msd": musicnn,
@@ -91,6 +122,10 @@ TINY: dict[str, Callable[[Path], Tiny]] = {
     "musicfm-fma": musicfm("fma"),
     "muq": muq,
     "muq-mulan": muq_mulan,
+    "mert-95m": of_the_hub("mert"),
+    "mert-330m": of_the_hub("mert"),
+    "music2vec": of_the_hub("music2vec"),
+    "encodecmae-base": encodecmae,
 }
 
 
