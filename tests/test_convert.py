@@ -36,7 +36,8 @@ def test_the_same_encoder_loads_the_slim_file_and_is_the_same(name: str, tmp_pat
     assert after.card == before.card  # the revision too: vectors that are stored stay valid
     seconds = tiny.seconds or before.card.window
     windows = np.random.default_rng(0).normal(0, 0.1, (1, round(seconds * before.card.rate))).astype(np.float32)
-    np.testing.assert_array_equal(after.encode(windows), before.encode(windows))
+    expected = before.encode(windows)  # products may round the last bit otherwise where tensors lie otherwise in memory
+    np.testing.assert_allclose(after.encode(windows), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
     assert made.after == made.path.stat().st_size
     assert made.tensors == len(load_file(made.path))
     assert made.before == 0 or made.after <= 1.2 * made.before
