@@ -7,11 +7,12 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import small_world
 from timbrec import catalog
+from timbrec.audit.contract import check_encoder
+from timbrec.encoders import find, load
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,9 +67,7 @@ def recipe(request, tmp_path, monkeypatch):
 def test_a_part_made_by_the_recipe_works(recipe, tmp_path):
     kind, name = recipe
     if kind == "encoders":
-        encoder = catalog.load(kind, name)()
-        vectors = encoder.encode(np.zeros((3, 16_000), np.float32))
-        assert vectors.shape == (3, encoder.card.dim)
+        assert [one.name for one in check_encoder(load(name)) if not one.passed] == []
         return
     import timbrec
 
@@ -78,3 +77,24 @@ def test_a_part_made_by_the_recipe_works(recipe, tmp_path):
     rows = result.summary.filter(**{column: label}, half="hot").drop_nulls("value")
     assert len(rows)
     assert rows["value"].is_between(0, 1).all()
+
+
+def test_the_table_of_encoders_says_what_the_cards_say():
+    text = (ROOT / "docs/encoders.md").read_text(encoding="utf-8")
+    table = text.split("| name | rate |")[1].split("\n\n")[0]
+    rows = {row.split("|")[1].strip(" `"): row.split("|") for row in table.splitlines() if row.startswith("| `")}
+    for name in catalog.CATALOG["encoders"]:
+        card, row = find(name).card, [cell.strip() for cell in rows[name]]
+        assert row[2:5] == [
+            f"{card.rate / 1000:g} kHz" if card.rate else "–",
+            f"{card.window:g} s" if card.window else "–",
+            f"{card.dim:,}",
+        ]
+        assert row[-2] == ("yes" if card.commercial else "no")
+
+
+def test_the_encoder_in_ten_lines_is_one(tmp_path):
+    source = next(block for block in blocks("docs/encoders.md", "python") if "class Loudness" in block)
+    (tmp_path / "loudness.py").write_text(source)
+    encoder = load(f"{tmp_path / 'loudness.py'}:Loudness")
+    assert {one.name for one in check_encoder(encoder) if not one.passed} <= {"very short", "mono"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from timbrec import catalog
 from timbrec.encoders.own import class_in_file, is_file_name
@@ -40,5 +40,15 @@ def load(name: str, weights: Path | str | None = None, device: str = "cpu", **op
 
 
 def find(name: str) -> Any:
-    """The class of an encoder that encodes audio or stands in the catalogue: it has a `card`, and is not made yet."""
-    return class_in_file(name) if is_file_name(name) else catalog.load("encoders", name)
+    """The class of an encoder, which has a `card`, by a name that `load` takes; not of a file of vectors.
+
+    A class without `frames` gets one that says so.
+    """
+    encoder = class_in_file(name) if is_file_name(name) else catalog.load("encoders", name)
+    if not hasattr(encoder, "frames"):
+        encoder.frames = _no_frames
+    return encoder
+
+
+def _no_frames(self: Encoder, windows: object, layer: int | None = None) -> NoReturn:
+    raise ConfigError(f"{self.card.name} gives no frames, only what it pools of them", fix="Use its own output.")

@@ -65,7 +65,7 @@ def _write(slim: Slim, target: Path, name: str) -> None:
     from safetensors.torch import save_file
 
     part = target.with_name(f".{target.stem}-{uuid4().hex[:8]}.part")
-    told = {"format": "pt", "encoder": name, "config": json.dumps(dict(slim.config))}
+    told = {"timbrec": json.dumps({"encoder": name, "config": dict(slim.config)})}  # one key: several have no order
     try:
         save_file(_apart(slim.tensors), part, told)
         with safe_open(part, "pt") as file:

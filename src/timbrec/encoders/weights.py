@@ -76,8 +76,8 @@ def read_config(path: Path) -> dict[str, Any]:
         return {}
     try:
         with safe_open(path, "pt") as file:
-            config: dict[str, Any] = json.loads((file.metadata() or {}).get("config", "{}"))
-    except (SafetensorError, ValueError) as error:
+            config: dict[str, Any] = json.loads((file.metadata() or {}).get("timbrec", '{"config": {}}'))["config"]
+    except (SafetensorError, ValueError, LookupError, TypeError) as error:
         raise damaged(path) from error
     return config
 
