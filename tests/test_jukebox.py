@@ -299,3 +299,17 @@ def test_the_card_is_read_without_torch() -> None:
         "assert not {'torch', 'transformers'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_all_layers_come_from_one_pass(
+    encoder: Jukebox, expected: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio, layers = np.stack([expected["input_long"]] * 2), [7, 3, 5]
+    passes, real = [], encoder._network.all_hidden
+    monkeypatch.setattr(encoder._network, "all_hidden", lambda codes: passes.append(1) or real(codes))
+    values = encoder.encode_layers(audio, layers)
+    assert (values.shape[:2], len(passes)) == ((2, 3), 2)
+    for place, layer in enumerate(layers):
+        np.testing.assert_allclose(values[0, place], expected[f"long_layer{layer}_meanpool"], atol=5e-5)
+    with pytest.raises(ConfigError, match="no layer 8 among the 7 loaded"):
+        encoder.encode_layers(audio, [8])

@@ -223,8 +223,9 @@ def _mono(frame: av.AudioFrame, kind: str, channels: int) -> Float32[Array, "n"]
             np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels).reshape(-1, channels).T
         )
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with its file's name
-        mono = parts[0].astype(np.float32)
-        for part in parts[1:]:
+        first, *rest = parts
+        mono = np.add(first, rest[0], dtype=np.float32) if rest else first.astype(np.float32)
+        for part in rest[1:]:
             mono += part
         if zero:
             mono -= zero * channels

@@ -54,9 +54,9 @@ def embed(
         Policy.spread
     ),
     count: Annotated[int, typer.Option(help="How many windows are spread over a track.", min=1)] = 8,
-    store: Annotated[Path | None, typer.Option(help="Where the stores go [default: vectors, beside AUDIO].")] = None,
-    batch: Annotated[int | None, typer.Option(help="Windows at once [default: 60 s of audio, 480 s on a GPU].")] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads that read and encode [default: the cores].")] = None,
+    store: Annotated[Path | None, typer.Option(help="Where the stores go; by default `vectors` beside AUDIO.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Windows at once; by default 60 s of audio, 480 s on GPU.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that read and encode; by default the cores.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     max_failures: Annotated[int, typer.Option(help="Files that may fail before the exit code is 1.", min=0)] = 0,
     prune: Annotated[bool, typer.Option(help="Forget tracks that are not in AUDIO.")] = False,
@@ -64,8 +64,9 @@ def embed(
 ) -> None:
     """Encode audio files into stores of vectors, or go on with what was interrupted.
 
-    Each encoder, layer and pool has a store of its own, a folder that a config can name under `vectors`. Files that
-    fail are listed, here and in failures.csv beside the stores. Exit code 1: more failed than --max-failures.
+    Each encoder, layer and pool has a store of its own: a folder that a config can name.
+    Files that fail are listed, here and in failures.csv beside the stores.
+    Exit code 1: more files failed than --max-failures.
     """
     from timbrec.audio import Windows
     from timbrec.embed import embed_all, outputs
@@ -179,7 +180,7 @@ def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
         def progress(done: int, total: int) -> None:
             nonlocal task
             if task is None:  # what was there before is no part of the speed
-                task = bar.add_task(name, total=total, completed=done - 1)
+                task = bar.add_task(name, total=total, completed=done)
             bar.update(task, completed=done)
 
         yield progress

@@ -37,6 +37,8 @@ class Ledger:
         self._failures: list[tuple[Track, str]] = []
         self._encoders: list[str | None] = []  # whose failures they are
         self._remarks: list[tuple[Track, str]] = []
+        if self.lacking:
+            self._tell()
 
     def take(self, heard: Heard, passes: Sequence[Pass]) -> None:
         """What was read of a track, to those who lack it."""
@@ -50,7 +52,7 @@ class Ledger:
             for one in passes:
                 self._to_pass(heard, one)
         if not self._open[heard.track]:
-            self._settle(heard)
+            self._settle()
 
     def keep(self, job: Job, encoder: str) -> None:
         """A track is through a pass, with all that have the same audio."""
@@ -61,7 +63,7 @@ class Ledger:
             elif number == 0:
                 self._encoded.add(heard.track)
             if not self._open[heard.track]:
-                self._settle(heard)
+                self._settle()
 
     def report(self) -> EmbedReport:
         """What came of all tracks."""
@@ -99,8 +101,11 @@ class Ledger:
                 if encoder in (None, target.output.card.name):
                     target.drop({heard.track.id})
 
-    def _settle(self, heard: Heard) -> None:
+    def _settle(self) -> None:
         self._settled += 1
+        self._tell()
+
+    def _tell(self) -> None:
         if self._progress is not None:
             self._progress(self._skipped + self._settled, len(self._tracks))
 

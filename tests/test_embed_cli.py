@@ -1,0 +1,177 @@
+"""`timbrec embed` as a user runs it: what it prints, where the vectors are, its exit codes."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+import small_world
+from audio_files import write_wav
+from timbrec.config import make_config, read_config
+from timbrec.embed import hear
+from timbrec.encoders.mfcc import MFCC
+from timbrec.errors import ConfigError
+from timbrec.inputs import load_inputs
+from timbrec.store import VectorStore
+
+TIMBREC = Path(sys.executable).with_name("timbrec")
+
+
+def timbrec(*arguments: object, cwd: Path) -> tuple[int, str]:
+    """The exit code and what is printed, in one line."""
+    command = [TIMBREC, *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env={"COLUMNS": "200"})
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 0.1, round(seconds * 22_050))
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    (tmp_path / "music").mkdir()
+    for number in range(3):
+        write_wav(tmp_path / f"music/t{number}.wav", noise(1 + number, number), 22_050, "f32")
+    return tmp_path / "music"
+
+
+def test_encode_then_nothing_to_do_then_what_failed(music: Path, tmp_path: Path) -> None:
+    code, told = timbrec("embed", "music", "-e", "mfcc", cwd=tmp_path)
+    assert (code, "3 encoded, 0 recognised by their audio, 0 unchanged, 0 failed" in told) == (0, True), told
+    store = VectorStore.open(tmp_path / "vectors/mfcc")
+    samples = noise(2, 1).astype(np.float32)
+    np.testing.assert_allclose(store.aligned(["t1"]), MFCC().encode(samples[None]), rtol=1e-5)
+    (music / "t1.wav").rename(music / "[b]new.wav")
+    (music / "bad.mp3").write_text("no music")
+    code, told = timbrec("embed", "music", "-e", "mfcc", cwd=tmp_path)
+    assert "0 encoded, 1 recognised by their audio, 2 unchanged, 1 failed; 1 not in AUDIO, kept" in told
+    assert code == 1
+    assert "music/bad.mp3 │ it is no audio that can be decoded" in told
+    failures = pl.read_csv(tmp_path / "vectors/failures.csv")
+    assert failures.rows() == [("bad", "music/bad.mp3", "it is no audio that can be decoded", None)]
+    code, told = timbrec("embed", "music", "--encoder", "mfcc", "--prune", "--max-failures", 1, cwd=tmp_path)
+    assert (code, "1 not in AUDIO, forgotten" in told, "mfcc: 3 x 104" in told) == (0, True, True)
+    (music / "bad.mp3").unlink()
+    assert timbrec("embed", "music", "-e", "mfcc", cwd=tmp_path)[0] == 0
+    assert not (tmp_path / "vectors/failures.csv").exists()
+
+
+def test_pools_and_windows_have_folders_of_their_own(music: Path, tmp_path: Path) -> None:
+    arguments = ("-e", "mfcc", "--pool", "max,meanstd", "--windows", "first", "--store", "made", "--workers", 1)
+    code, told = timbrec("embed", music, *arguments, cwd=tmp_path)
+    assert code == 0, told
+    frames = MFCC().frames(noise(1, 0).astype(np.float32)[None])[0]
+    found = {path.name: VectorStore.open(path) for path in (tmp_path / "made").iterdir()}
+    assert sorted(found) == ["mfcc-max-first", "mfcc-meanstd-first"]
+    np.testing.assert_allclose(found["mfcc-max-first"].aligned(["t0"])[0], frames.max(0), rtol=1e-4)
+    expected = np.concatenate([frames.mean(0), frames.std(0)])
+    np.testing.assert_allclose(found["mfcc-meanstd-first"].aligned(["t0"])[0], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none", "-e", "mfcc"], "none does not exist"),
+        (["music", "-e", "mfc"], "no encoder called 'mfc'. Did you mean 'mfcc'?"),
+        (["music", "-e", "mfcc", "--layers", "2"], "mfcc has no layers to choose from"),
+        (["music", "-e", "mfcc", "--pool", "sum"], "no pool 'sum'. Known: mean, max, meanstd"),
+        (["music", "-e", "mfcc", "--weights", "mule=x"], "'mule=x' is not NAME=VALUE of an encoder asked for"),
+        (["music", "-e", "mfcc", "--set", "mfcc=3"], "'mfcc' names no option"),
+        (["music", "-e", "mfcc", "--set", "mfcc.hop=3"], "encoder 'mfcc' takes no 'hop'"),
+        (["music", "-e", "mfcc,mfcc"], "each with a store of its own"),
+        (["music"], "Missing option '--encoder'"),
+    ],
+)
+def test_wrong_arguments_are_told_and_exit_with_2(
+    music: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    from timbrec.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["timbrec", "embed", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "vectors").exists()
+
+
+def test_interrupted_it_says_how_to_go_on(music: Path, tmp_path: Path) -> None:
+    for number in range(3, 400):
+        write_wav(music / f"t{number}.wav", noise(5, number), 22_050, "f32")
+    command = [TIMBREC, "embed", "music", "-e", "mfcc"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    journal, until = tmp_path / "vectors/mfcc/journal", time.monotonic() + 60
+    while not (journal.exists() and journal.stat().st_size) and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.endswith("timbrec: stopped. What is finished is kept: the same command goes on from here.\n")
+    assert 0 < len(VectorStore.open(tmp_path / "vectors/mfcc")) < 400
+
+
+# Audio in a config
+
+
+def with_audio(tmp_path: Path, **entries: object) -> Path:
+    (tmp_path / "audio").mkdir()
+    for number, track in enumerate(small_world.WORLD.events.items.ids[:60]):
+        write_wav(tmp_path / f"audio/{track}.wav", noise(0.2, number), 22_050, "f32")
+    return small_world.write(tmp_path, encoders=entries)
+
+
+def test_a_config_decodes_once_for_all_encoders_of_the_same_audio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = with_audio(
+        tmp_path,
+        own={"audio": "audio", "encoder": "mfcc"},
+        peaks={"audio": "audio", "encoder": "mfcc", "pool": "max", "windows": "first", "store": "elsewhere"},
+        good=small_world.CONFIG["encoders"]["good"],
+    )
+    (tmp_path / "audio/bad.mp3").write_text("no music")
+    read, real, told = [], hear.read_clips, []
+    monkeypatch.setattr(hear, "read_clips", lambda path, *args: read.append(path) or real(path, *args))
+    inputs = load_inputs(read_config(config), lambda *progress: told.append(progress))
+    assert len(read) == len(set(read)) == 61
+    assert {what for what, *_ in told} == {"encoding own, peaks"}
+    assert {name: source.dim for name, source in inputs.sources.items()} == {"own": 104, "peaks": 13, "good": 16}
+    assert list(inputs.sources) == list(read_config(config).encoders)
+    assert len(inputs.catalogue) == 60
+    assert VectorStore.open(tmp_path / "elsewhere").info.windows == "first 30 s"
+    assert VectorStore.open(tmp_path / "vectors/own").info.pool == "mean"
+    assert inputs.files.select("encoder", "reason").rows() == [
+        ("own", "it is no audio that can be decoded"), ("peaks", "it is no audio that can be decoded"),
+    ]  # fmt: skip
+    assert len(load_inputs(read_config(config), encode=False).catalogue) == 60
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"vectors": "good.npy", "pool": "max"}, "`pool` is for `audio`; vectors are taken as they are"),
+        ({"audio": "music", "encoder": "mfcc", "pool": "sum"}, "Input should be 'mean', 'max' or 'meanstd'"),
+        ({"audio": "music", "encoder": "mfcc", "window": "first"}, "Did you mean 'windows'?"),
+        ({"audio": "music", "encoder": "mfcc", "layer": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_what_a_config_may_ask_of_audio(tmp_path: Path, entry: dict[str, object], message: str) -> None:
+    path = small_world.write(tmp_path, encoders={"own": entry})
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        make_config(yaml.safe_load(path.read_text()) | {"base": tmp_path})
