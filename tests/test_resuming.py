@@ -166,6 +166,24 @@ def test_a_checkpoint_past_the_last_epoch_is_refused_and_left_alone(tmp_path: Pa
     assert epochs_of(tmp_path) == [1, 2, 3]
 
 
+def test_the_wait_for_a_plateau_goes_on_after_a_resumption(tmp_path: Path) -> None:
+    """Nothing gets better after epoch 1; three such epochs are let pass, wherever the training was interrupted."""
+    settings = Steps(epochs=7, batch=len(TRAIN), lr=0.01, plateau=3, patience=9, script=(0.5,) * 7)
+    whole = settings.fit(TRAIN, CONTENT, FOLD, rng())
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what.startswith("epoch 4"):
+            raise Stopped
+
+    with recording(Journal(tmp_path, stop)), pytest.raises(Stopped):
+        settings.fit(TRAIN, CONTENT, FOLD, rng())
+    with recording(Journal(tmp_path)):
+        resumed = settings.fit(TRAIN, CONTENT, FOLD, rng())
+    rates = [json.loads(line)["lr"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rates == pytest.approx([0.01] * 5 + [0.001] * 2)
+    np.testing.assert_array_equal(resumed.items, whole.items)
+
+
 def test_a_training_within_a_training_is_reported_under_its_name(tmp_path: Path) -> None:
     heard: list[str] = []
     with recording(Journal(tmp_path, lambda what, *_: heard.append(what))):
