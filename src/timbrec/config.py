@@ -84,9 +84,10 @@ class EncoderConfig(_Part):
     def _one_source(self) -> EncoderConfig:
         if (self.vectors is None) == (self.audio is None):
             raise ValueError("give either `vectors` or `audio`")
-        of_audio = self.model_fields_set - {"vectors", "ids", "columns"}
-        if self.vectors is not None and of_audio:
-            raise ValueError(f"`{min(of_audio)}` is for `audio`; vectors are taken as they are")
+        usual = {name: field.default for name, field in type(self).model_fields.items()}
+        changed = {name for name in usual if getattr(self, name) != usual[name]} - {"vectors", "ids", "columns"}
+        if self.vectors is not None and changed:
+            raise ValueError(f"`{min(changed)}` is for `audio`; vectors are taken as they are")
         return self
 
 

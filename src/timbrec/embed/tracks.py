@@ -50,9 +50,14 @@ def _in_folder(folder: Path) -> list[Track]:
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename} cannot be listed: {error.strerror}", fix="Check its permissions.")
 
-    found = [Path(where, name) for where, _, names in os.walk(folder, onerror=refuse) for name in names]
-    audio = [path for path in found if path.suffix.lower() in CONTAINERS and not path.name.startswith(".")]
-    return sorted(Track(text(path.stem), path) for path in audio)
+    found = []
+    for where, _, names in os.walk(folder, onerror=refuse):
+        there = Path(where)
+        for name in names:
+            stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a path per name would take most of the walk
+            if suffix.lower() in CONTAINERS and not name.startswith("."):
+                found.append(Track(text(stem), there / name))
+    return sorted(found)
 
 
 def _in_manifest(path: Path) -> list[Track]:
