@@ -20,6 +20,13 @@ def row_sums(starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor)
     return _RowSums.apply(starts, columns, vectors)  # type: ignore[no-untyped-call] # torch publishes no type
 
 
+def add_to_rows(out: torch.Tensor, starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor) -> None:
+    """What `row_sums` does, transposed and in place: adds vectors[r] to out[c] for c in columns[starts[r]:...]."""
+    rows = torch.repeat_interleave(starts.diff())
+    pattern = _by_row(columns, rows, vectors.new_ones(len(rows)), len(out), len(vectors))
+    torch.addmm(out, pattern, vectors, out=out)
+
+
 def pair_scores(left: torch.Tensor, right: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """(n, k) scores: entry (i, j) is left[rows[i]] . right[columns[i, j]].
 
@@ -73,9 +80,14 @@ class _PairScores(torch.autograd.Function):
 
 def _sums(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, vectors: torch.Tensor) -> torch.Tensor:
     """(n, dim): row r is the sum of weights[e] vectors[of[e]] over the entries e with into[e] == r."""
+    return _by_row(into, of, weights, n, len(vectors)) @ vectors
+
+
+def _by_row(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, n_columns: int) -> torch.Tensor:
+    """(n, n_columns), sparse: the sum of the weights of the entries at each row `into` and column `of`."""
     order = into.argsort(stable=True)
     starts = torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)])
-    return _csr(starts, of[order], weights[order], len(vectors)) @ vectors
+    return _csr(starts, of[order], weights[order], n_columns)
 
 
 def _csr(starts: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, n_columns: int) -> torch.Tensor:
