@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
-from harness import seconds
 from harness.floor import ADAM, FLOAT, Probe, Work
 from harness.peak import peak, peak_elsewhere
 from harness.scale import DIM, content, split, train, world
@@ -86,8 +86,10 @@ def floor(pairs: Interactions, users: int, batches: int) -> Work:
 
 
 def loss_bytes(way: str, scale: float) -> int:
-    """Peak of a loss and its gradient, at MEMORY users drawn with replacement where there are fewer."""
+    """Peak of a loss and its gradient, at MEMORY users, or all where there are fewer."""
     pairs = train(scale)
+    nmse(torch.tensor([0, 2]), torch.tensor([0, 1]), normalize(torch.randn(64, 8)).requires_grad_(), 64).backward()
+    dense(torch.ones(4, 64), normalize(torch.randn(64, 8)).requires_grad_()).backward()  # what stays once it ran
     starts, items = pairs.starts[: MEMORY + 1], pairs.item[: pairs.starts[min(MEMORY, pairs.n_users)]]
     vectors = normalize(torch.randn(pairs.n_items, DIM)).requires_grad_()
     if way == "naive":
@@ -134,14 +136,34 @@ def speed(scale: float, rounds: int) -> None:
     )  # fmt: skip
 
 
+def quality(scale: float, epochs: int) -> None:
+    """Seconds until the validation NDCG@50 that both batch sizes reach, by the log that training keeps."""
+    fold, vectors = split(scale).validation, Content(world(scale).vectors(0.5, DIM, 0))
+    courses = {}
+    for batch in (LARGE, Hybrid().batch):
+        with tempfile.TemporaryDirectory() as folder, recording(Journal(Path(folder))):
+            settings = Hybrid(batch=batch, epochs=epochs)
+            settings.fit(fold.train, vectors, fold, np.random.default_rng(0))
+            log = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
+        courses[batch] = np.array([[entry["seconds"], entry["ndcg@50 mixed"]] for entry in log])
+    aim = min(course[:, 1].max() for course in courses.values())
+    for batch, course in courses.items():
+        last = int(np.argmax(course[:, 1] >= aim))
+        until = course[: last + 1, 0].sum()
+        print(f"{batch} users a step: {until:.1f} s, {last + 1} epochs to {aim:.4f}; best {course[:, 1].max():.4f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--scale", type=float, default=0.1, help="share of the study's users and tracks")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peak", choices=["ours", "naive"], help="print the peak bytes of the loss")
+    parser.add_argument("--quality", type=int, metavar="EPOCHS", help="time to equal validation NDCG@50 instead")
     chosen = parser.parse_args()
     if chosen.peak:
         print(json.dumps(loss_bytes(chosen.peak, chosen.scale)))
+    elif chosen.quality:
+        quality(chosen.scale, chosen.quality)
     else:
         speed(chosen.scale, chosen.rounds)
 

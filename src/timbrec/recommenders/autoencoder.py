@@ -36,7 +36,7 @@ class Autoencoder(Trainable):
     """`columns` are the items that x and its reconstruction have: those in train, or, as in the study, all of the
     catalogue, where the cold ones are targets of zero."""
 
-    block = 512
+    block = 256
 
     def __init__(self, targets: Targets, train: Interactions) -> None:
         super().__init__()

@@ -39,6 +39,7 @@ class BERT4Rec(TrainedRecommender):
     user with their sequence.
     """
 
+    version: ClassVar[int] = 2
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",

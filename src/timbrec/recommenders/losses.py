@@ -69,7 +69,7 @@ def one_way(
 
 
 def nmse(
-    starts: torch.Tensor, items: torch.Tensor, vectors: torch.Tensor, columns: int, block: int = 512
+    starts: torch.Tensor, items: torch.Tensor, vectors: torch.Tensor, columns: int, block: int = 256
 ) -> torch.Tensor:
     """ELSA's loss (Vancura et al. 2022): the mean squared difference of L2-normalised xAA^T - x and x.
 

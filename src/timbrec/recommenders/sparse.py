@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from timbrec.interactions import Interactions
 from timbrec.types import Array, Float32
@@ -50,7 +51,7 @@ class _RowSums(torch.autograd.Function):
     def forward(ctx: Any, starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(starts, columns)
         ctx.n = len(vectors)
-        return _csr(starts, columns, vectors.new_ones(len(columns)), len(vectors)) @ vectors
+        return _bags(starts, columns, vectors)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[None, None, torch.Tensor]:
@@ -80,7 +81,18 @@ class _PairScores(torch.autograd.Function):
 
 def _sums(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, vectors: torch.Tensor) -> torch.Tensor:
     """(n, dim): row r is the sum of weights[e] vectors[of[e]] over the entries e with into[e] == r."""
-    return _by_row(into, of, weights, n, len(vectors)) @ vectors
+    order = into.argsort(stable=True)
+    starts = torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)])
+    return _bags(starts, of[order], vectors, weights[order])
+
+
+def _bags(
+    starts: torch.Tensor, rows: torch.Tensor, vectors: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Sums of rows; several times as fast as a sparse matrix product on a CPU."""
+    return nn.functional.embedding_bag(
+        rows, vectors, starts, mode="sum", per_sample_weights=weights, include_last_offset=True
+    )
 
 
 def _by_row(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, n_columns: int) -> torch.Tensor:
