@@ -116,7 +116,9 @@ def speed(scale: float, rounds: int) -> None:
     column = np.cumsum(pairs.item_users > 0) - 1
     warm = Interactions(pairs.user, column[pairs.item], pairs.plays, None, pairs.n_users, len(items))
     naive = {batch: NaiveEpoch(Hybrid(), warm, items, batch) for batch in (LARGE, Hybrid().batch)}
-    calls = {f"ours {batch}": timed(lambda one=one: [one() for _ in range(one.per_epoch)]) for batch, one in epochs.items()}
+    calls = {
+        f"ours {batch}": timed(lambda one=one: [one() for _ in range(one.per_epoch)]) for batch, one in epochs.items()
+    }
     calls |= {f"naive {batch}": timed(one) for batch, one in naive.items()}
     found, rates = interleaved(calls, Probe(len(items), DIM, DIM), rounds)
     least = {batch: floor(pairs, batch, one.per_epoch).seconds(rates) for batch, one in epochs.items()}

@@ -9,8 +9,8 @@ distinct users and i distinct items among them, d dimensions. It must do
   not they were drawn: dense Adam moves every row.
 
 The naive way is a row-wise data set that draws the negatives of one pair at a time, and a tower run on user, item and
-negative of each of the b k triplets. It is run on a slice of the pairs, without the optimiser, whose step over the whole
-table is then added once for every b pairs.
+negative of each of the b k triplets. It is run on a slice of the pairs, without the optimiser, whose step over the
+whole table is then added once for every b pairs.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Rows(torch.utils.data.Dataset):  # type: ignore[type-arg] # torch's own ex
 
     def __init__(self, pairs: Interactions, size: int, negatives: int) -> None:
         self.pairs, self.size, self.negatives = pairs, size, negatives
+        self.rng = np.random.default_rng(0)
         self.played = [set[int]() for _ in range(pairs.n_items)]
         for user, item in zip(pairs.user.tolist(), pairs.item.tolist(), strict=True):
             self.played[item].add(user)
@@ -44,7 +45,7 @@ class Rows(torch.utils.data.Dataset):  # type: ignore[type-arg] # torch's own ex
     def __getitem__(self, row: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         user, item, negatives = int(self.pairs.user[row]), int(self.pairs.item[row]), []
         while len(negatives) < self.negatives:
-            other = np.random.randint(self.pairs.n_users)
+            other = int(self.rng.integers(self.pairs.n_users))
             if other not in self.played[item]:
                 negatives.append(other)
         repeated = torch.full((self.negatives,), user), torch.full((self.negatives,), item)

@@ -10,12 +10,11 @@ import argparse
 import json
 import math
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from harness import machine
 from harness.scale import DIM, split, world
 
-from timbrec.errors import CannotRankError
 from timbrec.metrics.ndcg import NDCG
 from timbrec.outcomes import outcome
 from timbrec.protocols import Content
@@ -23,7 +22,6 @@ from timbrec.recommenders import recommender
 from timbrec.runs import Experiment
 from timbrec.split import HALVES, Split
 from timbrec.study import run_cell
-from timbrec.training import Journal, recording
 
 ALL = ("knn", "shallow", "contrastive", "hybrid", "bert4rec")
 LONGEST = 30 * 60
@@ -55,7 +53,8 @@ def main() -> None:
     chosen = parser.parse_args()
     cut, vectors = split(chosen.scale), world(chosen.scale).vectors(0.5, DIM, 0)
     total = 0.0
-    print(f"{cut.test.train.n_users:,} users, {cut.test.train.n_items:,} tracks, {len(cut.test.train):,} pairs; {machine()}")
+    train = cut.test.train
+    print(f"{train.n_users:,} users, {train.n_items:,} tracks, {len(train):,} pairs; {machine()}")
     print("| recommender | minutes | best epoch | NDCG@50 hot | cold | mixed |\n|---|---|---|---|---|---|")
     for name in chosen.names or ALL:
         settings: dict[str, object] = {"epochs": chosen.epochs} if chosen.epochs and name != "knn" else {}

@@ -34,9 +34,8 @@ class Steps:
         self.rows = next(self._order)
         self.training._step(self.examples, self.rows, self.rng, 1)
 
-def interleaved(
-    calls: dict[str, Callable[[], float]], probe: Probe, rounds: int
-) -> tuple[dict[str, float], Rates]:
+
+def interleaved(calls: dict[str, Callable[[], float]], probe: Probe, rounds: int) -> tuple[dict[str, float], Rates]:
     """Medians of what each call returns, and of the rates, in rounds. Each call is made once before it counts."""
     for call in calls.values():
         call()

@@ -52,7 +52,11 @@ class _MeanLogSum(torch.autograd.Function):
         edges = np.cumsum([0, *(len(columns) for _, columns in sides)]).tolist()
         spans = [slice(*edge) for edge in pairwise(edges)]
         grads = [torch.zeros_like(tensor) for tensor in tensors] if wanted else []
-        n, total, width = len(tensors[0]), tensors[0].new_zeros((), dtype=torch.float64), edges[-1] + (extra is not None)
+        n, total, width = (
+            len(tensors[0]),
+            tensors[0].new_zeros((), dtype=torch.float64),
+            edges[-1] + (extra is not None),
+        )
         block = max(1, min(block, n, _HELD // width))
         buffer = tensors[0].new_empty(block, width)
         for start in range(0, n, block):

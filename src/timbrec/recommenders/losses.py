@@ -85,7 +85,13 @@ def nmse(
 class _NMSE(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, starts: torch.Tensor, items: torch.Tensor, vectors: torch.Tensor, columns: int, block: int, wanted: bool
+        ctx: Any,
+        starts: torch.Tensor,
+        items: torch.Tensor,
+        vectors: torch.Tensor,
+        columns: int,
+        block: int,
+        wanted: bool,
     ) -> torch.Tensor:
         users, total = len(starts) - 1, vectors.new_zeros(())
         few = 3 * users < 2 * vectors.shape[1]  # then the products of users and items are smaller than A^T A

@@ -54,7 +54,7 @@ class ItemTransformer(nn.Module):
         layer = nn.TransformerEncoderLayer(
             hidden, heads, feed_forward, dropout, "gelu", layer_norm_eps=_EPSILON, batch_first=True
         )
-        layer.dropout = nn.Identity()  # BERT has none inside the feed-forward part
+        layer.dropout.p = 0.0  # BERT has none inside the feed-forward part
         layer.dropout1, layer.dropout2 = Dropout(dropout), Dropout(dropout)
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         for name, weights in [("", self.special), ("", self.positions), *self.encoder.named_parameters()]:
