@@ -4,8 +4,8 @@ Targets: with the full softmax at equal width at least 4 times the naive tokens 
 the memory, and at most 2 times the floor; with the sampled softmax at least 2 times the speed of the full one at 56,000
 tracks and 5 times at a million, at 99 % of its NDCG@50 or more (`--quality`).
 
-A token is a track of a sequence; padding is none. A step on sequences of lengths l with t tokens, m of them masked, over
-c classes of d dimensions projected to w, in L layers with feed-forward f, must do
+A token is a track of a sequence; padding is none. A step on sequences of lengths l with t tokens, m of them masked,
+over c classes of d dimensions projected to w, in L layers with feed-forward f, must do
 
 - the projection of the classes: 2 c d w forward and as much for its weights;
 - the layers: 2 t (4 w^2 + 2 w f) and 4 w times the sum of l^2, in the last one only keys and values of all tokens and

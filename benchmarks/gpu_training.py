@@ -1,4 +1,4 @@
-"""The whole scale on this machine's accelerator: each of the five for some steps, and what share of its peak they reach.
+"""The whole scale on this machine's accelerator: some steps of each model, as shares of its peak.
 
 For a machine with a GPU; on a CPU it runs at a small `--scale` to show that it runs. Prints for every model the seconds
 of a step and of an epoch, the examples (BERT4Rec: tokens) a second, and the multiplications and additions of its floor
