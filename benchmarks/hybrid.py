@@ -2,8 +2,8 @@
 
 Targets: at a large user batch an epoch at least 8 times as fast as the naive one at the study's 128 users, at most 1.5
 times the floor per step, and a tenth of the memory of the naive loss at 2,048 users. Larger batches take fewer steps,
-so the time to the same validation NDCG@50 is printed too (`--quality`). With u users, n items, p plays and every width d,
-a step must do
+so the time to the same validation NDCG@50 is printed too (`--quality`). With u users, n items, p plays and every width
+d, a step must do
 
 - the tower: 4 n d^2 forward, as much for its weights, and 2 n d^2 for the second layer's input: 10 n d^2;
 - the norms of the predictions and their gradients through A^T A, 4 n d^2 + 4 u d^2, or through the product of all users
