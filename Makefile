@@ -28,7 +28,7 @@ slow: .venv/dev ## The tests that take minutes
 
 benchmarks: .venv/dev ## Speed and memory, as ratios measured in one run; see benchmarks/README.md
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[benchmarks]'
-	for name in ranking metrics split store_open; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in ranking metrics split store_open shallow contrastive hybrid bert4rec; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean: ## Remove the virtual environment and the demo
 	rm -rf .venv demo

@@ -36,6 +36,8 @@ class Autoencoder(Trainable):
     """`columns` are the items that x and its reconstruction have: those in train, or, as in the study, all of the
     catalogue, where the cold ones are targets of zero."""
 
+    block = 256
+
     def __init__(self, targets: Targets, train: Interactions) -> None:
         super().__init__()
         self.train_pairs = train
@@ -55,4 +57,4 @@ class Autoencoder(Trainable):
         """The NMSE of the reconstruction."""
         starts, items = examples.csr(rows)
         columns = torch.from_numpy(self.column_of[items]).to(self.device)
-        return nmse(torch.from_numpy(starts).to(self.device), columns, self.vectors(), len(self.columns))
+        return nmse(torch.from_numpy(starts).to(self.device), columns, self.vectors(), len(self.columns), self.block)

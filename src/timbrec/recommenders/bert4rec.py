@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from timbrec.protocols import Content
 from timbrec.recommenders.log_sum import mean_log_sum
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from timbrec.interactions import Interactions
 
 _ROWS = 8192  # items projected at once outside training
-_SEQUENCES = 32  # users the transformer sees at once
+_SEQUENCES = 16  # users the transformer sees at once
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class BERT4Rec(TrainedRecommender):
     user with their sequence.
     """
 
+    version: ClassVar[int] = 2
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",
@@ -84,7 +87,7 @@ class BERT4RecModel(Trainable):
     """The model under training; `items` are the vectors of the targets, before projection."""
 
     items: torch.Tensor
-    block = 256
+    block = 1024
 
     def __init__(self, settings: BERT4Rec, train: Interactions, content: Content) -> None:
         super().__init__()
@@ -113,14 +116,14 @@ class BERT4RecModel(Trainable):
         masked = _masked(columns != PADDING, self.settings.mask, rng)
         if len(self.targets) <= self.settings.exact_up_to:
             return self._cross_entropy(columns, masked, self.items, None)
-        drawn = negatives.sample_weighted(rng, self.settings.samples, self.chances)
+        draws = negatives.sample_weighted(rng, self.settings.samples, self.chances)
+        drawn, times = np.unique(draws, return_counts=True)
+        correction = np.log(times) - np.log(len(draws) * self.chances[drawn])
         kept = np.union1d(columns[columns != PADDING], drawn)
-        times = np.bincount(np.searchsorted(kept, drawn), minlength=len(kept))
-        with np.errstate(divide="ignore"):
-            correction = np.log(times) - np.log(len(drawn) * self.chances[kept])
         places = np.where(columns == PADDING, PADDING, np.searchsorted(kept, columns))
         vectors = self.items[torch.from_numpy(kept).to(self.device)]
-        return self._cross_entropy(places, masked, vectors, torch.from_numpy(correction).to(vectors))
+        classes = torch.from_numpy(np.searchsorted(kept, drawn)).to(self.device)
+        return self._cross_entropy(places, masked, vectors, (classes, torch.from_numpy(correction).to(vectors)))
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> BERT4RecScorer:
         """Every user's sequence, or those of `users` alone, through the transformer."""
@@ -141,15 +144,23 @@ class BERT4RecModel(Trainable):
         places: Int[Array, "users length"],
         masked: Bool[Array, "users length"],
         vectors: torch.Tensor,
-        correction: torch.Tensor | None,
+        sample: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> torch.Tensor:
-        """Of the masked places among the rows of `vectors`; with a correction, of the sum that it estimates."""
+        """Of the masked places among the rows of `vectors`, or as estimated from a sample of them and its correction.
+
+        What is wanted counts by itself, drawn or not.
+        """
         table = self.transformer.table(vectors)
         hidden, wanted = self._hidden(places, masked, table)
-        classes = table if self.settings.targets == "catalogue" and correction is None else table[:-2]
-        own = None if correction is None else wanted
-        log_sum = mean_log_sum([(hidden, classes)], self.block, own, bias=correction)
-        return log_sum - (hidden * table[wanted]).sum(1).mean()
+        goals = (hidden * nn.functional.embedding(wanted, table)).sum(1)
+        if sample is None:
+            classes = table if self.settings.targets == "catalogue" else table[:-2]
+            return mean_log_sum([(hidden, classes)], self.block) - goals.mean()
+        rows, correction = sample
+        column = torch.full((len(table),), -1, device=self.device)
+        column[rows] = torch.arange(len(rows), device=self.device)
+        sides, own = [(hidden, nn.functional.embedding(rows, table))], column[wanted]
+        return mean_log_sum(sides, self.block, own, -math.inf, correction, goals) - goals.mean()
 
     def _hidden(
         self, places: Int[Array, "users length"], masked: Bool[Array, "users length"], table: torch.Tensor
@@ -158,14 +169,17 @@ class BERT4RecModel(Trainable):
 
         Users of like length go together: padding costs as much as tracks."""
         lengths = (places != PADDING).sum(1)
+        chunks = [np.s_[some, : lengths[some].max()] for some in _chunks(lengths, _SEQUENCES)]
+        seen = [torch.from_numpy(np.where(masked, MASK, places)[here]).to(self.device) for here in chunks]
+        vectors = nn.functional.embedding(torch.cat([one.flatten() for one in seen]) % len(table), table)
+        parts = vectors.split([one.numel() for one in seen])
         states, wanted = [], []
-        for some in _chunks(lengths, _SEQUENCES):
-            here = np.s_[some, : lengths[some].max()]
-            seen = torch.from_numpy(np.where(masked, MASK, places)[here]).to(self.device)
-            at = torch.from_numpy(masked[here]).to(self.device)
-            states.append(self.transformer(seen, table)[at])
-            wanted.append(torch.from_numpy(places[here]).to(self.device)[at])
-        return torch.cat(states), torch.cat(wanted)
+        for here, tracks, part in zip(chunks, seen, parts, strict=True):
+            if masked[here].any():
+                at = torch.from_numpy(np.argwhere(masked[here])).to(self.device)
+                states.append(self.transformer.hidden(part.view(*tracks.shape, -1), tracks == PADDING, at))
+                wanted.append(places[here][masked[here]])
+        return torch.cat(states), torch.from_numpy(np.concatenate(wanted)).to(self.device)
 
 
 def projected(transformer: ItemTransformer, vectors: Float32[Array, "items dim"]) -> Float32[Array, "items width"]:
@@ -184,12 +198,14 @@ def user_states(
     with torch.no_grad():
         table = torch.cat([torch.from_numpy(items).to(device), transformer.special])
         for some in _chunks(sequences.lengths[users], _SEQUENCES):
-            tracks = sequences.latest(users[some], transformer.settings["length"] - 1)
-            ends = (tracks != PADDING).sum(1)
-            places = np.pad(tracks, ((0, 0), (0, 1)), constant_values=PADDING)
+            latest = sequences.latest(users[some], transformer.settings["length"] - 1)
+            ends = (latest != PADDING).sum(1)
+            places = np.pad(latest, ((0, 0), (0, 1)), constant_values=PADDING)
             places[np.arange(len(some)), ends] = MASK
-            states = transformer(torch.from_numpy(places).to(device), table)
-            out[some] = states[torch.arange(len(some)), torch.from_numpy(ends)].cpu().numpy()
+            tracks = torch.from_numpy(places).to(device)
+            at = torch.from_numpy(np.column_stack([np.arange(len(some)), ends])).to(device)
+            vectors = nn.functional.embedding(tracks % len(table), table)
+            out[some] = transformer.hidden(vectors, tracks == PADDING, at).cpu().numpy()
     return out
 
 

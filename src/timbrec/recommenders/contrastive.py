@@ -38,6 +38,7 @@ class Contrastive(TrainedRecommender):
     `tamm2026` its factors come in as they are, else as unit vectors. An example is a train item.
     """
 
+    version: ClassVar[int] = 2
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {"stop_on": "train loss", "scale": "none", "elsa": "tamm2026"},
     }
@@ -92,7 +93,7 @@ class ContrastiveModel(Trainable):
 
     content: torch.Tensor
     collaborative: torch.Tensor
-    block = 512
+    block = 1024
 
     def __init__(
         self, settings: Contrastive, train: Interactions, content: Content, factors: Float32[Array, "items factors"]

@@ -32,6 +32,7 @@ class ELSA(TrainedRecommender):
     uses_content: ClassVar[bool] = False
     baseline: ClassVar[bool] = True
     optimizer: ClassVar[str] = "nadam"
+    version: ClassVar[int] = 2
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {"epochs": 10, "stop_on": "nothing", "shuffle": False, "targets": "catalogue"},
     }

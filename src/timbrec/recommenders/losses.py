@@ -22,12 +22,12 @@ SDCLW is what its name says; the study's class of that name computes the one-way
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from timbrec.recommenders.log_sum import mean_log_sum
-from timbrec.recommenders.sparse import row_sums
+from timbrec.recommenders.sparse import add_to_rows, row_sums
 
 ContrastiveLoss = Literal["DCL", "DCLW", "SDCL", "SDCLW", "ADCL", "ADCLW"]
 _NEGATIVES = {"DCL": ("cross", "own"), "SDCL": ("cross", "own", "other"), "ADCL": ("cross",)}
@@ -68,25 +68,75 @@ def one_way(
     return mean_log_sum(against, block, own, _OUT) - (weights * positive).mean() / temperature
 
 
-def nmse(starts: torch.Tensor, items: torch.Tensor, vectors: torch.Tensor, columns: int) -> torch.Tensor:
+def nmse(
+    starts: torch.Tensor, items: torch.Tensor, vectors: torch.Tensor, columns: int, block: int = 256
+) -> torch.Tensor:
     """ELSA's loss (Vancura et al. 2022): the mean squared difference of L2-normalised xAA^T - x and x.
 
     Row u of the binary x has ones at `items[starts[u]:starts[u + 1]]`, A = `vectors` has unit rows, and the mean is
     over users times `columns`. With y = xAA^T - x and s = xA it needs neither x nor y: y . x = |s|^2 - |x|^2 and
-    |y|^2 = s (A^T A) s^T - 2 |s|^2 + |x|^2. A user without items, or whose y is zero, has cosine 0.
+    |y|^2 = s (A^T A) s^T - 2 |s|^2 + |x|^2. A user without items, or whose y is zero, has cosine 0. `block` users are
+    worked on at once, and their gradient is computed on the way forward.
     """
-    sums = row_sums(starts, items, vectors)
-    plays = starts.diff().to(sums)
-    own = sums.square().sum(1)
-    energy = _energy(sums, vectors)
-    rounding = torch.finfo(sums.dtype).eps * energy.detach()  # below this |y|^2 is noise, and its root would blow it up
-    square = torch.maximum(energy - 2 * own + plays, rounding)
-    cosine = (own - plays) / (square * plays).clamp(min=torch.finfo(sums.dtype).tiny).sqrt()
-    return ((plays > 0) * 2 * (1 - cosine)).sum() / (len(plays) * columns)
+    wanted = torch.is_grad_enabled() and vectors.requires_grad
+    return _NMSE.apply(starts, items, vectors, columns, block, wanted)  # type: ignore[no-untyped-call] # torch's
 
 
-def _energy(sums: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    """|s A^T|^2 of every row s: through A^T A, or through the product itself where there are few rows."""
-    if 3 * len(sums) < 2 * vectors.shape[1]:
-        return (sums @ vectors.T).square().sum(1)
-    return (sums @ (vectors.T @ vectors) * sums).sum(1)
+class _NMSE(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        starts: torch.Tensor,
+        items: torch.Tensor,
+        vectors: torch.Tensor,
+        columns: int,
+        block: int,
+        wanted: bool,
+    ) -> torch.Tensor:
+        users, total = len(starts) - 1, vectors.new_zeros(())
+        few = 3 * users < 2 * vectors.shape[1]  # then the products of users and items are smaller than A^T A
+        inner = None if few else vectors.T @ vectors
+        grad = torch.zeros_like(vectors) if wanted else None
+        grad_inner = torch.zeros_like(inner) if wanted and inner is not None else None
+        for first in range(0, users, block):
+            edges = starts[first : first + block + 1]
+            here = items[edges[0] : edges[-1]]
+            sums = row_sums(edges - edges[0], here, vectors)
+            product = sums @ (vectors.T if inner is None else inner)
+            energy = (product * (product if inner is None else sums)).sum(1)
+            cosine, by_own, by_energy = _cosines(sums.square().sum(1), energy, edges.diff().to(sums))
+            total += ((edges.diff() > 0) * (1 - cosine)).sum()
+            if grad is None:
+                continue
+            weighted = sums * by_energy[:, None]
+            if grad_inner is None:
+                grad.addmm_(product.T, weighted)
+                product = product @ vectors
+            else:
+                grad_inner.addmm_(sums.T, weighted)
+            to_sums = product.mul_(by_energy[:, None]).addcmul_(sums, by_own[:, None])
+            add_to_rows(grad, edges - edges[0], here, to_sums)
+        if grad is not None and grad_inner is not None:
+            grad.addmm_(vectors, grad_inner)
+        ctx.grad, ctx.scale = grad, 2 / (users * columns)
+        return total * ctx.scale
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        grad, ctx.grad = ctx.grad, None
+        return None, None, grad.mul_(-2 * ctx.scale * upstream[0]), None, None, None
+
+
+def _cosines(
+    own: torch.Tensor, energy: torch.Tensor, plays: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """cos(y, x) by |s|^2, |s A^T|^2 and |x|^2, and its derivatives by the first two."""
+    least = torch.finfo(own.dtype)
+    rounding = least.eps * energy  # below this |y|^2 is noise, and its root would blow it up
+    square = energy - 2 * own + plays
+    noise = square <= rounding
+    square = torch.maximum(square, rounding)
+    length = (square * plays).clamp(min=least.tiny).sqrt()
+    cosine = (own - plays) / length
+    by_square = torch.where(noise, 0, -cosine / (2 * square.clamp(min=least.tiny)))
+    return cosine, 1 / length - 2 * by_square, by_square

@@ -33,6 +33,7 @@ class ShallowNet(TrainedRecommender):
     content's dimension. An example is a pair.
     """
 
+    version: ClassVar[int] = 2
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "learned": ("items",), "negative_users": "any", "scale": "none", "stop_on": "validation loss",

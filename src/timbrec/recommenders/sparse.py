@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from timbrec.interactions import Interactions
 from timbrec.types import Array, Float32
@@ -18,6 +19,13 @@ with warnings.catch_warnings(action="ignore"):  # PyTorch says once that this la
 def row_sums(starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     """(n, dim): row r is the sum of vectors[c] over c in columns[starts[r]:starts[r + 1]]."""
     return _RowSums.apply(starts, columns, vectors)  # type: ignore[no-untyped-call] # torch publishes no type
+
+
+def add_to_rows(out: torch.Tensor, starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor) -> None:
+    """What `row_sums` does, transposed and in place: adds vectors[r] to out[c] for c in columns[starts[r]:...]."""
+    rows = torch.repeat_interleave(starts.diff())
+    pattern = _by_row(columns, rows, vectors.new_ones(len(rows)), len(out), len(vectors))
+    torch.addmm(out, pattern, vectors, out=out)
 
 
 def pair_scores(left: torch.Tensor, right: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
@@ -43,7 +51,7 @@ class _RowSums(torch.autograd.Function):
     def forward(ctx: Any, starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(starts, columns)
         ctx.n = len(vectors)
-        return _csr(starts, columns, vectors.new_ones(len(columns)), len(vectors)) @ vectors
+        return _bags(starts, columns, vectors)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[None, None, torch.Tensor]:
@@ -75,7 +83,23 @@ def _sums(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, v
     """(n, dim): row r is the sum of weights[e] vectors[of[e]] over the entries e with into[e] == r."""
     order = into.argsort(stable=True)
     starts = torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)])
-    return _csr(starts, of[order], weights[order], len(vectors)) @ vectors
+    return _bags(starts, of[order], vectors, weights[order])
+
+
+def _bags(
+    starts: torch.Tensor, rows: torch.Tensor, vectors: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Sums of rows; several times as fast as a sparse matrix product on a CPU."""
+    return nn.functional.embedding_bag(
+        rows, vectors, starts, mode="sum", per_sample_weights=weights, include_last_offset=True
+    )
+
+
+def _by_row(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, n_columns: int) -> torch.Tensor:
+    """(n, n_columns), sparse: the sum of the weights of the entries at each row `into` and column `of`."""
+    order = into.argsort(stable=True)
+    starts = torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)])
+    return _csr(starts, of[order], weights[order], n_columns)
 
 
 def _csr(starts: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, n_columns: int) -> torch.Tensor:
