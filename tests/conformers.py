@@ -53,3 +53,8 @@ def muq_folder(folder: Path, tensors: Mapping[str, torch.Tensor], config: Mappin
     torch.save(dict(tensors), folder / "pytorch_model.bin")
     (folder / "config.json").write_text(json.dumps(config))
     return folder
+
+
+def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
+    """Equal but for the last bit, which products may round otherwise where tensors lie otherwise in memory."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from conformers import MUQ, STATISTICS, as_muq, muq_folder, musicfm_folder, noise, tensors_in
+from conformers import MUQ, STATISTICS, as_muq, assert_same, muq_folder, musicfm_folder, noise, tensors_in
 from timbrec.audit.contract import check_encoder
 from timbrec.encoders import load
 from timbrec.encoders.conformer_network import ConformerNetwork, Sizes, decibels, training_bands
@@ -329,7 +329,7 @@ def test_a_config_tells_heads_and_depth(tensors: dict[str, torch.Tensor], tmp_pa
     folder = musicfm_folder(tmp_path, without)
     config = {"encoder_depth": 3, "w2v2_conformer": {"num_attention_heads": 4}}
     (folder / "config.json").write_text(json.dumps(config))
-    np.testing.assert_array_equal(MusicFMMSD(folder).encode(noise(1, 5000)), encoder.encode(noise(1, 5000)))
+    assert_same(MusicFMMSD(folder).encode(noise(1, 5000)), encoder.encode(noise(1, 5000)))
     for change, message in (
         ({"encoder_depth": 4}, r"lacks tensors of musicfm-msd \(\d+ in all, e\.g\. 'conformer\.layers\.3\."),
         ({"w2v2_conformer": {"num_attention_heads": 5}}, "32 channels cannot be dealt to 5 heads"),
@@ -385,7 +385,7 @@ def test_what_training_alone_uses_does_not_change_the_vectors_nor_the_revision(
     save_file(slim, tmp_path / "slim.safetensors")
     other = MusicFMMSD(tmp_path)
     assert other.card == encoder.card
-    np.testing.assert_array_equal(other.encode(noise(1, 5000)), encoder.encode(noise(1, 5000)))
+    assert_same(other.encode(noise(1, 5000)), encoder.encode(noise(1, 5000)))
     slim["conformer.layers.2.ffn2.output_dense.bias"] = slim["conformer.layers.2.ffn2.output_dense.bias"] + 1
     save_file(slim, tmp_path / "slim.safetensors")
     assert MusicFMMSD(tmp_path).card.revision != encoder.card.revision
@@ -396,7 +396,7 @@ def test_converted_weights_give_the_same(encoder: MusicFMMSD, weights: Path, tmp
     assert done.tensors == len(small_network().state_dict())
     slim = MusicFMMSD(done.path)
     assert slim.card == encoder.card
-    np.testing.assert_array_equal(slim.encode(noise(1, 5000)), encoder.encode(noise(1, 5000)))
+    assert_same(slim.encode(noise(1, 5000)), encoder.encode(noise(1, 5000)))
     with pytest.raises(ConfigError, match=r"holds the weights of musicfm-msd, not musicfm-fma"):
         MusicFMFMA(done.path)
 
