@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 from defaults import Case, case, show
 from timbrec.metrics.popularity import MeanPopularity
 from timbrec.outcomes import outcome
-from timbrec.protocols import BoundScorer, Scorer
+from timbrec.protocols import Scorer
 from timbrec.ranking import rank
 from timbrec.recommenders import recommender
 from timbrec.training import validate
@@ -34,7 +35,7 @@ class Blended(Scorer):
 
     scores: np.ndarray
 
-    def bind(self, items: np.ndarray, device: torch.device) -> BoundScorer:
+    def bind(self, items: np.ndarray, device: torch.device) -> Callable[[np.ndarray, torch.Tensor], None]:
         def score(rows: np.ndarray, out: torch.Tensor) -> None:
             out.copy_(torch.from_numpy(self.scores[np.ix_(rows, items)]))
 

@@ -31,7 +31,7 @@ class KNN(Recommender):
     profile: Literal["unit", "raw"] = "unit"
     similarity: Literal["cosine", "dot"] = "cosine"
     weights: Literal["equal", "log"] = "equal"
-    scale: Scale = "standardise"
+    scale: Scale = "none"
 
     def fit(
         self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
