@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 import torch
 from defaults import Case, case, show
+
 from timbrec.metrics.popularity import MeanPopularity
 from timbrec.outcomes import outcome
 from timbrec.protocols import Scorer

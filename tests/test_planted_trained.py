@@ -9,11 +9,9 @@ import pytest
 
 from timbrec.audit import planted
 from timbrec.audit.learning import LEARNERS, Lesson, shuffled_cold
-from timbrec.audit.trial import Answer, Trial
 from timbrec.protocols import Content, Scorer
-from timbrec.recommenders import hybrid, recommender
+from timbrec.recommenders import recommender
 from timbrec.split import Half
-from timbrec.worlds.planted import PlantedWorld
 
 # The share of what the oracle has over chance that the short trainings of the audit reach, hot and cold.
 SHARES = {

@@ -1,4 +1,4 @@
-"""Recommenders that are trained, on small worlds whose answer is known: do they learn it, and from the vectors alone?"""
+"""Recommenders that are trained, on small worlds whose answer is known: do they find it, by the vectors alone?"""
 
 from __future__ import annotations
 
