@@ -21,7 +21,6 @@ SHARES = {
     "bert4rec": (0.34, 0.60),
 }
 MARGIN = 0.08
-DEFAULTS = ("knn", "shallow", "contrastive", "hybrid", "bert4rec")
 HALVES: tuple[Half, ...] = ("hot", "cold")
 
 
