@@ -28,6 +28,7 @@ class EASE(Recommender):
     items.
     """
 
+    version: ClassVar[int] = 2
     uses_content: ClassVar[bool] = False
     baseline: ClassVar[bool] = True
 

@@ -30,6 +30,7 @@ class Hybrid(TrainedRecommender):
     as the reconstruction does. `targets` is what x has columns for.
     """
 
+    version: ClassVar[int] = 2
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "epochs": 200, "batch": 128, "lr": 1e-2, "stop_on": "validation loss", "targets": "catalogue",
