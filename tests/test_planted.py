@@ -127,6 +127,14 @@ def test_vectors_look_like_real_ones(world: PlantedWorld) -> None:
     assert 0.03 < (nearest > 0.99).mean() < 0.12  # near-duplicates
 
 
+def test_rough_vectors_have_unequal_scales_and_heavy_tails_and_know_as_much() -> None:
+    smooth, rough = (PlantedWorld(200, 1_000, dim=128, seed=1, rough=level).vectors(1.0) for level in (0.0, 1.0))
+    assert smooth.std(0).max() < 3 * smooth.std(0).min()
+    assert rough.std(0).max() > 30 * rough.std(0).min()
+    kurtosis = [float((((one - one.mean(0)) / one.std(0)) ** 4).mean()) for one in (smooth, rough)]
+    assert kurtosis[1] > kurtosis[0] + 1
+
+
 def gains(scorer: Scorer, fold: Fold, half: Half, metric: NDCG) -> tuple[np.ndarray, np.ndarray]:
     task = fold.task(half)
     top = rank(scorer, task.users, task.candidates, fold.train, metric.k)

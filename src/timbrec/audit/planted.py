@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from timbrec.audit.finding import Finding
-from timbrec.audit.trial import DIALS, QUALITIES, Trial
+from timbrec.audit.trial import DIALS, Trial
 from timbrec.split import Half
 
 APART = 5.0  # standard errors between neighbours
@@ -20,7 +20,7 @@ def planted_order(trial: Trial) -> Finding:
     """Better encoders come out better, hot and cold."""
     gaps = []
     for name, half in _cases(trial):
-        answers = [trial.answer(name, half, quality=quality) for quality in QUALITIES]
+        answers = [trial.answer(name, half, quality=quality) for quality in trial.qualities]
         gaps += [(better.gap(worse), f"{name} {half}") for worse, better in pairwise(answers)]
     gap, where = min(gaps)
     return Finding(
@@ -32,7 +32,7 @@ def planted_dial(trial: Trial) -> Finding:
     """The more taste decides, the better the best encoder."""
     rises = []
     for name, half in _cases(trial):
-        answers = [trial.answer(name, half, dial=dial) for dial in DIALS]
+        answers = [trial.answer(name, half, dial=dial) for dial in trial.dials]
         for less, more in pairwise(answers):
             error = (less.error**2 + more.error**2) ** 0.5
             rises.append(((more.value - less.value) / error, f"{name} {half}"))

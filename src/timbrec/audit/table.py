@@ -12,6 +12,7 @@ from timbrec.audit.encoders import mean_not_sum, pooled_over_time
 from timbrec.audit.equivariance import relabelling
 from timbrec.audit.figures import metrics_recomputed
 from timbrec.audit.finding import Finding
+from timbrec.audit.learning import planted_trained
 from timbrec.audit.lists import lists_clean
 from timbrec.audit.planted import planted_ceiling, planted_dial, planted_order, planted_silence
 from timbrec.audit.profiles import profiles_own_rows
@@ -50,6 +51,7 @@ CHECKS = (
     Check("planted-dial", "1", "the more taste decides, the better the figures", of_code=planted_dial),
     Check("planted-ceiling", "1", "figures lie between chance and the possible", of_code=planted_ceiling),
     Check("planted-silence", "", "where plays are uniform, figures are chance", of_code=planted_silence),
+    Check("planted-trained", "", "trained recommenders find what is there and no more", of_code=planted_trained),
     Check("relabelling", "1", "no list depends on the numbering of users and tracks", of_code=relabelling),
     Check("pooled-over-time", "3", "tracks are pooled over time, not over channels", of_code=pooled_over_time),
     Check("mean-not-sum", "11", "a vector does not grow with its track's length", of_code=mean_not_sum),

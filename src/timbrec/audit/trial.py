@@ -67,18 +67,23 @@ def _encoders() -> Mapping[str, Encoder]:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """`recommenders` by name, each fitted once per world and encoder; `size` users and items in each world."""
+    """`recommenders` by name, each fitted once per world and encoder; `size` users and items in each world;
+    `qualities` of the encoders and `dials` of the worlds ascend."""
 
     recommenders: Mapping[str, Recommender] = field(default_factory=_default)
     encoders: Mapping[str, Encoder] = field(default_factory=_encoders)
     size: int = 1_500
+    qualities: tuple[float, ...] = QUALITIES
+    dials: tuple[float, ...] = DIALS
     _scorers: dict[tuple[str, float, float], Scorer] = field(default_factory=dict)
 
     @cached_property
     def worlds(self) -> dict[float, PlantedWorld]:
         """A world per dial; where taste decides nothing, nothing else does."""
-        rest = {dial: 0.5 if dial else 0.0 for dial in DIALS}
-        return {dial: PlantedWorld(self.size, self.size, dial, rest[dial], rest[dial], seed=SEED) for dial in DIALS}
+        rest = {dial: 0.5 if dial else 0.0 for dial in self.dials}
+        return {
+            dial: PlantedWorld(self.size, self.size, dial, rest[dial], rest[dial], seed=SEED) for dial in self.dials
+        }
 
     @cached_property
     def small(self) -> PlantedWorld:

@@ -30,10 +30,11 @@ class EASE(Recommender):
     items.
     """
 
+    version: ClassVar[int] = 2
     uses_content: ClassVar[bool] = False
     baseline: ClassVar[bool] = True
 
-    l2: float = 500.0
+    l2: float = 200.0
     max_items: int = 20_000
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ class Hybrid(TrainedRecommender):
     lr: float = 1e-2
     targets: Targets = "train"
     scale: Scale = "standardise"
-    width: int = 768
+    width: int = 256
 
     def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> HybridModel:
         """The MLP over the content."""

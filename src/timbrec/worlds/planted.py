@@ -43,6 +43,9 @@ class PlantedWorld:
     `co_listening` how much what is played together has reasons no encoder can hear. With all three at 0 every
     unplayed item is equally likely. A third of the items appear in the last two periods (validation, test), so both
     folds have hot and cold halves. Row i of the split's items is item i; users likewise. The same for the same seed.
+
+    `rough` makes the vectors as unruly as those of large networks: coordinates of very unequal scale (the log of it has
+    this standard deviation) and nuisance with heavy tails. With 0 they are rotated normal ones.
     """
 
     users: int = 1_500
@@ -52,6 +55,7 @@ class PlantedWorld:
     co_listening: float = 0.5
     dim: int = 64
     seed: int = 0
+    rough: float = 0.0
 
     @cached_property
     def events(self) -> Events:
@@ -83,13 +87,16 @@ class PlantedWorld:
         rng = self._rng("encoder", seed)
         heard = quality * self._latents + np.sqrt(1 - quality**2) * rng.standard_normal((self.items, _HEARD))
         nuisance = rng.standard_normal((self.items, self.dim - _HEARD)) * np.geomspace(2, 0.001, self.dim - _HEARD)
+        unruly = self._rng("rough", seed)
+        nuisance *= np.exp(self.rough * unruly.standard_normal(nuisance.shape))
         points = np.concatenate([heard, nuisance], 1)[self._original]
         points += 0.02 * rng.standard_normal(points.shape)
         mean = rng.standard_normal(self.dim)
         points += 2 * mean / np.linalg.norm(mean) * np.sqrt((points**2).sum(1).mean())
         rotation, _ = np.linalg.qr(rng.standard_normal((self.dim, self.dim)))
         norms = np.exp(0.2 * rng.standard_normal((self.items, 1)))
-        return (norms * (points @ rotation)).astype(np.float32)
+        scales = np.exp(self.rough * unruly.standard_normal(self.dim))
+        return (norms * (points @ rotation) * scales).astype(np.float32)
 
     def oracle(self) -> Scorer:
         """A scorer that knows the utilities: no recommender can expect better lists, so its metrics are the ceiling."""
