@@ -30,14 +30,17 @@ def timbrec(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("command", [["--help"], ["list"]])
 def test_help_and_list_answer_at_once_and_without_torch(command, tmp_path):
+    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    compiled["PYTHONPYCACHEPREFIX"] = str(tmp_path)  # as after an installation, whatever this machine keeps
+
     def seconds() -> float:  # of the processor: what other work the machine has does not count
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert timbrec(*command, cwd=tmp_path).returncode == 0
+        assert subprocess.run([TIMBREC, *command], env=compiled, stdout=subprocess.DEVNULL, check=False).returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _ in range(3)) < 0.5
-    loaded = "import sys, timbrec.cli.encoders as e; e.list_parts(); print(bool({'torch', 'polars'} & {*sys.modules}))"
+    loaded = "import sys, timbrec.cli.listing as e; e.list_parts(); print(bool({'torch', 'polars'} & {*sys.modules}))"
     answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert answer.stdout.endswith("False\n")
 
@@ -62,7 +65,7 @@ def test_bench_then_report_then_audit(tmp_path):
 
 def test_bench_shows_loss_metric_and_time_left_of_each_training(tmp_path):
     """On a terminal, as a user sees it."""
-    trained = {"use": "hybrid", "epochs": 3, "batch": 8, "width": 8, "patience": 1}
+    trained = {"use": "hybrid", "epochs": 40, "batch": 8, "width": 8, "patience": 40}
     encoders = {"good": small_world.CONFIG["encoders"]["good"]}
     config = small_world.write(tmp_path, recommenders=[trained], seeds=[0], encoders=encoders)
     screen, process_side = pty.openpty()
@@ -83,7 +86,7 @@ def test_bench_shows_loss_metric_and_time_left_of_each_training(tmp_path):
     seen = re.findall(r"training: (?:validation|refit) epoch \d: loss 0\.\d{4}, ndcg@50 mixed 0\.\d{4} .* (\d+)/(\d+) "
                       r"\d:\d\d:\d\d (\d:\d\d:\d\d)", text)  # fmt: skip
     assert seen, text[-3000:]
-    assert {total for _, total, _ in seen} == {str(3 * 15)}
+    assert str(40 * 15) in {total for _, total, _ in seen}
     logs = list((tmp_path / "run" / "training").rglob("log.jsonl"))
     assert len(logs) == 3 * 2, "the encoder and its two controls, validated and fitted again"
     assert all(path.parent.name in ("validation", "refit") for path in logs)

@@ -67,4 +67,6 @@ def leaking(here: Lesson, dial: float) -> Scorer:
     everything = np.zeros((fold.train.n_users, fold.train.n_items), np.float32)
     for pairs in (fold.hot, fold.cold):
         everything[pairs.user, pairs.item] = 1
-    return recommender("knn", {}).fit(fold.train, Content(everything.T.copy()), None, np.random.default_rng(0))
+    return recommender("knn", {"scale": "standardise"}).fit(
+        fold.train, Content(everything.T.copy()), None, np.random.default_rng(0)
+    )

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as TimeLeftColumn
-from rich.table import Table
-from rich.text import Text
 
 from timbrec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from timbrec.embed import EmbedReport, Output
+    from timbrec.embed import Output
     from timbrec.protocols import Encoder
 
-SHOWN = 20  # rows of a table; all are in failures.csv
 _Audio = Annotated[Path, typer.Argument(metavar="AUDIO", help="A folder, or a table (.csv, .tsv, .parquet: id, path).")]
 _Names = Annotated[list[str], typer.Option("--encoder", "-e", metavar="NAME", help="Again, or with commas, for more.")]
 _Weights = Annotated[list[str], typer.Option(metavar="NAME=PATH", help="Where an encoder's weights are.")]
 _Options = Annotated[list[str], typer.Option("--set", metavar="NAME.OPTION=VALUE", help="An encoder's own option.")]
-_out, _err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
 class Policy(StrEnum):
@@ -69,6 +57,7 @@ def embed(
     Exit code 1: more files failed than --max-failures.
     """
     from timbrec.audio import Windows
+    from timbrec.cli.embed_show import progress_bar, show_report, write_failures
     from timbrec.embed import embed_all, outputs
 
     root = store or audio.absolute().parent / "vectors"
@@ -78,10 +67,10 @@ def embed(
     for one in loaded:
         wanted = _layers(layers, one)
         chosen += outputs(one, root, wanted, pool.split(","), Windows(windows.value, count))
-    with _progress(audio.name) as progress:
+    with progress_bar(audio.name) as progress:
         report = embed_all(audio, chosen, batch=batch, workers=workers, prune=prune, progress=progress)
-    _write_failures(report, root)
-    _show(report, chosen, root, prune)
+    write_failures(report, root)
+    show_report(report, chosen, root, prune)
     if len(report.failures["id"].unique()) > max_failures:
         raise typer.Exit(1)
 
@@ -94,13 +83,14 @@ def _load(
     device: str,
 ) -> list[Encoder]:
     from timbrec import encoders
+    from timbrec.cli.embed_show import loading
 
     loaded = []
     for name in names:
         given = dict(options.get(name, {}))
         if layers and (card := _card(name)) is not None:  # Jukebox loads no more blocks than it is told to
             given.setdefault("layer", card.layers if layers == "all" else max(_numbers(layers)))
-        with _err.status(f"loading {name}"):
+        with loading(name):
             loaded.append(encoders.load(name, weights.get(name), device, **given))
     return loaded
 
@@ -145,6 +135,8 @@ def _by_name(pairs: Sequence[str], names: Sequence[str]) -> dict[str, str]:
 
 def _options_by_name(pairs: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """NAME.OPTION=VALUE, the value as YAML has it: true, 7, text."""
+    import yaml
+
     found: dict[str, dict[str, Any]] = {}
     for key, value in _by_name(pairs, names).items():
         name, dot, option = key.rpartition(".")
@@ -152,79 +144,3 @@ def _options_by_name(pairs: Sequence[str], names: Sequence[str]) -> dict[str, di
             raise ConfigError(f"{key!r} names no option", fix=f"For example: --set {key}.OPTION={value}.")
         found.setdefault(name, {})[option] = yaml.safe_load(value)
     return found
-
-
-class _Rate(ProgressColumn):
-    """Tracks per second, of late."""
-
-    def render(self, task: Task) -> Text:
-        """Empty until it is known."""
-        return Text(f"{task.speed:.3g} tracks/s" if task.speed else "", style="progress.data.speed")
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A live bar on a terminal: tracks done, how fast, and how long it will take."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeLeftColumn(),
-    )
-    with Progress(*columns, console=_err, speed_estimate_period=60) as bar:
-        task: Any = None
-
-        def progress(done: int, total: int) -> None:
-            nonlocal task
-            if task is None:  # what was there before is no part of the speed
-                task = bar.add_task(name, total=total, completed=done)
-            bar.update(task, completed=done)
-
-        yield progress
-
-
-def _write_failures(report: EmbedReport, root: Path) -> None:
-    """The failures of this run alone; no file where there are none."""
-    path = root / "failures.csv"
-    path.unlink(missing_ok=True)
-    if len(report.failures):
-        report.failures.write_csv(path)
-
-
-def _show(report: EmbedReport, outputs: Sequence[Output], root: Path, pruned: bool) -> None:
-    from timbrec.store import VectorStore
-
-    _rows(report.remarks.select("path", "reason"), "encoded, but odd")
-    _rows(report.duplicates.select("path", pl_same("same audio as {}")), "the same audio twice, encoded once")
-    _rows(report.failures.select("path", "reason"), f"failures, all in {root / 'failures.csv'}")
-    failed = report.failures["id"].n_unique()
-    _out.print(
-        f"{report.done:,} encoded, {report.recognised:,} recognised by their audio, {report.skipped:,} unchanged, "
-        f"{failed:,} failed"
-        + (f"; {report.gone:,} not in AUDIO, {'forgotten' if pruned else 'kept'}" * (report.gone > 0))
-    )
-    for output in outputs:
-        if next(output.store.glob("manifest-*.json"), None) is not None:
-            made = VectorStore.open(output.store)
-            _out.print(f"{output.store}: {len(made):,} x {made.dim}", soft_wrap=True, markup=False)
-
-
-def pl_same(text: str) -> Any:
-    """The id of the track that is the same, in words."""
-    import polars as pl
-
-    return pl.format(text, "same_as").alias("reason")
-
-
-def _rows(rows: Any, title: str) -> None:
-    if not len(rows):
-        return
-    table = Table(title=f"{title} ({len(rows):,})", title_justify="left", show_header=False)
-    for row in rows.head(SHOWN).iter_rows():
-        table.add_row(*map(escape, row))
-    _out.print(table)
-    if len(rows) > SHOWN:
-        _out.print(f"and {len(rows) - SHOWN:,} more")

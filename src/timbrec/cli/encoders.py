@@ -26,12 +26,9 @@ def list_parts(
     ] = False,
 ) -> None:
     """List encoders, recommenders, metrics and data sets."""
-    from timbrec import catalog
-    from timbrec.cli.show import show_catalog
+    from timbrec.cli.listing import list_parts as show
 
-    cards = [_card(name) for name in catalog.names("encoders")]
-    _show_cards([card for card in cards if card.commercial or not commercial_only])
-    show_catalog([kind for kind in catalog.CATALOG if kind != "encoders"])
+    show(commercial_only)
 
 
 def convert(
@@ -77,39 +74,6 @@ def _settings(pairs: Sequence[str]) -> dict[str, Any]:
     if odd := [pair for pair in pairs if "=" not in pair]:
         raise ConfigError(f"--set takes OPTION=VALUE, not {odd[0]!r}", fix="For example: --set pool=sum.")
     return {option: yaml.safe_load(value) for option, _, value in (pair.partition("=") for pair in pairs)}
-
-
-def _card(name: str) -> EncoderCard:
-    from timbrec import catalog
-
-    card: EncoderCard = catalog.load("encoders", name).card
-    return card
-
-
-def _show_cards(cards: Sequence[EncoderCard]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("encoder", title="encoders", title_justify="left", box=None)
-    for column in ("kHz", "window", "dim", "layers", "parameters", "GFLOP"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("licence of the weights")
-    for card in cards:
-        figures = (
-            _figure(card.rate / 1000, "{:g}"),
-            _figure(card.window, "{:g} s"),
-            f"{card.dim:,}",
-            _figure(card.layers, "{:,}"),
-            _figure(card.parameters / 1e6, "{:,.1f} M"),
-            _figure(card.gflop, "{:,g}"),
-        )
-        table.add_row(escape(card.name), *figures, escape(card.licence_weights))
-    Console(highlight=False).print(table)
-
-
-def _figure(value: float, form: str) -> str:
-    return form.format(value) if value else "–"
 
 
 def _show_checks(findings: Sequence[Finding], card: EncoderCard) -> None:

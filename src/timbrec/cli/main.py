@@ -1,129 +1,41 @@
-"""The commands. Each reads its arguments, calls one function of the library, and prints what came of it."""
+"""The command line: what is asked for is done, and how that ended is the exit code."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
-
-from timbrec.cli import encoders
-from timbrec.cli.embed import embed
 from timbrec.errors import SeveralErrors, TimbrecError
 
-app = typer.Typer(
-    help="Which pretrained audio model makes your music recommender better, hot and cold start?",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 _INTERRUPTED = 130  # what typer makes of Ctrl-C, as shells do
-_ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to run; the README shows one.")]
-_RunFolder = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The `output` of a config.")]
-
-
-@app.callback()
-def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
-    """Which pretrained audio model makes your music recommender better, hot and cold start?"""
-
-
-@app.command()
-def bench(config: _ConfigFile) -> None:
-    """Run a benchmark, or go on with one that was interrupted, and write its report."""
-    from timbrec.config import read_config
-
-    settings = read_config(config)  # before the import of all the rest: a slip of the pen is told at once
-    from timbrec.benchmark import bench as run_bench
-    from timbrec.cli.show import progress_bars, show_result
-
-    with progress_bars() as progress:
-        result = run_bench(settings, progress)
-    show_result(result)
-
-
-@app.command()
-def validate(config: _ConfigFile) -> None:
-    """Say what is in the data, and everything that is wrong with it, without running anything."""
-    from timbrec.cli.show import progress_bars, show_inputs
-    from timbrec.config import read_config
-    from timbrec.inputs import load_inputs
-
-    with progress_bars() as progress:
-        inputs = load_inputs(read_config(config), progress, encode=False)
-    show_inputs(inputs)
-
-
-@app.command()
-def report(run_dir: _RunFolder) -> None:
-    """Write the report of a run again from its stored lists."""
-    from timbrec.benchmark import report as write_report
-    from timbrec.cli.show import progress_bars, show_result
-    from timbrec.runs import Run
-
-    with progress_bars() as progress:
-        result = write_report(Run(run_dir), progress)
-    show_result(result)
-
-
-@app.command()
-def audit(
-    run_dir: Annotated[Path | None, typer.Argument(metavar="[RUN_DIR]", help="A run to audit as well.")] = None,
-) -> None:
-    """Audit the running code on worlds whose answer is known, and a run's figures; exit 1 when anything is refused."""
-    from timbrec.benchmark import audit_all
-    from timbrec.cli.show import progress_bars, show_findings
-
-    with progress_bars() as progress:
-        findings = audit_all(run_dir, progress)
-    show_findings(findings)
-    if not all(finding.passed for finding in findings):
-        raise typer.Exit(1)
-
-
-app.command()(embed)
-app.command("list")(encoders.list_parts)
-app.command()(encoders.convert)
-app.command("check-encoder")(encoders.check_encoder)
-
-
-@app.command()
-def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to put the world and its run.")] = Path("demo"),
-    tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1000,
-    users: Annotated[int, typer.Option(help="Listeners to make up.", min=20)] = 1000,
-    seed: Annotated[int, typer.Option(help="Which world.")] = 0,
-) -> None:
-    """Synthesise a small music world, benchmark MFCC, MusiCNN and labels on it, and write the report."""
-    from timbrec.benchmark import bench as run_bench
-    from timbrec.cli.show import progress_bars, show_result
-    from timbrec.demo import write_demo
-
-    with progress_bars() as progress:
-        config = write_demo(folder, tracks=tracks, users=users, seed=seed, progress=progress)
-        result = run_bench(config, progress)
-    show_result(result)
 
 
 def main() -> NoReturn:
     """Run the command line: 0 when done, 1 when an audit refuses, 2 when the user can put something right."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        code = app(arguments, standalone_mode=False)
+        code = _run(arguments)
     except TimbrecError as error:
         if len(arguments) < len(sys.argv) - 1:  # --debug, wherever it stands
             raise
         found = len(error.errors) if isinstance(error, SeveralErrors) else 1
         _fail(f"{found} things to put right:\n{error}" if found > 1 else str(error), 2)
-    except typer.TyperException as error:
-        _fail(f"{error.format_message()} See `timbrec --help`.", 2)
     if code == _INTERRUPTED:
         _fail("stopped. What is finished is kept: the same command goes on from here.", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _run(arguments: list[str]) -> object:
+    if arguments == ["list"]:  # typer and pydantic, which checks options, would take as long as the answer
+        from timbrec.cli.listing import list_parts
+
+        list_parts()
+        return 0
+    from timbrec.cli.app import run
+
+    return run(arguments)
+
+
 def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"timbrec: {message}", err=True)
+    print(f"timbrec: {message}", file=sys.stderr)  # noqa: T201 - here is where it is said
     sys.exit(code)

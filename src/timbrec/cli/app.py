@@ -1,0 +1,113 @@
+"""The commands. Each reads its arguments, calls one function of the library, and prints what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timbrec.cli import encoders
+from timbrec.cli.embed import embed
+from timbrec.errors import ConfigError
+
+app = typer.Typer(
+    help="Which pretrained audio model makes your music recommender better, hot and cold start?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to run; the README shows one.")]
+_RunFolder = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The `output` of a config.")]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Which pretrained audio model makes your music recommender better, hot and cold start?"""
+
+
+@app.command()
+def bench(config: _ConfigFile) -> None:
+    """Run a benchmark, or go on with one that was interrupted, and write its report."""
+    from timbrec.config import read_config
+
+    settings = read_config(config)  # before the import of all the rest: a slip of the pen is told at once
+    from timbrec.benchmark import bench as run_bench
+    from timbrec.cli.show import progress_bars, show_result
+
+    with progress_bars() as progress:
+        result = run_bench(settings, progress)
+    show_result(result)
+
+
+@app.command()
+def validate(config: _ConfigFile) -> None:
+    """Say what is in the data, and everything that is wrong with it, without running anything."""
+    from timbrec.cli.show import progress_bars, show_inputs
+    from timbrec.config import read_config
+    from timbrec.inputs import load_inputs
+
+    with progress_bars() as progress:
+        inputs = load_inputs(read_config(config), progress, encode=False)
+    show_inputs(inputs)
+
+
+@app.command()
+def report(run_dir: _RunFolder) -> None:
+    """Write the report of a run again from its stored lists."""
+    from timbrec.benchmark import report as write_report
+    from timbrec.cli.show import progress_bars, show_result
+    from timbrec.runs import Run
+
+    with progress_bars() as progress:
+        result = write_report(Run(run_dir), progress)
+    show_result(result)
+
+
+@app.command()
+def audit(
+    run_dir: Annotated[Path | None, typer.Argument(metavar="[RUN_DIR]", help="A run to audit as well.")] = None,
+) -> None:
+    """Audit the running code on worlds whose answer is known, and a run's figures; exit 1 when anything is refused."""
+    from timbrec.benchmark import audit_all
+    from timbrec.cli.show import progress_bars, show_findings
+
+    with progress_bars() as progress:
+        findings = audit_all(run_dir, progress)
+    show_findings(findings)
+    if not all(finding.passed for finding in findings):
+        raise typer.Exit(1)
+
+
+app.command()(embed)
+app.command("list")(encoders.list_parts)
+app.command()(encoders.convert)
+app.command("check-encoder")(encoders.check_encoder)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to put the world and its run.")] = Path("demo"),
+    tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1000,
+    users: Annotated[int, typer.Option(help="Listeners to make up.", min=20)] = 1000,
+    seed: Annotated[int, typer.Option(help="Which world.")] = 0,
+) -> None:
+    """Synthesise a small music world, benchmark MFCC, MusiCNN and labels on it, and write the report."""
+    from timbrec.benchmark import bench as run_bench
+    from timbrec.cli.show import progress_bars, show_result
+    from timbrec.demo import write_demo
+
+    with progress_bars() as progress:
+        config = write_demo(folder, tracks=tracks, users=users, seed=seed, progress=progress)
+        result = run_bench(config, progress)
+    show_result(result)
+
+
+def run(arguments: list[str]) -> object:
+    """Run a command; gives its exit code, where it says one. Raises ConfigError for arguments that make no sense."""
+    try:
+        return app(arguments, standalone_mode=False)
+    except typer.TyperException as error:
+        raise ConfigError(f"{error.format_message()} See `timbrec --help`.") from error
