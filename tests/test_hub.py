@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from timbrec import catalog
 from timbrec.encoders import hub
 from timbrec.encoders.hub import find_files, is_hub_id
 from timbrec.errors import ConfigError
@@ -237,3 +239,10 @@ def test_local_files_and_folders(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 )
 def test_names_of_repositories_are_not_paths(text: str, is_one: bool) -> None:
     assert is_hub_id(text) is is_one
+
+
+@pytest.mark.parametrize("name", catalog.names("encoders"))
+def test_a_pinned_commit_is_whole_for_the_hub_knows_no_short_ones(name):
+    for file in catalog.load("encoders", name).card.files:
+        assert file.revision == "main" or re.fullmatch("[0-9a-f]{40}", file.revision)
+        assert re.fullmatch("([0-9a-f]{8,64})?", file.sha256)

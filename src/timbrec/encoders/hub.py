@@ -15,15 +15,16 @@ from timbrec.protocols import EncoderCard, WeightsFile
 _LOG = logging.getLogger(__name__)
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?")
 _FILES = (".bin", ".ckpt", ".h5", ".index", ".json", ".keras", ".npz", ".pt", ".pth", ".safetensors", ".tar")
+_USUAL = ("model.safetensors", "pytorch_model.bin")  # what the hub calls tensors
 
 
 def find_files(weights: Path | str | None, card: EncoderCard) -> list[Path | None]:
     """Where the card's `files` are on this machine, in their order; the first, which has the tensors, always is.
 
     `weights`: None fetches them from the hub, or takes what its cache has; "owner/name" or "owner/name@revision" does
-    so from another repository there; a folder is searched for their names, and else for its only .safetensors; a file
-    is taken for the first, and the others are looked for beside it. What else is missing is None. Raises ConfigError
-    for what is not there, cannot be fetched, or has another checksum than the card says.
+    so from another repository there; a folder is searched for their names and the hub's usual ones, and else for its
+    only .safetensors; a file is taken for the first, and the others are looked for beside it. What else is missing is
+    None. Raises ConfigError for what is not there, cannot be fetched, or has another checksum than the card says.
     """
     if weights is None:
         return [_fetch(file, card) for file in card.files]
@@ -44,11 +45,11 @@ def is_hub_id(text: str) -> bool:
 def _tensors(folder: Path, card: EncoderCard) -> Path:
     """The file in a folder that has the tensors."""
     named = [folder / Path(file.path).name for file in card.files[:1]]
-    named += [path.with_suffix(".safetensors") for path in named]
+    named += [path.with_suffix(".safetensors") for path in named] + [folder / name for name in _USUAL]
     others = sorted(folder.glob("*.safetensors"))
     found = next((path for path in named if path.is_file()), others[0] if len(others) == 1 else None)
     if found is None:
-        names = " or ".join(path.name for path in named) or "a .safetensors file"
+        names = " or ".join(dict.fromkeys(path.name for path in named))
         raise ConfigError(f"there are no weights of {card.name} in {folder}", fix=f"Looked for {names}.")
     return found
 

@@ -13,9 +13,9 @@ from timbrec.protocols import EncoderCard, WeightsFile
 RATE = 24_000
 
 
-def _files(repo: str, size: int, sha256: str = "") -> tuple[WeightsFile, ...]:
-    tensors = WeightsFile(repo, "pytorch_model.bin", sha256=sha256, bytes=size)
-    return tensors, WeightsFile(repo, "config.json")
+def _files(repo: str, size: int, revision: str = "main", sha256: str = "") -> tuple[WeightsFile, ...]:
+    tensors = WeightsFile(repo, "pytorch_model.bin", revision, sha256, size)
+    return tensors, WeightsFile(repo, "config.json", revision)
 
 
 class MERT(Wav2VecEncoder):
@@ -70,7 +70,7 @@ class MERT95M(MERT):
         citation="Li et al., MERT: acoustic music understanding model with large-scale self-supervised training, "
         "ICLR 2024",
         gflop=812.4,
-        files=_files("m-a-p/MERT-v1-95M", 377_000_000),
+        files=_files("m-a-p/MERT-v1-95M", 377_000_000, "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5"),
     )
 
 

@@ -8,14 +8,16 @@ from timbrec.encoders.conformer import RATE, ConformerEncoder, beside_or_within
 from timbrec.protocols import EncoderCard, WeightsFile
 
 _REPO = "OpenMuQ/MuQ-large-msd-iter"
+_REVISION = "0562a57814f6f8bbd9fdea0a25921a2fce1a841a"
 
 
 class MuQ(ConformerEncoder):
     """1,024 values: MuQ, a conformer trained to predict codes of masked music from the Million Song Dataset.
 
-    `weights`: None (the hub), "owner/name@revision" there, or a folder with `pytorch_model.bin` (or safetensors) and
-    `config.json`, which has the mel statistics. Layers are 0 to 12; the last is the default. The authors compute in
-    float32 alone: float16 gives NaN and is not offered; `dtype="bfloat16"` moves values by some hundredths.
+    `weights`: None (the hub), "owner/name@revision" there, or a folder with `model.safetensors` (or
+    `pytorch_model.bin`) and `config.json`, which has the mel statistics. Layers are 0 to 12; the last is the default.
+    The authors compute in float32 alone: float16 gives NaN and is not offered; `dtype="bfloat16"` moves values by some
+    hundredths.
     """
 
     card = EncoderCard(
@@ -35,8 +37,14 @@ class MuQ(ConformerEncoder):
         "quantization, 2025",
         gflop=1282.8,
         files=(
-            WeightsFile(_REPO, "pytorch_model.bin", sha256="334df3de", bytes=1_330_000_000),
-            WeightsFile(_REPO, "config.json"),
+            WeightsFile(
+                _REPO,
+                "model.safetensors",
+                _REVISION,
+                sha256="273febab2be02872c37d2c37e48a9d6c52c1c9392f3eeeabd498efa281ccb7a6",
+                bytes=1_333_825_096,
+            ),
+            WeightsFile(_REPO, "config.json", _REVISION, bytes=3133),
         ),
     )
     _model = "muq"

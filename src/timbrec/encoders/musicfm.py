@@ -15,7 +15,7 @@ from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 from timbrec.types import Array, Float32
 
-_HUB, _REVISION = "minzwon/MusicFM", "4513b38b"
+_HUB, _REVISION = "minzwon/MusicFM", "4513b38bc25ad1d227b1980819b9691ba97f4d87"
 _AXES = ("time", "channels")
 
 
@@ -103,7 +103,16 @@ class MusicFMMSD(MusicFM):
         trained_on="Million Song Dataset: audio, no labels",
         citation="Won, Hung & Le, A foundation model for music informatics, ICASSP 2024",
         gflop=1282.8,
-        files=(WeightsFile(_HUB, "pretrained_msd.pt", _REVISION), WeightsFile(_HUB, "msd_stats.json", _REVISION)),
+        files=(
+            WeightsFile(
+                _HUB,
+                "pretrained_msd.pt",
+                _REVISION,
+                sha256="218b483a0256ddef736267425fabb166fd97008983696bb9270def464b47bded",
+                bytes=1_316_802_088,
+            ),
+            WeightsFile(_HUB, "msd_stats.json", _REVISION, sha256="c36c61ab10ca4d2e7fdfefc3fcc15205", bytes=2277),
+        ),
     )
     _other, _mel = "fma", MSD
 
@@ -123,7 +132,7 @@ class MusicFMFMA(MusicFM):
                 sha256="68392eee13d34c2941b3761934abb6b1e67b2e9df498695bda2ea5c1087d4b96",
                 bytes=1_316_802_154,
             ),
-            WeightsFile(_HUB, "fma_stats.json", _REVISION),
+            WeightsFile(_HUB, "fma_stats.json", _REVISION, sha256="5416e468018bae68c6231d4cbb2b11f0", bytes=2281),
         ),
     )
     _other = "msd"
