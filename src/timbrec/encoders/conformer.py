@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,7 +109,7 @@ class Conformer:
         return (decibels(audio, self.bands) - self.mean) / self.deviation
 
 
-class ConformerEncoder:
+class ConformerEncoder(ABC):
     """Hidden states of a conformer over mel spectra; base of MusicFM and MuQ. A frame is 40 ms."""
 
     card: EncoderCard
@@ -168,8 +169,9 @@ class ConformerEncoder:
         return tensors, cls._settings(path, beside), path
 
     @classmethod
+    @abstractmethod
     def _settings(cls, path: Path, beside: Path | None) -> dict[str, float]:
-        raise NotImplementedError
+        """What the files at this path and beside it say of the model."""
 
     def _checked(self, layer: int) -> int:
         if not 0 <= layer <= self.card.layers:
