@@ -20,6 +20,7 @@ import polars as pl
 import pytest
 
 import small_world
+from timbrec.benchmark import bench
 
 TIMBREC = Path(sys.executable).with_name("timbrec")
 
@@ -63,17 +64,36 @@ def test_bench_then_report_then_audit(tmp_path):
     assert cells == {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
 
 
-def test_bench_shows_loss_metric_and_time_left_of_each_training(tmp_path):
-    """On a terminal, as a user sees it."""
-    trained = {"use": "hybrid", "epochs": 40, "batch": 8, "width": 8, "patience": 40}
+def test_bench_tells_of_each_training_and_logs_it(tmp_path):
+    trained = {"use": "hybrid", "epochs": 4, "batch": 8, "width": 8}
     encoders = {"good": small_world.CONFIG["encoders"]["good"]}
     config = small_world.write(tmp_path, recommenders=[trained], seeds=[0], encoders=encoders)
+    heard: list[tuple[str, int, int]] = []
+    bench(config, lambda *said: heard.append(said))
+    told = [what for what, _, total in heard if what.startswith("training: validation epoch") and total == 4 * 15]
+    assert re.fullmatch(r"training: validation epoch 1: loss 0\.\d{4}", told[0])
+    assert sum("ndcg@50 mixed 0." in what for what in told) == 3 * 3 * 15, "from the second epoch, of three trainings"
+    assert any(what.startswith("training: refit epoch") for what, _, _ in heard)
+    logs = list((tmp_path / "run" / "training").rglob("log.jsonl"))
+    assert len(logs) == 3 * 2, "the encoder and its two controls, validated and fitted again"
+    assert all(path.parent.name in ("validation", "refit") for path in logs)
+    assert any(path.parent.parent.name.startswith("good-shuffled-hybrid-seed-0-") for path in logs)
+    assert not list((tmp_path / "run" / "training").rglob("checkpoint*"))
+
+
+def test_a_terminal_shows_what_is_told_how_much_is_done_and_the_time_left():
+    code = """import time
+from timbrec.cli.show import progress_bars
+with progress_bars() as progress:
+    for done in range(1, 21):
+        progress(f"training: epoch {done}: loss 0.5", done, 40)
+        time.sleep(0.1)
+"""
     screen, process_side = pty.openpty()
     fcntl.ioctl(process_side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
     with subprocess.Popen(
-        [TIMBREC, "bench", config], cwd=tmp_path, stderr=process_side, stdout=subprocess.DEVNULL,
-        env=os.environ | {"TERM": "xterm"},
-    ) as process:  # fmt: skip
+        [sys.executable, "-c", code], stderr=process_side, env=os.environ | {"TERM": "xterm"}
+    ) as process:
         os.close(process_side)
         shown = b""
         with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
@@ -82,16 +102,7 @@ def test_bench_shows_loss_metric_and_time_left_of_each_training(tmp_path):
     os.close(screen)
     assert process.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
-    assert re.search(r"training: validation epoch \d+: loss 0\.\d{4}", text)
-    seen = re.findall(r"training: (?:validation|refit) epoch \d+: loss 0\.\d{4}, ndcg@50 mixed 0\.\d{4} .* (\d+)/(\d+) "
-                      r"\d:\d\d:\d\d (\d:\d\d:\d\d)", text)  # fmt: skip
-    assert seen, text[-3000:]
-    assert str(40 * 15) in {total for _, total, _ in seen}
-    logs = list((tmp_path / "run" / "training").rglob("log.jsonl"))
-    assert len(logs) == 3 * 2, "the encoder and its two controls, validated and fitted again"
-    assert all(path.parent.name in ("validation", "refit") for path in logs)
-    assert any(path.parent.parent.name.startswith("good-shuffled-hybrid-seed-0-") for path in logs)
-    assert not list((tmp_path / "run" / "training").rglob("checkpoint*"))
+    assert re.search(r"training: epoch 20: loss 0\.5 .* 20/40 +\d:\d\d:\d\d +\d:\d\d:\d\d", text), text[-3000:]
 
 
 def test_a_mistake_in_the_config_is_told_before_torch_is_loaded(tmp_path):
