@@ -47,8 +47,8 @@ SHOWN: dict[str, Any] = {
 }  # fmt: skip
 ELSA_SETTINGS = {"factors": 256, "epochs": 10, "batch": 128, "lr": 0.1}
 BERT_SETTINGS = {
-    "width": 32, "layers": 2, "heads": 2, "length": 64, "mask": 0.2, "dropout": 0.1, "batch": 64, "lr": 3e-3,
-    "epochs": 60,
+    "width": 32, "layers": 2, "heads": 2, "length": 64, "mask": 0.2, "dropout": 0.1, "batch": 32, "lr": 3e-3,
+    "epochs": 100,
 }  # fmt: skip
 
 
@@ -317,14 +317,14 @@ Compare = Callable[[Log, int, Environment], dict[str, float]]
 PARTS: dict[str, tuple[Compare, list[str], str]] = {
     "knn": (compare_knn, ["planted", "hetrec"], ""),
     "elsa": (compare_elsa, ["planted", "hetrec"], "elsarec"),
-    "bert4rec": (compare_bert4rec, ["sessions", "planted", "hetrec"], "rectools"),
+    "bert4rec": (compare_bert4rec, ["sessions", "hetrec"], "rectools"),
 }
 
 
-def figures(part: str, seeds: int, environment: Environment, out: Path) -> Iterator[pl.DataFrame]:
+def figures(part: str, wanted: list[str], seeds: int, environment: Environment, out: Path) -> Iterator[pl.DataFrame]:
     """One row per log, seed and figure; what is in `out` already never runs again."""
     compare, logs, _ = PARTS[part]
-    for name in logs:
+    for name in [log for log in logs if log in wanted]:
         for seed in range(seeds):
             file = out / f"{part}-{name}-{seed}.parquet"
             if not file.exists():
@@ -352,6 +352,7 @@ def table(rows: pl.DataFrame, other: str) -> pl.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default")
+    parser.add_argument("--logs", nargs="+", choices=LOGS, default=[*LOGS], help="all by default")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument(
         "--cache", type=Path, default=Path(".venv-outside"), help="where the packages' environments lie"
@@ -362,7 +363,7 @@ def main() -> None:
     environment = Environment(chosen.cache.resolve(), chosen.python)
     chosen.out.mkdir(parents=True, exist_ok=True)
     for part in chosen.parts or PARTS:
-        rows = pl.concat(list(figures(part, chosen.seeds, environment, chosen.out)))
+        rows = pl.concat(list(figures(part, chosen.logs, chosen.seeds, environment, chosen.out)))
         with pl.Config(**SHOWN):
             print(part, table(rows, PARTS[part][2]), sep="\n\n", end="\n\n")
     print(environment.versions())

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from timbrec.errors import ConfigError
 from timbrec.interactions import Interactions
 from timbrec.protocols import Content
+from timbrec.recommenders.bert4rec import BERT4Rec
 from timbrec.recommenders.random import Random
 from timbrec.recommenders.shallow import ShallowModel, ShallowNet
 from timbrec.training import negatives, validate
@@ -159,3 +160,6 @@ def test_settings_that_do_not_exist_are_refused() -> None:
         ShallowNet(stop_on="noon")
     with pytest.raises(ConfigError, match="`margin` must be positive"):
         ShallowNet(margin=0.0)
+    with pytest.raises(ConfigError, match="`mask` is a share"):
+        BERT4Rec(mask=1.0)
+    assert BERT4Rec(dropout=0.0).dropout == 0.0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from timbrec.protocols import Content
 from timbrec.recommenders.scaling import Scale, Scaling
@@ -82,6 +83,7 @@ class ShallowModel(Trainable):
     def __init__(self, settings: ShallowNet, train: Interactions, content: Content) -> None:
         super().__init__()
         self.settings, self.train_pairs, self.content = settings, train, content
+        self.block = settings.batch
         self.scaling = Scaling.of(settings.scale, content.vectors[train.items])
         self.tower = Tower([content.vectors.shape[1], settings.width or content.vectors.shape[1]], closed=True)
         for name, start in self._starts().items():
@@ -96,12 +98,23 @@ class ShallowModel(Trainable):
     def forward(self, examples: Interactions, rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
         """Mean over pairs and their negatives of weight max(0, margin - positive + negative)."""
         users, items, plays = (column[rows] for column in (examples.user, examples.item, examples.plays))
-        against = self._negatives(items, rng)
-        scores = self.scores(items, np.concatenate([users[:, None], against], axis=1))
+        against = np.concatenate([users[:, None], self._negatives(items, rng)], axis=1)
+        if self.block >= len(rows):
+            return self._hinge(items, against, plays) / len(rows)
+        blocks = [np.s_[start : start + self.block] for start in range(0, len(rows), self.block)]
+        parts = [
+            checkpoint(self._hinge, items[one], against[one], plays[one], use_reentrant=False, preserve_rng_state=False)
+            for one in blocks
+        ]
+        return torch.stack(parts).sum() / len(rows)
+
+    def _hinge(self, items: Int[Array, "n"], users: Int[Array, "n k"], plays: Int[Array, "n"]) -> torch.Tensor:
+        """The sum over pairs of their mean hinge; the first of an item's users has played it, the others have not."""
+        scores = self.scores(items, users)
         hinge = (self.settings.margin - scores[:, :1] + scores[:, 1:]).clamp(min=0).mean(1)
         if self.settings.confidence:
             hinge = hinge * torch.from_numpy(1 + 2 * np.log1p(plays)).to(hinge)
-        return hinge.mean()
+        return hinge.sum()
 
     def scores(self, items: Int[Array, "n"], users: Int[Array, "n k"]) -> torch.Tensor:
         """(n, k) cosines of each item with its users; the tower sees every distinct user and item once."""

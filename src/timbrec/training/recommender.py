@@ -97,7 +97,8 @@ class TrainedScorer(DotScorer):
 
 
 def _check(settings: TrainedRecommender) -> None:
-    """Make lists tuples; raise ConfigError for what is none of its choices, and for a number that is not positive."""
+    """Make lists tuples; raise ConfigError for what is none of its choices, and for a number that is not positive (no
+    dropout is 0) or, as a share, not below one."""
     hints = get_type_hints(type(settings))
     for setting in fields(settings):
         value, choices = getattr(settings, setting.name), _choices(hints[setting.name])
@@ -107,8 +108,12 @@ def _check(settings: TrainedRecommender) -> None:
             if isinstance(one, str) and choices and one not in choices:
                 known = ", ".join(map(str, choices))
                 raise ConfigError(f"`{setting.name}` cannot be {one!r}", fix=f"Choose from {known}.")
-            if isinstance(one, int | float) and not isinstance(one, bool) and one <= 0:
+            if isinstance(one, bool | str | None):
+                continue
+            if one < 0 or (one == 0 and setting.name != "dropout"):
                 raise ConfigError(f"`{setting.name}` must be positive", example=one, fix="Give a larger number.")
+            if one >= 1 and setting.name in ("dropout", "mask"):
+                raise ConfigError(f"`{setting.name}` is a share", example=one, fix="Give a number below 1.")
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
