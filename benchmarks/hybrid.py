@@ -2,14 +2,14 @@
 
 Targets: at a large user batch an epoch at least 8 times as fast as the naive one at the study's 128 users, at most 1.5
 times the floor per step, and a tenth of the memory of the naive loss at 2,048 users. Larger batches take fewer steps,
-so the time to the same validation NDCG@50 is printed too (`--quality`). With u users, n items, p plays and every width
-d, a step must do
+so the time to the same validation NDCG@50 is printed too (`--quality`). With u users, n items, p plays, d dimensions
+and a tower of width w, a step must do
 
-- the tower: 4 n d^2 forward, as much for its weights, and 2 n d^2 for the second layer's input: 10 n d^2;
-- the norms of the predictions and their gradients through A^T A, 4 n d^2 + 4 u d^2, or through the product of all users
-  with all items, 6 u n d, whichever is less;
-- the sums of rows: 2 p d, and as much backward;
-- bytes: the n rows of the content, read; p rows read forward and p backward; Adam over 2 (d^2 + d) weights.
+- the tower: 2 n (d w + w^2) forward, as much for its weights, and 2 n w^2 for the second layer's input;
+- the norms of the predictions and their gradients through A^T A, 4 n w^2 + 4 u w^2, or through the product of all users
+  with all items, 6 u n w, whichever is less;
+- the sums of p rows of w, forward and again backward;
+- bytes: the n rows of the content, read forward and for the weights' gradient; Adam over d w + w^2 + 2 w weights.
 
 The naive way makes dense rows of a row-wise data set and the users x items prediction. Memory is what a forward and a
 backward pass of the loss, from the items' vectors to their gradient, add to a process of its own at their peak.
@@ -78,11 +78,11 @@ class NaiveEpoch:
 
 def floor(pairs: Interactions, users: int, batches: int) -> Work:
     """Of an epoch."""
-    n, u = len(pairs.items), min(users, pairs.n_users)
-    norms = min(4 * n * DIM**2 + 4 * u * DIM**2, 6 * u * n * DIM)
-    plays = len(pairs) * DIM
-    products = batches * (10 * n * DIM**2 + norms) + 4 * plays
-    return Work(products, (batches * n * DIM + 2 * plays) * FLOAT + batches * 2 * (DIM**2 + DIM) * ADAM)
+    n, u, w = len(pairs.items), min(users, pairs.n_users), Hybrid().width
+    norms = min(4 * n * w**2 + 4 * u * w**2, 6 * u * n * w)
+    products = batches * (4 * n * DIM * w + 6 * n * w**2 + norms)
+    moved = batches * (2 * n * DIM * FLOAT + (DIM * w + w**2 + 2 * w) * ADAM)
+    return Work(products, moved, summed=2 * len(pairs) * w * FLOAT)
 
 
 def loss_bytes(way: str, scale: float) -> int:
@@ -120,7 +120,8 @@ def speed(scale: float, rounds: int) -> None:
         f"ours {batch}": timed(lambda one=one: [one() for _ in range(one.per_epoch)]) for batch, one in epochs.items()
     }
     calls |= {f"naive {batch}": timed(one) for batch, one in naive.items()}
-    found, rates = interleaved(calls, Probe(len(items), DIM, DIM), rounds)
+    width = Hybrid().width
+    found, rates = interleaved(calls, Probe(len(items), DIM, width, table=(len(items), width)), rounds)
     least = {batch: floor(pairs, batch, one.per_epoch).seconds(rates) for batch, one in epochs.items()}
     small = Hybrid().batch
     memory = {way: peak_elsewhere(__file__, "--scale", str(scale), "--peak", way) for way in ("ours", "naive")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import cycle
 
 import numpy as np
@@ -46,7 +47,7 @@ def interleaved(calls: dict[str, Callable[[], float]], probe: Probe, rounds: int
         taken.append({name: call() for name, call in calls.items()})
         rates.append(probe.rates())
     found = {name: statistics.median(one[name] for one in taken) for name in calls}
-    return found, Rates(*(statistics.median(getattr(one, name) for one in rates) for name in ("products", "moved")))
+    return found, Rates(*(statistics.median(getattr(one, each.name) for one in rates) for each in fields(Rates)))
 
 
 def timed(call: Callable[[], object]) -> Callable[[], float]:
