@@ -19,7 +19,7 @@ from timbrec.recommenders.bert4rec import BERT4Rec, BERT4RecModel, user_states
 from timbrec.recommenders.log_sum import mean_log_sum
 from timbrec.recommenders.random import Random
 from timbrec.recommenders.sequences import MASK, PADDING, Sequences
-from timbrec.recommenders.transformer import ItemTransformer
+from timbrec.recommenders.transformer import ItemTransformer, Norm, Positions
 from timbrec.training import negatives, validate
 from trained_world import world
 
@@ -52,7 +52,8 @@ def study_transformer() -> ItemTransformer:
             state |= {f"{mine}{name}.{kind}": bert[f"{theirs}{other}.{kind}"] for name, other in parts.items()}
     transformer = ItemTransformer(
         SIZES["hidden_size"], None, SIZES["num_hidden_layers"], SIZES["num_attention_heads"],
-        SIZES["intermediate_size"], SIZES["max_position_embeddings"], 0.1,
+        SIZES["intermediate_size"], SIZES["max_position_embeddings"], 0.1, "after",
+        "start",
     )  # fmt: skip
     transformer.load_state_dict(state)
     return transformer.eval()
@@ -146,8 +147,12 @@ def test_log_sums_in_blocks() -> None:
     assert found.item() == pytest.approx(both.logsumexp(1).mean().item(), rel=1e-12)
 
 
-@given(st.lists(st.integers(0, 11), min_size=1, max_size=8, unique=True), st.integers(0, 2**32 - 1))
-def test_padding_and_neighbours_change_no_state(together: list[int], seed: int) -> None:
+@given(
+    st.lists(st.integers(0, 11), min_size=1, max_size=8, unique=True),
+    st.sampled_from([("before", "end"), ("after", "start")]),
+    st.integers(0, 2**32 - 1),
+)
+def test_padding_and_neighbours_change_no_state(together: list[int], kind: tuple[Norm, Positions], seed: int) -> None:
     """A user's state is the same alone and beside longer and shorter histories."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 15, 12)
@@ -156,7 +161,7 @@ def test_padding_and_neighbours_change_no_state(together: list[int], seed: int) 
     histories = Interactions(user, item, np.ones(len(user), int), rng.permutation(len(user)), 12, 50)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        transformer = ItemTransformer(8, None, 2, 2, 16, 12, 0.1).eval()
+        transformer = ItemTransformer(8, None, 2, 2, 16, 12, 0.1, *kind).eval()
     items = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
     sequences = Sequences(histories)
     beside = user_states(transformer, items, sequences, np.array(together))

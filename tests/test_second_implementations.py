@@ -217,8 +217,10 @@ def test_a_reconstruction_of_nothing_has_no_infinite_gradient(dtype: torch.dtype
 
 
 def bert(model: BERT4RecModel, places: np.ndarray) -> torch.Tensor:
-    """BERT of one user at a time (Devlin et al. 2019): attention head by head, without padding or fused kernels."""
-    net, heads = model.transformer, model.settings.heads
+    """BERT of one user at a time (Devlin et al. 2019): attention head by head, without padding or fused kernels.
+
+    With norms before the sublayers as in Xiong et al. (2020), figure 1 b."""
+    net, heads, before = model.transformer, model.settings.heads, model.settings.norm == "before"
     weight = dict(net.named_parameters())
     items = model.items if model.settings.width is None else model.items @ net.project.weight.T + net.project.bias
 
@@ -228,22 +230,27 @@ def bert(model: BERT4RecModel, places: np.ndarray) -> torch.Tensor:
         return scaled * weight[f"{name}.weight"] + weight[f"{name}.bias"]
 
     h = torch.stack([net.special[0] if place == MASK else items[place] for place in places])
-    h = norm(h + net.positions[: len(places)], "norm")
+    places_of = range(len(places)) if model.settings.positions == "start" else range(len(places))[::-1]
+    h = h + torch.stack([net.positions[place] for place in places_of])
+    h = h if before else norm(h, "norm")
     width = h.shape[1]
     for layer in range(model.settings.layers):
         at = f"encoder.layers.{layer}."
-        qkv = h @ weight[f"{at}self_attn.in_proj_weight"].T + weight[f"{at}self_attn.in_proj_bias"]
+        into = norm(h, f"{at}norm1") if before else h
+        qkv = into @ weight[f"{at}self_attn.in_proj_weight"].T + weight[f"{at}self_attn.in_proj_bias"]
         seen = []
         for head in range(heads):
             mine = slice(head * width // heads, (head + 1) * width // heads)
             q, k, v = (qkv[:, part * width : (part + 1) * width][:, mine] for part in range(3))
             seen.append((q @ k.T / math.sqrt(width // heads)).softmax(1) @ v)
         out = torch.cat(seen, 1) @ weight[f"{at}self_attn.out_proj.weight"].T + weight[f"{at}self_attn.out_proj.bias"]
-        h = norm(h + out, f"{at}norm1")
-        inner = h @ weight[f"{at}linear1.weight"].T + weight[f"{at}linear1.bias"]
+        h = h + out if before else norm(h + out, f"{at}norm1")
+        into = norm(h, f"{at}norm2") if before else h
+        inner = into @ weight[f"{at}linear1.weight"].T + weight[f"{at}linear1.bias"]
         inner = inner * 0.5 * (1 + torch.erf(inner / math.sqrt(2)))
-        h = norm(h + inner @ weight[f"{at}linear2.weight"].T + weight[f"{at}linear2.bias"], f"{at}norm2")
-    return h
+        h = h + inner @ weight[f"{at}linear2.weight"].T + weight[f"{at}linear2.bias"]
+        h = h if before else norm(h, f"{at}norm2")
+    return norm(h, "norm") if before else h
 
 
 @settings(max_examples=12)

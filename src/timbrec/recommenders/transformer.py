@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from timbrec.errors import ConfigError
 from timbrec.recommenders.sequences import PADDING
+
+Norm = Literal["before", "after"]
+Positions = Literal["end", "start"]
 
 _EPSILON = 1e-12  # of BERT's layer norms
 _SPREAD = 0.02  # standard deviation of BERT's initial weights
@@ -31,18 +34,21 @@ class Dropout(nn.Dropout):
 class ItemTransformer(nn.Module):
     """Item vectors projected to `width` (as they are if None), plus learned positions, through BERT's layers.
 
-    As in BERT (Devlin et al. 2019): layer norm after each sublayer, GELU, dropout on the embeddings, on attention and
-    on each sublayer's output. The segment embedding, constant here, is part of the positions. `settings` is what makes
-    the same transformer again.
+    As in BERT (Devlin et al. 2019): GELU, dropout on the embeddings, on attention and on each sublayer's output. The
+    layer norms stand `after` the sums, as there, and on the embeddings; or `before` each sublayer and once at the end
+    (Xiong et al. 2020), which trains without a warm-up. `positions` count from the `start`, as there, or from the `end`
+    of a sequence. The segment embedding, constant here, is part of the positions. `settings` is what makes the same
+    transformer again.
     """
 
     def __init__(
-        self, dim: int, width: int | None, layers: int, heads: int, feed_forward: int, length: int, dropout: float
-    ) -> None:
+        self, dim: int, width: int | None, layers: int, heads: int, feed_forward: int, length: int, dropout: float,
+        norm: Norm, positions: Positions,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.settings: dict[str, Any] = {
             "dim": dim, "width": width, "layers": layers, "heads": heads, "feed_forward": feed_forward,
-            "length": length, "dropout": dropout,
+            "length": length, "dropout": dropout, "norm": norm, "positions": positions,
         }  # fmt: skip
         hidden = width or dim
         if hidden % heads:
@@ -52,8 +58,9 @@ class ItemTransformer(nn.Module):
         self.positions = nn.Parameter(torch.empty(length, hidden))
         self.norm, self.dropout = nn.LayerNorm(hidden, _EPSILON), Dropout(dropout)
         layer = nn.TransformerEncoderLayer(
-            hidden, heads, feed_forward, dropout, "gelu", layer_norm_eps=_EPSILON, batch_first=True
-        )
+            hidden, heads, feed_forward, dropout, "gelu", layer_norm_eps=_EPSILON, batch_first=True,
+            norm_first=norm == "before",
+        )  # fmt: skip
         layer.dropout.p = 0.0  # BERT has none inside the feed-forward part
         layer.dropout1, layer.dropout2 = Dropout(dropout), Dropout(dropout)
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
@@ -75,15 +82,23 @@ class ItemTransformer(nn.Module):
         """The (users, length, width) hidden states of such vectors; those of (m, 2) places `at`, user and position in
         ascending order, as (m, width) without the others' last layer. `padding` says which nobody attends to.
         """
-        states = self.dropout(self.norm(vectors + self.positions[: vectors.shape[1]]))
+        before = self.settings["norm"] == "before"
+        states = vectors + self._positions(padding)
+        states = self.dropout(states if before else self.norm(states))
         away = padding if padding.any() else None
         *layers, last = self.encoder.layers
         for layer in layers:
             states = layer(states, src_key_padding_mask=away)
-        if at is None:
-            whole: torch.Tensor = last(states, src_key_padding_mask=away)
-            return whole
-        return _states_at(last, states, away, *at.T)
+        states = last(states, src_key_padding_mask=away) if at is None else _states_at(last, states, away, *at.T)
+        return self.norm(states) if before else states
+
+    def _positions(self, padding: torch.Tensor) -> torch.Tensor:
+        """(length, width), or (users, length, width) where every user's are others."""
+        places = torch.arange(padding.shape[1], device=padding.device)
+        if self.settings["positions"] == "start":
+            return self.positions[places]
+        ends = padding.logical_not().sum(1, keepdim=True)
+        return nn.functional.embedding((ends - 1 - places).clamp(min=0), self.positions)
 
     def frozen(self) -> ItemTransformer:
         """A copy on the CPU that no training changes."""
@@ -102,12 +117,14 @@ def _states_at(
     number = torch.arange(len(user), device=user.device) - (asked.cumsum(0) - asked)[user]
     of = states.new_zeros(len(states), int(asked.max()), dtype=torch.int64)
     of[user, number] = position
-    asking = states.gather(1, of[:, :, None].expand(-1, -1, states.shape[2]))
-    answers, _ = layer.self_attn(asking, states, states, key_padding_mask=away, need_weights=False)
-    chosen = layer.norm1(asking[user, number] + layer.dropout1(answers[user, number]))
-    widened = layer.linear2(nn.functional.gelu(layer.linear1(chosen)))
-    found: torch.Tensor = layer.norm2(chosen + layer.dropout2(widened))
-    return found
+    seen = layer.norm1(states) if layer.norm_first else states
+    asking = seen.gather(1, of[:, :, None].expand(-1, -1, states.shape[2]))
+    answers, _ = layer.self_attn(asking, seen, seen, key_padding_mask=away, need_weights=False)
+    summed = states[user, position] + layer.dropout1(answers[user, number])
+    chosen = summed if layer.norm_first else layer.norm1(summed)
+    fed = layer.norm2(chosen) if layer.norm_first else chosen
+    found: torch.Tensor = chosen + layer.dropout2(layer.linear2(nn.functional.gelu(layer.linear1(fed))))
+    return found if layer.norm_first else layer.norm2(found)
 
 
 def _projection(dim: int, width: int) -> nn.Linear:
