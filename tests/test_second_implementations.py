@@ -222,7 +222,9 @@ def bert(model: BERT4RecModel, places: np.ndarray) -> torch.Tensor:
     With norms before the sublayers as in Xiong et al. (2020), figure 1 b."""
     net, heads, before = model.transformer, model.settings.heads, model.settings.norm == "before"
     weight = dict(net.named_parameters())
-    items = model.items if model.settings.width is None else model.items @ net.project.weight.T + net.project.bias
+    items = model.items
+    if (wide := model.settings.width) is not None:
+        items = (items @ net.project.weight.T + net.project.bias) / math.sqrt(wide)
 
     def norm(h: torch.Tensor, name: str) -> torch.Tensor:
         centred = h - h.mean(1, keepdim=True)

@@ -53,7 +53,7 @@ class ItemTransformer(nn.Module):
         hidden = width or dim
         if hidden % heads:
             raise ConfigError(f"{hidden} dimensions do not divide into {heads} heads", fix="Set `width` or `heads`.")
-        self.project = nn.Identity() if width is None else _projection(dim, width)
+        self.project = nn.Identity() if width is None else _Projection(dim, width)
         self.special = nn.Parameter(torch.empty(2, hidden))  # mask, padding
         self.positions = nn.Parameter(torch.empty(length, hidden))
         self.norm, self.dropout = nn.LayerNorm(hidden, _EPSILON), Dropout(dropout)
@@ -127,9 +127,17 @@ def _states_at(
     return found if layer.norm_first else layer.norm2(found)
 
 
-def _projection(dim: int, width: int) -> nn.Linear:
-    """From inputs of unit variance to vectors of about unit length, so that logits begin near one."""
-    linear = nn.Linear(dim, width)
-    nn.init.normal_(linear.weight, std=(dim * width) ** -0.5)
-    nn.init.zeros_(linear.bias)
-    return linear
+class _Projection(nn.Linear):
+    """From inputs of unit variance to vectors of about unit length, so that logits begin near one.
+
+    The length is set behind the weights: Adam moves all weights by as much a step, and would soon outrun small ones.
+    """
+
+    def __init__(self, dim: int, width: int) -> None:
+        super().__init__(dim, width)
+        nn.init.normal_(self.weight, std=dim**-0.5)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(n, width)."""
+        return super().forward(vectors) * self.out_features**-0.5
