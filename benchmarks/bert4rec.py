@@ -7,7 +7,7 @@ tracks and 5 times at a million, at 99 % of its NDCG@50 or more (`--quality`).
 A token is a track of a sequence; padding is none. A step on sequences of lengths l with t tokens, m of them masked,
 over c classes of d dimensions projected to w, in L layers with feed-forward f, must do
 
-- the projection of the classes: 2 c d w forward and as much for its weights;
+- the projection of the classes: 2 c (d w + w^2) forward, as much for its weights, and 2 c w^2 between its two layers;
 - the layers: 2 t (4 w^2 + 2 w f) and 4 w times the sum of l^2, in the last one only keys and values of all tokens and
   the rest at the masked ones: 2 t 2 w^2 + 2 m (2 w^2 + 2 w f) and 4 w times the sum of l m_l; backward twice all that;
 - the softmax: 2 m c w each for the logits and the gradients of both sides;
@@ -51,7 +51,7 @@ class Naive(nn.Module):
     def __init__(self, settings: BERT4Rec, items: torch.Tensor) -> None:
         super().__init__()
         width, self.length = settings.width or DIM, settings.length
-        self.items, self.project = items, nn.Linear(DIM, width)
+        self.items, self.project = items, nn.Sequential(nn.Linear(DIM, width), nn.ReLU(), nn.Linear(width, width))
         self.mask, self.positions = nn.Parameter(torch.zeros(width)), nn.Embedding(self.length, width)
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(settings.dropout)
         layer = nn.TransformerEncoderLayer(
@@ -106,8 +106,12 @@ def floor(lengths: np.ndarray, classes: int, settings: BERT4Rec) -> Work:
     masked = share * tokens
     layer = 2 * tokens * (4 * width**2 + 2 * width * feed) + 4 * width * squares
     last = 2 * tokens * 2 * width**2 + 2 * masked * (2 * width**2 + 2 * width * feed) + 4 * width * squares * share
-    products = 3 * ((settings.layers - 1) * layer + last) + 4 * classes * DIM * width + 6 * masked * classes * width
-    weights = DIM * width + settings.layers * (4 * width**2 + 2 * width * feed) + settings.length * width
+    products = (
+        3 * ((settings.layers - 1) * layer + last)
+        + classes * (4 * DIM * width + 6 * width**2)
+        + 6 * masked * classes * width
+    )
+    weights = DIM * width + width**2 + settings.layers * (4 * width**2 + 2 * width * feed) + settings.length * width
     return Work(products, classes * FLOAT * (DIM + 3 * width) + weights * ADAM)
 
 

@@ -265,8 +265,8 @@ def our_bert4rec(train: Interactions, validation: Fold, task: Task, seed: int) -
         **{**BERT_SETTINGS, "width": None}, feed_forward=4 * width, learned=("items",), scale="none", stop_on="hot",
         patience=BERT_SETTINGS["epochs"], plateau=BERT_SETTINGS["epochs"],
     )  # fmt: skip
-    rng = np.random.default_rng([seed, *b"identities"])
-    identities = (0.02 * rng.standard_normal((train.n_items, width))).astype(np.float32)
+    rng, spread = np.random.default_rng([seed, *b"identities"]), (2 / (train.n_items + width)) ** 0.5  # as theirs
+    identities = (spread * rng.standard_normal((train.n_items, width))).astype(np.float32)
     fold = Fold(train, validation.hot, validation.cold)
     scorer = made.fit(train, Content(identities), fold, np.random.default_rng(seed))
     lists = rank(scorer, task.users, task.candidates, train, K)

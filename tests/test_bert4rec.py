@@ -19,7 +19,7 @@ from timbrec.recommenders.bert4rec import BERT4Rec, BERT4RecModel, user_states
 from timbrec.recommenders.log_sum import mean_log_sum
 from timbrec.recommenders.random import Random
 from timbrec.recommenders.sequences import MASK, PADDING, Sequences
-from timbrec.recommenders.transformer import ItemTransformer, Norm, Positions
+from timbrec.recommenders.transformer import ItemTransformer, Norm, Positions, Start
 from timbrec.training import negatives, validate
 from trained_world import world
 
@@ -53,7 +53,7 @@ def study_transformer() -> ItemTransformer:
     transformer = ItemTransformer(
         SIZES["hidden_size"], None, SIZES["num_hidden_layers"], SIZES["num_attention_heads"],
         SIZES["intermediate_size"], SIZES["max_position_embeddings"], 0.1, "after",
-        "start",
+        "start", "random",
     )  # fmt: skip
     transformer.load_state_dict(state)
     return transformer.eval()
@@ -149,10 +149,12 @@ def test_log_sums_in_blocks() -> None:
 
 @given(
     st.lists(st.integers(0, 11), min_size=1, max_size=8, unique=True),
-    st.sampled_from([("before", "end"), ("after", "start")]),
+    st.sampled_from([("before", "end", "copying"), ("after", "start", "random")]),
     st.integers(0, 2**32 - 1),
 )
-def test_padding_and_neighbours_change_no_state(together: list[int], kind: tuple[Norm, Positions], seed: int) -> None:
+def test_padding_and_neighbours_change_no_state(
+    together: list[int], kind: tuple[Norm, Positions, Start], seed: int
+) -> None:
     """A user's state is the same alone and beside longer and shorter histories."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 15, 12)

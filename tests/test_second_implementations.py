@@ -216,15 +216,19 @@ def test_a_reconstruction_of_nothing_has_no_infinite_gradient(dtype: torch.dtype
 # BERT4Rec
 
 
+def mlp(weight: dict[str, torch.Tensor], vectors: torch.Tensor) -> torch.Tensor:
+    """The items as BERT4Rec projects them."""
+    inner = (vectors @ weight["project.first.weight"].T + weight["project.first.bias"]).clamp(min=0)
+    return (inner @ weight["project.second.weight"].T + weight["project.second.bias"]) / math.sqrt(inner.shape[1])
+
+
 def bert(model: BERT4RecModel, places: np.ndarray) -> torch.Tensor:
     """BERT of one user at a time (Devlin et al. 2019): attention head by head, without padding or fused kernels.
 
     With norms before the sublayers as in Xiong et al. (2020), figure 1 b."""
     net, heads, before = model.transformer, model.settings.heads, model.settings.norm == "before"
     weight = dict(net.named_parameters())
-    items = model.items
-    if (wide := model.settings.width) is not None:
-        items = (items @ net.project.weight.T + net.project.bias) / math.sqrt(wide)
+    items = model.items if model.settings.width is None else mlp(weight, model.items)
 
     def norm(h: torch.Tensor, name: str) -> torch.Tensor:
         centred = h - h.mean(1, keepdim=True)
@@ -281,7 +285,8 @@ def test_bert4rec(users: int, items: int, layers: int, heads: int, length: int, 
         patch.setattr("timbrec.recommenders.bert4rec._masked", masked)
         mine = model(model.examples(train), np.arange(users), np.random.default_rng(seed))
 
-    table = model.items if model.settings.width is None else model.transformer.project(model.items)
+    named = dict(model.transformer.named_parameters())
+    table = model.items if model.settings.width is None else mlp(named, model.items)
     classes = table if protocol == "corrected" else torch.cat([table, model.transformer.special])
     losses = []
     for user in range(users):

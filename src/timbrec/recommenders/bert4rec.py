@@ -14,7 +14,7 @@ from timbrec.protocols import Content
 from timbrec.recommenders.log_sum import mean_log_sum
 from timbrec.recommenders.scaling import Scale, Scaling
 from timbrec.recommenders.sequences import MASK, PADDING, Sequences
-from timbrec.recommenders.transformer import ItemTransformer, Norm, Positions
+from timbrec.recommenders.transformer import ItemTransformer, Norm, Positions, Start
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Bool, Float32, Int
@@ -44,6 +44,7 @@ class BERT4Rec(TrainedRecommender):
         "tamm2026": {
             "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",
             "stop_on": "validation loss", "exact_up_to": 2**63 - 1, "norm": "after", "positions": "start",
+            "start": "random",
         },
     }  # fmt: skip
 
@@ -58,6 +59,7 @@ class BERT4Rec(TrainedRecommender):
     dropout: float = 0.1
     norm: Norm = "before"
     positions: Positions = "end"
+    start: Start = "copying"
     targets: Literal["train", "catalogue"] = "train"
     exact_up_to: int = 200_000
     samples: int = 8192
@@ -99,6 +101,7 @@ class BERT4RecModel(Trainable):
         self.transformer = ItemTransformer(
             content.vectors.shape[1], settings.width, settings.layers, settings.heads, settings.feed_forward,
             settings.length, settings.dropout, settings.norm, settings.positions,
+            settings.start,
         )  # fmt: skip
         self.targets = train.items if settings.targets == "train" else np.arange(train.n_items)
         self.column_of = np.full(train.n_items, PADDING)

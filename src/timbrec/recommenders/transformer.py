@@ -13,6 +13,7 @@ from timbrec.recommenders.sequences import PADDING
 
 Norm = Literal["before", "after"]
 Positions = Literal["end", "start"]
+Start = Literal["copying", "random"]
 
 _EPSILON = 1e-12  # of BERT's layer norms
 _SPREAD = 0.02  # standard deviation of BERT's initial weights
@@ -32,23 +33,24 @@ class Dropout(nn.Dropout):
 
 
 class ItemTransformer(nn.Module):
-    """Item vectors projected to `width` (as they are if None), plus learned positions, through BERT's layers.
+    """Item vectors through an MLP to `width` (as they are if None), plus learned positions, through BERT's layers.
 
     As in BERT (Devlin et al. 2019): GELU, dropout on the embeddings, on attention and on each sublayer's output. The
     layer norms stand `after` the sums, as there, and on the embeddings; or `before` each sublayer and once at the end
     (Xiong et al. 2020), which trains without a warm-up. `positions` count from the `start`, as there, or from the `end`
-    of a sequence. The segment embedding, constant here, is part of the positions. `settings` is what makes the same
-    transformer again.
+    of a sequence. All weights `start` at random, as there, or attention's values and outputs as the identity, by which
+    it is a mean of what it attends to (after Trockman and Kolter 2023). The segment embedding, constant here, is part
+    of the positions. `settings` is what makes the same transformer again.
     """
 
     def __init__(
         self, dim: int, width: int | None, layers: int, heads: int, feed_forward: int, length: int, dropout: float,
-        norm: Norm, positions: Positions,
+        norm: Norm, positions: Positions, start: Start,
     ) -> None:  # fmt: skip
         super().__init__()
         self.settings: dict[str, Any] = {
             "dim": dim, "width": width, "layers": layers, "heads": heads, "feed_forward": feed_forward,
-            "length": length, "dropout": dropout, "norm": norm, "positions": positions,
+            "length": length, "dropout": dropout, "norm": norm, "positions": positions, "start": start,
         }  # fmt: skip
         hidden = width or dim
         if hidden % heads:
@@ -69,6 +71,10 @@ class ItemTransformer(nn.Module):
                 nn.init.normal_(weights, std=_SPREAD)
             elif name.endswith("bias"):
                 nn.init.zeros_(weights)
+        if start == "copying":
+            for one in self.encoder.layers:
+                nn.init.eye_(one.self_attn.in_proj_weight.data[2 * hidden :])
+                nn.init.eye_(one.self_attn.out_proj.weight.data)
 
     def table(self, vectors: torch.Tensor) -> torch.Tensor:
         """(n + 2, width): the vectors projected, and behind them what MASK and PADDING stand for."""
@@ -127,17 +133,20 @@ def _states_at(
     return found if layer.norm_first else layer.norm2(found)
 
 
-class _Projection(nn.Linear):
-    """From inputs of unit variance to vectors of about unit length, so that logits begin near one.
+class _Projection(nn.Module):
+    """An MLP from inputs of unit variance to vectors of about unit length, so that logits begin near one.
 
-    The length is set behind the weights: Adam moves all weights by as much a step, and would soon outrun small ones.
+    The length is set behind the weights: Adam moves each of them by as much a step, and would outrun small ones.
     """
 
     def __init__(self, dim: int, width: int) -> None:
-        super().__init__(dim, width)
-        nn.init.normal_(self.weight, std=dim**-0.5)
-        nn.init.zeros_(self.bias)
+        super().__init__()
+        self.first, self.second = nn.Linear(dim, width), nn.Linear(width, width)
+        for layer, variance in ((self.first, 1 / dim), (self.second, 2 / width)):
+            nn.init.normal_(layer.weight, std=variance**0.5)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """(n, width)."""
-        return super().forward(vectors) * self.out_features**-0.5
+        projected: torch.Tensor = self.second(nn.functional.relu(self.first(vectors)))
+        return projected * projected.shape[1] ** -0.5
