@@ -42,6 +42,7 @@ from timbrec.training import validate
 from timbrec.worlds.planted import PlantedWorld
 
 SLICE = 8  # sequences of the naive way
+BATCH = 128  # sequences of the study's steps; the default takes fewer
 FULL, SAMPLED = {"exact_up_to": 2**62}, {"exact_up_to": 1}
 
 
@@ -123,8 +124,8 @@ def steps(pairs: Interactions, settings: BERT4Rec) -> Steps:
 
 def full_softmax(scale: float, rounds: int) -> None:
     """Speed and memory against the naive way and the floor."""
-    pairs, settings = train(scale), BERT4Rec(**FULL)
-    ours, sampled = steps(pairs, settings), steps(pairs, BERT4Rec(**SAMPLED))
+    pairs, settings = train(scale), BERT4Rec(**FULL, batch=BATCH)
+    ours, sampled = steps(pairs, settings), steps(pairs, BERT4Rec(**SAMPLED, batch=BATCH))
     naive = NaiveStep(settings, pairs, torch.from_numpy(content(pairs.n_items).vectors))
     probe = Probe(1024, len(pairs.items), settings.width or DIM)
 
@@ -165,7 +166,7 @@ def peak_of(way: str, scale: float) -> int:
         naive = NaiveStep(BERT4Rec(), pairs, torch.from_numpy(content(pairs.n_items).vectors))
         call = naive.step
     else:
-        call = steps(pairs, BERT4Rec(**FULL, batch=SLICE if way == "ours" else BERT4Rec().batch))
+        call = steps(pairs, BERT4Rec(**FULL, batch=SLICE if way == "ours" else BATCH))
     return peak(call)
 
 

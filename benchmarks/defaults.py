@@ -46,9 +46,10 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"targets": "catalogue"}, {"patience": 5},
     ],
     "shallow": [
-        {"scale": "none"}, {"scale": "centre"}, {"lr": 3e-3}, {"lr": 1e-2}, {"batch": 1_000}, {"batch": 3_000},
+        {"scale": "none"}, {"scale": "centre"}, {"lr": 1e-3}, {"lr": 3e-3}, {"batch": 1_000}, {"batch": 3_000},
         {"negatives": 5}, {"negatives": 50}, {"negative_users": "any"}, {"margin": 0.1}, {"margin": 0.4},
-        {"confidence": True}, {"width": 32}, {"width": 256}, {"learned": ["users", "items"]}, {"learned": ["items"]},
+        {"confidence": True}, {"width": 32}, {"width": None}, {"lr": 1e-3, "width": None},
+        {"learned": ["users", "items"]}, {"learned": ["items"]},
         {"stop_on": "hot"}, {"stop_on": "cold"}, {"patience": 5},
     ],
     "contrastive": [
@@ -64,9 +65,10 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"patience": 5}, {"batch": 32, "lr": 3e-3},
     ],
     "bert4rec": [
-        {"scale": "none"}, {"scale": "centre"}, {"lr": 3e-3}, {"lr": 3e-4}, {"batch": 32}, {"mask": 0.1},
-        {"mask": 0.4}, {"width": 64}, {"dropout": 0.3}, {"layers": 1}, {"targets": "catalogue"},
-        {"learned": ["items"]}, {"stop_on": "cold"}, {"patience": 8}, {"batch": 32, "width": 64, "layers": 1},
+        {"scale": "none"}, {"scale": "centre"}, {"lr": 1e-3}, {"lr": 1e-4}, {"batch": 32}, {"batch": 128},
+        {"norm": "after"}, {"positions": "start"}, {"start": "random"}, {"mask": 0.1}, {"mask": 0.4}, {"width": 64},
+        {"dropout": 0.3}, {"layers": 1}, {"targets": "catalogue"}, {"learned": ["items"]}, {"stop_on": "cold"},
+        {"patience": 16, "plateau": 5}, {"patience": 8},
     ],
 }  # fmt: skip
 

@@ -69,14 +69,18 @@ def hetrec(data: Path, out: Path, splits: int) -> None:
     show("tags-128 / knn: half the width of a run's own interval, 1.96 standard deviations over splits", widths(tags))
 
 
-SMALL = {"contrastive": {"width": 256, "factors": 256}, "hybrid": {"width": 256}, "elsa": {"factors": 256}}
-TRAINED = ["random", "popularity", "knn", "shallow", "contrastive", "hybrid", "bert4rec", "elsa", "ease"]
+SMALL = {
+    "contrastive": {"width": 256, "factors": 256},
+    "elsa": {"factors": 256},
+    "bert4rec": {"width": 64, "feed_forward": 64},
+}
+TRAINED = ["random", "popularity", "knn", "shallow", "contrastive", "hybrid", "elsa", "ease", "bert4rec"]
 
 
 def hetrec_trained(data: Path, out: Path, splits: int, listeners: int = 1) -> None:
     """All recommenders on tags-128 and on its vectors dealt at random, over halves and held-out artists as above.
 
-    The settings are the default ones, but for the widths in SMALL, a third of the default. Artists with fewer
+    The settings are the default ones, but for the widths in SMALL, which are a third or a quarter. Artists with fewer
     `listeners` are left out before the split. One seed per split. What is finished lies in `out` and never runs again.
     """
     rows, folder = [], out / f"hetrec-trained-{listeners}"

@@ -35,8 +35,8 @@ class BERT4Rec(TrainedRecommender):
     in the study, all of the catalogue and the two special tokens. The softmax over them is exact up to `exact_up_to`
     of them; above, its denominator is estimated from `samples` items drawn by plays to the power 0.75 (importance
     sampling: unbiased, whatever is drawn). The same projected items are input and output, so unseen ones score on the
-    same footing. `width` None leaves out the projection. `learned` names the item table or nothing. An example is a
-    user with their sequence.
+    same footing. `width` None leaves out the projection. `learned` names the item table or nothing. `norm`, `positions`
+    and `start` are those of ItemTransformer. An example is a user with their sequence.
     """
 
     version: ClassVar[int] = 3
@@ -44,12 +44,15 @@ class BERT4Rec(TrainedRecommender):
         "tamm2026": {
             "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",
             "stop_on": "validation loss", "exact_up_to": 2**63 - 1, "norm": "after", "positions": "start",
-            "start": "random",
+            "start": "random", "batch": 128, "lr": 1e-3, "patience": 16, "plateau": 5,
         },
     }  # fmt: skip
 
     epochs: int = 200
-    batch: int = 128
+    batch: int = 8
+    lr: float = 3e-4
+    patience: int = 4
+    plateau: int = 1
     width: int | None = 256
     layers: int = 2
     heads: int = 2

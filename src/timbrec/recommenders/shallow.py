@@ -34,20 +34,22 @@ class ShallowNet(TrainedRecommender):
     content's dimension. An example is a pair.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
-            "learned": ("items",), "negative_users": "any", "scale": "none", "stop_on": "validation loss",
+            "learned": ("items",), "negative_users": "any", "scale": "none", "stop_on": "validation loss", "lr": 1e-3,
+            "width": None,
         },
     }  # fmt: skip
 
+    lr: float = 1e-2
     learned: tuple[Table, ...] = ("users",)
     negatives: int = 20
     negative_users: Literal["any", "unplayed"] = "unplayed"
     margin: float = 0.2
     confidence: bool = False
     scale: Scale = "standardise"
-    width: int | None = None
+    width: int | None = 256
 
     def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ShallowModel:
         """The tables and the layer."""
