@@ -137,10 +137,10 @@ class Environment:
             told.unlink(missing_ok=True)
 
     def versions(self) -> str:
-        """What is installed."""
+        """Of what is installed."""
         wanted = ("torch==", "elsarec==", "RecTools==", "pytorch-lightning==", "faiss-cpu==", "numpy==")
         lines = []
-        for package in PACKAGES:
+        for package in [one for one in PACKAGES if (self.cache / one / "installed").exists()]:
             command = [self.cache / package / "bin/python", "-m", "pip", "freeze", "--disable-pip-version-check"]
             frozen = subprocess.run(command, check=True, env=_clean(), capture_output=True, text=True).stdout
             lines.append(

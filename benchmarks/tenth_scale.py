@@ -11,6 +11,7 @@ import json
 import math
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from harness import machine
 from harness.scale import DIM, split, world
@@ -22,20 +23,24 @@ from timbrec.recommenders import recommender
 from timbrec.runs import Experiment
 from timbrec.split import HALVES, Split
 from timbrec.study import run_cell
+from timbrec.training import Journal, recording
 
 ALL = ("knn", "shallow", "contrastive", "hybrid", "bert4rec")
 LONGEST = 30 * 60
 
 
-def cell(name: str, settings: dict[str, object], cut: Split, content: Content, k: int) -> dict[str, object]:
-    """Fit and ask one recommender; its seconds, epochs and NDCG@k."""
+def cell(
+    name: str, settings: dict[str, object], cut: Split, content: Content, k: int, logs: Path | None
+) -> dict[str, object]:
+    """Fit and ask one recommender; its seconds, epochs and NDCG@k. The trainings are logged in `logs`."""
     made = recommender(name, settings)
     experiment = Experiment(
         split=cut.digest, encoder="made", vectors="made", variant="real", artists=None, recommender=name,
         settings=asdict(made), version=made.version, label=name, seed=0, depth=k, cold_candidates="tested",
     )  # fmt: skip
     started = time.perf_counter()
-    done = run_cell(experiment, cut, content)
+    with recording(Journal(logs and logs / name)):
+        done = run_cell(experiment, cut, content)
     found: dict[str, object] = {"seconds": time.perf_counter() - started}
     found["epochs"] = done.chosen.get("epochs", 0)
     for half in HALVES:
@@ -50,6 +55,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"by default {' '.join(ALL)}")
     parser.add_argument("--scale", type=float, default=0.1, help="share of the study's users and tracks")
     parser.add_argument("--epochs", type=int, help="at most; to see that it runs")
+    parser.add_argument("--logs", type=Path, help="keep the log of each training in this folder")
     chosen = parser.parse_args()
     cut, vectors = split(chosen.scale), world(chosen.scale).vectors(0.5, DIM, 0)
     total = 0.0
@@ -58,7 +64,7 @@ def main() -> None:
     print("| recommender | minutes | best epoch | NDCG@50 hot | cold | mixed |\n|---|---|---|---|---|---|")
     for name in chosen.names or ALL:
         settings: dict[str, object] = {"epochs": chosen.epochs} if chosen.epochs and name != "knn" else {}
-        found = cell(name, settings, cut, Content(vectors), 50)
+        found = cell(name, settings, cut, Content(vectors), 50, chosen.logs)
         total += float(str(found["seconds"]))
         figures = " | ".join(f"{found[half]:.4f}" for half in HALVES)
         print(f"| {name} | {float(str(found['seconds'])) / 60:.1f} | {found['epochs']} | {figures} |", flush=True)
