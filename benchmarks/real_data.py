@@ -154,7 +154,9 @@ def against(found: pl.DataFrame, others: dict[str, tuple[str, str]]) -> pl.DataF
 def interval(column: str) -> pl.Expr:
     """Mean ± half the width of its 95 % t interval, as text."""
     n = pl.len()
-    quantile = n.map_batches(lambda counts: pl.Series(t.ppf(0.975, counts.to_numpy() - 1)), pl.Float64, returns_scalar=True)
+    quantile = n.map_batches(
+        lambda counts: pl.Series(t.ppf(0.975, counts.to_numpy() - 1)), pl.Float64, returns_scalar=True
+    )
     error = pl.col(column).std() * quantile / n.sqrt()
     return pl.format("{} ± {}", pl.col(column).mean().round(4), error.round(4))
 

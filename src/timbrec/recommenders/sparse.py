@@ -81,7 +81,7 @@ class _PairScores(torch.autograd.Function):
 
 def _sums(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, vectors: torch.Tensor) -> torch.Tensor:
     """(n, dim): row r is the sum of weights[e] vectors[of[e]] over the entries e with into[e] == r."""
-    order = into.argsort(stable=True)
+    order = _order(into)
     starts = torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)])
     return _bags(starts, of[order], vectors, weights[order])
 
@@ -97,9 +97,20 @@ def _bags(
 
 def _by_row(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, n_columns: int) -> torch.Tensor:
     """(n, n_columns), sparse: the sum of the weights of the entries at each row `into` and column `of`."""
-    order = into.argsort(stable=True)
+    order = _order(into)
     starts = torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)])
     return _csr(starts, of[order], weights[order], n_columns)
+
+
+def _order(rows: torch.Tensor) -> torch.Tensor:
+    """argsort(stable=True) of row numbers below 2^32: on a CPU 16 bits at a time, which numpy sorts in linear time."""
+    if rows.device.type != "cpu":
+        return rows.argsort(stable=True)
+    numbers = rows.numpy()
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    if numbers.max(initial=0) >= 2**16:
+        order = order[np.argsort((numbers[order] >> 16).astype(np.uint16), kind="stable")]
+    return torch.from_numpy(order)
 
 
 def _csr(starts: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, n_columns: int) -> torch.Tensor:

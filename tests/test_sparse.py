@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from timbrec.recommenders.sparse import _order, add_to_rows, pair_scores, row_sums
+
+
+@given(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 20), max_size=60))
+def test_rows_are_sorted_stably_whatever_their_size(rows: list[int]) -> None:
+    numbers = torch.tensor(rows, dtype=torch.int64)
+    assert _order(numbers).tolist() == numbers.argsort(stable=True).tolist()
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.integers(0, 2**32 - 1))
+def test_sums_and_scores_are_those_of_dense_products(counts: list[int], seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    starts = torch.tensor([0, *counts]).cumsum(0)
+    columns = torch.randint(9, (sum(counts),), generator=rng)
+    dense = torch.zeros(len(counts), 9, dtype=torch.float64)
+    dense.index_put_((torch.repeat_interleave(starts.diff()), columns), torch.ones(1).double(), accumulate=True)
+    vectors, back = (torch.randn(n, 3, generator=rng, dtype=torch.float64) for n in (9, len(counts)))
+    torch.testing.assert_close(row_sums(starts, columns, vectors), dense @ vectors)
+    out = torch.ones_like(vectors)
+    add_to_rows(out, starts, columns, back)
+    torch.testing.assert_close(out, 1 + dense.T @ back)
+    pairs = torch.randint(len(counts), (9, 2), generator=rng)
+    scores = pair_scores(vectors, back, torch.arange(9), pairs)
+    torch.testing.assert_close(scores, (vectors @ back.T).gather(1, pairs))
