@@ -47,7 +47,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
     ],
     "shallow": [
         {"scale": "none"}, {"scale": "centre"}, {"lr": 1e-3}, {"lr": 3e-3}, {"batch": 1_000}, {"batch": 3_000},
-        {"negatives": 5}, {"negatives": 50}, {"negative_users": "any"}, {"margin": 0.1}, {"margin": 0.4},
+        {"negatives": 20}, {"negatives": 50}, {"negative_users": "any"}, {"margin": 0.1}, {"margin": 0.4},
         {"confidence": True}, {"width": 32}, {"width": None}, {"lr": 1e-3, "width": None},
         {"learned": ["users", "items"]}, {"learned": ["items"]},
         {"stop_on": "hot"}, {"stop_on": "cold"}, {"patience": 5},

@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--slice", type=int, default=500, help="pairs of the naive way, scaled up")
     chosen = parser.parse_args()
     torch.manual_seed(0)
-    pairs, settings = train(chosen.scale), ShallowNet(width=None)  # as in the study: the vectors' own
+    pairs, settings = train(chosen.scale), ShallowNet(width=None, negatives=20)  # the study's
     vectors = content(pairs.n_items)
     ours = Steps(settings.model(pairs, vectors, np.random.default_rng(0)), settings, pairs)
     naive = NaiveStep(settings, pairs, torch.from_numpy(vectors.vectors), chosen.slice)

@@ -135,7 +135,8 @@ def test_negative_users_are_not_the_first_17052(protocol: str) -> None:
     """The study's defect 4, a constant left over from another data set: its draws never reach the users behind."""
     n, constant = 20_000, 17_052
     train = Interactions(np.arange(n), np.arange(n) % 3, np.ones(n, int), None, n, 3)
-    model = ShallowModel(ShallowNet.preset(protocol), train, Content(np.ones((3, 2), np.float32)))
+    settings = ShallowNet.preset(protocol, negatives=20)
+    model = ShallowModel(settings, train, Content(np.ones((3, 2), np.float32)))
     drawn = model._negatives(np.arange(3).repeat(1000), np.random.default_rng(0))
     theirs = np.random.default_rng(0).integers(constant, size=drawn.shape)
     behind = (n - constant) / n

@@ -26,7 +26,7 @@ LEVEL, REPLICATES = 0.002, 1_000  # as of the controls of a run
 
 # Small and fast; how well the defaults do stands in docs/recommenders.md.
 LEARNERS: dict[str, Recommender] = {
-    "shallow": ShallowNet(epochs=5, batch=2_000, negatives=5, width=32),
+    "shallow": ShallowNet(epochs=5, batch=2_000, width=32),
     "contrastive": Contrastive(epochs=15, batch=100, width=64, factors=64, elsa_epochs=5),
     "hybrid": Hybrid(epochs=6, batch=64, width=64),
     "bert4rec": BERT4Rec(epochs=12, batch=16, lr=1e-3, width=32, feed_forward=64, layers=1, length=40),

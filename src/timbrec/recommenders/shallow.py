@@ -38,13 +38,13 @@ class ShallowNet(TrainedRecommender):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "learned": ("items",), "negative_users": "any", "scale": "none", "stop_on": "validation loss", "lr": 1e-3,
-            "width": None,
+            "width": None, "negatives": 20,
         },
     }  # fmt: skip
 
     lr: float = 1e-2
     learned: tuple[Table, ...] = ("users",)
-    negatives: int = 20
+    negatives: int = 5
     negative_users: Literal["any", "unplayed"] = "unplayed"
     margin: float = 0.2
     confidence: bool = False
