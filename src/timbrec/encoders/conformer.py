@@ -115,7 +115,13 @@ class ConformerEncoder(ABC):
     card: EncoderCard
     _model: ClassVar[str]
 
-    def __init__(self, weights: Path | str | None, device: str, layer: int | None, dtype: str) -> None:
+    def __init__(
+        self,
+        weights: Path | str | None = None,
+        device: str = "cpu",
+        layer: int | None = None,
+        dtype: str = DTYPES[0],
+    ) -> None:
         tensors, settings, path = self._read(weights)
         unused = UNUSED[self._model]
         self._conformer = Conformer(tensors, settings, unused, path, self.card, device, dtype)

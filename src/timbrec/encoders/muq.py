@@ -49,15 +49,6 @@ class MuQ(ConformerEncoder):
     )
     _model = "muq"
 
-    def __init__(
-        self,
-        weights: Path | str | None = None,
-        device: str = "cpu",
-        layer: int | None = None,
-        dtype: str = "float32",
-    ) -> None:
-        super().__init__(weights, device, layer, dtype)
-
     @classmethod
     def _settings(cls, path: Path, beside: Path | None) -> dict[str, float]:
         return beside_or_within(path, beside, cls.card.name)

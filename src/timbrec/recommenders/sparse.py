@@ -81,8 +81,7 @@ class _PairScores(torch.autograd.Function):
 
 def _sums(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, vectors: torch.Tensor) -> torch.Tensor:
     """(n, dim): row r is the sum of weights[e] vectors[of[e]] over the entries e with into[e] == r."""
-    order = _order(into)
-    starts = torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)])
+    starts, order = _grouped(into, n)
     return _bags(starts, of[order], vectors, weights[order])
 
 
@@ -97,9 +96,13 @@ def _bags(
 
 def _by_row(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, n_columns: int) -> torch.Tensor:
     """(n, n_columns), sparse: the sum of the weights of the entries at each row `into` and column `of`."""
-    order = _order(into)
-    starts = torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)])
+    starts, order = _grouped(into, n)
     return _csr(starts, of[order], weights[order], n_columns)
+
+
+def _grouped(into: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Entries by the row of range(n) they go into: where each row's begin, (n + 1,), and their order."""
+    return torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)]), _order(into)
 
 
 def _order(rows: torch.Tensor) -> torch.Tensor:
