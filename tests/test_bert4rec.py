@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from timbrec.errors import ConfigError
 from timbrec.interactions import Interactions
 from timbrec.protocols import Content
-from timbrec.recommenders.bert4rec import BERT4Rec, BERT4RecModel, user_states
+from timbrec.recommenders.bert4rec import BERT4Rec, BERT4RecModel, projected, user_states
 from timbrec.recommenders.log_sum import mean_log_sum
 from timbrec.recommenders.random import Random
 from timbrec.recommenders.sequences import MASK, PADDING, Sequences
@@ -199,6 +199,15 @@ def test_unseen_items_are_never_classes() -> None:
             model = BERT4RecModel(SMALL, PLACE.fold.train, Content(vectors)).eval()
         losses.append(model(model.examples(PLACE.fold.train), np.arange(20), np.random.default_rng(0)).item())
     assert losses[0] == losses[1]
+
+
+def test_the_length_of_a_content_vector_does_not_count() -> None:
+    """Vectors with heavy tails would otherwise decide the softmax by their length alone."""
+    transformer = BERT4RecModel(SMALL, PLACE.fold.train, PLACE.content).transformer
+    vectors = np.random.default_rng(0).standard_normal((5, PLACE.content.vectors.shape[1])).astype(np.float32)
+    longer = vectors * np.array([[1e-3], [1], [1e3], [7], [0.1]], np.float32)
+    np.testing.assert_allclose(projected(transformer, longer), projected(transformer, vectors), rtol=1e-5, atol=1e-6)
+    assert np.isfinite(projected(transformer, 0 * vectors)).all()
 
 
 def test_training_beats_chance_and_recovers_cold_items() -> None:

@@ -217,7 +217,8 @@ def test_a_reconstruction_of_nothing_has_no_infinite_gradient(dtype: torch.dtype
 
 
 def mlp(weight: dict[str, torch.Tensor], vectors: torch.Tensor) -> torch.Tensor:
-    """The items as BERT4Rec projects them."""
+    """The items as BERT4Rec projects them: of a vector its direction alone, at the length of one of unit variances."""
+    vectors = vectors * math.sqrt(vectors.shape[1]) / vectors.square().sum(1, keepdim=True).sqrt()
     inner = (vectors @ weight["project.first.weight"].T + weight["project.first.bias"]).clamp(min=0)
     return (inner @ weight["project.second.weight"].T + weight["project.second.bias"]) / math.sqrt(inner.shape[1])
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,18 @@ def test_a_plateau_lowers_the_learning_rate_and_a_refit_follows() -> None:
     assert chosen == {"epochs": 4, "lr_drops": (3,)}
     assert weight == pytest.approx(1 - 3 * 0.1 - 0.01, abs=1e-5)
     assert weight_after(replace(settings, **chosen), None)[0] == pytest.approx(weight, abs=1e-7)
+
+
+def test_averaged_weights_are_judged_and_served() -> None:
+    """Step t of T weighs C(t + 7, 8), of C(T + 8, 9) together; training itself goes on from the weights as they are."""
+    settings = Steps(epochs=4, batch=len(TRAIN) // 3, lr=0.01, average=True)
+    per_epoch, judged = (-(-len(pairs) // settings.batch) for pairs in (TRAIN, FOLD.hot))
+    for validation, epochs in ((FOLD, 3), (None, 4)):
+        steps = range(1, epochs * per_epoch + 1)
+        mean = sum(step * math.comb(step + 7, 8) for step in steps) / math.comb(len(steps) + 8, 9)
+        script = tuple(loss for loss in (0.5, 0.5, 0.4, 0.6) for _ in range(judged))
+        weight, _ = weight_after(replace(settings, script=script), validation)
+        assert weight == pytest.approx(1 - 0.01 * mean, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from timbrec.interactions import Interactions
 
 _ROWS = 8192  # items projected at once outside training
-_SEQUENCES = 16  # users the transformer sees at once
+_SEQUENCES = 16  # users the transformer sees at once outside training
+_PARTS, _FEW = 8, 4  # a batch goes through it in so many parts, of at least so many users
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,22 @@ class BERT4Rec(TrainedRecommender):
     and `start` are those of ItemTransformer. An example is a user with their sequence.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",
             "stop_on": "validation loss", "exact_up_to": 2**63 - 1, "norm": "after", "positions": "start",
             "start": "random", "batch": 128, "lr": 1e-3, "patience": 16, "plateau": 5,
+            "average": False,
         },
     }  # fmt: skip
 
     epochs: int = 200
-    batch: int = 8
-    lr: float = 3e-4
-    patience: int = 4
-    plateau: int = 1
+    batch: int = 16
+    lr: float = 1e-3
+    patience: int = 6
+    plateau: int = 6
+    average: bool = True
     width: int | None = 256
     layers: int = 2
     heads: int = 2
@@ -177,7 +180,8 @@ class BERT4RecModel(Trainable):
 
         Users of like length go together: padding costs as much as tracks."""
         lengths = (places != PADDING).sum(1)
-        chunks = [np.s_[some, : lengths[some].max()] for some in _chunks(lengths, _SEQUENCES)]
+        alike = _chunks(lengths, max(_FEW, len(lengths) // _PARTS))
+        chunks = [np.s_[some, : lengths[some].max()] for some in alike]
         seen = [torch.from_numpy(np.where(masked, MASK, places)[here]).to(self.device) for here in chunks]
         vectors = nn.functional.embedding(torch.cat([one.flatten() for one in seen]) % len(table), table)
         parts = vectors.split([one.numel() for one in seen])

@@ -27,7 +27,7 @@ from typing import Any, Literal
 import torch
 
 from timbrec.recommenders.log_sum import mean_log_sum
-from timbrec.recommenders.sparse import add_to_rows, row_sums
+from timbrec.recommenders.sparse import row_sums, transposed
 
 ContrastiveLoss = Literal["DCL", "DCLW", "SDCL", "SDCLW", "ADCL", "ADCLW"]
 _NEGATIVES = {"DCL": ("cross", "own"), "SDCL": ("cross", "own", "other"), "ADCL": ("cross",)}
@@ -94,30 +94,19 @@ class _NMSE(torch.autograd.Function):
         wanted: bool,
     ) -> torch.Tensor:
         users, total = len(starts) - 1, vectors.new_zeros(())
+        by_item = transposed(starts, items, len(vectors)) if wanted else None
         few = 3 * users < 2 * vectors.shape[1]  # then the products of users and items are smaller than A^T A
         inner = None if few else vectors.T @ vectors
-        grad = torch.zeros_like(vectors) if wanted else None
-        grad_inner = torch.zeros_like(inner) if wanted and inner is not None else None
+        by_products = torch.zeros_like(vectors if inner is None else inner) if wanted else None
+        to_sums = vectors.new_empty(users, vectors.shape[1]) if wanted else None
         for first in range(0, users, block):
-            edges = starts[first : first + block + 1]
+            edges, into = starts[first : first + block + 1], None if to_sums is None else to_sums[first : first + block]
             here = items[edges[0] : edges[-1]]
-            sums = row_sums(edges - edges[0], here, vectors)
-            product = sums @ (vectors.T if inner is None else inner)
-            energy = (product * (product if inner is None else sums)).sum(1)
-            cosine, by_own, by_energy = _cosines(sums.square().sum(1), energy, edges.diff().to(sums))
-            total += ((edges.diff() > 0) * (1 - cosine)).sum()
-            if grad is None:
-                continue
-            weighted = sums * by_energy[:, None]
-            if grad_inner is None:
-                grad.addmm_(product.T, weighted)
-                product = product @ vectors
-            else:
-                grad_inner.addmm_(sums.T, weighted)
-            to_sums = product.mul_(by_energy[:, None]).addcmul_(sums, by_own[:, None])
-            add_to_rows(grad, edges - edges[0], here, to_sums)
-        if grad is not None and grad_inner is not None:
-            grad.addmm_(vectors, grad_inner)
+            total += _of_users(edges - edges[0], here, vectors, inner, by_products, into)
+        grad, inner = None, None
+        if by_item is not None and by_products is not None and to_sums is not None:
+            grad = row_sums(*by_item, to_sums)
+            grad = grad.add_(by_products) if few else grad.addmm_(vectors, by_products)
         ctx.grad, ctx.scale = grad, 2 / (users * columns)
         return total * ctx.scale
 
@@ -125,6 +114,29 @@ class _NMSE(torch.autograd.Function):
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         grad, ctx.grad = ctx.grad, None
         return None, None, grad.mul_(-2 * ctx.scale * upstream[0]), None, None, None
+
+
+def _of_users(
+    starts: torch.Tensor,
+    items: torch.Tensor,
+    vectors: torch.Tensor,
+    inner: torch.Tensor | None,
+    by_products: torch.Tensor | None,
+    to_sums: torch.Tensor | None,
+) -> torch.Tensor:
+    """The sum of 1 - cos(y, x) over some users. Its gradient by s goes to `to_sums`; the other way by which it reaches
+    the vectors, through A^T A where there is an `inner` of it, is added to `by_products`."""
+    sums = row_sums(starts, items, vectors)
+    product = sums @ (vectors.T if inner is None else inner)
+    energy = (product * (product if inner is None else sums)).sum(1)
+    cosine, by_own, by_energy = _cosines(sums.square().sum(1), energy, starts.diff().to(sums))
+    if by_products is not None and to_sums is not None:
+        weighted = sums * by_energy[:, None]
+        by_products.addmm_((product if inner is None else sums).T, weighted)
+        if inner is None:
+            product = product @ vectors
+        torch.addcmul(product.mul_(by_energy[:, None]), sums, by_own[:, None], out=to_sums)
+    return ((starts.diff() > 0) * (1 - cosine)).sum()
 
 
 def _cosines(

@@ -21,11 +21,11 @@ def row_sums(starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor)
     return _RowSums.apply(starts, columns, vectors)  # type: ignore[no-untyped-call] # torch publishes no type
 
 
-def add_to_rows(out: torch.Tensor, starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor) -> None:
-    """What `row_sums` does, transposed and in place: adds vectors[r] to out[c] for c in columns[starts[r]:...]."""
-    rows = torch.repeat_interleave(starts.diff())
-    pattern = _by_row(columns, rows, vectors.new_ones(len(rows)), len(out), len(vectors))
-    torch.addmm(out, pattern, vectors, out=out)
+def transposed(starts: torch.Tensor, columns: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same entries by their column, of n: where each column's begin, (n + 1,), and their rows; int32."""
+    rows = torch.repeat_interleave(starts.diff().to(torch.int32))
+    grouped, order = _grouped(columns, n)
+    return grouped.to(torch.int32), rows[order]
 
 
 def pair_scores(left: torch.Tensor, right: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
@@ -56,8 +56,7 @@ class _RowSums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[None, None, torch.Tensor]:
         starts, columns = ctx.saved_tensors
-        rows = torch.repeat_interleave(starts.diff())
-        return None, None, _sums(columns, rows, grads[0].new_ones(len(rows)), ctx.n, grads[0])
+        return None, None, _bags(*transposed(starts, columns, ctx.n), grads[0])
 
 
 class _PairScores(torch.autograd.Function):
@@ -92,12 +91,6 @@ def _bags(
     return nn.functional.embedding_bag(
         rows, vectors, starts, mode="sum", per_sample_weights=weights, include_last_offset=True
     )
-
-
-def _by_row(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, n_columns: int) -> torch.Tensor:
-    """(n, n_columns), sparse: the sum of the weights of the entries at each row `into` and column `of`."""
-    starts, order = _grouped(into, n)
-    return _csr(starts, of[order], weights[order], n_columns)
 
 
 def _grouped(into: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,7 +33,8 @@ class Dropout(nn.Dropout):
 
 
 class ItemTransformer(nn.Module):
-    """Item vectors through an MLP to `width` (as they are if None), plus learned positions, through BERT's layers.
+    """The directions of item vectors through an MLP to `width`, or the vectors as they are if None, plus learned
+    positions, through BERT's layers.
 
     As in BERT (Devlin et al. 2019): GELU, dropout on the embeddings, on attention and on each sublayer's output. The
     layer norms stand `after` the sums, as there, and on the embeddings; or `before` each sublayer and once at the end
@@ -134,9 +135,10 @@ def _states_at(
 
 
 class _Projection(nn.Module):
-    """An MLP from inputs of unit variance to vectors of about unit length, so that logits begin near one.
+    """An MLP from the directions of its inputs to vectors of about unit length, so that logits begin near one.
 
-    The length is set behind the weights: Adam moves each of them by as much a step, and would outrun small ones.
+    The lengths are set before and behind the weights: a few very long inputs would decide the whole softmax, and Adam
+    moves each weight by as much a step, which would outrun small ones.
     """
 
     def __init__(self, dim: int, width: int) -> None:
@@ -148,5 +150,6 @@ class _Projection(nn.Module):
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """(n, width)."""
-        projected: torch.Tensor = self.second(nn.functional.relu(self.first(vectors)))
+        directions = nn.functional.normalize(vectors) * vectors.shape[1] ** 0.5
+        projected: torch.Tensor = self.second(nn.functional.relu(self.first(directions)))
         return projected * projected.shape[1] ** -0.5

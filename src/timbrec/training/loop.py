@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from timbrec.errors import ConfigError
+from timbrec.training.averaging import Average
 from timbrec.training.checkpoint import Checkpoint, Tensors, identity
 from timbrec.training.journal import Log, current
 from timbrec.training.judge import batches, judge_of
@@ -64,7 +65,8 @@ def train(
     vectors: Float32[Array, "items dim"] | None,
     seed: int,
 ) -> Course:
-    """Train `model` in place; it ends with the weights of the best epoch, of the last one where nobody judges.
+    """Train `model` in place; it ends with the weights of the best epoch, of the last one where nobody judges. Where
+    weights are averaged, the averages are judged and kept.
 
     On a CPU the same seed gives the same bits, whether or not the training was resumed in between from the checkpoint
     of the current journal. Raises ConfigError when the loss is not finite, and for a checkpoint of other settings.
@@ -80,6 +82,8 @@ def train(
     training.report_end(examples)
     if training.judge is not None:
         model.load_state_dict(training.best)
+    elif training.average is not None:
+        training.average.swap()
     return training.course
 
 
@@ -94,6 +98,7 @@ class _Training:
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, "max" if judge and judge.rises else "min", factor=_DROP, patience=settings.plateau
         )
+        self.average = Average(model) if settings.average else None
         self.course, self.best = Course(), _copy(model.state_dict())
 
     @property
@@ -138,6 +143,8 @@ class _Training:
         for rows in order:
             losses.append(self._step(examples, rows, rng, len(losses) + 1))
             done = self.course.epoch * len(order) + len(losses)
+            if self.average is not None:
+                self.average.add(done)
             self.journal.report(self._words(losses[-1]), done, self.settings.epochs * len(order))
         if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
             raise self._diverged("a weight is not finite", f"step {len(order)} of epoch {self.course.epoch + 1}")
@@ -170,14 +177,14 @@ class _Training:
 
     def _judged(self, judge: Judge, loss: float, rng: np.random.Generator) -> float:
         """The epoch's value; remembers the best epoch with its weights, and the drops of the learning rate."""
-        self.model.eval()
-        with torch.no_grad():
-            value = judge.value(self.model, loss, rng)
-        if not math.isfinite(value):
-            raise self._diverged(f"the {judge.name} is {value}", f"after epoch {self.course.epoch}")
         course, lr = self.course, self.optimizer.param_groups[0]["lr"]
-        if judge.prefers(value, course.best):
-            course.best, course.best_epoch, self.best = value, course.epoch, _copy(self.model.state_dict())
+        self.model.eval()
+        with torch.no_grad(), self.average.served() if self.average else nullcontext():
+            value = judge.value(self.model, loss, rng)
+            if not math.isfinite(value):
+                raise self._diverged(f"the {judge.name} is {value}", f"after epoch {course.epoch}")
+            if judge.prefers(value, course.best):
+                course.best, course.best_epoch, self.best = value, course.epoch, _copy(self.model.state_dict())
         self.plateau.step(value)
         if self.optimizer.param_groups[0]["lr"] < lr:
             course.lr_drops.append(course.epoch)
@@ -214,6 +221,8 @@ class _Training:
         self.plateau.load_state_dict(facts["plateau"])
         self.model.load_state_dict(_part(tensors, "model"))
         self.best = _part(tensors, "best")
+        if self.average is not None:
+            self.average.weights = _part(tensors, "average")
         state: dict[int, Tensors] = {}
         for name, tensor in _part(tensors, "optimizer").items():
             number, key = name.split("/")
@@ -223,9 +232,9 @@ class _Training:
     def _tensors(self) -> Tensors:
         """All that `resume` reads."""
         optimizer = self.optimizer.state_dict()["state"]
-        parts = {"model": self.model.state_dict(), "best": self.best if self.judge else {}} | {
-            f"optimizer/{number}": state for number, state in optimizer.items()
-        }
+        parts = {"model": self.model.state_dict(), "best": self.best if self.judge else {}}
+        parts |= {"average": self.average.weights if self.average else {}}
+        parts |= {f"optimizer/{number}": state for number, state in optimizer.items()}
         return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
 

@@ -34,7 +34,8 @@ class TrainedRecommender(Recommender):
     `stop_on` is NDCG@50 of a half of the validation fold (hot for what cannot rank cold items), or by name one of the
     study's losses: the mean loss of the fold's hot pairs on their own, or of the epoch's own batches; `nothing` takes
     the last epoch. Without validation exactly `epochs` are trained, and the learning rate falls after the epochs in
-    `lr_drops`. A step takes `batch` examples, in a new random order every epoch if `shuffle`.
+    `lr_drops`. A step takes `batch` examples, in a new random order every epoch if `shuffle`. With `average`, what is
+    judged and served are the averages of the weights after each step (averaging.py).
     """
 
     validates: ClassVar[bool] = True
@@ -50,6 +51,7 @@ class TrainedRecommender(Recommender):
     plateau: int = 5
     lr_drops: tuple[int, ...] = ()
     shuffle: bool = True
+    average: bool = False
 
     def __post_init__(self) -> None:
         _check(self)
