@@ -29,6 +29,7 @@ from timbrec.scorers import DotScorer
 from timbrec.split import Fold
 from timbrec.training import Journal, Trainable, TrainedRecommender, TrainedScorer, negatives, recording, validate
 from timbrec.training.journal import current
+from timbrec.training.judge import Ranking
 from timbrec.training.negatives import Unplayed, sample_negatives, sample_weighted
 from trained_world import world
 
@@ -145,6 +146,16 @@ def test_the_best_epoch_is_served_and_patience_ends_training() -> None:
     assert chosen == {"epochs": 2, "lr_drops": ()}
     assert weight == pytest.approx(1 - 2 * 0.01, abs=1e-6)
     assert weight_after(settings, None) == (pytest.approx(1 - 9 * 0.01, abs=1e-5), {})
+
+
+def test_a_gain_too_small_to_matter_is_none() -> None:
+    """Of these the second is 1.6 % better than the first, the third 2.4 %, and the rest at most .4 % than the third."""
+    settings = Steps(epochs=9, batch=len(TRAIN), lr=0.01, patience=2, script=(0.5, 0.492, 0.488, 0.487, 0.486))
+    assert weight_after(replace(settings, least_gain=0.02), FOLD)[1] == {"epochs": 3, "lr_drops": ()}
+    rising = Ranking(FOLD, "hot", can_rank_cold=False)
+    assert not rising.prefers(0.509, 0.5, 0.02)
+    assert rising.prefers(0.509, 0.5, 0.0)
+    assert rising.prefers(0.1, math.nan, 0.02)
 
 
 def test_a_plateau_lowers_the_learning_rate_and_a_refit_follows() -> None:

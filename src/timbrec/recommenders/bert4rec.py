@@ -46,22 +46,23 @@ class BERT4Rec(TrainedRecommender):
             "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",
             "stop_on": "validation loss", "exact_up_to": 2**63 - 1, "norm": "after", "positions": "start",
             "start": "random", "batch": 128, "lr": 1e-3, "patience": 16, "plateau": 5,
-            "average": False,
+            "average": False, "least_gain": 0.0, "layers": 2, "mask": 0.2,
         },
     }  # fmt: skip
 
     epochs: int = 200
     batch: int = 16
-    lr: float = 1e-3
+    lr: float = 5e-4
     patience: int = 6
+    least_gain: float = 0.02
     plateau: int = 6
     average: bool = True
     width: int | None = 256
-    layers: int = 2
+    layers: int = 1
     heads: int = 2
     feed_forward: int = 256
     length: int = 300
-    mask: float = 0.2
+    mask: float = 0.4
     dropout: float = 0.1
     norm: Norm = "before"
     positions: Positions = "end"

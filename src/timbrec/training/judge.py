@@ -27,9 +27,10 @@ class Judge(ABC):
     def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
         """The value of the model after an epoch whose mean training loss was `loss`."""
 
-    def prefers(self, value: float, best: float) -> bool:
-        """Whether a value is better than the best so far (NaN: none yet)."""
-        return math.isnan(best) or (value > best if self.rises else value < best)
+    def prefers(self, value: float, best: float, least_gain: float) -> bool:
+        """Whether a value is better than the best so far (NaN: none yet), by more than this share of it."""
+        gain = value - best if self.rises else best - value
+        return math.isnan(best) or gain > least_gain * abs(best)
 
 
 class Ranking(Judge):

@@ -183,7 +183,7 @@ class _Training:
             value = judge.value(self.model, loss, rng)
             if not math.isfinite(value):
                 raise self._diverged(f"the {judge.name} is {value}", f"after epoch {course.epoch}")
-            if judge.prefers(value, course.best):
+            if judge.prefers(value, course.best, self.settings.least_gain):
                 course.best, course.best_epoch, self.best = value, course.epoch, _copy(self.model.state_dict())
         self.plateau.step(value)
         if self.optimizer.param_groups[0]["lr"] < lr:

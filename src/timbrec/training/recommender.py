@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from timbrec.split import Fold
     from timbrec.training.trainable import Trainable
 
+_MAY_BE_ZERO = ("dropout", "least_gain")
 StopOn = Literal["mixed", "hot", "cold", "validation loss", "train loss", "nothing"]
 
 
@@ -30,7 +31,8 @@ class TrainedRecommender(Recommender):
     """The settings of the one training loop.
 
     With validation, training stops after `patience` epochs without a better value of `stop_on`, at `epochs` at the
-    latest, and the best epoch's weights are served; after `plateau` such epochs the learning rate falls to a tenth.
+    latest, and the best epoch's weights are served; better means by more than the share `least_gain` of the best so
+    far. After `plateau` epochs that were no better at all the learning rate falls to a tenth.
     `stop_on` is NDCG@50 of a half of the validation fold (hot for what cannot rank cold items), or by name one of the
     study's losses: the mean loss of the fold's hot pairs on their own, or of the epoch's own batches; `nothing` takes
     the last epoch. Without validation exactly `epochs` are trained, and the learning rate falls after the epochs in
@@ -48,6 +50,7 @@ class TrainedRecommender(Recommender):
     lr: float = 1e-3
     stop_on: StopOn = "mixed"
     patience: int = 16
+    least_gain: float = 0.0
     plateau: int = 5
     lr_drops: tuple[int, ...] = ()
     shuffle: bool = True
@@ -99,8 +102,8 @@ class TrainedScorer(DotScorer):
 
 
 def _check(settings: TrainedRecommender) -> None:
-    """Make lists tuples; raise ConfigError for what is none of its choices, and for a number that is not positive (no
-    dropout is 0) or, as a share, not below one."""
+    """Make lists tuples; raise ConfigError for what is none of its choices, and for a number that is not positive (but
+    for those in _MAY_BE_ZERO) or, as a share, not below one."""
     hints = get_type_hints(type(settings))
     for setting in fields(settings):
         value, choices = getattr(settings, setting.name), _choices(hints[setting.name])
@@ -112,9 +115,9 @@ def _check(settings: TrainedRecommender) -> None:
                 raise ConfigError(f"`{setting.name}` cannot be {one!r}", fix=f"Choose from {known}.")
             if isinstance(one, bool | str | None):
                 continue
-            if one < 0 or (one == 0 and setting.name != "dropout"):
+            if one < 0 or (one == 0 and setting.name not in _MAY_BE_ZERO):
                 raise ConfigError(f"`{setting.name}` must be positive", example=one, fix="Give a larger number.")
-            if one >= 1 and setting.name in ("dropout", "mask"):
+            if one >= 1 and setting.name in ("dropout", "mask", "least_gain"):
                 raise ConfigError(f"`{setting.name}` is a share", example=one, fix="Give a number below 1.")
 
 
