@@ -53,9 +53,9 @@ class BERT4Rec(TrainedRecommender):
     epochs: int = 200
     batch: int = 16
     lr: float = 5e-4
-    patience: int = 6
+    patience: int = 4
     least_gain: float = 0.02
-    plateau: int = 6
+    plateau: int = 4
     average: bool = True
     width: int | None = 256
     layers: int = 1

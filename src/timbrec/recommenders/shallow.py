@@ -34,15 +34,16 @@ class ShallowNet(TrainedRecommender):
     content's dimension. An example is a pair.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "learned": ("items",), "negative_users": "any", "scale": "none", "stop_on": "validation loss", "lr": 1e-3,
-            "width": None, "negatives": 20,
+            "width": None, "negatives": 20, "patience": 16,
         },
     }  # fmt: skip
 
     lr: float = 1e-2
+    patience: int = 6
     learned: tuple[Table, ...] = ("users",)
     negatives: int = 5
     negative_users: Literal["any", "unplayed"] = "unplayed"
