@@ -50,25 +50,25 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"negatives": 20}, {"negatives": 50}, {"negative_users": "any"}, {"margin": 0.1}, {"margin": 0.4},
         {"confidence": True}, {"width": 32}, {"width": None}, {"lr": 1e-3, "width": None},
         {"learned": ["users", "items"]}, {"learned": ["items"]},
-        {"stop_on": "hot"}, {"stop_on": "cold"}, {"patience": 5},
+        {"stop_on": "hot"}, {"stop_on": "cold"}, {"patience": 8}, {"patience": 16}, {"average": True},
     ],
     "contrastive": [
         {"scale": "none"}, {"scale": "centre"}, {"lr": 3e-3}, {"lr": 3e-4}, {"batch": 128}, {"batch": 1_000},
         {"loss": "ADCLW"}, {"loss": "DCL"}, {"loss": "DCLW"}, {"loss": "SDCL"}, {"loss": "SDCLW"},
         {"temperature": 0.05}, {"temperature": 0.2}, {"width": 256}, {"factors": 128}, {"elsa_epochs": 3},
         {"stop_on": "cold"}, {"stop_on": "hot"}, {"patience": 5},
-        {"batch": 128, "width": 256},
+        {"batch": 128, "width": 256}, {"average": True},
     ],
     "hybrid": [
         {"scale": "none"}, {"scale": "centre"}, {"lr": 1e-3}, {"lr": 3e-3}, {"batch": 32}, {"batch": 512},
         {"width": 64}, {"width": 768}, {"targets": "catalogue"}, {"stop_on": "cold"}, {"stop_on": "hot"},
-        {"patience": 5}, {"batch": 32, "lr": 3e-3},
+        {"patience": 5}, {"batch": 32, "lr": 3e-3}, {"average": True},
     ],
     "bert4rec": [
-        {"scale": "none"}, {"scale": "centre"}, {"lr": 1e-3}, {"lr": 1e-4}, {"batch": 32}, {"batch": 128},
-        {"norm": "after"}, {"positions": "start"}, {"start": "random"}, {"mask": 0.1}, {"mask": 0.4}, {"width": 64},
-        {"dropout": 0.3}, {"layers": 1}, {"targets": "catalogue"}, {"learned": ["items"]}, {"stop_on": "cold"},
-        {"patience": 16, "plateau": 5}, {"patience": 8},
+        {"scale": "none"}, {"scale": "centre"}, {"lr": 1e-3}, {"lr": 3e-4}, {"batch": 8}, {"batch": 32}, {"batch": 128},
+        {"norm": "after"}, {"positions": "start"}, {"start": "random"}, {"mask": 0.2}, {"mask": 0.6}, {"width": 64},
+        {"dropout": 0.3}, {"layers": 2}, {"targets": "catalogue"}, {"learned": ["items"]}, {"stop_on": "cold"},
+        {"average": False}, {"patience": 6}, {"patience": 8, "least_gain": 0.0},
     ],
 }  # fmt: skip
 
