@@ -198,7 +198,7 @@ def quality(seeds: int) -> None:
         fold, vectors = world.split.validation, Content(world.vectors(0.9))
         found = []
         for kind in (FULL, SAMPLED | {"samples": 1000}):  # an eighth of the default: fewer estimate worse
-            settings = BERT4Rec(**kind, width=64, length=60, feed_forward=64, epochs=60, patience=8, batch=64)
+            settings = BERT4Rec(**kind, width=64, length=60, feed_forward=64, patience=8, plateau=8, least_gain=0.0)
             fitted = settings.fit(fold.train, vectors, fold, np.random.default_rng(seed))
             found.append(validate(fitted, fold, "mixed"))
         ratios.append(found[1] / found[0])

@@ -263,7 +263,7 @@ def our_bert4rec(train: Interactions, validation: Fold, task: Task, seed: int) -
     width = BERT_SETTINGS["width"]
     made = BERT4Rec(
         **{**BERT_SETTINGS, "width": None}, feed_forward=4 * width, learned=("items",), scale="none", stop_on="hot",
-        patience=BERT_SETTINGS["epochs"], plateau=BERT_SETTINGS["epochs"],
+        patience=BERT_SETTINGS["epochs"], plateau=BERT_SETTINGS["epochs"], least_gain=0.0,
     )  # fmt: skip
     rng, spread = np.random.default_rng([seed, *b"identities"]), (2 / (train.n_items + width)) ** 0.5  # as theirs
     identities = (spread * rng.standard_normal((train.n_items, width))).astype(np.float32)

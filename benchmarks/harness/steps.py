@@ -26,14 +26,17 @@ class Steps:
 
     def __init__(self, model: Trainable, settings: TrainedRecommender, pairs: Interactions) -> None:
         self.training, self.examples = _Training(model, settings, None, Journal()), model.examples(pairs)
-        self.rng, self.rows = np.random.default_rng(0), np.zeros(0, np.int64)
+        self.rng, self.rows, self.done = np.random.default_rng(0), np.zeros(0, np.int64), 0
         order = batches(len(self.examples), settings.batch, self.rng)
         self.per_epoch, self._order = len(order), cycle(order)
         model.train()
 
     def __call__(self) -> None:
         self.rows = next(self._order)
-        self.training._step(self.examples, self.rows, self.rng, 1)
+        self.done += 1
+        self.training._step(self.examples, self.rows, self.rng, self.done)
+        if self.training.average is not None:
+            self.training.average.add(self.done)
 
 
 def interleaved(calls: dict[str, Callable[[], float]], probe: Probe, rounds: int) -> tuple[dict[str, float], Rates]:

@@ -94,7 +94,6 @@ class _NMSE(torch.autograd.Function):
         wanted: bool,
     ) -> torch.Tensor:
         users, total = len(starts) - 1, vectors.new_zeros(())
-        by_item = transposed(starts, items, len(vectors)) if wanted else None
         few = 3 * users < 2 * vectors.shape[1]  # then the products of users and items are smaller than A^T A
         inner = None if few else vectors.T @ vectors
         by_products = torch.zeros_like(vectors if inner is None else inner) if wanted else None
@@ -104,8 +103,9 @@ class _NMSE(torch.autograd.Function):
             here = items[edges[0] : edges[-1]]
             total += _of_users(edges - edges[0], here, vectors, inner, by_products, into)
         grad, inner = None, None
-        if by_item is not None and by_products is not None and to_sums is not None:
-            grad = row_sums(*by_item, to_sums)
+        if by_products is not None and to_sums is not None:
+            grad = row_sums(*transposed(starts, items, len(vectors)), to_sums)
+            del to_sums
             grad = grad.add_(by_products) if few else grad.addmm_(vectors, by_products)
         ctx.grad, ctx.scale = grad, 2 / (users * columns)
         return total * ctx.scale

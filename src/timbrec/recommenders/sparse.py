@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import nn
 
 from timbrec.interactions import Interactions
@@ -22,10 +23,15 @@ def row_sums(starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor)
 
 
 def transposed(starts: torch.Tensor, columns: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same entries by their column, of n: where each column's begin, (n + 1,), and their rows; int32."""
-    rows = torch.repeat_interleave(starts.diff().to(torch.int32))
-    grouped, order = _grouped(columns, n)
-    return grouped.to(torch.int32), rows[order]
+    """The same entries by their column, of n: where each column's begin, (n + 1,), and their rows, ascending; int32."""
+    if columns.device.type != "cpu":
+        rows = torch.repeat_interleave(starts.diff().to(torch.int32))
+        ends = torch.bincount(columns, minlength=n).cumsum(0)
+        return torch.cat([ends.new_zeros(1), ends]).to(torch.int32), rows[columns.argsort(stable=True)]
+    nothing = np.broadcast_to(np.int8(0), len(columns))
+    by_row = csr_array((nothing, columns.int().numpy(), starts.int().numpy()), shape=(len(starts) - 1, n))
+    by_column = by_row.tocsc()
+    return torch.from_numpy(by_column.indptr), torch.from_numpy(by_column.indices)
 
 
 def pair_scores(left: torch.Tensor, right: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
@@ -80,8 +86,8 @@ class _PairScores(torch.autograd.Function):
 
 def _sums(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, vectors: torch.Tensor) -> torch.Tensor:
     """(n, dim): row r is the sum of weights[e] vectors[of[e]] over the entries e with into[e] == r."""
-    starts, order = _grouped(into, n)
-    return _bags(starts, of[order], vectors, weights[order])
+    starts, order = transposed(torch.arange(len(into) + 1, device=into.device), into, n)
+    return _bags(starts.to(of), of[order], vectors, weights[order])
 
 
 def _bags(
@@ -91,22 +97,6 @@ def _bags(
     return nn.functional.embedding_bag(
         rows, vectors, starts, mode="sum", per_sample_weights=weights, include_last_offset=True
     )
-
-
-def _grouped(into: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Entries by the row of range(n) they go into: where each row's begin, (n + 1,), and their order."""
-    return torch.cat([into.new_zeros(1), torch.bincount(into, minlength=n).cumsum(0)]), _order(into)
-
-
-def _order(rows: torch.Tensor) -> torch.Tensor:
-    """argsort(stable=True) of row numbers below 2^32: on a CPU 16 bits at a time, which numpy sorts in linear time."""
-    if rows.device.type != "cpu":
-        return rows.argsort(stable=True)
-    numbers = rows.numpy()
-    order = np.argsort(numbers.astype(np.uint16), kind="stable")
-    if numbers.max(initial=0) >= 2**16:
-        order = order[np.argsort((numbers[order] >> 16).astype(np.uint16), kind="stable")]
-    return torch.from_numpy(order)
 
 
 def _csr(starts: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, n_columns: int) -> torch.Tensor:

@@ -149,7 +149,9 @@ class _Projection(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(n, width)."""
-        directions = nn.functional.normalize(vectors) * vectors.shape[1] ** 0.5
-        projected: torch.Tensor = self.second(nn.functional.relu(self.first(directions)))
-        return projected * projected.shape[1] ** -0.5
+        """(n, width). The products are divided by the lengths: they are smaller than the inputs, and no copy is kept."""
+        lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp(min=_EPSILON)
+        products = nn.functional.linear(vectors, self.first.weight)
+        hidden = torch.addcmul(self.first.bias, products, vectors.shape[1] ** 0.5 / lengths).relu_()
+        projected: torch.Tensor = self.second(hidden)
+        return projected.mul_(projected.shape[1] ** -0.5)
