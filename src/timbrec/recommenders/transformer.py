@@ -149,7 +149,7 @@ class _Projection(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(n, width). The products are divided by the lengths: they are smaller than the inputs, and no copy is kept."""
+        """(n, width). The products are divided by the lengths: no copy of the inputs is kept."""
         lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp(min=_EPSILON)
         products = nn.functional.linear(vectors, self.first.weight)
         hidden = torch.addcmul(self.first.bias, products, vectors.shape[1] ** 0.5 / lengths).relu_()
