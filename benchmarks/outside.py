@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from harness.hetrec import hetrec_split
 from scipy.stats import t
 
-from timbrec.datasets.hetrec import HetRec
-from timbrec.inputs import shared_catalogue
 from timbrec.interactions import Interactions
 from timbrec.metrics.ndcg import NDCG
 from timbrec.outcomes import outcome
@@ -33,7 +32,7 @@ from timbrec.recommenders.elsa import ELSA, ELSAModel
 from timbrec.recommenders.knn import KNN
 from timbrec.recommenders.popularity import Popularity
 from timbrec.recommenders.sequences import Sequences
-from timbrec.split import HALVES, Fold, Split, Task, by_items
+from timbrec.split import HALVES, Fold, Split, Task
 from timbrec.vocabulary import Vocabulary
 from timbrec.worlds.planted import PlantedWorld
 
@@ -68,13 +67,8 @@ def planted(seed: int) -> Log:
 
 def hetrec(seed: int) -> Log:
     """Real plays of artists with eight listeners or more, a tenth of the artists cold; no time, so no order."""
-    dataset = HetRec(Path(os.environ["TIMBREC_TEST_DATA"], "data/hetrec_lastfm"), seed=seed)
-    vectors = dataset.vectors()["tags-128"]
-    catalogue = shared_catalogue(dataset.events(), {"tags-128": vectors})
-    events = dataset.events().restricted_to(catalogue)
-    heard = np.bincount(events.table.unique(["user", "item"])["item"], minlength=len(catalogue))
-    known = Vocabulary(catalogue.ids.filter(heard >= LISTENERS))
-    return Log(by_items(events.restricted_to(known), seed), vectors.aligned(known.ids))
+    split, content = hetrec_split(Path(os.environ["TIMBREC_TEST_DATA"], "data"), seed, LISTENERS)
+    return Log(split, content.vectors)
 
 
 def sessions(seed: int, users: int = 600, groups: int = 20, size: int = 15, last: int = 4) -> Log:
@@ -184,17 +178,16 @@ class Scores(Scorer):
         return lambda rows, out: out.copy_(columns[torch.from_numpy(rows)])
 
 
-@dataclass(frozen=True)
-class StartedELSA(ELSA):
-    """Ours, from factors drawn elsewhere."""
+def started(settings: ELSA, start: np.ndarray) -> ELSA:
+    """The same settings, from factors drawn elsewhere."""
 
-    start: Any = None
+    class Started(ELSA):
+        def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ELSAModel:
+            model = super().model(train, content, rng)
+            model.factors.data.copy_(torch.from_numpy(start))
+            return model
 
-    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ELSAModel:
-        """The given factors."""
-        model = super().model(train, content, rng)
-        model.factors.data.copy_(torch.from_numpy(self.start))
-        return model
+    return Started(**vars(settings))
 
 
 def compare_elsa(log: Log, seed: int, environment: Environment) -> dict[str, float]:
@@ -207,10 +200,11 @@ def compare_elsa(log: Log, seed: int, environment: Environment) -> dict[str, flo
     )
     tamm = ELSA.preset("tamm2026", **ELSA_SETTINGS)
     content, nobody = Content(log.vectors), None
-    same_start = StartedELSA(**vars(tamm), start=theirs["start"])
     found: dict[str, Scorer] = {
         "elsarec": Scores(theirs["scores"]),
-        "ours, elsarec's start": same_start.fit(train, content, nobody, np.random.default_rng(seed)),
+        "ours, elsarec's start": started(tamm, theirs["start"]).fit(
+            train, content, nobody, np.random.default_rng(seed)
+        ),
         "ours, tamm2026": tamm.fit(train, content, nobody, np.random.default_rng(seed)),
         "ours, default": refitted(ELSA(factors=tamm.factors), log, seed),
         "popularity": Popularity().fit(train, content, nobody, np.random.default_rng(seed)),

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from harness.hetrec import hetrec_split
 from scipy.stats import t
 
 from timbrec import bench
@@ -28,7 +29,6 @@ from timbrec.datasets.m4a_onion import M4AOnion
 from timbrec.datasets.taste_profile import TasteProfile
 from timbrec.errors import CannotRankError, DataError
 from timbrec.events import Events
-from timbrec.inputs import shared_catalogue
 from timbrec.interactions import Interactions
 from timbrec.metrics.base import Outcome
 from timbrec.metrics.hit_rate import HitRate
@@ -40,11 +40,10 @@ from timbrec.ranking import TopK, rank
 from timbrec.recommenders import recommender
 from timbrec.recommenders.random import RandomScorer
 from timbrec.scorers import DotScorer
-from timbrec.split import HALVES, Fold, Split, Task, by_items, tamm2026
+from timbrec.split import HALVES, Fold, Split, Task, tamm2026
 from timbrec.store import VectorSource
 from timbrec.study import answer
 from timbrec.vectors import Vectors
-from timbrec.vocabulary import Vocabulary
 
 SHOWN = ["recall@20", "hitrate@50", "ndcg@50"]
 KEY = ["half", "encoder", "recommender"]
@@ -69,32 +68,20 @@ def hetrec(data: Path, out: Path, splits: int) -> None:
     show("tags-128 / knn: half the width of a run's own interval, 1.96 standard deviations over splits", widths(tags))
 
 
-SMALL = {
-    "contrastive": {"width": 256, "factors": 256},
-    "elsa": {"factors": 256},
-    "bert4rec": {"width": 64, "feed_forward": 64},
-}
 TRAINED = ["random", "popularity", "knn", "shallow", "contrastive", "hybrid", "elsa", "ease", "bert4rec"]
 
 
 def hetrec_trained(data: Path, out: Path, splits: int, listeners: int = 1) -> None:
     """All recommenders on tags-128 and on its vectors dealt at random, over halves and held-out artists as above.
 
-    The settings are the default ones, but for the widths in SMALL, which are a third or a quarter. Artists with fewer
-    `listeners` are left out before the split. One seed per split. What is finished lies in `out` and never runs again.
+    The settings are the default ones. Artists with fewer `listeners` are left out before the split. One seed per split.
+    What is finished lies in `out` and never runs again.
     """
     rows, folder = [], out / f"hetrec-trained-{listeners}"
     for seed in range(splits):
-        dataset = HetRec(data / "hetrec_lastfm", seed=seed)
-        vectors = dataset.vectors()["tags-128"]
-        catalogue = shared_catalogue(dataset.events(), {"tags-128": vectors})
-        events = dataset.events().restricted_to(catalogue)
-        heard = np.bincount(events.table.unique(["user", "item"])["item"], minlength=len(catalogue))
-        catalogue = Vocabulary(catalogue.ids.filter(heard >= listeners)) if listeners > 1 else catalogue
-        split = by_items(events.restricted_to(catalogue), seed)
-        content = Content(vectors.aligned(catalogue.ids))
+        split, content = hetrec_split(data, seed, listeners)
         for name in TRAINED:
-            made = recommender(name, SMALL.get(name, {}))
+            made = recommender(name, {})
             for variant in ("real", "shuffled") if made.uses_content else ("real",):
                 file = folder / f"{seed}-{name}-{variant}.parquet"
                 if not file.exists():

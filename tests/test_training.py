@@ -30,7 +30,7 @@ from timbrec.split import Fold
 from timbrec.training import Journal, Trainable, TrainedRecommender, TrainedScorer, negatives, recording, validate
 from timbrec.training.journal import current
 from timbrec.training.judge import Ranking
-from timbrec.training.negatives import Unplayed, sample_negatives, sample_weighted
+from timbrec.training.negatives import Systematic, Unplayed, sample_negatives
 from trained_world import world
 
 PLACE = world(60, 50, 12)
@@ -93,10 +93,20 @@ def test_negatives_reach_every_row_evenly() -> None:
     counts = np.bincount(sample_negatives(rng(), (400, 100), 50).ravel(), minlength=50)
     assert counts.min() > 0
     assert ((counts - 800) ** 2 / 800).sum() < 90, "chi-squared with 49 degrees of freedom, p about 0.0003"
-    chances = np.array([0.5, 0.0, 0.2, 0.3])
-    shares = np.bincount(sample_weighted(rng(), 40_000, chances), minlength=4) / 40_000
-    np.testing.assert_allclose(shares, chances, atol=0.01)
-    assert shares[1] == 0
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=12), st.integers(1, 14), st.integers(0, 2**32 - 1))
+def test_a_systematic_sample_holds_every_row_as_often_as_it_says(weights: list[float], size: int, seed: int) -> None:
+    sample, n, drawn = Systematic(np.array(weights), size), len(weights), min(size, len(weights))
+    assert sample.chances.sum() == pytest.approx(drawn)
+    assert (sample.chances <= 1 + 1e-9).all()
+    share = sample.chances / weights
+    np.testing.assert_array_less(np.where(sample.chances < 1, share.max() * (1 - 1e-9), 0), share, "capped at 1 alone")
+    draws = np.random.default_rng(seed)
+    rows = [sample.rows(draws) for _ in range(1000)]
+    assert all(len(set(some)) == drawn for some in rows)
+    shares = np.bincount(np.concatenate(rows), minlength=n) / 1000
+    np.testing.assert_allclose(shares, sample.chances, atol=0.08, err_msg="five standard deviations")
 
 
 # The loop, on a model whose every value is known

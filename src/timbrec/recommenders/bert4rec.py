@@ -15,7 +15,8 @@ from timbrec.recommenders.log_sum import mean_log_sum
 from timbrec.recommenders.scaling import Scale, Scaling
 from timbrec.recommenders.sequences import MASK, PADDING, Sequences
 from timbrec.recommenders.transformer import ItemTransformer, Norm, Positions, Start
-from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives
+from timbrec.training import Trainable, TrainedRecommender, TrainedScorer
+from timbrec.training.negatives import Systematic
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Bool, Float32, Int
 
@@ -34,13 +35,13 @@ class BERT4Rec(TrainedRecommender):
 
     Trained to find the tracks under masks (a share `mask` of a sequence) among the `targets`: the train items, or, as
     in the study, all of the catalogue and the two special tokens. The softmax over them is exact up to `exact_up_to`
-    of them; above, its denominator is estimated from `samples` items drawn by plays to the power 0.75 (importance
-    sampling: unbiased, whatever is drawn). The same projected items are input and output, so unseen ones score on the
-    same footing. `width` None leaves out the projection. `learned` names the item table or nothing. `norm`, `positions`
-    and `start` are those of ItemTransformer. An example is a user with their sequence.
+    of them; above, its denominator is estimated from `samples` items, drawn without replacement by plays to the power
+    0.75 (Horvitz and Thompson 1952: unbiased, whatever the power). The same projected items are input and output, so
+    unseen ones score on the same footing. `width` None leaves out the projection. `learned` names the item table or
+    nothing. `norm`, `positions` and `start` are those of ItemTransformer. An example is a user with their sequence.
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",
@@ -114,8 +115,7 @@ class BERT4RecModel(Trainable):
         self.column_of = np.full(train.n_items, PADDING)
         self.column_of[self.targets] = np.arange(len(self.targets))
         self.add_table("items", torch.from_numpy(self.catalogue[self.targets]), "items" in settings.learned)
-        weights = (train.item_users[self.targets] + 1.0) ** 0.75
-        self.chances = weights / weights.sum()
+        self.sample = Systematic((train.item_users[self.targets] + 1.0) ** 0.75, settings.samples)
 
     def examples(self, pairs: Interactions) -> Sequences:
         """Users with their sequences."""
@@ -128,9 +128,8 @@ class BERT4RecModel(Trainable):
         masked = _masked(columns != PADDING, self.settings.mask, rng)
         if len(self.targets) <= self.settings.exact_up_to:
             return self._cross_entropy(columns, masked, self.items, None)
-        draws = negatives.sample_weighted(rng, self.settings.samples, self.chances)
-        drawn, times = np.unique(draws, return_counts=True)
-        correction = np.log(times) - np.log(len(draws) * self.chances[drawn])
+        drawn = self.sample.rows(rng)
+        correction = -np.log(self.sample.chances[drawn])
         kept = np.union1d(columns[columns != PADDING], drawn)
         places = np.where(columns == PADDING, PADDING, np.searchsorted(kept, columns))
         vectors = self.items[torch.from_numpy(kept).to(self.device)]

@@ -13,9 +13,26 @@ def sample_negatives(rng: np.random.Generator, shape: tuple[int, ...], n: int | 
     return rng.integers(n, size=shape)
 
 
-def sample_weighted(rng: np.random.Generator, size: int, chances: Float[Array, "n"]) -> Int[Array, "size"]:
-    """Rows of range(n) drawn with these probabilities, with replacement."""
-    return np.searchsorted(np.cumsum(chances), rng.random(size) * chances.sum(), side="right").clip(0, len(chances) - 1)
+class Systematic:
+    """Draws about `size` rows of range(n) without replacement; all of them where there are no more (Madow 1949).
+
+    `chances` (n,) are the probabilities of being drawn: proportional to the positive `weights`, and at most 1.
+    """
+
+    def __init__(self, weights: Float[Array, "n"], size: int) -> None:
+        sure = np.full(len(weights), size >= len(weights))
+        self.chances = sure.astype(float)
+        while not sure.all():
+            self.chances = np.where(sure, 1, weights * (size - sure.sum()) / weights[~sure].sum())
+            if not (self.chances > 1).any():
+                break
+            sure |= self.chances > 1
+        self.edges = np.cumsum(self.chances)
+
+    def rows(self, rng: np.random.Generator) -> Int[Array, "size"]:
+        """A sample, in ascending order: the rows that a comb with teeth one apart hits, laid over all chances."""
+        teeth = rng.random() + np.arange(round(self.edges[-1]))
+        return np.searchsorted(self.edges, teeth, side="right").clip(max=len(self.edges) - 1)
 
 
 class Unplayed:
