@@ -14,7 +14,7 @@ def sample_negatives(rng: np.random.Generator, shape: tuple[int, ...], n: int | 
 
 
 class Systematic:
-    """Draws about `size` rows of range(n) without replacement; all of them where there are no more (Madow 1949).
+    """Draws `size` rows of range(n) without replacement; all of them where there are no more (Madow 1949).
 
     `chances` (n,) are the probabilities of being drawn: proportional to the positive `weights`, and at most 1.
     """
