@@ -186,8 +186,9 @@ def test_without_times_the_order_says_nothing_and_is_a_users_own() -> None:
     counts = np.bincount([order[order != PADDING][-1] for order in orders], minlength=n_items)
     expected = np.bincount(item, weights=1 / pairs.user_items[user], minlength=n_items)
     assert ((counts - expected) ** 2 / expected).sum() < 76, "chi-squared with 39 degrees of freedom, p about 0.0004"
-    more = Interactions(user[:-1][user[:-1] > 9] - 10, item[:-1][user[:-1] > 9], pairs.plays[:-1][user[:-1] > 9], None,
-                        n_users - 10, n_items + 5)  # fmt: skip
+    kept = user > 9
+    kept[-1] = False
+    more = Interactions(user[kept] - 10, item[kept], pairs.plays[kept], None, n_users - 10, n_items + 5)
     assert (Sequences(more).latest(np.arange(50), n_items) == orders[10:60, : orders.shape[1]]).all()
 
 
