@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: help demo test check format slow benchmarks clean
+.PHONY: help demo test check format slow measurements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,9 +26,9 @@ format: .venv/dev ## Rewrite the code as the formatter wants it
 slow: .venv/dev ## The tests that take minutes
 	$(BIN)/pytest -m slow
 
-benchmarks: .venv/dev ## Speed and memory, as ratios measured in one run; see benchmarks/README.md
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[benchmarks]'
-	for name in ranking metrics split store_open shallow contrastive hybrid bert4rec; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+measurements: .venv/dev ## Speed and memory, as ratios measured in one run; see measurements/README.md
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[measurements]'
+	for name in ranking metrics split store_open shallow contrastive hybrid bert4rec; do $(BIN)/python measurements/$$name.py || exit 1; done
 
 clean: ## Remove the virtual environment and the demo
 	rm -rf .venv demo

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import torch
 
-from timbrec.events import Events, make_events
-from timbrec.interactions import Interactions
+from timbrec.data.events import Events, make_events
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Fold
 from timbrec.protocols import Scorer
-from timbrec.split import Fold
 
 
 def interactions(pairs: Iterable[tuple[int, ...]], n_users: int, n_items: int) -> Interactions:

@@ -19,19 +19,19 @@ from timbrec.audit.lists import lists_clean
 from timbrec.audit.profiles import profiles_own_rows
 from timbrec.audit.relabelling import familywise, permutations, relabelled
 from timbrec.audit.splits import faults_of
-from timbrec.config import make_config
-from timbrec.inputs import Inputs
-from timbrec.interactions import Interactions
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Fold, Half, Task
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.metrics.hit_rate import HitRate
 from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
-from timbrec.outcomes import outcome
-from timbrec.ranking import TopK
-from timbrec.runs import Run
-from timbrec.split import Fold, Half, Task
-from timbrec.study import run_study
-from timbrec.vectors import Vectors
-from timbrec.vocabulary import Vocabulary
+from timbrec.ranking.outcomes import outcome
+from timbrec.ranking.rank import TopK
+from timbrec.store.vectors import Vectors
+from timbrec.study.cell import run_study
+from timbrec.study.config import make_config
+from timbrec.study.inputs import Inputs
+from timbrec.study.runs import Run
 from timbrec.worlds.planted import PlantedWorld
 
 ALL_METRICS = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
@@ -198,7 +198,7 @@ def test_values_that_cannot_move_alarm_only_when_they_differ() -> None:
 
 def test_controls_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shuffled vectors that were not shuffled. Few cold tracks could be dealt so by chance; 45 could not."""
-    monkeypatch.setattr("timbrec.study.vectors_of", lambda variant, vectors, items, seed: vectors)
+    monkeypatch.setattr("timbrec.study.cell.vectors_of", lambda variant, vectors, items, seed: vectors)
     run, inputs = make_run(tmp_path, size=300)
     findings = by_name(audit_run(run, inputs))
     assert not findings["controls-cold"].passed

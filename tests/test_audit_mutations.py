@@ -18,6 +18,7 @@ from test_audit import make_run
 from timbrec.audit import CHECKS, Finding
 from timbrec.audit.audited import Audited
 from timbrec.audit.trial import Trial
+from timbrec.data.split import Fold, Half
 from timbrec.embed import pooling
 from timbrec.embed.encode import encode_track
 from timbrec.encoders.mfcc import MFCC
@@ -25,12 +26,12 @@ from timbrec.errors import DataError
 from timbrec.metrics.hit_rate import HitRate
 from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
-from timbrec.outcomes import outcome
 from timbrec.protocols import Scorer
-from timbrec.ranking import rank
-from timbrec.recommenders import knn, towers
-from timbrec.recommenders.towers import Tower
-from timbrec.split import Fold, Half
+from timbrec.ranking.outcomes import outcome
+from timbrec.ranking.rank import rank
+from timbrec.recommenders import knn
+from timbrec.recommenders.shared import towers
+from timbrec.recommenders.shared.towers import Tower
 from timbrec.store.source import VectorSource
 from timbrec.training import Trainable, judge, negatives, recommender, validation
 

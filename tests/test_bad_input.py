@@ -17,7 +17,7 @@ from timbrec import bench, catalog
 from timbrec.errors import ConfigError, DataError
 from timbrec.recommenders.contrastive import ContrastiveModel
 from timbrec.recommenders.hybrid import HybridModel
-from timbrec.runs import Run
+from timbrec.study.runs import Run
 
 T = datetime(2019, 2, 1)
 SMALL = {

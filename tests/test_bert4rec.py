@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
+from timbrec.data.interactions import Interactions
 from timbrec.errors import ConfigError
-from timbrec.interactions import Interactions
 from timbrec.protocols import Content
 from timbrec.recommenders.bert4rec import BERT4Rec, BERT4RecModel, projected, user_states
-from timbrec.recommenders.log_sum import mean_log_sum
 from timbrec.recommenders.random import Random
-from timbrec.recommenders.sequences import MASK, PADDING, Sequences
-from timbrec.recommenders.transformer import ItemTransformer, Norm, Positions, Start
+from timbrec.recommenders.shared.log_sum import mean_log_sum
+from timbrec.recommenders.shared.sequences import MASK, PADDING, Sequences
+from timbrec.recommenders.shared.transformer import ItemTransformer, Norm, Positions, Start
 from timbrec.training import validate
 from trained_world import world
 

@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 
 import small_world
-from timbrec.benchmark import bench
+from timbrec.api import bench
 
 TIMBREC = Path(sys.executable).with_name("timbrec")
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from timbrec import catalog
-from timbrec.config import make_config, read_config
 from timbrec.errors import ConfigError, SeveralErrors
+from timbrec.study.config import make_config, read_config
 
 CONFIG = {
     "name": "test",

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
-from timbrec.interactions import Interactions
+from timbrec.data.interactions import Interactions
 from timbrec.protocols import Content
-from timbrec.ranking import rank
+from timbrec.ranking.rank import rank
 from timbrec.recommenders.contrastive import Contrastive, ContrastiveModel, ContrastiveScorer, ReadOut
-from timbrec.recommenders.losses import ContrastiveLoss, contrastive, one_way
 from timbrec.recommenders.random import Random
+from timbrec.recommenders.shared.losses import ContrastiveLoss, contrastive, one_way
 from timbrec.training import Journal, recording, validate
 from trained_world import world
 

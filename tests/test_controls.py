@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from timbrec.controls import gaussian, shuffled, vectors_of
+from timbrec.study.controls import gaussian, shuffled, vectors_of
 
 VECTORS = (
     np.random.default_rng(0).standard_normal((600, 5)) @ np.random.default_rng(1).standard_normal((5, 5)) + 3

@@ -15,9 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from timbrec import catalog
-from timbrec.encoders import convert as convert_module
 from timbrec.encoders import find, load
-from timbrec.encoders.convert import convert
+from timbrec.encoders.weights import convert as convert_module
+from timbrec.encoders.weights.convert import convert
 from timbrec.errors import ConfigError
 from tiny_encoders import TINY, loaded
 
@@ -77,8 +77,8 @@ def test_half_precision_stays_half(tmp_path: Path) -> None:
 
 def test_the_final_activation_of_mule_is_kept(tmp_path: Path) -> None:
     """Its official file tells by its graph whether there is one; a slim file has no graph."""
-    from timbrec.encoders.mule_network import mule_network
-    from timbrec.encoders.weights import Slim
+    from timbrec.encoders.networks.mule import mule_network
+    from timbrec.encoders.weights.reading import Slim
 
     weights = TINY["mule"](tmp_path).weights
     assert weights is not None
@@ -90,7 +90,7 @@ def test_the_final_activation_of_mule_is_kept(tmp_path: Path) -> None:
 
 
 def test_tensors_that_share_memory_are_written_apart(tmp_path: Path) -> None:
-    from timbrec.encoders.weights import Slim
+    from timbrec.encoders.weights.reading import Slim
 
     whole = torch.arange(12.0).view(3, 4)
     tensors = {"a": whole, "b": whole, "row": whole[1], "turned": whole.T}

@@ -13,19 +13,19 @@ import polars as pl
 import pytest
 
 from timbrec import catalog
+from timbrec.data.events import Events
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Fold, Task, tamm2026
 from timbrec.datasets.hetrec import HetRec
 from timbrec.datasets.lastfm_1k import LastFM1K
 from timbrec.datasets.m4a_onion import M4AOnion
 from timbrec.datasets.taste_profile import TasteProfile
 from timbrec.errors import DataError
-from timbrec.events import Events
-from timbrec.interactions import Interactions
 from timbrec.metrics.hit_rate import HitRate
 from timbrec.metrics.recall import Recall
-from timbrec.outcomes import outcome
-from timbrec.ranking import rank
-from timbrec.scorers import DotScorer
-from timbrec.split import Fold, Task, tamm2026
+from timbrec.ranking.outcomes import outcome
+from timbrec.ranking.rank import rank
+from timbrec.ranking.scorers import DotScorer
 
 PLAYS = """\
 userID	artistID	weight

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from timbrec import demo
-from timbrec.benchmark import bench
-from timbrec.config import read_config
-from timbrec.inputs import load_inputs
+from timbrec.api import bench
+from timbrec.study.config import read_config
+from timbrec.study.inputs import load_inputs
+from timbrec.worlds import demo
 
 PRETRAINED = {"musicnn-msd", "musicnn-mtt"}
 

@@ -31,7 +31,7 @@ def test_the_python_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_config_of_the_readme_is_valid(tmp_path):
-    from timbrec.config import read_config
+    from timbrec.study.config import read_config
 
     (example,) = blocks("README.md", "yaml")
     (tmp_path / "config.yaml").write_text(example)

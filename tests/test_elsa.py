@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss, normalize
 
+from timbrec.data.interactions import Interactions
 from timbrec.errors import CannotRankError, ConfigError
-from timbrec.interactions import Interactions
 from timbrec.protocols import Content
-from timbrec.ranking import rank
+from timbrec.ranking.rank import rank
 from timbrec.recommenders.ease import EASE
 from timbrec.recommenders.elsa import ELSA, ELSAModel
 from timbrec.recommenders.random import Random
@@ -101,7 +101,7 @@ def test_ease_beats_chance_and_says_what_too_many_items_would_take() -> None:
 MEASURED = """
 import sys, threading, time
 import numpy as np
-from timbrec.interactions import Interactions
+from timbrec.data.interactions import Interactions
 from timbrec.protocols import Content
 from timbrec.recommenders.ease import EASE
 

@@ -16,12 +16,12 @@ import yaml
 
 import small_world
 from audio_files import write_wav
-from timbrec.config import make_config, read_config
 from timbrec.embed import hear
 from timbrec.encoders.mfcc import MFCC
 from timbrec.errors import ConfigError
-from timbrec.inputs import load_inputs
 from timbrec.store import VectorStore
+from timbrec.study.config import make_config, read_config
+from timbrec.study.inputs import load_inputs
 
 TIMBREC = Path(sys.executable).with_name("timbrec")
 

@@ -21,9 +21,9 @@ from torch.nn.functional import layer_norm
 from torch.utils.flop_counter import FlopCounterMode
 
 from timbrec.encoders import encodecmae, load
-from timbrec.encoders.convert import convert
 from timbrec.encoders.encodecmae import CHUNK, EncodecMAE
-from timbrec.encoders.encodecmae_network import EncodecMAENetwork, Sizes
+from timbrec.encoders.networks.encodecmae import EncodecMAENetwork, Sizes
+from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from timbrec import catalog
-from timbrec.encoders import hub
-from timbrec.encoders.hub import find_files, is_hub_id
+from timbrec.encoders.weights import hub
+from timbrec.encoders.weights.hub import find_files, is_hub_id
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
@@ -187,7 +187,7 @@ def test_without_a_connection_and_without_a_copy(monkeypatch: pytest.MonkeyPatch
 
 def test_the_environment_decides_the_mirror_the_cache_and_the_offline_mode(endpoint: str, tmp_path: Path) -> None:
     code = (
-        "from timbrec.encoders.hub import find_files; from timbrec.protocols import *\n"
+        "from timbrec.encoders.weights.hub import find_files; from timbrec.protocols import *\n"
         "card = EncoderCard('tiny', '1', 8000, 1.0, 8, files=(WeightsFile('org/model', 'config.json', 'v1'),))\n"
         "print(find_files(None, card)[0])"
     )

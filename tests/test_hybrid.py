@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.nn.functional import mse_loss, normalize
 
-from timbrec.interactions import Interactions
+from timbrec.data.interactions import Interactions
 from timbrec.protocols import Content
 from timbrec.recommenders.hybrid import Hybrid, HybridModel
-from timbrec.recommenders.losses import nmse
 from timbrec.recommenders.random import Random
+from timbrec.recommenders.shared.losses import nmse
 from timbrec.training import validate
 from trained_world import world
 

@@ -10,10 +10,10 @@ import pytest
 
 import small_world
 from made import log
-from timbrec.config import SplitConfig, read_config
+from timbrec.data.split import by_items, by_time, tamm2026
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
-from timbrec.inputs import data_card, load_inputs, make_split
-from timbrec.split import by_items, by_time, tamm2026
+from timbrec.study.config import SplitConfig, read_config
+from timbrec.study.inputs import data_card, load_inputs, make_split
 
 
 @pytest.fixture

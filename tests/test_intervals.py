@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import t
 
 from made import interactions
-from timbrec.interactions import Interactions
-from timbrec.intervals import crossed, over_users
+from timbrec.data.interactions import Interactions
+from timbrec.statistics.intervals import crossed, over_users
 
 WORLDS = 400  # they leave an error of 0.012 in a coverage; over 1,500 worlds the smallest below is 0.932
 

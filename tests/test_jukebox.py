@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from timbrec import catalog
 from timbrec.encoders import load
 from timbrec.encoders.jukebox import Jukebox, read_jukebox
-from timbrec.encoders.jukebox_network import JukeboxNetwork, Sizes
+from timbrec.encoders.networks.jukebox import JukeboxNetwork, Sizes
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 

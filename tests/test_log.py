@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from timbrec.data.events import make_events
+from timbrec.data.log import read_log
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
-from timbrec.events import make_events
-from timbrec.log import read_log
-from timbrec.vocabulary import Vocabulary
 
 NOON = datetime(2019, 2, 1, 12)
 HEADER = "user_id,track_id,timestamp\n"

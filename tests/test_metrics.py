@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from made import TableScorer, fold, interactions
 from timbrec import catalog
+from timbrec.data.split import Task
 from timbrec.errors import ConfigError
-from timbrec.metrics.base import GainMetric, Outcome
 from timbrec.metrics.cold_recall import ColdRecall
 from timbrec.metrics.cold_share import ColdShare
 from timbrec.metrics.coverage import Coverage
@@ -21,9 +21,9 @@ from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.popularity import MeanPopularity
 from timbrec.metrics.precision import Precision
 from timbrec.metrics.recall import Recall
-from timbrec.outcomes import outcome
-from timbrec.ranking import rank
-from timbrec.split import Task
+from timbrec.metrics.shared.base import GainMetric, Outcome
+from timbrec.ranking.outcomes import outcome
+from timbrec.ranking.rank import rank
 
 GAINS = (HitRate, Recall, Precision, NDCG, MRR, MAP)
 ALL = tuple(catalog.load("metrics", name) for name in catalog.names("metrics"))

@@ -20,10 +20,10 @@ from torch import nn
 from conformers import MUQ, as_muq, assert_same, muq_folder, musicfm_folder, noise, tensors_in
 from timbrec.audit.contract import check_encoder
 from timbrec.encoders import load
-from timbrec.encoders.conformer_network import ConformerNetwork, Sizes
-from timbrec.encoders.convert import convert
 from timbrec.encoders.muq import MuQ
 from timbrec.encoders.muq_mulan import MuQMuLan
+from timbrec.encoders.networks.conformer import ConformerNetwork, Sizes
+from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 

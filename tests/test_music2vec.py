@@ -15,9 +15,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from timbrec.encoders import load
-from timbrec.encoders.convert import convert
 from timbrec.encoders.music2vec import Music2Vec
-from timbrec.encoders.wav2vec import hidden_states, wav2vec_network
+from timbrec.encoders.shared.wav2vec import hidden_states, wav2vec_network
+from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 

@@ -18,7 +18,7 @@ from scipy.stats import norm
 
 from timbrec.errors import ConfigError
 from timbrec.worlds.music import FACTORS, GENRES, TAGS, MusicWorld
-from timbrec.worlds.synth import HEARD, RATE, render
+from timbrec.worlds.shared.synth import HEARD, RATE, render
 
 T = datetime(2019, 3, 1)
 SMALL = MusicWorld(users=20, tracks=24, tracks_per_user=8, clip_seconds=1, seed=7)

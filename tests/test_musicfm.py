@@ -25,10 +25,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from conformers import MUQ, STATISTICS, as_muq, assert_same, muq_folder, musicfm_folder, noise, tensors_in
 from timbrec.audit.contract import check_encoder
 from timbrec.encoders import load
-from timbrec.encoders.conformer_network import ConformerNetwork, Sizes, decibels, training_bands
-from timbrec.encoders.convert import convert
-from timbrec.encoders.mel import mel_bands
 from timbrec.encoders.musicfm import MusicFM, MusicFMFMA, MusicFMMSD
+from timbrec.encoders.networks.conformer import ConformerNetwork, Sizes, decibels, training_bands
+from timbrec.encoders.shared.mel import mel_bands
+from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 

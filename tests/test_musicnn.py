@@ -23,8 +23,8 @@ from timbrec import catalog
 from timbrec.audio import Windows, read_windows
 from timbrec.encoders import load, musicnn
 from timbrec.encoders.musicnn import MusiCNNMSD, MusiCNNMTT
-from timbrec.encoders.musicnn_network import MusiCNNNetwork, renamed
-from timbrec.encoders.tf_checkpoint import read_tf_checkpoint
+from timbrec.encoders.networks.musicnn import MusiCNNNetwork, renamed
+from timbrec.encoders.weights.tf_checkpoint import read_tf_checkpoint
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from timbrec import matrices
+from timbrec.data import matrices
 from timbrec.encoders import load
 from timbrec.encoders.onion import MFCCOnion
 from timbrec.errors import ConfigError, DataError
-from timbrec.vectors import read_vectors
+from timbrec.store.vectors import read_vectors
 
 IDS = ["0010xmHR6UICBOYT", "0010XMHR6UICBOYT", "000000000000001e", "1234567890123456"]
 VALUES = np.random.default_rng(0).normal(0, 50, (4, 104)).astype(np.float32)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from timbrec.audit.trial import QUALITIES
-from timbrec.intervals import crossed
+from timbrec.data.split import Fold, Half
 from timbrec.metrics.ndcg import NDCG
-from timbrec.outcomes import outcome
 from timbrec.protocols import Content, Scorer
-from timbrec.ranking import rank
+from timbrec.ranking.outcomes import outcome
+from timbrec.ranking.rank import rank
 from timbrec.recommenders.knn import KNN
-from timbrec.split import Fold, Half
+from timbrec.statistics.intervals import crossed
 from timbrec.worlds.planted import PlantedWorld
 
 HALVES: tuple[Half, ...] = ("hot", "cold")

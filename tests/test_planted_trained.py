@@ -9,9 +9,9 @@ import pytest
 
 from timbrec.audit import planted
 from timbrec.audit.learning import LEARNERS, Lesson, shuffled_cold
+from timbrec.data.split import Half
 from timbrec.protocols import Content, Scorer
 from timbrec.recommenders import recommender
-from timbrec.split import Half
 
 # The share of what the oracle has over chance that the short trainings of the audit reach, hot and cold.
 SHARES = {

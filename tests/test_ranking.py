@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made import TableScorer, interactions
-from timbrec import ranking
 from timbrec.errors import CannotRankError, ConfigError, DataError
-from timbrec.ranking import rank, tie_order
-from timbrec.scorers import DotScorer
+from timbrec.ranking import rank as ranking
+from timbrec.ranking.rank import rank, tie_order
+from timbrec.ranking.scorers import DotScorer
 
 NAN, INF = float("nan"), float("inf")
 

@@ -15,21 +15,22 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from made import fold, interactions
-from timbrec import catalog, study
+from timbrec import catalog
+from timbrec.data.events import make_events
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import by_time, tamm2026
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError
-from timbrec.events import make_events
-from timbrec.interactions import Interactions
-from timbrec.metrics.base import mean
-from timbrec.outcomes import outcome
+from timbrec.metrics.shared.base import mean
 from timbrec.protocols import Content
-from timbrec.ranking import rank
+from timbrec.ranking.outcomes import outcome
+from timbrec.ranking.rank import rank
 from timbrec.recommenders import recommender
 from timbrec.recommenders.artist_mean import ArtistMean
 from timbrec.recommenders.knn import KNN
 from timbrec.recommenders.popularity import Popularity
 from timbrec.recommenders.random import Random
-from timbrec.split import by_time, tamm2026
-from timbrec.vocabulary import Vocabulary
+from timbrec.study import cell as study
 from timbrec.worlds.planted import END, START, TEST_AT, VALIDATE_AT, PlantedWorld
 
 NAMES = catalog.names("recommenders")

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timbrec.audit import Finding
-from timbrec.intervals import Interval
 from timbrec.report import ReportData, numbers, write_report
 from timbrec.report.labels import Box, place
 from timbrec.report.page import render
 from timbrec.report.plot import draw
-from timbrec.summary import SCHEMA, Verdict
+from timbrec.results.figures import SCHEMA, Verdict
+from timbrec.statistics.intervals import Interval
 
 ENCODERS = {  # how well each does hot and cold, as a share of the best; sizes and licences of the study's encoders
     "muq-mulan": (0.97, 0.92, 512, "CC BY-NC 4.0"),

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from test_recommenders import CONTENT, FOLD, NAMES, fit
+from timbrec.data.interactions import Interactions
 from timbrec.errors import CannotRankError, DataError
-from timbrec.interactions import Interactions
 from timbrec.protocols import Scorer
-from timbrec.recommenders.saving import load_scorer, save_scorer
+from timbrec.recommenders.shared.saving import load_scorer, save_scorer
 
 NEW = np.random.default_rng(8).standard_normal((3, 6)).astype(np.float32)
 # user 0 has played nothing, user 1 old tracks, user 2 a track added later (row 41) as well, user 3 that alone
@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 import numpy as np
 sys.path.insert(0, sys.argv[1])
-from timbrec.recommenders.saving import load_scorer
+from timbrec.recommenders.shared.saving import load_scorer
 from test_saving import answers
 
 folder = Path(sys.argv[2])

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cosine_similarity, normalize
 
-from timbrec.interactions import Interactions
+from timbrec.data.interactions import Interactions
 from timbrec.protocols import Content
 from timbrec.recommenders.bert4rec import BERT4Rec, BERT4RecModel
 from timbrec.recommenders.contrastive import Contrastive, ContrastiveModel
 from timbrec.recommenders.hybrid import Hybrid, HybridModel
-from timbrec.recommenders.losses import ContrastiveLoss, contrastive, nmse, one_way
-from timbrec.recommenders.sequences import MASK, PADDING
 from timbrec.recommenders.shallow import ShallowModel, ShallowNet
+from timbrec.recommenders.shared.losses import ContrastiveLoss, contrastive, nmse, one_way
+from timbrec.recommenders.shared.sequences import MASK, PADDING
 from timbrec.training import negatives
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}

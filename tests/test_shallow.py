@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from timbrec.data.interactions import Interactions
 from timbrec.errors import ConfigError
-from timbrec.interactions import Interactions
 from timbrec.protocols import Content
 from timbrec.recommenders.bert4rec import BERT4Rec
 from timbrec.recommenders.random import Random

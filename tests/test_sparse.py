@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timbrec.recommenders.sparse import pair_scores, row_sums, transposed
+from timbrec.recommenders.shared.sparse import pair_scores, row_sums, transposed
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.integers(0, 2**32 - 1))

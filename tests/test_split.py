@@ -11,9 +11,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from made import fold, interactions, log
+from timbrec.data.events import make_events
+from timbrec.data.split import HALVES, Fold, by_items, by_time, load_split, save_split, tamm2026
 from timbrec.errors import DataError
-from timbrec.events import make_events
-from timbrec.split import HALVES, Fold, by_items, by_time, load_split, save_split, tamm2026
 
 START, VALIDATE, T, END = datetime(2018, 2, 1), datetime(2019, 1, 1), datetime(2019, 2, 1), datetime(2019, 3, 1)
 CORRECTED = (START, VALIDATE, T, END)

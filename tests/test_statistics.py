@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from timbrec.interactions import Interactions
-from timbrec.intervals import crossed, over_users
-from timbrec.metrics.base import Outcome
+from timbrec.data.interactions import Interactions
 from timbrec.metrics.ndcg import NDCG
+from timbrec.metrics.shared.base import Outcome
+from timbrec.statistics.intervals import crossed, over_users
 
 USERS, ITEMS, RATE = 200, 80, 0.4
 

@@ -19,16 +19,17 @@ import pytest
 
 import small_world
 from made import TableScorer, fold
-from timbrec import catalog, study
-from timbrec.config import make_config, read_config
-from timbrec.controls import vectors_of
+from timbrec import catalog
+from timbrec.data.split import HALVES, Split
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError, DataError
-from timbrec.inputs import load_inputs
 from timbrec.protocols import Content, Recommender
-from timbrec.runs import Cell, Experiment, Run
-from timbrec.split import HALVES, Split
-from timbrec.study import answer, plan, run_cell, run_study
-from timbrec.vocabulary import Vocabulary
+from timbrec.study import cell as study
+from timbrec.study.cell import answer, plan, run_cell, run_study
+from timbrec.study.config import make_config, read_config
+from timbrec.study.controls import vectors_of
+from timbrec.study.inputs import load_inputs
+from timbrec.study.runs import Cell, Experiment, Run
 
 RECOMMENDERS = ["knn", {"use": "knn", "label": "raw", "profile": "raw"}, "popularity"]
 CHANGES = {"recommenders": RECOMMENDERS, "seeds": [3, 4]}
@@ -232,9 +233,9 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from timbrec import runs, study
-from timbrec.config import read_config
-from timbrec.inputs import load_inputs
+from timbrec.study import cell as study, runs
+from timbrec.study.config import read_config
+from timbrec.study.inputs import load_inputs
 
 def until(module, name, calls):
     counted, original = [], getattr(module, name)

@@ -9,16 +9,16 @@ import polars as pl
 import pytest
 
 from made import TableScorer, fold
+from timbrec.data.split import HALVES, Split
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError
-from timbrec.intervals import crossed, over_users
 from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
-from timbrec.outcomes import outcome
-from timbrec.runs import Cell, Experiment, Run
-from timbrec.split import HALVES, Split
-from timbrec.study import answer
-from timbrec.summary import make_metrics, summarise, tables, verdicts
-from timbrec.vocabulary import Vocabulary
+from timbrec.ranking.outcomes import outcome
+from timbrec.results.figures import make_metrics, summarise, tables, verdicts
+from timbrec.statistics.intervals import crossed, over_users
+from timbrec.study.cell import answer
+from timbrec.study.runs import Cell, Experiment, Run
 
 FOLD = fold(4, n_users=50, n_items=60, new=12)
 SPLIT = Split(

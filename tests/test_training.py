@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Fold
 from timbrec.errors import ConfigError, DataError
-from timbrec.interactions import Interactions
 from timbrec.protocols import Content, Recommender
-from timbrec.ranking import rank
+from timbrec.ranking.rank import rank
+from timbrec.ranking.scorers import DotScorer
 from timbrec.recommenders.bert4rec import BERT4Rec
 from timbrec.recommenders.contrastive import Contrastive
 from timbrec.recommenders.ease import EASE
 from timbrec.recommenders.elsa import ELSA
 from timbrec.recommenders.hybrid import Hybrid
 from timbrec.recommenders.knn import KNN
-from timbrec.recommenders.saving import load_scorer, save_scorer
 from timbrec.recommenders.shallow import ShallowNet
-from timbrec.scorers import DotScorer
-from timbrec.split import Fold
+from timbrec.recommenders.shared.saving import load_scorer, save_scorer
 from timbrec.training import Journal, Trainable, TrainedRecommender, TrainedScorer, negatives, recording, validate
 from timbrec.training.journal import current
 from timbrec.training.judge import Ranking

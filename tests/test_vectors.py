@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from timbrec.errors import ConfigError, DataError, StoreError
 from timbrec.store import StoreInfo, VectorSource, VectorStore
-from timbrec.vectors import Vectors, read_vectors
+from timbrec.store.vectors import Vectors, read_vectors
 
 ARRAY = np.array([[0, 1], [2, 3], [0, 0]], np.float32)
 

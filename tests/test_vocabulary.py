@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
-from timbrec.vocabulary import Vocabulary
 
 IDS = st.lists(st.text(max_size=6), unique=True, max_size=30)
 

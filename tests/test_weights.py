@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from timbrec import catalog
 from timbrec.encoders import find, load
-from timbrec.encoders.weights import Slim, fingerprint, read_config, read_weights
+from timbrec.encoders.weights.reading import Slim, fingerprint, read_config, read_weights
 from timbrec.errors import ConfigError
 
 CATALOGUE = [name for name in catalog.CATALOG["encoders"] if not find(name).card.precomputed]

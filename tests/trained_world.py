@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timbrec.interactions import Interactions
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Fold
 from timbrec.protocols import Content
-from timbrec.split import Fold
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from timbrec.benchmark import Result, audit_all, bench
-    from timbrec.config import Config, make_config, read_config
+    from timbrec.api import Result, audit_all, bench
     from timbrec.errors import TimbrecError
-    from timbrec.inputs import Inputs, load_inputs
+    from timbrec.study.config import Config, make_config, read_config
+    from timbrec.study.inputs import Inputs, load_inputs
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Config": "config",
-    "Inputs": "inputs",
-    "Result": "benchmark",
+    "Config": "study.config",
+    "Inputs": "study.inputs",
+    "Result": "api",
     "TimbrecError": "errors",
-    "audit_all": "benchmark",
-    "bench": "benchmark",
-    "load_inputs": "inputs",
-    "make_config": "config",
-    "read_config": "config",
+    "audit_all": "api",
+    "bench": "api",
+    "load_inputs": "study.inputs",
+    "make_config": "study.config",
+    "read_config": "study.config",
 }
 __all__ = [
     "Config",

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from timbrec.interactions import Interactions
-    from timbrec.split import Fold
+    from timbrec.data.interactions import Interactions
+    from timbrec.data.split import Fold
 
     # Writes the scores of some user rows, by the items it was bound to, into a (users, items) float32 block.
     BoundScorer = Callable[[Int[Array, "u"], torch.Tensor], None]

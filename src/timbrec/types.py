@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,4 +22,6 @@ else:
 
 Array = np.ndarray
 
-__all__ = ["Array", "Bool", "Float", "Float32", "Int", "Integer", "UInt64"]
+Progress = Callable[[str, int, int], None]  # called with the current step in words, steps done, steps in all
+
+__all__ = ["Array", "Bool", "Float", "Float32", "Int", "Integer", "Progress", "UInt64"]

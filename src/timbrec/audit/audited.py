@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from timbrec.config import Config, make_config
-from timbrec.inputs import Inputs
-from timbrec.runs import Experiment, Run
-from timbrec.split import Half, Task
+from timbrec.data.split import Half, Task
+from timbrec.study.config import Config, make_config
+from timbrec.study.inputs import Inputs
+from timbrec.study.runs import Experiment, Run
 from timbrec.types import Array, Float32, Int
 
 SEED = 0xA0D17  # of everything the audit draws: an audit of the same run says the same

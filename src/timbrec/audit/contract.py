@@ -13,9 +13,8 @@ import numpy as np
 from timbrec.audit.finding import Finding
 from timbrec.errors import AudioError, ConfigError, TimbrecError
 from timbrec.protocols import Encoder
-from timbrec.types import Array, Float, Float32
+from timbrec.types import Array, Float, Float32, Progress
 
-Progress = Callable[[str, int, int], None]
 SECONDS = 5.0  # of a window; shorter where the card's are
 SAME, EQUAL, PARTS = 1e-6, 1e-5, 1e-4  # largest differences by the largest value: run again, batched, pooled
 RECORDED, RATES, ALIKE = 48_000, (44_100, 96_000), 0.99  # Hz; cosine

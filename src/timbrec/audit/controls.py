@@ -12,17 +12,17 @@ from timbrec import catalog
 from timbrec.audit.audited import SEED, Audited, sample
 from timbrec.audit.finding import Finding, nothing_to_check
 from timbrec.audit.relabelling import METRICS, familywise, permutations, relabelled, users_at_most
-from timbrec.controls import shuffled
-from timbrec.metrics.base import Metric
-from timbrec.outcomes import outcome
+from timbrec.data.split import Task
+from timbrec.metrics.shared.base import Metric
 from timbrec.protocols import Content
-from timbrec.ranking import rank
+from timbrec.ranking.outcomes import outcome
+from timbrec.ranking.rank import rank
 from timbrec.recommenders import recommender
-from timbrec.runs import Experiment
-from timbrec.split import Task
+from timbrec.study.controls import shuffled
+from timbrec.study.runs import Experiment
 from timbrec.types import Array, Float, Int
 
-LEVEL = 0.002  # of each of the two checks; benchmarks/audit_false_alarms.py measures what that means for clean runs
+LEVEL = 0.002  # of each of the two checks; measurements/audit_false_alarms.py measures what that means for clean runs
 REPLICATES, REFITS = 1_000, 50
 _HOT_USERS = 500
 

@@ -7,10 +7,10 @@ import numpy as np
 from timbrec.audit.audited import SEED
 from timbrec.audit.finding import Finding, nothing_to_check
 from timbrec.audit.trial import METRIC, QUALITIES, Trial
-from timbrec.interactions import Interactions
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Fold
 from timbrec.protocols import Content, Recommender
-from timbrec.ranking import TopK, rank
-from timbrec.split import Fold
+from timbrec.ranking.rank import TopK, rank
 from timbrec.types import Array, Float32, Int
 
 _DIAL = 0.5

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from timbrec.audit import plain
 from timbrec.audit.audited import Audited, sample
 from timbrec.audit.finding import Finding, nothing_to_check
-from timbrec.metrics.base import Metric
-from timbrec.split import HALVES
-from timbrec.summary import Figures, make_metrics, tables
+from timbrec.data.split import HALVES
+from timbrec.metrics.shared.base import Metric
+from timbrec.results.figures import Figures, make_metrics, tables
 
 _USERS = 20
 _TOLERANCE = 1e-9

@@ -12,15 +12,15 @@ from timbrec.audit.finding import Finding
 from timbrec.audit.planted import planted_ceiling, planted_dial, planted_order, planted_silence
 from timbrec.audit.relabelling import familywise, permutations, relabelled
 from timbrec.audit.trial import DIALS, METRIC, QUALITIES, Trial
-from timbrec.controls import shuffled
 from timbrec.metrics.ndcg import NDCG
-from timbrec.outcomes import outcome
 from timbrec.protocols import Content, Recommender, Scorer
+from timbrec.ranking.outcomes import outcome
 from timbrec.recommenders.bert4rec import BERT4Rec
 from timbrec.recommenders.contrastive import Contrastive
 from timbrec.recommenders.hybrid import Hybrid
 from timbrec.recommenders.shallow import ShallowNet
-from timbrec.study import answer
+from timbrec.study.cell import answer
+from timbrec.study.controls import shuffled
 
 LEVEL, REPLICATES = 0.002, 1_000  # as of the controls of a run
 

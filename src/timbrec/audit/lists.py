@@ -6,8 +6,8 @@ import numpy as np
 
 from timbrec.audit.audited import Audited, sample
 from timbrec.audit.finding import Finding
-from timbrec.interactions import Interactions
-from timbrec.split import HALVES
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import HALVES
 from timbrec.types import Array, Bool, Float32, Int
 
 _USERS = 1_000

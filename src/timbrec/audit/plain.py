@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timbrec.interactions import Interactions
-from timbrec.split import Task
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Task
 from timbrec.types import Array, Float, Int
 
 

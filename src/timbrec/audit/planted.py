@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from timbrec.audit.finding import Finding
 from timbrec.audit.trial import DIALS, Trial
-from timbrec.split import Half
+from timbrec.data.split import Half
 
 APART = 5.0  # standard errors between neighbours
 NEAR = 4.0  # standard errors from chance that chance itself may bring

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from timbrec.split import Task
+from timbrec.data.split import Task
 from timbrec.types import Array, Float, Int
 
 METRICS = ("hitrate", "recall", "ndcg")

@@ -6,8 +6,8 @@ import numpy as np
 
 from timbrec.audit.audited import Audited
 from timbrec.audit.finding import Finding
-from timbrec.interactions import Interactions
-from timbrec.split import Fold, Split
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Fold, Split
 from timbrec.types import Array, Int
 
 

@@ -24,9 +24,10 @@ from timbrec.audit.trained import (
     validation_ranks,
 )
 from timbrec.audit.trial import Trial
-from timbrec.inputs import Inputs, Progress
 from timbrec.protocols import Recommender
-from timbrec.runs import Run
+from timbrec.study.inputs import Inputs
+from timbrec.study.runs import Run
+from timbrec.types import Progress
 
 
 @dataclass(frozen=True)

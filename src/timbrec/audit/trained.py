@@ -16,8 +16,8 @@ from timbrec.audit import plain
 from timbrec.audit.audited import SEED
 from timbrec.audit.finding import Finding
 from timbrec.audit.trial import Trial
-from timbrec.interactions import Interactions
-from timbrec.ranking import rank
+from timbrec.data.interactions import Interactions
+from timbrec.ranking.rank import rank
 from timbrec.recommenders.bert4rec import BERT4Rec
 from timbrec.recommenders.contrastive import Contrastive
 from timbrec.recommenders.hybrid import Hybrid

@@ -9,17 +9,17 @@ from functools import cached_property
 import numpy as np
 
 from timbrec.audit.audited import SEED
+from timbrec.data.split import Half, Task
 from timbrec.encoders.mfcc import MFCC
-from timbrec.intervals import crossed
-from timbrec.metrics.base import Outcome
 from timbrec.metrics.ndcg import NDCG
-from timbrec.outcomes import outcome
+from timbrec.metrics.shared.base import Outcome
 from timbrec.protocols import Content, Encoder, Recommender, Scorer
+from timbrec.ranking.outcomes import outcome
 from timbrec.recommenders.knn import KNN
-from timbrec.split import Half, Task
-from timbrec.study import answer, fit
+from timbrec.statistics.intervals import crossed
+from timbrec.store.vectors import Vectors
+from timbrec.study.cell import answer, fit
 from timbrec.types import Array, Float, Float32, Int
-from timbrec.vectors import Vectors
 from timbrec.worlds.planted import PlantedWorld
 
 QUALITIES = (0.2, 0.4, 0.7, 1.0)  # of the encoders: five standard errors and more apart for KNN

@@ -31,10 +31,10 @@ def _options(
 @app.command()
 def bench(config: _ConfigFile) -> None:
     """Run a benchmark, or go on with one that was interrupted, and write its report."""
-    from timbrec.config import read_config
+    from timbrec.study.config import read_config
 
     settings = read_config(config)  # before the import of all the rest: a slip of the pen is told at once
-    from timbrec.benchmark import bench as run_bench
+    from timbrec.api import bench as run_bench
     from timbrec.cli.show import progress_bars, show_result
 
     with progress_bars() as progress:
@@ -46,8 +46,8 @@ def bench(config: _ConfigFile) -> None:
 def validate(config: _ConfigFile) -> None:
     """Say what is in the data, and everything that is wrong with it, without running anything."""
     from timbrec.cli.show import progress_bars, show_inputs
-    from timbrec.config import read_config
-    from timbrec.inputs import load_inputs
+    from timbrec.study.config import read_config
+    from timbrec.study.inputs import load_inputs
 
     with progress_bars() as progress:
         inputs = load_inputs(read_config(config), progress, encode=False)
@@ -57,9 +57,9 @@ def validate(config: _ConfigFile) -> None:
 @app.command()
 def report(run_dir: _RunFolder) -> None:
     """Write the report of a run again from its stored lists."""
-    from timbrec.benchmark import report as write_report
+    from timbrec.api import report as write_report
     from timbrec.cli.show import progress_bars, show_result
-    from timbrec.runs import Run
+    from timbrec.study.runs import Run
 
     with progress_bars() as progress:
         result = write_report(Run(run_dir), progress)
@@ -71,7 +71,7 @@ def audit(
     run_dir: Annotated[Path | None, typer.Argument(metavar="[RUN_DIR]", help="A run to audit as well.")] = None,
 ) -> None:
     """Audit the running code on worlds whose answer is known, and a run's figures; exit 1 when anything is refused."""
-    from timbrec.benchmark import audit_all
+    from timbrec.api import audit_all
     from timbrec.cli.show import progress_bars, show_findings
 
     with progress_bars() as progress:
@@ -95,9 +95,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Which world.")] = 0,
 ) -> None:
     """Synthesise a small music world, benchmark MFCC, MusiCNN and labels on it, and write the report."""
-    from timbrec.benchmark import bench as run_bench
+    from timbrec.api import bench as run_bench
     from timbrec.cli.show import progress_bars, show_result
-    from timbrec.demo import write_demo
+    from timbrec.worlds.demo import write_demo
 
     with progress_bars() as progress:
         config = write_demo(folder, tracks=tracks, users=users, seed=seed, progress=progress)

@@ -38,7 +38,7 @@ def convert(
     layer: Annotated[int | None, typer.Option(help="The last layer wanted; what comes after it is left out.")] = None,
 ) -> None:
     """Write what an encoder needs of its weights to one slim file, which the encoder takes as its weights."""
-    from timbrec.encoders.convert import convert as convert_weights
+    from timbrec.encoders.weights.convert import convert as convert_weights
 
     options = {} if layer is None else {"layer": layer}
     made = convert_weights(name, None if weights == "hub" else weights, out, **options)

@@ -15,9 +15,9 @@ from timbrec import catalog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from timbrec.api import Result
     from timbrec.audit import Finding
-    from timbrec.benchmark import Result
-    from timbrec.inputs import Inputs
+    from timbrec.study.inputs import Inputs
 
 _out = Console(highlight=False)
 
@@ -60,7 +60,7 @@ def show_result(result: Result) -> None:
     """The primary metric of every line, the audit in one line, and where the report is."""
     import polars as pl
 
-    from timbrec.benchmark import read_files
+    from timbrec.api import read_files
 
     metric = result.run.facts["config"]["primary"]
     table = Table(title=f"{metric}, 95 % intervals over users and items", title_justify="left")
@@ -86,7 +86,7 @@ def show_result(result: Result) -> None:
 
 def show_inputs(inputs: Inputs) -> None:
     """The data card and the sizes of every half."""
-    from timbrec.inputs import data_card
+    from timbrec.study.inputs import data_card
 
     card = Table(show_header=False)
     for label, value in data_card(inputs):

@@ -1,5 +1,5 @@
 """Data sets in their official layouts: one file each, events, items and vectors out."""
 
-from timbrec.datasets.base import Dataset
+from timbrec.datasets.shared.base import Dataset
 
 __all__ = ["Dataset"]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import polars as pl
 
-from timbrec.datasets.base import Dataset, read_lines, reading
+from timbrec.data.events import Events, make_events
+from timbrec.datasets.shared.base import Dataset, read_lines, reading
 from timbrec.errors import DataError
-from timbrec.events import Events, make_events
+from timbrec.store.vectors import Vectors
 from timbrec.types import Array, Float32
-from timbrec.vectors import Vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

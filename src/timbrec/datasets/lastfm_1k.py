@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import polars as pl
 
-from timbrec.datasets.base import Dataset, read_lines, reading
-from timbrec.events import Events, make_events
-from timbrec.log import parsed_times
+from timbrec.data.events import Events, make_events
+from timbrec.data.log import parsed_times
+from timbrec.datasets.shared.base import Dataset, read_lines, reading
 
 _FILE = "userid-timestamp-artid-artname-traid-traname.tsv"
 _COLUMNS = ["user", "time", "artist_mbid", "artist_id", "track_mbid", "title"]

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import polars as pl
 
-from timbrec.datasets.base import Dataset, read_lines, reading
-from timbrec.events import Events, make_events
-from timbrec.log import parsed_times
-from timbrec.vectors import Vectors
+from timbrec.data.events import Events, make_events
+from timbrec.data.log import parsed_times
+from timbrec.datasets.shared.base import Dataset, read_lines, reading
+from timbrec.store.vectors import Vectors
 
 _TIME = "%Y-%m-%d %H:%M:%S"
 

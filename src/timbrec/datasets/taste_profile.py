@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import polars as pl
 
-from timbrec.datasets.base import Dataset, read_lines, reading
-from timbrec.events import Events, make_events
+from timbrec.data.events import Events, make_events
+from timbrec.datasets.shared.base import Dataset, read_lines, reading
 
 
 @dataclass(frozen=True)

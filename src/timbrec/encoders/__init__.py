@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from timbrec import catalog
-from timbrec.encoders.own import class_in_file, is_file_name
-from timbrec.encoders.precomputed import Precomputed, is_vectors
+from timbrec.encoders.shared.own import class_in_file, is_file_name
+from timbrec.encoders.shared.precomputed import Precomputed, is_vectors
 from timbrec.errors import ConfigError
 from timbrec.protocols import Encoder
 

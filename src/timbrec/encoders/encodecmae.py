@@ -8,18 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from timbrec.encoders.hub import find_files
-from timbrec.encoders.official import inference_tensors, read_json
-from timbrec.encoders.wav2vec import import_transformers, plain_convolutions, without_weight_norm
-from timbrec.encoders.wav2vec_layers import LayeredEncoder
-from timbrec.encoders.weights import Slim, load_strictly, read_config, read_weights
+from timbrec.encoders.networks.wav2vec import LayeredEncoder
+from timbrec.encoders.shared.wav2vec import import_transformers, plain_convolutions, without_weight_norm
+from timbrec.encoders.weights.hub import find_files
+from timbrec.encoders.weights.official import inference_tensors, read_json
+from timbrec.encoders.weights.reading import Slim, load_strictly, read_config, read_weights
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
 if TYPE_CHECKING:
     import torch
 
-    from timbrec.encoders.encodecmae_network import EncodecMAENetwork
+    from timbrec.encoders.networks.encodecmae import EncodecMAENetwork
 
 RATE, HOP, HEADS = 24_000, 320, 12
 CHUNK = 4 * RATE  # samples
@@ -118,7 +118,7 @@ def encodecmae_network(tensors: Mapping[str, torch.Tensor], heads: int, source: 
     """The network with these tensors. Raises ConfigError where some are missing, or of another model."""
     import torch
 
-    from timbrec.encoders.encodecmae_network import EncodecMAENetwork, Sizes
+    from timbrec.encoders.networks.encodecmae import EncodecMAENetwork, Sizes
 
     name = EncodecMAE.card.name
     transformers = import_transformers(name)

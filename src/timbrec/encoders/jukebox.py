@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from timbrec.encoders.weights import (
+from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.weights.reading import (
     Slim,
     damaged,
     fingerprint,
@@ -21,7 +22,6 @@ from timbrec.encoders.weights import (
     read_weights,
     refuse_other_tensors,
 )
-from timbrec.encoders.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -29,7 +29,7 @@ from timbrec.types import Array, Float32
 if TYPE_CHECKING:
     import torch
 
-    from timbrec.encoders.jukebox_network import JukeboxNetwork
+    from timbrec.encoders.networks.jukebox import JukeboxNetwork
 
 RATE, HOP = 44_100, 128
 LISTENED = 25 * RATE  # samples; the rest of a longer window is not used
@@ -206,7 +206,7 @@ def _empty(tensors: dict[str, torch.Tensor], config: dict[str, Any], source: Pat
     """The network for these tensors, without values."""
     import torch
 
-    from timbrec.encoders.jukebox_network import JukeboxNetwork, Sizes
+    from timbrec.encoders.networks.jukebox import JukeboxNetwork, Sizes
 
     prior = config.get("prior", {})
     try:

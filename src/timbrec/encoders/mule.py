@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from timbrec.encoders.mel import mel_bands, mel_power
-from timbrec.encoders.weights import Slim, fingerprint, read_config, read_weights
-from timbrec.encoders.windows import mono
+from timbrec.encoders.shared.mel import mel_bands, mel_power
+from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.weights.reading import Slim, fingerprint, read_config, read_weights
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -18,7 +18,7 @@ from timbrec.types import Array, Float32
 if TYPE_CHECKING:
     import torch
 
-    from timbrec.encoders.mule_network import MULENetwork
+    from timbrec.encoders.networks.mule import MULENetwork
 
 RATE, N_FFT, WIN, HOP, MELS = 16_000, 2048, 400, 160, 96
 FRAMES, STEP = 300, 200  # of a slice; from one slice's centre to the next
@@ -144,8 +144,8 @@ def _find(weights: Path | str | None) -> Path:
 
 
 def _read(path: Path) -> MULENetwork:
-    from timbrec.encoders.mule_keras import load_keras
-    from timbrec.encoders.mule_network import mule_network
+    from timbrec.encoders.networks.mule import mule_network
+    from timbrec.encoders.weights.mule_keras import load_keras
 
     if path.suffix != ".safetensors":
         return load_keras(path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from timbrec.encoders.conformer import (
+from timbrec.encoders.shared.conformer import (
     DTYPES,
     MSD,
     RATE,
@@ -22,10 +22,10 @@ from timbrec.encoders.conformer import (
     sized,
     told,
 )  # fmt: skip
-from timbrec.encoders.hub import find_files
-from timbrec.encoders.official import inference_tensors
-from timbrec.encoders.weights import Slim, load_strictly, read_weights, refuse_other_tensors
-from timbrec.encoders.windows import mono
+from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.weights.hub import find_files
+from timbrec.encoders.weights.official import inference_tensors
+from timbrec.encoders.weights.reading import Slim, load_strictly, read_weights, refuse_other_tensors
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 from timbrec.types import Array, Float32

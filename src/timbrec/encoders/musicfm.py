@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from timbrec.encoders.conformer import HOP, MSD, RATE, ConformerEncoder, beside_or_within, settings_in
-from timbrec.encoders.official import read_json
+from timbrec.encoders.shared.conformer import HOP, MSD, RATE, ConformerEncoder, beside_or_within, settings_in
+from timbrec.encoders.weights.official import read_json
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 from timbrec.types import Array, Float32

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from timbrec.encoders import musicnn_tags
-from timbrec.encoders.mel import mel_bands, mel_power
-from timbrec.encoders.tf_checkpoint import read_tf_checkpoint
-from timbrec.encoders.weights import Slim, damaged, fingerprint, load_strictly, read_weights, refuse_other_tensors
-from timbrec.encoders.windows import mono
+from timbrec.encoders.shared import musicnn_tags
+from timbrec.encoders.shared.mel import mel_bands, mel_power
+from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.weights.reading import (
+    Slim,
+    damaged,
+    fingerprint,
+    load_strictly,
+    read_weights,
+    refuse_other_tensors,
+)
+from timbrec.encoders.weights.tf_checkpoint import read_tf_checkpoint
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
@@ -55,7 +62,7 @@ class MusiCNN:
     ) -> None:
         import torch
 
-        from timbrec.encoders.musicnn_network import MusiCNNNetwork, renamed
+        from timbrec.encoders.networks.musicnn import MusiCNNNetwork, renamed
 
         if pad_mode not in PAD_MODES:
             raise ConfigError(f"there is no pad_mode {pad_mode!r}", fix=f"Known: {', '.join(PAD_MODES)}.")
@@ -116,7 +123,7 @@ class MusiCNN:
         """The variables of the network by their official names. Raises ConfigError as loading them does."""
         import torch
 
-        from timbrec.encoders.musicnn_network import MusiCNNNetwork, renamed
+        from timbrec.encoders.networks.musicnn import MusiCNNNetwork, renamed
 
         path = cls._find(weights)
         variables = _read(path)

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from timbrec.encoders.precomputed import Precomputed
+from timbrec.encoders.shared.precomputed import Precomputed
 from timbrec.errors import ConfigError, DataError
 from timbrec.protocols import EncoderCard
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from timbrec.metrics.base import Metric, Outcome
+from timbrec.metrics.shared.base import Metric, Outcome
 from timbrec.types import Array, Float
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from timbrec.metrics.base import GainMetric, Outcome, discounts, ideal_dcg, reached
+from timbrec.metrics.shared.base import GainMetric, Outcome, discounts, ideal_dcg, reached
 from timbrec.types import Array, Float
 
 

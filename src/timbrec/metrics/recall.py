@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from timbrec.metrics.base import GainMetric, Outcome, reached
+from timbrec.metrics.shared.base import GainMetric, Outcome, reached
 from timbrec.types import Array, Float
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from timbrec.errors import ConfigError
 from timbrec.protocols import Content
+from timbrec.ranking.scorers import Vectors, normalised
 from timbrec.recommenders.knn import KNN, KNNScorer
-from timbrec.scorers import Vectors, normalised
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
-    from timbrec.split import Fold
+    from timbrec.data.interactions import Interactions
+    from timbrec.data.split import Fold
 
 
 @dataclass(frozen=True)

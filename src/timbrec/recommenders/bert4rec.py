@@ -11,17 +11,17 @@ import torch
 from torch import nn
 
 from timbrec.protocols import Content
-from timbrec.recommenders.log_sum import mean_log_sum
-from timbrec.recommenders.scaling import Scale, Scaling
-from timbrec.recommenders.sequences import MASK, PADDING, Sequences
-from timbrec.recommenders.transformer import ItemTransformer, Norm, Positions, Start
+from timbrec.recommenders.shared.log_sum import mean_log_sum
+from timbrec.recommenders.shared.scaling import Scale, Scaling
+from timbrec.recommenders.shared.sequences import MASK, PADDING, Sequences
+from timbrec.recommenders.shared.transformer import ItemTransformer, Norm, Positions, Start
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer
 from timbrec.training.negatives import Systematic
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Bool, Float32, Int
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
+    from timbrec.data.interactions import Interactions
 
 _ROWS = 8192  # items projected at once outside training
 _SEQUENCES = 16  # users the transformer sees at once outside training

@@ -10,18 +10,18 @@ import torch
 
 from timbrec.protocols import Content
 from timbrec.recommenders.elsa import ELSA, ELSAScorer
-from timbrec.recommenders.fitted_once import fitted_once
-from timbrec.recommenders.losses import ContrastiveLoss, contrastive
-from timbrec.recommenders.profiles import ProfileScorer
-from timbrec.recommenders.scaling import Scale, Scaling
-from timbrec.recommenders.sparse import means
-from timbrec.recommenders.towers import Tower
+from timbrec.recommenders.shared.fitted_once import fitted_once
+from timbrec.recommenders.shared.losses import ContrastiveLoss, contrastive
+from timbrec.recommenders.shared.profiles import ProfileScorer
+from timbrec.recommenders.shared.scaling import Scale, Scaling
+from timbrec.recommenders.shared.sparse import means
+from timbrec.recommenders.shared.towers import Tower
 from timbrec.training import Trainable, TrainedRecommender
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Bool, Float32, Int
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
+    from timbrec.data.interactions import Interactions
 
 ReadOut = Literal["content", "collaborative", "average"]
 

@@ -15,9 +15,9 @@ from timbrec.types import Array, Float32, Int
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    from timbrec.interactions import Interactions
+    from timbrec.data.interactions import Interactions
+    from timbrec.data.split import Fold
     from timbrec.protocols import BoundScorer
-    from timbrec.split import Fold
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class EASEScorer(Scorer):
 
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
         """Gather these items' weights once; each call sums those of the users' items."""
-        from timbrec.recommenders.sparse import row_sums
+        from timbrec.recommenders.shared.sparse import row_sums
 
         column_of = np.full(self.histories.n_items, -1)
         column_of[self.columns] = np.arange(len(self.columns))

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 from timbrec.protocols import Content
-from timbrec.recommenders.autoencoder import Autoencoder, Targets
-from timbrec.recommenders.profiles import ProfileScorer
-from timbrec.recommenders.sparse import means
-from timbrec.recommenders.towers import unit
+from timbrec.recommenders.shared.autoencoder import Autoencoder, Targets
+from timbrec.recommenders.shared.profiles import ProfileScorer
+from timbrec.recommenders.shared.sparse import means
+from timbrec.recommenders.shared.towers import unit
 from timbrec.training import TrainedRecommender
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
+    from timbrec.data.interactions import Interactions
 
 
 @dataclass(frozen=True)

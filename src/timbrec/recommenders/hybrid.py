@@ -9,17 +9,17 @@ import numpy as np
 import torch
 
 from timbrec.protocols import Content
-from timbrec.recommenders.autoencoder import Autoencoder, Targets
-from timbrec.recommenders.profiles import ProfileScorer
-from timbrec.recommenders.scaling import Scale, Scaling
-from timbrec.recommenders.sparse import means
-from timbrec.recommenders.towers import Tower
+from timbrec.recommenders.shared.autoencoder import Autoencoder, Targets
+from timbrec.recommenders.shared.profiles import ProfileScorer
+from timbrec.recommenders.shared.scaling import Scale, Scaling
+from timbrec.recommenders.shared.sparse import means
+from timbrec.recommenders.shared.towers import Tower
 from timbrec.training import TrainedRecommender
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
+    from timbrec.data.interactions import Interactions
 
 
 @dataclass(frozen=True)

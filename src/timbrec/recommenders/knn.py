@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from timbrec.protocols import Content, Recommender
-from timbrec.recommenders.scaling import Scale, Scaling
-from timbrec.scorers import DotScorer, Vectors, normalised
+from timbrec.ranking.scorers import DotScorer, Vectors, normalised
+from timbrec.recommenders.shared.scaling import Scale, Scaling
 from timbrec.types import Array, Float32
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
-    from timbrec.split import Fold
+    from timbrec.data.interactions import Interactions
+    from timbrec.data.split import Fold
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from timbrec.protocols import Content, Recommender
-from timbrec.scorers import DotScorer
+from timbrec.ranking.scorers import DotScorer
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
-    from timbrec.split import Fold
+    from timbrec.data.interactions import Interactions
+    from timbrec.data.split import Fold
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from timbrec.protocols import Content, Recommender, Scorer
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
+    from timbrec.data.interactions import Interactions
+    from timbrec.data.split import Fold
     from timbrec.protocols import BoundScorer
-    from timbrec.split import Fold
 
 
 @dataclass(frozen=True)

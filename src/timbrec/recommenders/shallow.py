@@ -10,15 +10,15 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from timbrec.protocols import Content
-from timbrec.recommenders.scaling import Scale, Scaling
-from timbrec.recommenders.sparse import means, pair_scores
-from timbrec.recommenders.towers import Tower
+from timbrec.recommenders.shared.scaling import Scale, Scaling
+from timbrec.recommenders.shared.sparse import means, pair_scores
+from timbrec.recommenders.shared.towers import Tower
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
+    from timbrec.data.interactions import Interactions
 
 Table = Literal["users", "items"]
 

@@ -11,7 +11,7 @@ import polars as pl
 
 if TYPE_CHECKING:
     from timbrec.audit import Finding
-    from timbrec.summary import Verdict
+    from timbrec.results.figures import Verdict
 
 Row = dict[str, Any]  # one row of the summary
 Line = tuple[str | None, str]  # what makes a line of a table: encoder (None without content) and recommender
@@ -21,7 +21,7 @@ Line = tuple[str | None, str]  # what makes a line of a table: encoder (None wit
 class ReportData:
     """Everything a report shows.
 
-    `summary` has the columns of `timbrec.summary.SCHEMA`, one row per (encoder, recommender, half, metric);
+    `summary` has the columns of `timbrec.results.figures.SCHEMA`, one row per (encoder, recommender, half, metric);
     `primary` is the label of the metric the verdict is about; `split` is `Split.describe()`; `verdicts` says how far
     the best line of each half leads the next. No `findings` means that the run was not audited. `synthetic` is a note
     shown prominently when the data is not of real listeners. `encoders` holds facts by name, `data_card` (label,

@@ -14,12 +14,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from timbrec import catalog
+from timbrec.files import write_atomically
 from timbrec.report import numbers
 from timbrec.report.data import ReportData
 from timbrec.report.plot import draw, not_shown, styles
 from timbrec.report.standings import COLUMNS, half_tables, other_figures
 from timbrec.report.verdict import cards
-from timbrec.runs import write_atomically
 
 _HERE = Path(__file__).parent
 _WIDE, _NARROW = (1080, 600), (350, 430)  # sizes of the plot in pixels: the page's width, and a phone's

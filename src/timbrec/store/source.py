@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, StoreError
 from timbrec.types import Array, Bool, Float32, Int
-from timbrec.vocabulary import Vocabulary
 
 Ids = Iterable[object]  # strings or whole numbers, in anything that holds them; `as_ids` refuses the rest
 _BLOCK_BYTES = 32 << 20

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, StoreError
 from timbrec.store.files import File, write_file
 from timbrec.store.manifest import Manifest, Shard, StoreInfo, newest, publish
 from timbrec.store.source import Ids, VectorSource, blocks, count_zeros, distinct_ids
 from timbrec.types import Array, Int
-from timbrec.vocabulary import Vocabulary
 
 # A track: its id, the hash of its audio, and the size, time of change (ns) and hash of the file it was read from.
 TRACKS = {"id": pl.String, "audio": pl.String, "size": pl.Int64, "mtime": pl.Int64, "file": pl.String}

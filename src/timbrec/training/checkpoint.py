@@ -15,8 +15,8 @@ from timbrec.errors import ConfigError
 from timbrec.types import Array, Float32
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
-    from timbrec.split import Fold
+    from timbrec.data.interactions import Interactions
+    from timbrec.data.split import Fold
     from timbrec.training.journal import Journal
     from timbrec.training.recommender import TrainedRecommender
 

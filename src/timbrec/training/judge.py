@@ -12,7 +12,7 @@ from timbrec.training.validation import question, validate
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
-    from timbrec.split import Fold, Half
+    from timbrec.data.split import Fold, Half
     from timbrec.training.recommender import TrainedRecommender
     from timbrec.training.trainable import Trainable
 

@@ -24,8 +24,8 @@ from timbrec.training.randomness import rewinding, seeded
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
-    from timbrec.split import Fold
+    from timbrec.data.interactions import Interactions
+    from timbrec.data.split import Fold
     from timbrec.training.journal import Journal
     from timbrec.training.judge import Judge
     from timbrec.training.recommender import TrainedRecommender

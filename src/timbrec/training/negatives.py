@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from timbrec.interactions import Interactions
+from timbrec.data.interactions import Interactions
 from timbrec.types import Array, Float, Int
 
 

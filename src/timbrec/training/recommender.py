@@ -11,15 +11,15 @@ import torch
 
 from timbrec.errors import ConfigError
 from timbrec.protocols import Content, Recommender
-from timbrec.scorers import DotScorer
+from timbrec.ranking.scorers import DotScorer
 from timbrec.training.loop import train
 from timbrec.training.randomness import seeded
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from timbrec.interactions import Interactions
-    from timbrec.split import Fold
+    from timbrec.data.interactions import Interactions
+    from timbrec.data.split import Fold
     from timbrec.training.trainable import Trainable
 
 _MAY_BE_ZERO = ("dropout", "least_gain")

@@ -12,7 +12,7 @@ from torch import nn
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
-    from timbrec.interactions import Interactions
+    from timbrec.data.interactions import Interactions
     from timbrec.training.recommender import TrainedScorer
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from timbrec.data.split import Fold, Half, Task
 from timbrec.errors import DataError
 from timbrec.metrics.ndcg import NDCG
-from timbrec.outcomes import outcome
 from timbrec.protocols import Scorer
-from timbrec.ranking import rank
-from timbrec.split import Fold, Half, Task
+from timbrec.ranking.outcomes import outcome
+from timbrec.ranking.rank import rank
 
 
 def question(fold: Fold, half: Half, can_rank_cold: bool) -> Task:

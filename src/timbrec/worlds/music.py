@@ -21,7 +21,7 @@ import polars as pl
 
 from timbrec.errors import ConfigError
 from timbrec.types import Array, Float, Float32, Int
-from timbrec.worlds.listening import Shelf, listen
+from timbrec.worlds.shared.listening import Shelf, listen
 
 FACTORS: dict[str, float] = {  # how much taste cares; the heard ones first, in the order of synth.HEARD
     "brightness": 1.1,
@@ -206,7 +206,7 @@ class MusicWorld:
 
     def _write_clips(self, folder: Path, rows: list[int]) -> Generator[None, None, None]:
         """Write the clips of these tracks; yields after each. Threads do, as nearly all is spent outside the GIL."""
-        from timbrec.worlds.synth import HEARD, write_clip
+        from timbrec.worlds.shared.synth import HEARD, write_clip
 
         def write(row: int) -> None:
             path = folder / f"{self._track_id[row]}.flac"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from timbrec.events import Events, make_events
+from timbrec.data.events import Events, make_events
+from timbrec.data.split import Split, by_time
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.protocols import Scorer
-from timbrec.split import Split, by_time
 from timbrec.types import Array, Float, Float32, Int
-from timbrec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,1 @@
+"""Data: tables and logs in, interactions and splits out."""

@@ -1,0 +1,112 @@
+"""The listening log: one row per play, or per (user, track, plays) where there is no time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from timbrec.data.vocabulary import Vocabulary
+from timbrec.errors import DataError
+
+_EARLIEST = datetime(1900, 1, 1)
+
+
+@dataclass(frozen=True)
+class Events:
+    """A typed, columnar log over two vocabularies.
+
+    `table` has `user` and `item` (UInt32 rows of the vocabularies), `plays` (Int64, at least 1; 1 where the log
+    does not say) and, where the log has usable time, `time` (Datetime in microseconds, UTC). Rows that are
+    equal in everything are separate plays and are counted as such; `validate` reports their number.
+    """
+
+    table: pl.DataFrame
+    users: Vocabulary
+    items: Vocabulary
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def timed(self) -> bool:
+        """Whether plays are dated, so that a split in time is possible."""
+        return "time" in self.table.columns
+
+    def restricted_to(self, items: Vocabulary) -> Events:
+        """The plays of these tracks only, over this item vocabulary; the user vocabulary stays.
+
+        A run's catalogue is the tracks every encoder has a vector for; the log is cut down to it before the
+        split, for every recommender alike.
+        """
+        rows = pl.Series("row", items.rows(self.items.ids), dtype=pl.Int64)
+        item = rows.gather(self.table["item"]).alias("item")
+        table = self.table.with_columns(item).filter(pl.col("item") >= 0)
+        return replace(self, table=table.with_columns(pl.col("item").cast(pl.UInt32)), items=items)
+
+
+def make_events(table: pl.DataFrame) -> Events:
+    """Events of a table with columns `user`, `item` and, optionally, `time` and `plays`.
+
+    `time` must be a Datetime; naive ones are taken as UTC, others are converted. Raises DataError for nulls, plays
+    below 1, dates before 1900 or in the future (a day of slack for clocks and time zones) and an empty table.
+    """
+    if table.is_empty():
+        raise DataError("the log has no rows", fix="Give at least one play.")
+    for column in table.columns:
+        if nulls := table[column].null_count():
+            row = int(table[column].is_null().arg_max() or 0)
+            raise DataError(
+                f"column {column!r} of the log has empty values",
+                count=nulls,
+                example=f"row {row + 1}",
+                fix="Drop these rows or fill them in.",
+            )
+    users, items = Vocabulary.of(table["user"]), Vocabulary.of(table["item"])
+    columns = [_rows(table["user"], users), _rows(table["item"], items), _plays(table)]
+    if "time" in table.columns:
+        columns.append(_time(table["time"]))
+    return Events(pl.DataFrame(columns), users, items)
+
+
+def _rows(ids: pl.Series, vocabulary: Vocabulary) -> pl.Series:
+    """The vocabulary row of each id; an Enum's codes are exactly that, found without a join."""
+    return ids.cast(pl.String).cast(pl.Enum(vocabulary.ids)).to_physical().cast(pl.UInt32).alias(ids.name)
+
+
+def _plays(table: pl.DataFrame) -> pl.Series:
+    if "plays" not in table.columns:
+        return pl.repeat(1, len(table), dtype=pl.Int64, eager=True).alias("plays")
+    plays = table["plays"]
+    if not plays.dtype.is_integer():
+        raise DataError(
+            f"column 'plays' holds {plays.dtype}, not whole numbers", example=plays[0], fix="Give play counts."
+        )
+    counts = plays.cast(pl.Int64, strict=False)
+    if len(wrong := plays.filter((counts < 1).fill_null(True))):
+        raise DataError(
+            "plays must be at least 1 and fit 64 bits",
+            count=len(wrong),
+            example=wrong[0],
+            fix="Drop rows without plays.",
+        )
+    return counts
+
+
+def _time(time: pl.Series) -> pl.Series:
+    if not isinstance(time.dtype, pl.Datetime):
+        raise DataError(f"column 'time' holds {time.dtype}, not dates with a time", example=time[0])
+    if time.dtype.time_zone is not None:
+        time = time.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    time = time.cast(pl.Datetime("us"))
+    latest = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+    for what, wrong in (("in the future", time > latest), ("before 1900", time < _EARLIEST)):
+        if wrong.any():
+            raise DataError(
+                f"plays lie {what}",
+                count=int(wrong.sum()),
+                example=str(time.filter(wrong).clip(datetime.min, datetime(9999, 1, 1))[0]),
+                fix="Correct the dates, or set `time_unit` if they are numbers in another unit.",
+            )
+    return time

@@ -1,0 +1,1 @@
+"""Networks of the encoders, one architecture per file."""

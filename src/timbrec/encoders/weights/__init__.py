@@ -1,0 +1,1 @@
+"""Files of weights: where they come from, how they are read and checked."""

@@ -1,0 +1,1 @@
+"""Ranking: scorers in, exact top-k lists and outcomes out."""

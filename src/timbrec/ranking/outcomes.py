@@ -1,0 +1,66 @@
+"""From ranked lists to what metrics look at: which items were hits, and how many candidates a user had."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Task
+from timbrec.metrics.shared.base import Outcome
+from timbrec.types import Array, Bool, Float, Int
+
+_USERS = 32  # users of one block of the (users, items) relevance bitmap: small enough to stay in the cache
+
+
+def outcome(
+    items: Int[Array, "users depth"], task: Task, train: Interactions, users: Int[Array, "users"] | None = None
+) -> Outcome:
+    """The lists of the task's users (or of `users`) against its relevant pairs.
+
+    `items` are item rows, best first, -1 where there is none. Candidates are counted after leaving out each user's
+    train items, as `rank` does.
+    """
+    users = task.users if users is None else users
+    cold = train.item_users == 0
+    places, relevant = task.relevant.of_users(users)
+    candidate = np.zeros(train.n_items, bool)
+    candidate[task.candidates] = True
+    seen = np.concatenate([[0], np.cumsum(candidate[train.item])])
+    seen_candidates = seen[train.starts[users + 1]] - seen[train.starts[users]]
+    return Outcome(
+        items=items,
+        hits=_hits(items, places, relevant, train.n_items),
+        relevant=np.bincount(places, minlength=len(users)),
+        relevant_cold=np.bincount(places, weights=cold[relevant], minlength=len(users)).astype(np.int64),
+        candidates=len(task.candidates) - seen_candidates,
+        cold=cold,
+        popularity=_percentiles(train),
+        pool=len(task.candidates),
+    )
+
+
+def _hits(
+    items: Int[Array, "users depth"], places: Int[Array, "m"], relevant: Int[Array, "m"], n_items: int
+) -> Bool[Array, "users depth"]:
+    """Look the listed items up in a bitmap of the relevant pairs, a block of users at a time."""
+    hits = np.empty(items.shape, bool)
+    width = n_items + 1  # the last column stays empty: "no item", -1, of a user lies in that of the user before
+    bitmap = np.zeros(min(_USERS, len(items)) * width, bool)
+    held = places % _USERS * width + relevant
+    edges = np.searchsorted(places, np.arange(0, len(items) + _USERS, _USERS))
+    for block, start in enumerate(range(0, len(items), _USERS)):
+        mine = held[edges[block] : edges[block + 1]]
+        bitmap[mine] = True
+        listed = items[start : start + _USERS]
+        np.take(bitmap, listed + np.arange(len(listed))[:, None] * width, out=hits[start : start + _USERS], mode="wrap")
+        bitmap[mine] = False
+    return hits
+
+
+def _percentiles(train: Interactions) -> Float[Array, "items"]:
+    """Share of train items with fewer users, ties half; 0 for items not in train."""
+    counts = train.item_users
+    having = np.bincount(counts)  # items with 0, 1, 2, ... users
+    having[0] = 0
+    upto = np.cumsum(having)
+    return np.where(counts > 0, (upto - having / 2)[counts] / max(upto[-1], 1), 0.0)

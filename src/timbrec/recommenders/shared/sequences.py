@@ -1,0 +1,48 @@
+"""Users' histories as sequences in the order of first plays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from timbrec.data.interactions import Interactions
+from timbrec.types import Array, Int, UInt64
+
+PADDING = -1
+MASK = -2
+
+
+class Sequences:
+    """Every user's items by the time of their first play; an example is a user who has any.
+
+    Plays of the same moment, and all plays of a log without time, stand in a pseudo-random order that depends only on
+    which items the user has played. Row order would leak ids, and one order for all users would teach that what comes
+    at the end of a history is late in that order. More items in the catalogue move none of the others.
+    """
+
+    def __init__(self, pairs: Interactions) -> None:
+        numbers = _scattered(pairs.item)
+        sums = np.append(np.uint64(0), np.cumsum(numbers))  # modulo 2^64
+        histories = sums[pairs.starts[1:]] - sums[pairs.starts[:-1]]
+        ties = _scattered(numbers ^ np.repeat(histories, pairs.user_items))
+        times = np.zeros(len(pairs), np.int64) if pairs.first is None else pairs.first
+        self.items = pairs.item[np.lexsort((ties, times, pairs.user))]
+        self.ends, self.lengths = np.cumsum(pairs.user_items), pairs.user_items
+        self.users = pairs.users
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def latest(self, users: Int[Array, "u"], length: int) -> Int[Array, "u longest"]:
+        """The last `length` items of each user, at most, from the left; PADDING behind."""
+        lengths = np.minimum(self.lengths[users], length)[:, None]
+        places = np.arange(lengths.max(initial=0))[None]
+        from_start = (self.ends[users][:, None] - lengths + places).clip(0, len(self.items) - 1)
+        return np.where(places < lengths, self.items[from_start], PADDING)
+
+
+def _scattered(rows: Int[Array, "n"] | UInt64[Array, "n"]) -> UInt64[Array, "n"]:
+    """A different number for every row that says nothing of its place: the finaliser of SplitMix64."""
+    mixed = rows.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

@@ -1,0 +1,1 @@
+"""Results: from the lists a run stores to figures."""

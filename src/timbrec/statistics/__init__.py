@@ -1,0 +1,1 @@
+"""Statistics of rankings: intervals over users and items."""

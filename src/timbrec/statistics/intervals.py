@@ -1,0 +1,82 @@
+"""Intervals that take both users and items into account.
+
+Users share items: on a cold test where ten tracks hold a fifth of the pairs, resampling users alone makes every
+difference look sure. Here the variance over users and that over items are added and that of single pairs, which is in
+both, is taken off once (two-way clustering: Cameron, Gelbach & Miller 2011). Items are left out one at a time, so that
+one which holds much of the pairs counts for as much. An interval costs one pass over the lists.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from timbrec.data.interactions import Interactions
+from timbrec.types import Array, Float, Int
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval; NaN limits where fewer than two users or (effective) items were there."""
+
+    value: float
+    low: float
+    high: float
+
+
+def crossed(
+    gains: Float[Array, "users k"], items: Int[Array, "users k"], users: Int[Array, "users"], relevant: Interactions
+) -> Interval:
+    """The mean over users of the sums of their `gains`, with an interval over users and items.
+
+    `gains[u, j]` is what item `items[u, j]` (-1: none), one of the user's `relevant` items where it is not 0, added to
+    the value of user row `users[u]`; the difference of two systems is both their gains beside each other, one negated.
+    A pair's residual is what it gained minus its share, 1 / R_u, of the mean. Student's t with the smaller number of
+    users and effective items, 1 / sum of squares of the items' shares of the mean.
+    """
+    values, n = gains.sum(1), len(users)
+    if not n:
+        return over_users(values)
+    places, held = relevant.of_users(users)
+    shares = 1 / relevant.user_items[users][places] / n
+    gained = _of_pairs(gains, items, places * relevant.n_items + held, relevant.n_items)
+    residuals = gained / n - shares * values.mean()
+    of_items, share = (np.bincount(held, weights=part, minlength=relevant.n_items) for part in (residuals, shares))
+    effective = 1 / float((share**2).sum())
+    if effective < 2:
+        return _student(values, 0.0, effective)
+    variance = ((of_items / (1 - share)) ** 2).sum() - (residuals**2).sum()
+    return _student(values, max(float(variance), 0.0), min(float(n), effective))
+
+
+def over_users(values: Float[Array, "users"]) -> Interval:
+    """The mean of the defined values with an interval over users alone."""
+    defined = values[~np.isnan(values)]
+    return _student(defined, 0.0, float(len(defined)))
+
+
+def _of_pairs(
+    gains: Float[Array, "users k"], items: Int[Array, "users k"], pairs: Int[Array, "pairs"], n_items: int
+) -> Float[Array, "pairs"]:
+    """What every relevant pair gained in all; `pairs` are their places in a (users, n_items) table, ascending."""
+    rows, columns = np.nonzero(gains)
+    found = np.searchsorted(pairs, rows * n_items + items[rows, columns])
+    return np.bincount(found, weights=gains[rows, columns], minlength=len(pairs))
+
+
+def _student(values: Float[Array, "n"], variance_of_items: float, clusters: float) -> Interval:
+    """A t interval around the mean of `values`, the variance over users added to that over items."""
+    from scipy.stats import t
+
+    if not len(values):
+        return Interval(np.nan, np.nan, np.nan)
+    value = float(values.mean())
+    if clusters < 2:
+        return Interval(value, np.nan, np.nan)
+    variance = float(values.var(ddof=1)) / len(values) + variance_of_items
+    half = float(t.ppf((1 + LEVEL) / 2, clusters - 1)) * math.sqrt(variance)
+    return Interval(value, value - half, value + half)

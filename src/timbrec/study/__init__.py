@@ -1,0 +1,1 @@
+"""The study: a config's grid of cells, planned, run and stored."""

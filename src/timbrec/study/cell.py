@@ -1,0 +1,158 @@
+"""The study: every encoder with every recommender, control and seed, hot, cold and mixed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from timbrec.data.split import HALVES, Fold, Half, Split, Task
+from timbrec.errors import CannotRankError
+from timbrec.protocols import Content, Recommender, Scorer
+from timbrec.ranking.rank import TopK, rank
+from timbrec.recommenders import recommender
+from timbrec.study.config import BASELINES, Config
+from timbrec.study.controls import CONTROLS, Variant, vectors_of
+from timbrec.study.inputs import Inputs
+from timbrec.study.runs import Cell, Experiment, Run
+from timbrec.training import Journal, drop_checkpoints, recording
+from timbrec.training.journal import current
+from timbrec.types import Array, Float32
+
+
+def plan(config: Config, inputs: Inputs) -> list[Experiment]:
+    """The experiments of a run, controls included, in the order in which they run.
+
+    A recommender without content runs once, not once per encoder; one that no seed changes runs with the first seed
+    alone, and with all seeds on the controls, whose vectors they draw.
+    """
+    wanted = [(one.use, one.settings, one.label or one.use) for one in config.recommenders]
+    wanted += [(name, {}, name) for name in BASELINES if name not in [use for use, _, _ in wanted]]
+    experiments = []
+    for name, settings, label in wanted:
+        made = recommender(name, settings)
+        variants: tuple[Variant, ...] = ("real", *CONTROLS) if made.uses_content else ("real",)
+        for encoder in inputs.sources if made.uses_content else [None]:
+            for variant in variants:
+                seeds = config.seeds[:1] if made.deterministic and variant == "real" else config.seeds
+                experiments += [
+                    Experiment(
+                        split=inputs.split.digest,
+                        encoder=encoder,
+                        vectors=None if encoder is None else inputs.sources[encoder].digest,
+                        variant=variant,
+                        artists=inputs.artists_digest,
+                        recommender=name,
+                        settings=asdict(made),
+                        version=made.version,
+                        label=label,
+                        seed=seed,
+                        depth=max(config.k),
+                        cold_candidates=config.cold_candidates,
+                    )
+                    for seed in seeds
+                ]
+    return experiments
+
+
+def run_study(config: Config, inputs: Inputs, run: Run, progress: Callable[[str, int, int], None] | None = None) -> int:
+    """Run every experiment of the plan that is not finished; returns how many that were.
+
+    Vectors are read once per encoder. `progress` hears the name of a cell, how many are done and how many there are.
+    """
+    experiments = plan(config, inputs)
+    run.plan(experiments)
+    for leftover in (run.folder / "training" / "shared").glob(".*"):  # of a run that was stopped while it wrote
+        shutil.rmtree(leftover, ignore_errors=True)
+    missing = list({one.hash: one for one in experiments if not run.has(one)}.values())
+    missing.sort(key=lambda one: list(inputs.sources).index(one.encoder) if one.encoder else -1)
+    held: tuple[str | None, Float32[Array, "items dim"]] = (None, np.zeros((len(inputs.catalogue), 1), np.float32))
+    for done, experiment in enumerate(missing):
+        if progress:
+            progress(f"cells: {describe(experiment)}", done + len(experiments) - len(missing), len(experiments))
+        if experiment.encoder is not None and experiment.encoder != held[0]:
+            held = (experiment.encoder, inputs.vectors(experiment.encoder))
+        journal = journal_of(run, experiment, progress)
+        with recording(journal):
+            cell = run_cell(experiment, inputs.split, Content(held[1], inputs.artist_rows))
+        run.write(cell)
+        drop_checkpoints(journal)
+    if progress:
+        progress("cells", len(experiments), len(experiments))
+    return len(missing)
+
+
+def journal_of(run: Run, experiment: Experiment, progress: Callable[[str, int, int], None] | None = None) -> Journal:
+    """Where an experiment's trainings are logged: `training/` in the run's folder, under a name that can be read.
+
+    Collaborative factors that its cells have in common are kept in `training/shared`. `progress` hears of every step.
+    """
+    readable = re.sub(r"[^\w.]+", "-", describe(experiment)).strip("-.")[:80]
+
+    def report(what: str, done: int, total: int) -> None:
+        if progress:
+            progress(f"training: {what}", done, total)
+
+    return Journal(
+        run.folder / "training" / f"{readable}-{experiment.hash}", report, run.folder / "training" / "shared"
+    )
+
+
+def describe(experiment: Experiment) -> str:
+    """What a cell is called while it runs."""
+    parts = [experiment.encoder, None if experiment.variant == "real" else experiment.variant, experiment.label]
+    return " ".join(part for part in parts if part) + f" (seed {experiment.seed})"
+
+
+def run_cell(experiment: Experiment, split: Split, content: Content) -> Cell:
+    """Fit and rank one experiment: pure, so that any engine may run it anywhere."""
+    started = time.perf_counter()
+    vectors = vectors_of(experiment.variant, content.vectors, split.test.train.items, experiment.seed)
+    made = recommender(experiment.recommender, experiment.settings)
+    scorer, chosen = _fit(made, split, replace(content, vectors=vectors), experiment.seed)
+    lists: dict[Half, TopK] = {}
+    refused: dict[Half, str] = {}
+    for half in HALVES:
+        task = split.test.task(half, experiment.cold_candidates)
+        try:
+            lists[half] = answer(scorer, task, split.test, experiment.depth, experiment.seed)
+        except CannotRankError as error:
+            refused[half] = str(error)
+    seconds = time.perf_counter() - started
+    return Cell(experiment, lists, refused, scorer.facts, chosen, seconds)
+
+
+def fit(made: Recommender, split: Split, content: Content, seed: int) -> Scorer:
+    """Fit as the protocol says: choose on the validation fold, then fit on all of train with what was chosen.
+
+    Where both folds share their train part (tamm2026) the scorer that validation stopped is the one that serves.
+    """
+    return _fit(made, split, content, seed)[0]
+
+
+def _fit(made: Recommender, split: Split, content: Content, seed: int) -> tuple[Scorer, dict[str, Any]]:
+    """The scorer that serves, and what validation chose for it."""
+    if not made.validates:
+        return made.fit(split.test.train, content, None, np.random.default_rng(seed)), {}
+    with recording(current().inside("validation")):
+        scorer = made.fit(split.validation.train, content, split.validation, np.random.default_rng(seed))
+    if split.validation.train.digest == split.test.train.digest:
+        return scorer, scorer.chosen
+    with recording(current().inside("refit")):
+        refitted = replace(made, **scorer.chosen).fit(split.test.train, content, None, np.random.default_rng(seed))
+    return refitted, scorer.chosen
+
+
+def answer(scorer: Scorer, task: Task, fold: Fold, depth: int, seed: int) -> TopK:
+    """The scorer's lists for a task. In mixed lists, what cannot rank cold items ranks the others alone."""
+    if not len(task.relevant):
+        raise CannotRankError(f"nobody to ask: the {task.half} half is empty")
+    candidates = task.candidates
+    if task.half == "mixed" and not scorer.can_rank_cold:
+        candidates = candidates[fold.train.item_users[candidates] > 0]
+    return rank(scorer, task.users, candidates, fold.train, depth, seed=seed)

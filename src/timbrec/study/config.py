@@ -1,0 +1,254 @@
+"""The configuration of a benchmark run: a YAML file, checked as a whole before anything is read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from timbrec import catalog
+from timbrec.errors import ConfigError, SeveralErrors, TimbrecError
+from timbrec.metrics.shared.base import GainMetric
+from timbrec.recommenders import recommender
+
+BASELINES = ("random", "popularity")  # in every run: a figure means nothing without them
+T = TypeVar("T")
+
+
+def _distinct(values: list[T]) -> list[T]:
+    if repeated := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"{repeated[0]!r} comes twice")
+    return values
+
+
+Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
+Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InteractionsConfig(_Part):
+    """Where the listening log is. `columns` maps our names (user, item, time, plays) to the file's."""
+
+    path: Path
+    columns: dict[Literal["user", "item", "time", "plays"], Name] = {}
+    time_zone: str = "UTC"
+    time_unit: Literal["s", "ms", "us"] = "s"
+    time_format: str | None = None
+
+
+class ItemsConfig(_Part):
+    """Where the table of tracks is, for artist-mean and the data card."""
+
+    path: Path
+    columns: dict[Literal["item", "artist"], Name] = {}
+
+
+class EncoderConfig(_Part):
+    """One source of vectors: a file of vectors (with `ids` for .npy), a store, or audio to encode here.
+
+    `encoder` is the catalogue name for `audio`, or path/to/file.py:Name; by default the name the source has in the
+    config. `weights` is where its weights are, `options` are its own settings. `layer`, `pool`, `windows` and `count`
+    say what is kept of it, as in `timbrec embed`. `store` is where vectors are kept, by default beside the audio.
+    """
+
+    vectors: Path | None = None
+    ids: Path | None = None
+    columns: dict[Literal["id", "vector"], Name | list[str]] = {}
+    audio: Path | None = None
+    encoder: str | None = None
+    store: Path | None = None
+    weights: Path | None = None
+    options: dict[str, Any] = {}
+    layer: Annotated[int, Field(ge=0)] | None = None
+    pool: Literal["mean", "max", "meanstd"] = "mean"
+    windows: Literal["spread", "centre", "first", "all", "padded"] = "spread"
+    count: int = Field(8, ge=1)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> EncoderConfig:
+        if (self.vectors is None) == (self.audio is None):
+            raise ValueError("give either `vectors` or `audio`")
+        usual = {name: field.default for name, field in type(self).model_fields.items()}
+        changed = {name for name in usual if getattr(self, name) != usual[name]} - {"vectors", "ids", "columns"}
+        if self.vectors is not None and changed:
+            raise ValueError(f"`{min(changed)}` is for `audio`; vectors are taken as they are")
+        return self
+
+
+class SplitConfig(_Part):
+    """Which split. The times default to a year of history before `test_at` (T) and a month on both sides of it."""
+
+    protocol: Literal["corrected", "tamm2026", "item-holdout"] = "corrected"
+    test_at: datetime | None = None
+    start: datetime | None = None
+    validate_at: datetime | None = None
+    end: datetime | None = None
+    cold: float = Field(0.1, gt=0, lt=1)
+    hot: float = Field(0.2, gt=0, lt=1)
+    validation: float = Field(0.1, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> SplitConfig:
+        if self.protocol == "item-holdout":
+            if self.cold + self.validation >= 1 or self.hot + self.validation >= 1:
+                raise ValueError("the shares leave nothing to train on")
+        elif self.test_at is None:
+            raise ValueError("`test_at` is needed: the moment T from which plays are test (or use item-holdout)")
+        return self
+
+
+class RecommenderConfig(BaseModel):
+    """A recommender by its catalogue name (`use`), its settings, and how it is called in the report (`label`)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    use: str
+    label: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The hyperparameters given."""
+        return dict(self.model_extra or {})
+
+
+class Config(_Part):
+    """Everything a run needs to know. Paths are relative to the file it was read from."""
+
+    name: str = Field(min_length=1)
+    output: Path
+    interactions: InteractionsConfig
+    items: ItemsConfig | None = None
+    encoders: dict[Name, EncoderConfig] = Field(min_length=1)
+    split: SplitConfig
+    recommenders: list[RecommenderConfig] = [RecommenderConfig(use="knn")]
+    seeds: Distinct[Annotated[int, Field(ge=0)]] = [0, 1, 2]
+    k: Distinct[Annotated[int, Field(ge=1)]] = [10, 20, 50]
+    metrics: Distinct[str] = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
+    primary: str = "ndcg@50"
+    cold_candidates: Literal["tested", "catalogue"] = "tested"
+    note: str | None = None
+    base: Path = Path()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: Any) -> Any:
+        """`- knn` stands for `- {use: knn}`."""
+        if isinstance(data, dict) and isinstance(data.get("recommenders"), list):
+            full = [{"use": one} if isinstance(one, str) else one for one in data["recommenders"]]
+            data = {**data, "recommenders": full}
+        return data
+
+    def at(self, path: Path) -> Path:
+        """A path of the config, from where the command was started."""
+        return path if path.is_absolute() else self.base / path
+
+
+def read_config(path: Path) -> Config:
+    """Read and check a YAML config. Raises ConfigError, or SeveralErrors when more than one thing is wrong."""
+    if not path.is_file():
+        raise ConfigError(f"there is no config {path}", fix="The README has one to start from.")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} holds no settings", fix="See the README for an example.")
+    return make_config(data | {"base": path.parent}, str(path))
+
+
+def make_config(data: dict[str, Any], where: str = "the config") -> Config:
+    """Check settings given as a dictionary, the same way as those of a file."""
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise _one_or_several([_explained(detail, where) for detail in error.errors()]) from error
+    checks = (_unknown_parts, _impossible_settings, _primary_problems, _repeated_labels)
+    if wrong := [ConfigError(f"{where}: {problem}") for check in checks for problem in check(config)]:
+        raise _one_or_several(wrong)
+    return config
+
+
+def _unknown_parts(config: Config) -> Iterator[object]:
+    asked = [("metrics", name) for name in [*config.metrics, config.primary.split("@")[0]]]
+    asked += [("encoders", one.encoder or name) for name, one in config.encoders.items() if one.audio is not None]
+    for kind, name in dict.fromkeys(asked):
+        if name not in catalog.names(kind) and not (kind == "encoders" and ":" in name):
+            yield _refusal(catalog.load, kind, name)
+
+
+def _impossible_settings(config: Config) -> Iterator[object]:
+    for one in config.recommenders:
+        if refused := _refusal(recommender, one.use, one.settings):
+            yield refused
+
+
+def _primary_problems(config: Config) -> Iterator[object]:
+    """The primary metric needs a k and, for intervals over items, gains."""
+    name = config.primary.split("@")[0]
+    if config.primary not in {f"{metric}@{k}" for metric in config.metrics for k in config.k}:
+        yield (
+            f"`primary` is {config.primary!r}, which `metrics` and `k` do not contain. "
+            "Add its metric and its k, or choose another primary metric."
+        )
+    elif name in catalog.names("metrics") and not issubclass(catalog.load("metrics", name), GainMetric):
+        yield f"`primary` is {config.primary!r}, to which hits do not add up. Choose one such as 'ndcg@50'."
+
+
+def _repeated_labels(config: Config) -> Iterator[object]:
+    labels = [one.label or one.use for one in config.recommenders]
+    labels += set(BASELINES) - {one.use for one in config.recommenders}
+    if repeated := sorted({label for label in labels if labels.count(label) > 1}):
+        yield f"two recommenders are called {repeated[0]!r}. Give each its own `label`."
+
+
+def _refusal(make: Callable[..., object], *arguments: object) -> TimbrecError | None:
+    """The error that making a part ends in."""
+    try:
+        make(*arguments)
+    except TimbrecError as error:
+        return error
+    return None
+
+
+def _one_or_several(errors: Sequence[TimbrecError]) -> TimbrecError:
+    return errors[0] if len(errors) == 1 else SeveralErrors(list(errors))
+
+
+def _explained(detail: Any, where: str) -> ConfigError:
+    """Pydantic's finding in our words: the key, what is wrong with it, and the nearest key that exists."""
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = _keys(detail["loc"][:-1])
+        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        return ConfigError(f"{where}: there is no key {key!r}", fix=f"{hint}Known: {', '.join(known)}.")
+    if detail["type"] == "missing":
+        return ConfigError(f"{where}: key {key!r} is missing", fix="Add it.")
+    example = None if isinstance(detail["input"], dict | list) else detail["input"]
+    message = detail["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{where}: {key or 'config'}: {message}", example=example)
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that exist at a place of the config."""
+    parts: dict[str, type[BaseModel]] = {
+        "interactions": InteractionsConfig, "items": ItemsConfig, "encoders": EncoderConfig, "split": SplitConfig,
+    }  # fmt: skip
+    model = parts.get(str(place[0]), Config) if place else Config
+    return [name for name in model.model_fields if name != "base"]

@@ -1,0 +1,68 @@
+"""The demo: a synthesised music world on disk, with a config as a user would write it."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from timbrec.files import write_atomically
+from timbrec.types import Progress
+from timbrec.worlds.music import MusicWorld
+
+NOTE = "A synthesised world: no real listeners, no real music. Its figures say nothing about any encoder."
+CONFIG: dict[str, Any] = {
+    "name": "demo",
+    "output": "run",
+    "note": NOTE,
+    "interactions": {"path": "events.parquet"},
+    "items": {"path": "items.parquet"},
+    "encoders": {
+        "mfcc": {"audio": "audio"},
+        "musicnn-msd": {"audio": "audio"},
+        "musicnn-mtt": {"audio": "audio"},
+        "labels": {"vectors": "labels.parquet"},
+    },
+    "split": {"protocol": "corrected", "test_at": "2019-03-01"},
+    "recommenders": [
+        "knn",
+        {"use": "knn", "label": "knn standardised", "scale": "standardise"},
+        "artist-mean",
+    ],
+    "k": [5, 10, 20],
+    "primary": "ndcg@10",
+}
+NO_MUSICNN = " MusiCNN is left out: its weights come with a package, `pip install --no-deps musicnn`."
+HEADER = "# Made by `timbrec demo`; change it and run `timbrec bench` on it again.\n"
+
+
+def write_demo(folder: Path, tracks: int, users: int, seed: int, progress: Progress | None = None) -> Path:
+    """Make the world in `folder` (clips that are there already are kept) and return the path of its config.
+
+    Encoders: MFCC and both models of MusiCNN, pretrained on real music, of the audio, and the genre and tag labels as
+    vectors, which agree with taste only in part. Without the package that has MusiCNN's weights, it is left out.
+    """
+    world = MusicWorld(users=users, tracks=tracks, seed=seed)
+    world.write(folder, progress=progress and partial(progress, "synthesising"))
+    label_vectors(world.tables().items).write_parquet(folder / "labels.parquet")
+    config = folder / "config.yaml"
+    write_atomically(config, HEADER + yaml.safe_dump(_config(), sort_keys=False))
+    return config
+
+
+def _config() -> dict[str, Any]:
+    if find_spec("musicnn"):
+        return CONFIG
+    encoders = {name: encoder for name, encoder in CONFIG["encoders"].items() if not name.startswith("musicnn")}
+    return CONFIG | {"encoders": encoders, "note": NOTE + NO_MUSICNN}
+
+
+def label_vectors(items: pl.DataFrame) -> pl.DataFrame:
+    """One 0/1 column per genre and tag of the items table, beside the track's `id`."""
+    labels = items.select(id="track_id", label=pl.concat_list("genre", "tags"))
+    pairs = labels.explode("label").unique().with_columns(has=pl.lit(1.0))
+    return pairs.pivot("label", index="id", values="has").fill_null(0.0).sort("id")
