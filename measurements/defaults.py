@@ -22,7 +22,7 @@ import polars as pl
 import torch
 from scipy.stats import t
 
-from timbrec.data.split import Fold, Half, by_items
+from timbrec.data.split import Fold, Scenario, by_items
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.datasets.hetrec import HetRec
 from timbrec.protocols import Content
@@ -31,7 +31,7 @@ from timbrec.recommenders import recommender
 from timbrec.training import validate
 from timbrec.worlds.planted import PlantedWorld
 
-HALVES: tuple[Half, ...] = ("hot", "cold", "mixed")
+SCENARIOS: tuple[Scenario, ...] = ("hot", "cold", "mixed")
 QUALITY = 0.8  # of the planted encoders
 LISTENERS = 8  # of a HetRec artist at least, which bounds the time of a fit
 
@@ -114,10 +114,10 @@ def measure(name: str, settings: dict[str, Any], world: str, seed: int, data: Pa
     scorer = made.fit(here.stop.train, here.content, here.stop, np.random.default_rng(seed))
     row = {"seconds": round(time.perf_counter() - began, 2), "cpu": round(time.process_time() - used, 2)}
     row |= {"epochs": scorer.facts.get("epochs trained"), "best": scorer.chosen.get("epochs")}
-    return row | {half: value(scorer, here.judge, half) for half in HALVES}
+    return row | {half: value(scorer, here.judge, half) for half in SCENARIOS}
 
 
-def value(scorer: Scorer, fold: Fold, half: Half) -> float | None:
+def value(scorer: Scorer, fold: Fold, half: Scenario) -> float | None:
     return validate(scorer, fold, half) if scorer.can_rank_cold or half == "hot" else None
 
 

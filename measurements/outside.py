@@ -23,7 +23,7 @@ from harness.hetrec import hetrec_split
 from scipy.stats import t
 
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import HALVES, Fold, Split, Task
+from timbrec.data.split import SCENARIOS, Fold, Split, Task
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.metrics.ndcg import NDCG
 from timbrec.protocols import Content, Scorer
@@ -285,7 +285,7 @@ def compare_knn(log: Log, seed: int, environment: Environment) -> dict[str, floa
     fold, train = log.split.test, log.split.test.train
     scorer = KNN().fit(train, Content(log.vectors), None, np.random.default_rng(seed))
     found: dict[str, float] = {}
-    for half in HALVES:
+    for half in SCENARIOS:
         task = fold.task(half)
         ours = rank(scorer, task.users, task.candidates, train, K)
         theirs = environment.answer(

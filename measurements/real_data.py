@@ -24,7 +24,7 @@ from scipy.stats import t
 from timbrec import bench
 from timbrec.data.events import Events
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import HALVES, Fold, Split, Task, tamm2026
+from timbrec.data.split import SCENARIOS, Fold, Split, Task, tamm2026
 from timbrec.datasets.hetrec import HetRec
 from timbrec.datasets.lastfm_1k import LastFM1K
 from timbrec.datasets.m4a_onion import M4AOnion
@@ -46,7 +46,7 @@ from timbrec.study.cell import answer
 from timbrec.study.controls import vectors_of
 
 SHOWN = ["recall@20", "hitrate@50", "ndcg@50"]
-KEY = ["half", "encoder", "recommender"]
+KEY = ["scenario", "encoder", "recommender"]
 
 
 def hetrec(data: Path, out: Path, splits: int) -> None:
@@ -82,14 +82,14 @@ def hetrec_trained(data: Path, out: Path, splits: int, listeners: int = 1) -> No
         split, content = hetrec_split(data, seed, listeners)
         for name in TRAINED:
             made = recommender(name, {})
-            for variant in ("real", "shuffled") if made.uses_content else ("real",):
-                file = folder / f"{seed}-{name}-{variant}.parquet"
+            for control in ("real", "shuffled") if made.uses_content else ("real",):
+                file = folder / f"{seed}-{name}-{control}.parquet"
                 if not file.exists():
-                    progress(f"{name} on {variant} vectors", seed, splits)
-                    dealt = vectors_of(variant, content.vectors, split.test.train.items, seed)
+                    progress(f"{name} on {control} vectors", seed, splits)
+                    dealt = vectors_of(control, content.vectors, split.test.train.items, seed)
                     folder.mkdir(parents=True, exist_ok=True)
                     judged(made, split, Content(dealt), seed).write_parquet(file)
-                facts = {"recommender": name, "vectors": variant if made.uses_content else "none", "split": seed}
+                facts = {"recommender": name, "vectors": control if made.uses_content else "none", "split": seed}
                 rows.append(
                     pl.read_parquet(file).with_columns(pl.lit(value).alias(key) for key, value in facts.items())
                 )
@@ -104,13 +104,13 @@ def judged(made: Recommender, split: Split, content: Content, seed: int) -> pl.D
     """NDCG@50 of every half that the recommender can rank, fitted as `timbrec bench` does."""
     scorer, chosen = fitted(made, split, content, seed)
     rows = []
-    for half in HALVES:
-        task = split.test.task(half)
+    for scenario in SCENARIOS:
+        task = split.test.task(scenario)
         with suppress(CannotRankError):
             lists = answer(scorer, task, split.test, 50, seed)
             found = outcome(lists.items, task, split.test.train)
-            rows.append({"half": half, "ndcg": NDCG(50).value(found), "epochs": chosen.get("epochs")})
-    return pl.DataFrame(rows, schema={"half": pl.String, "ndcg": pl.Float64, "epochs": pl.Int64})
+            rows.append({"scenario": scenario, "ndcg": NDCG(50).value(found), "epochs": chosen.get("epochs")})
+    return pl.DataFrame(rows, schema={"scenario": pl.String, "ndcg": pl.Float64, "epochs": pl.Int64})
 
 
 def fitted(made: Recommender, split: Split, content: Content, seed: int) -> tuple[Scorer, dict[str, Any]]:
@@ -124,18 +124,18 @@ def fitted(made: Recommender, split: Split, content: Content, seed: int) -> tupl
 
 def against(found: pl.DataFrame, others: dict[str, tuple[str, str]]) -> pl.DataFrame:
     """Per half, recommender and vectors: the mean over splits, and by how much it is above some others."""
-    keys = ["half", "recommender", "vectors"]
+    keys = ["scenario", "recommender", "vectors"]
     columns = {"NDCG@50": found}
     for title, (name, vectors) in others.items():
         other = found.filter((pl.col("recommender") == name) & (pl.col("vectors") == vectors))
-        other = other.select("half", "split", other="ndcg")
-        joined = found.join(other, on=["half", "split"]).with_columns(ndcg=pl.col("ndcg") - pl.col("other"))
+        other = other.select("scenario", "split", other="ndcg")
+        joined = found.join(other, on=["scenario", "split"]).with_columns(ndcg=pl.col("ndcg") - pl.col("other"))
         columns[f"above {title}"] = joined.filter(~((pl.col("recommender") == name) & (pl.col("vectors") == vectors)))
     cells = [rows.group_by(keys).agg(interval("ndcg").alias(title)) for title, rows in columns.items()]
     table = cells[0].join(found.group_by(keys).agg(best=pl.col("ndcg").mean()), on=keys)
     for more in cells[1:]:
         table = table.join(more, on=keys, how="left")
-    return table.sort("half", "best", descending=[False, True]).drop("best")
+    return table.sort("scenario", "best", descending=[False, True]).drop("best")
 
 
 def interval(column: str) -> pl.Expr:
@@ -166,7 +166,7 @@ def over_splits(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
     cells = rows.group_by(*KEY, "metric", maintain_order=True).agg(cell=cell).pivot("metric", index=KEY, values="cell")
     last = rows.filter(pl.col("metric") == metrics[-1]).group_by(KEY)
     means = last.agg(pl.col("chance", "shuffled", "gaussian", "lift").mean(), best=pl.col("value").mean())
-    table = cells.join(means, on=KEY, nulls_equal=True).sort("half", "best", descending=[False, True])
+    table = cells.join(means, on=KEY, nulls_equal=True).sort("scenario", "best", descending=[False, True])
     return table.select(*KEY, *metrics, "chance", "shuffled", "gaussian", "lift")
 
 
@@ -174,7 +174,7 @@ def widths(summary: pl.DataFrame) -> pl.DataFrame:
     """What single runs say of their uncertainty, and what other halves and held-out artists made of the value."""
     best = (pl.col("encoder") == "tags-128") & (pl.col("recommender") == "knn")
     rows = summary.filter(best, pl.col("metric").is_in(SHOWN))
-    return rows.group_by("half", "metric", maintain_order=True).agg(
+    return rows.group_by("scenario", "metric", maintain_order=True).agg(
         ((pl.col("high") - pl.col("low")) / 2).mean().alias("half width"),
         (1.96 * pl.col("value").std()).alias("1.96 sd"),
     )

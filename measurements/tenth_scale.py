@@ -16,7 +16,7 @@ from pathlib import Path
 from harness import machine
 from harness.scale import DIM, split, world
 
-from timbrec.data.split import HALVES, Split
+from timbrec.data.split import SCENARIOS, Split
 from timbrec.metrics.ndcg import NDCG
 from timbrec.protocols import Content
 from timbrec.ranking.outcomes import outcome
@@ -35,7 +35,7 @@ def cell(
     """Fit and ask one recommender; its seconds, epochs and NDCG@k. The trainings are logged in `logs`."""
     made = recommender(name, settings)
     experiment = Experiment(
-        split=cut.digest, encoder="made", vectors="made", variant="real", artists=None, recommender=name,
+        split=cut.digest, encoder="made", vectors="made", control="real", artists=None, recommender=name,
         settings=asdict(made), version=made.version, label=name, seed=0, depth=k, cold_candidates="tested",
     )  # fmt: skip
     started = time.perf_counter()
@@ -43,10 +43,10 @@ def cell(
         done = run_cell(experiment, cut, content)
     found: dict[str, object] = {"seconds": time.perf_counter() - started}
     found["epochs"] = done.chosen.get("epochs", 0)
-    for half in HALVES:
-        task = cut.test.task(half, "tested")
-        lists = done.lists.get(half)
-        found[half] = math.nan if lists is None else NDCG(k).value(outcome(lists.items, task, cut.test.train))
+    for scenario in SCENARIOS:
+        task = cut.test.task(scenario, "tested")
+        lists = done.lists.get(scenario)
+        found[scenario] = math.nan if lists is None else NDCG(k).value(outcome(lists.items, task, cut.test.train))
     return found
 
 
@@ -66,7 +66,7 @@ def main() -> None:
         settings: dict[str, object] = {"epochs": chosen.epochs} if chosen.epochs and name != "knn" else {}
         found = cell(name, settings, cut, Content(vectors), 50, chosen.logs)
         total += float(str(found["seconds"]))
-        figures = " | ".join(f"{found[half]:.4f}" for half in HALVES)
+        figures = " | ".join(f"{found[scenario]:.4f}" for scenario in SCENARIOS)
         print(f"| {name} | {float(str(found['seconds'])) / 60:.1f} | {found['epochs']} | {figures} |", flush=True)
     print(f"all: {total / 60:.1f} minutes (target < {LONGEST // 60})")
     print(json.dumps({"benchmark": "tenth scale", "minutes": total / 60}))

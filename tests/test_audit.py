@@ -20,7 +20,7 @@ from timbrec.audit.profiles import profiles_own_rows
 from timbrec.audit.relabelling import familywise, permutations, relabelled
 from timbrec.audit.splits import faults_of
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import Fold, Half, Task
+from timbrec.data.split import Fold, Scenario, Task
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.metrics.hit_rate import HitRate
 from timbrec.metrics.ndcg import NDCG
@@ -198,7 +198,7 @@ def test_values_that_cannot_move_alarm_only_when_they_differ() -> None:
 
 def test_controls_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shuffled vectors that were not shuffled. Few cold tracks could be dealt so by chance; 45 could not."""
-    monkeypatch.setattr("timbrec.study.cell.vectors_of", lambda variant, vectors, items, seed: vectors)
+    monkeypatch.setattr("timbrec.study.cell.vectors_of", lambda control, vectors, items, seed: vectors)
     run, inputs = make_run(tmp_path, size=300)
     findings = by_name(audit_run(run, inputs))
     assert not findings["controls-cold"].passed
@@ -208,14 +208,14 @@ def test_controls_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.
 # The other checks of a run
 
 
-def spoilt(run: Run, spoil: Callable[[TopK, Fold], None], half: Half = "hot") -> None:
+def spoilt(run: Run, spoil: Callable[[TopK, Fold], None], scenario: Scenario = "hot") -> None:
     """Change the stored lists of a run's first KNN cell."""
     experiment = next(one for one in run.experiments if one.recommender == "knn")
     cell = run.read(experiment)
-    stored = cell.lists[half]
+    stored = cell.lists[scenario]
     lists = TopK(np.array(stored.users), np.array(stored.items), np.array(stored.scores))
     spoil(lists, run.split.test)
-    run.write(replace(cell, lists=cell.lists | {half: lists}))
+    run.write(replace(cell, lists=cell.lists | {scenario: lists}))
 
 
 def _seen(lists: TopK, fold: Fold) -> None:

@@ -18,7 +18,7 @@ from test_audit import make_run
 from timbrec.audit import CHECKS, Finding
 from timbrec.audit.audited import Audited
 from timbrec.audit.trial import Trial
-from timbrec.data.split import Fold, Half
+from timbrec.data.split import Fold, Scenario
 from timbrec.embed import pooling
 from timbrec.embed.encode import encode_track
 from timbrec.encoders.mfcc import MFCC
@@ -261,8 +261,8 @@ def _replacing(train: Callable[..., object], judged: Callable[..., judge.Judge])
 def without_histories(patch: Patch) -> None:
     """Validation lists that may hold what the users have played."""
 
-    def validate(scorer: Scorer, fold: Fold, half: Half = "mixed", k: int = 50) -> float:
-        task = validation.question(fold, half, scorer.can_rank_cold)
+    def validate(scorer: Scorer, fold: Fold, scenario: Scenario = "mixed", k: int = 50) -> float:
+        task = validation.question(fold, scenario, scorer.can_rank_cold)
         nothing = fold.train.where(np.zeros(len(fold.train), bool))
         top = rank(scorer, task.users, task.candidates, nothing, k)
         return NDCG(k).value(outcome(top.items, task, fold.train))

@@ -60,8 +60,8 @@ VECTORS = np.random.default_rng(1).standard_normal((10, 6))
 
 
 def refusals(run: Run) -> dict[tuple[str, str], str]:
-    cells = [run.read(one) for one in run.experiments if one.variant == "real"]
-    return {(cell.experiment.label, half): why for cell in cells for half, why in cell.refused.items()}
+    cells = [run.read(one) for one in run.experiments if one.control == "real"]
+    return {(cell.experiment.label, scenario): why for cell in cells for scenario, why in cell.refused.items()}
 
 
 def finite(run: Run) -> bool:
@@ -82,10 +82,10 @@ def test_users_and_tracks_with_one_play_odd_vectors_and_a_k_beyond_the_catalogue
     vectors[1] = 0
     result = bench(write(tmp_path, plays, vectors, ["knn", *map(small, TRAINED)]))
     assert finite(result.run)
-    facts = {one.label: result.run.read(one).facts for one in result.run.experiments if one.variant == "real"}
+    facts = {one.label: result.run.read(one).facts for one in result.run.experiments if one.control == "real"}
     assert {facts[name]["zero vectors"] for name in ("knn", "shallow", "contrastive", "hybrid", "bert4rec")} == {1.0}
     assert set(refusals(result.run)) == {(name, "cold") for name in ("elsa", "ease", "popularity")}
-    hot = result.summary.filter(half="hot", metric="ndcg@50", recommender="hybrid")["value"]
+    hot = result.summary.filter(scenario="hot", metric="ndcg@50", recommender="hybrid")["value"]
     assert 0 < hot[0] <= 1
 
 
@@ -100,16 +100,16 @@ def test_a_split_without_cold_tracks_says_so(tmp_path: Path) -> None:
     result = bench(write(tmp_path, usual(new=0), VECTORS, ["knn", *map(small, ("shallow", "hybrid", "elsa"))]))
     assert finite(result.run)
     why = refusals(result.run)
-    assert {half for _, half in why} == {"cold"}
+    assert {scenario for _, scenario in why} == {"cold"}
     assert {why[name, "cold"] for name in ("knn", "shallow", "hybrid", "elsa")} == {
-        "nobody to ask: the cold half is empty"
+        "nobody to ask: the cold scenario is empty"
     }
 
 
 def test_stopping_on_a_half_that_is_empty_names_the_setting_and_keeps_what_is_done(tmp_path: Path) -> None:
     everything = [("u0", f"t{track}", -100) for track in range(10)]
     config = write(tmp_path, [*everything, *usual(new=0)], VECTORS, ["knn", small("hybrid", stop_on="cold")])
-    with pytest.raises(DataError, match=r"no cold pairs to stop on.*set `stop_on` to another half"):
+    with pytest.raises(DataError, match=r"no cold pairs to stop on.*set `stop_on` to another scenario"):
         bench(config)
     run = Run(tmp_path / "run")
     assert {one.label for one in run.experiments if run.has(one)} >= {"knn"}

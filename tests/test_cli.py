@@ -52,7 +52,7 @@ def test_bench_then_report_then_audit(tmp_path):
     assert first.returncode == 0, first.stderr
     assert "audit:" in first.stdout
     summary = pl.read_csv(tmp_path / "run" / "results.csv", infer_schema_length=None)
-    cold = summary.filter(metric="ndcg@20", half="cold", recommender="knn centred")
+    cold = summary.filter(metric="ndcg@20", scenario="cold", recommender="knn centred")
     value = dict(zip(cold["encoder"], cold["value"], strict=True))
     assert value["good"] > value["poor"]
     cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
@@ -185,4 +185,4 @@ def test_an_interrupted_bench_goes_on_where_it_was(tmp_path, how):
     assert timbrec("bench", config, cwd=tmp_path).returncode == 0
     assert finished.items() <= {path: path.stat().st_mtime_ns for path in cells.glob("[!.]*/cell.json")}.items()
     whole = pl.read_csv(tmp_path / "run" / "results.csv", infer_schema_length=None)
-    assert set(whole["half"]) == {"hot", "cold", "mixed"}
+    assert set(whole["scenario"]) == {"hot", "cold", "mixed"}

@@ -124,8 +124,8 @@ def test_training_beats_chance_and_recovers_cold_items() -> None:
         place.fold.train, place.content, place.fold, rng
     )
     chance = Random().fit(place.fold.train, place.content, None, rng)
-    for half in ("hot", "cold"):
-        assert validate(scorer, place.fold, half) > 1.3 * validate(chance, place.fold, half)
+    for scenario in ("hot", "cold"):
+        assert validate(scorer, place.fold, scenario) > 1.3 * validate(chance, place.fold, scenario)
     for readout in ("collaborative", "average"):
         read = scorer.reading(readout)
         assert validate(read, place.fold, "hot") > 1.3 * validate(chance, place.fold, "hot")
@@ -155,18 +155,18 @@ def written_out(scorer: ContrastiveScorer, readout: str) -> np.ndarray:
     return np.stack([vectors[TRAIN.item[TRAIN.user == user]].mean(0) for user in range(60)]) @ vectors.T
 
 
-@pytest.mark.parametrize("half", LISTS)
+@pytest.mark.parametrize("scenario", LISTS)
 @pytest.mark.parametrize("readout", get_args(ReadOut))
-def test_a_list_has_one_read_out(fitted: ContrastiveScorer, readout: ReadOut, half: str) -> None:
+def test_a_list_has_one_read_out(fitted: ContrastiveScorer, readout: ReadOut, scenario: str) -> None:
     """Hot lists have the one that is set; with one cold item among the candidates users and items are of content."""
-    scorer, items = fitted.reading(readout), LISTS[half]
+    scorer, items = fitted.reading(readout), LISTS[scenario]
     assert scorer.can_rank_cold
-    wanted = written_out(fitted, readout if half == "hot" else "content")
+    wanted = written_out(fitted, readout if scenario == "hot" else "content")
     np.testing.assert_allclose(scorer.score(np.arange(60), items), wanted[:, items], atol=1e-6)
     lists = rank(scorer, np.arange(60), items, TRAIN, 5, memory=1)
     taken = np.take_along_axis(wanted, lists.items, 1)
     np.testing.assert_allclose(lists.scores, np.where(lists.items < 0, -np.inf, taken), atol=1e-6)
-    if half == "hot":
+    if scenario == "hot":
         others = [name for name in get_args(ReadOut) if name != readout]
         assert all(np.abs(written_out(fitted, name) - wanted)[:, items].max() > 1e-2 for name in others)
 
@@ -207,11 +207,11 @@ def test_a_list_with_a_later_item_folds_users_in_by_content(fitted: ContrastiveS
 @pytest.mark.parametrize("readout", get_args(ReadOut))
 def test_what_validation_stops_on_is_what_is_served(readout: ReadOut, tmp_path: Path) -> None:
     settings = Contrastive(epochs=1, width=8, factors=8, elsa_epochs=1, readout=readout)
-    for half in ("hot", "cold", "mixed"):
-        with recording(Journal(tmp_path / half)):
-            scorer = replace(settings, stop_on=half).fit(TRAIN, PLACE.content, PLACE.fold, np.random.default_rng(0))
-        logged = json.loads((tmp_path / half / "log.jsonl").read_text())
-        assert logged[f"ndcg@50 {half}"] == validate(scorer, PLACE.fold, half)
+    for scenario in ("hot", "cold", "mixed"):
+        with recording(Journal(tmp_path / scenario)):
+            scorer = replace(settings, stop_on=scenario).fit(TRAIN, PLACE.content, PLACE.fold, np.random.default_rng(0))
+        logged = json.loads((tmp_path / scenario / "log.jsonl").read_text())
+        assert logged[f"ndcg@50 {scenario}"] == validate(scorer, PLACE.fold, scenario)
 
 
 def test_it_stops_on_the_validation_ranking_and_the_study_on_its_training_loss() -> None:

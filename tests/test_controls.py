@@ -44,7 +44,7 @@ def test_gaussian_vectors_have_mean_and_covariance_of_the_train_items():
 def test_controls_of_odd_vectors_are_finite(train):
     rows = np.array(train)
     for vectors in (VECTORS, np.ones((600, 5), np.float32), np.zeros((600, 5), np.float32)):
-        for variant in ("real", "shuffled", "gaussian"):
-            assert np.isfinite(vectors_of(variant, vectors, rows, 0)).all()
+        for control in ("real", "shuffled", "gaussian"):
+            assert np.isfinite(vectors_of(control, vectors, rows, 0)).all()
     assert np.allclose(gaussian(np.ones((600, 5), np.float32), rows, 0), 1)
     assert vectors_of("real", VECTORS, rows, 0) is VECTORS

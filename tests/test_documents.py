@@ -74,7 +74,7 @@ def test_a_part_made_by_the_recipe_works(recipe, tmp_path):
     changes = {"metrics": ["ndcg", name]} if kind == "metrics" else {"recommenders": ["knn", name]}
     result = timbrec.bench(small_world.write(tmp_path, **changes))
     column, label = ("metric", f"{name}@20") if kind == "metrics" else ("recommender", name)
-    rows = result.summary.filter(**{column: label}, half="hot").drop_nulls("value")
+    rows = result.summary.filter(**{column: label}, scenario="hot").drop_nulls("value")
     assert len(rows)
     assert rows["value"].is_between(0, 1).all()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from timbrec.audit.trial import QUALITIES
-from timbrec.data.split import Fold, Half
+from timbrec.data.split import Fold, Scenario
 from timbrec.metrics.ndcg import NDCG
 from timbrec.protocols import Content, Scorer
 from timbrec.ranking.outcomes import outcome
@@ -17,7 +17,7 @@ from timbrec.recommenders.knn import KNN
 from timbrec.statistics.intervals import crossed
 from timbrec.worlds.planted import PlantedWorld
 
-HALVES: tuple[Half, ...] = ("hot", "cold")
+SCENARIOS: tuple[Scenario, ...] = ("hot", "cold")
 
 
 @pytest.fixture(scope="module")
@@ -135,33 +135,35 @@ def test_rough_vectors_have_unequal_scales_and_heavy_tails_and_know_as_much() ->
     assert kurtosis[1] > kurtosis[0] + 1
 
 
-def gains(scorer: Scorer, fold: Fold, half: Half, metric: NDCG) -> tuple[np.ndarray, np.ndarray]:
-    task = fold.task(half)
+def gains(scorer: Scorer, fold: Fold, scenario: Scenario, metric: NDCG) -> tuple[np.ndarray, np.ndarray]:
+    task = fold.task(scenario)
     top = rank(scorer, task.users, task.candidates, fold.train, metric.k)
     return metric.gains(outcome(top.items, task, fold.train)), top.items
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_encoders_come_out_in_order_and_below_the_oracle(world: PlantedWorld, half: Half) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_encoders_come_out_in_order_and_below_the_oracle(world: PlantedWorld, scenario: Scenario) -> None:
     fold, metric = world.split.test, NDCG(50)
-    task = fold.task(half)
+    task = fold.task(scenario)
     knn = KNN(scale="centre")
     answers = [
-        gains(knn.fit(fold.train, Content(world.vectors(quality)), None, np.random.default_rng(0)), fold, half, metric)
+        gains(
+            knn.fit(fold.train, Content(world.vectors(quality)), None, np.random.default_rng(0)), fold, scenario, metric
+        )
         for quality in QUALITIES
     ]
-    for worse, better in pairwise([*answers, gains(world.oracle(), fold, half, metric)]):
+    for worse, better in pairwise([*answers, gains(world.oracle(), fold, scenario, metric)]):
         both = [np.concatenate(parts, 1) for parts in ((better[0], -worse[0]), (better[1], worse[1]))]
         interval = crossed(*both, task.users, task.relevant)
         assert interval.value > 5 * (interval.high - interval.value) / 1.96
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_where_nothing_is_to_be_known_the_oracle_is_at_chance(half: Half) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_where_nothing_is_to_be_known_the_oracle_is_at_chance(scenario: Scenario) -> None:
     world, metric = silent(), NDCG(20)
     fold = world.split.test
-    task = fold.task(half)
-    found, items = gains(world.oracle(), fold, half, metric)
+    task = fold.task(scenario)
+    found, items = gains(world.oracle(), fold, scenario, metric)
     chance = metric.chance(outcome(items, task, fold.train)).mean()
     interval = crossed(found, items, task.users, task.relevant)
     assert abs(interval.value - chance) < 4 * (interval.high - interval.value) / 1.96

@@ -9,7 +9,7 @@ import pytest
 
 from timbrec.audit import planted
 from timbrec.audit.learning import LEARNERS, Lesson, shuffled_cold
-from timbrec.data.split import Half
+from timbrec.data.split import Scenario
 from timbrec.protocols import Content, Scorer
 from timbrec.recommenders import recommender
 
@@ -21,7 +21,7 @@ SHARES = {
     "bert4rec": (0.51, 0.65),
 }
 MARGIN = 0.08
-HALVES: tuple[Half, ...] = ("hot", "cold")
+SCENARIOS: tuple[Scenario, ...] = ("hot", "cold")
 
 
 @cache
@@ -33,8 +33,8 @@ def lesson(name: str) -> Lesson:
 def test_it_reaches_its_share_of_the_ceiling(name: str) -> None:
     here = lesson(name)
     oracle = here.worlds[1.0].oracle()
-    for half, share in zip(HALVES, SHARES[name], strict=True):
-        found, best = here.answer(name, half), here.judged(oracle, half, 1.0)
+    for scenario, share in zip(SCENARIOS, SHARES[name], strict=True):
+        found, best = here.answer(name, scenario), here.judged(oracle, scenario, 1.0)
         reached = (found.value - found.chance) / (best.value - best.chance)
         assert share - MARGIN < reached < 1
 

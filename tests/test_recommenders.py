@@ -475,12 +475,12 @@ def study_split(golden):
     return tamm2026(log.restricted_to(catalogue), START, TEST_AT, END)
 
 
-@pytest.mark.parametrize(("half", "depth"), [("hot", 50), ("cold", 20)])
-def test_lists_and_metrics_are_those_of_the_study(golden, study_split, half, depth):
+@pytest.mark.parametrize(("scenario", "depth"), [("hot", 50), ("cold", 20)])
+def test_lists_and_metrics_are_those_of_the_study(golden, study_split, scenario, depth):
     theirs = np.load(golden / "study/knn.npz")
     fold, items = study_split.test, study_split.items
     scorer = KNN(profile="raw").fit(fold.train, Content(theirs["vectors"]), None, RNG)
-    task = fold.task(half)
+    task = fold.task(scenario)
     users = study_split.users.rows(pl.Series(theirs["users"]))
     found = rank(scorer, users, task.candidates, fold.train, depth)
     listed = np.where(
@@ -488,14 +488,14 @@ def test_lists_and_metrics_are_those_of_the_study(golden, study_split, half, dep
         -1,
         items.take(found.items.clip(0).ravel()).cast(pl.Int64).to_numpy().reshape(found.items.shape),
     )
-    assert np.array_equal(listed, theirs[f"{half}_lists"])
+    assert np.array_equal(listed, theirs[f"{scenario}_lists"])
 
     asked = outcome(rank(scorer, task.users, task.candidates, fold.train, depth).items, task, fold.train)
     wanted = json.loads((golden / "study/knn_metrics.json").read_text())
-    mine = {label: value for label, value in wanted.items() if label.startswith(half)}
-    assert len(mine) == (5 if half == "hot" else 10)
+    mine = {label: value for label, value in wanted.items() if label.startswith(scenario)}
+    assert len(mine) == (5 if scenario == "hot" else 10)
     for label, value in mine.items():
-        name, k = label.removeprefix(f"{half}_").split("@")
+        name, k = label.removeprefix(f"{scenario}_").split("@")
         metric = catalog.load("metrics", name)(int(k))
         assert mean(metric.values(asked)) == pytest.approx(value, abs=1e-9), label
 
@@ -508,9 +508,9 @@ def test_artist_mean_by_hand():
     artist = np.array([7, 7, 7, 3, -1])  # track 2 of artist 7 is not in train; artist 3 has no other; 4 has none
     train = interactions([(0, 0), (0, 1), (1, 3), (2, 4)], 3, 5)
     scorer = ArtistMean().fit(train, Content(vectors, artist), None, RNG)
-    half = np.sqrt(0.5)
-    np.testing.assert_allclose(scorer.items, [[half, half]] * 3 + [[1, 0], [0, 0]], atol=1e-6)
-    np.testing.assert_allclose(scorer.users, [[half, half], [1, 0], [0, 0]], atol=1e-6)
+    scenario = np.sqrt(0.5)
+    np.testing.assert_allclose(scorer.items, [[scenario, scenario]] * 3 + [[1, 0], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(scorer.users, [[scenario, scenario], [1, 0], [0, 0]], atol=1e-6)
     np.testing.assert_allclose(scorer.vectors[0], [0.5, 0.5], atol=1e-6)
 
 

@@ -41,7 +41,7 @@ RECOMMENDERS = {  # the best NDCG@50 of each, hot and cold
     "hybrid": (0.0388, 0.183),
 }
 CHANCE = {"hot": 0.00042, "cold": 0.0301, "mixed": 0.00041}
-HALVES = ("hot", "cold", "mixed")
+SCENARIOS = ("hot", "cold", "mixed")
 METRICS = ["recall@20", "ndcg@50", "coverage@10"]
 NAMES = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
 ALL_METRICS = [f"{name}@{k}" for name in NAMES for k in (10, 20, 50)]
@@ -68,34 +68,37 @@ CHECKS = [
 ]
 
 
-def sample(encoders=tuple(ENCODERS), recommenders=tuple(RECOMMENDERS), halves=HALVES, metrics=METRICS, **changes):
-    """A run of realistic figures; `halves` not named are empty."""
+def sample(encoders=tuple(ENCODERS), recommenders=tuple(RECOMMENDERS), scenarios=SCENARIOS, metrics=METRICS, **changes):
+    """A run of realistic figures; `scenarios` not named are empty."""
     rng = np.random.default_rng(3)
     skills = list(ENCODERS.values())
     lines = [(name, label) for name in encoders for label in recommenders]
     rows = []
-    for half in HALVES:
-        cold_only = ["cold-share@50", "cold-recall@50"] if half == "mixed" else []
+    for scenario in SCENARIOS:
+        cold_only = ["cold-share@50", "cold-recall@50"] if scenario == "mixed" else []
         for number, (encoder, label) in enumerate([*lines, (None, "random"), (None, "popularity")]):
             skill = skills[number // len(recommenders) % len(skills)]
-            chance = CHANCE[half]
+            chance = CHANCE[scenario]
             if encoder is None:
                 value = {
                     "random": chance * rng.normal(1, 0.02),
-                    "popularity": {"hot": 0.0182, "mixed": 0.0176}.get(half),
+                    "popularity": {"hot": 0.0182, "mixed": 0.0176}.get(scenario),
                 }
                 value, width = value[label], 0.03 * chance + 0.0003
             else:
-                best = RECOMMENDERS.get(label, (0.03, 0.15))[half == "cold"]
-                value = chance + (best - chance) * skill[half == "cold"] * rng.normal(1, 0.04)
-                value, width = value * (0.93 if half == "mixed" else 1), 0.02 * value + (0.012 if half == "cold" else 0)
+                best = RECOMMENDERS.get(label, (0.03, 0.15))[scenario == "cold"]
+                value = chance + (best - chance) * skill[scenario == "cold"] * rng.normal(1, 0.04)
+                value, width = (
+                    value * (0.93 if scenario == "mixed" else 1),
+                    0.02 * value + (0.012 if scenario == "cold" else 0),
+                )
             shuffled = None if encoder is None else chance * rng.normal(1, 0.05) * (1 if label == "knn" else 3)
             for metric in [*metrics, *cold_only]:
-                key = {"encoder": encoder, "recommender": label, "half": half, "metric": metric}
-                if half not in halves or value is None:
-                    empty = f"nobody to ask: the {half} half is empty"
+                key = {"encoder": encoder, "recommender": label, "scenario": scenario, "metric": metric}
+                if scenario not in scenarios or value is None:
+                    empty = f"nobody to ask: the {scenario} scenario is empty"
                     rows.append(
-                        key | {"status": f"cannot rank: {label} knows no new track" if half in halves else empty}
+                        key | {"status": f"cannot rank: {label} knows no new track" if scenario in scenarios else empty}
                     )
                     continue
                 factor = 1 if metric == "ndcg@50" else rng.uniform(0.3, 4)
@@ -108,7 +111,10 @@ def sample(encoders=tuple(ENCODERS), recommenders=tuple(RECOMMENDERS), halves=HA
                     gain = value - shuffled
                     row |= {"difference": gain * factor, "difference_low": (gain - width) * factor}
                     row |= {"difference_high": (gain + width) * factor}
-                counts = {"users": 4553 if half == "cold" else 10238, "pairs": 23269 if half == "cold" else 280745}
+                counts = {
+                    "users": 4553 if scenario == "cold" else 10238,
+                    "pairs": 23269 if scenario == "cold" else 280745,
+                }
                 rows.append(key | row | counts | {"chance": None if plain else chance * factor, "seeds": 3})
     summary = pl.DataFrame(rows, schema=SCHEMA)
     split = pl.DataFrame(
@@ -156,13 +162,13 @@ def sample(encoders=tuple(ENCODERS), recommenders=tuple(RECOMMENDERS), halves=HA
 
 def leads(data):
     found = []
-    for half, lead in (("hot", (-0.0004, 0.0013)), ("cold", (0.0021, 0.0311)), ("mixed", (-0.0006, 0.0014))):
-        rows = [row for row in data.ranked(half) if row["encoder"] and row["value"] is not None]
+    for scenario, lead in (("hot", (-0.0004, 0.0013)), ("cold", (0.0021, 0.0311)), ("mixed", (-0.0006, 0.0014))):
+        rows = [row for row in data.ranked(scenario) if row["encoder"] and row["value"] is not None]
         if rows:
             first, second = (f"{row['encoder']} / {row['recommender']}" for row in (rows * 2)[:2])
             alone = len(rows) == 1
             interval = Interval(sum(lead) / 2, *lead)
-            found.append(Verdict(half, first, None if alone else second, None if alone else interval))
+            found.append(Verdict(scenario, first, None if alone else second, None if alone else interval))
     return found
 
 
@@ -230,9 +236,9 @@ def squeezed(text):
     return " ".join(text.split())
 
 
-def best(data, half):
+def best(data, scenario):
     rows = data.summary.filter(
-        pl.col("encoder").is_not_null(), pl.col("half") == half, pl.col("metric") == data.primary
+        pl.col("encoder").is_not_null(), pl.col("scenario") == scenario, pl.col("metric") == data.primary
     )
     return rows.sort("value", descending=True).row(0, named=True)
 
@@ -290,9 +296,9 @@ def test_the_verdict_names_the_best_of_each_half_with_its_figures():
     data = sample()
     cards = parse(render(data)).all("article")
     assert [squeezed(card.one("h3").text).split()[0] for card in cards] == ["hotknown", "coldnew", "mixedknown"]
-    for card, half in zip(cards, ("hot", "cold", "mixed"), strict=True):
-        row, text = best(data, half), squeezed(card.text)
-        digits = 3 if half == "cold" else 4
+    for card, scenario in zip(cards, ("hot", "cold", "mixed"), strict=True):
+        row, text = best(data, scenario), squeezed(card.text)
+        digits = 3 if scenario == "cold" else 4
         assert card.one("p", class_="best").all("bdi")[0].text == row["encoder"]
         assert f"with {row['recommender']}" in text
         assert f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]" in text
@@ -300,10 +306,10 @@ def test_the_verdict_names_the_best_of_each_half_with_its_figures():
         rows = {squeezed(line.one("dt").text): squeezed(line.one("dd").text) for line in card.one("dl").all("div")}
         assert float(rows["over shuffled"].split()[0][1:]) == pytest.approx(row["value"] / row["shuffled"], rel=0.005)
         assert float(rows["over chance"][1:]) == pytest.approx(row["value"] / row["chance"], rel=0.005)
-        lead = {verdict.half: verdict for verdict in data.verdicts}[half]
+        lead = {verdict.scenario: verdict for verdict in data.verdicts}[scenario]
         assert f"Next: {lead.second}" in text
-        assert ("excludes 0" in text) == (half == "cold")
-        assert ("does not separate the two" in text) == (half != "cold")
+        assert ("excludes 0" in text) == (scenario == "cold")
+        assert ("does not separate the two" in text) == (scenario != "cold")
         controls = {squeezed(bar.one("th").text): bar.all("td")[-1].text for bar in card.one("table").all("tr")}
         assert set(controls) == {row["encoder"], "random", "popularity", "shuffled", "Gaussian", "chance"}
         assert controls["shuffled"] == f"{row['shuffled']:.{digits}f}"
@@ -370,7 +376,7 @@ def test_the_audit_comes_first_and_is_shown_in_full():
 
 
 def test_the_word_tied_is_not_used():
-    for data in (sample(), sample(findings=[]), sample(encoders=("mfcc",)), sample(halves=("hot",))):
+    for data in (sample(), sample(findings=[]), sample(encoders=("mfcc",)), sample(scenarios=("hot",))):
         assert not re.search(r"\b(un)?tied\b|\btie[sd]?\b", parse(render(data)).text, re.IGNORECASE)
 
 
@@ -393,13 +399,13 @@ def cells(row):
 def test_the_tables_hold_every_combination_with_its_controls_best_first():
     data = sample()
     tables = parse(render(data)).all("table", class_="standings")
-    assert [table.attrs["data-half"] for table in tables] == ["hot", "cold", "mixed"]
+    assert [table.attrs["data-scenario"] for table in tables] == ["hot", "cold", "mixed"]
     for table in tables:
-        half = table.attrs["data-half"]
+        scenario = table.attrs["data-scenario"]
         heads = [node for node in table.one("thead").one("tr").children if isinstance(node, Node)]
         assert [head.attrs["aria-sort"] for head in heads if "aria-sort" in head.attrs] == ["descending"]
         assert squeezed(heads[2].text) == "ndcg@50"
-        expected = data.summary.filter(pl.col("half") == half, pl.col("metric") == "ndcg@50")
+        expected = data.summary.filter(pl.col("scenario") == scenario, pl.col("metric") == "ndcg@50")
         expected = expected.sort("value", descending=True, nulls_last=True, maintain_order=True)
         rows = table.one("tbody").all("tr")
         assert len(rows) == len(expected) == 29
@@ -409,7 +415,7 @@ def test_the_tables_hold_every_combination_with_its_controls_best_first():
             if want["value"] is None:
                 assert shown[2:] == [want["status"]]
                 continue
-            digits = 3 if half == "cold" else 4
+            digits = 3 if scenario == "cold" else 4
             assert shown[2] == f"{want['value']:.{digits}f}"
             limits = [float(limit.replace("−", "-")) for limit in shown[3].strip("[]").split(", ")]
             assert limits == pytest.approx([want["low"], want["high"]], abs=0.5 * 10**-digits)
@@ -435,16 +441,16 @@ def test_the_metric_selector_has_every_metric_and_agrees_with_the_tables():
     assert set(figures) == set(data.summary["metric"])
     for table in page.all("table", class_="standings"):
         for row in table.one("tbody").all("tr"):
-            stored = figures["ndcg@50"][table.attrs["data-half"]][int(row.attrs["data-row"])]
+            stored = figures["ndcg@50"][table.attrs["data-scenario"]][int(row.attrs["data-row"])]
             assert (stored and stored[0]) == ([cell.text for cell in row.all("td", class_="figure")] or None)
     assert "hot" not in figures["cold-share@50"]
 
 
 def test_an_empty_cold_half_is_said_and_not_plotted():
-    page = parse(render(sample(halves=("hot",))))
+    page = parse(render(sample(scenarios=("hot",))))
     text = squeezed(page.text)
-    assert "No verdict: nobody to ask: the cold half is empty." in text
-    assert "No figures: nobody to ask: the cold half is empty." in text
+    assert "No verdict: nobody to ask: the cold scenario is empty." in text
+    assert "No figures: nobody to ask: the cold scenario is empty." in text
     assert "nothing to plot" in text
     assert not page.all("figure")
     assert len(page.all("table", class_="standings")) == 1
@@ -452,7 +458,7 @@ def test_an_empty_cold_half_is_said_and_not_plotted():
 
 def test_a_combination_without_a_cold_figure_is_listed_beside_the_plot():
     data = sample(encoders=("a", "b"), recommenders=("knn", "bert4rec"))
-    lost = pl.when((pl.col("recommender") == "bert4rec") & (pl.col("half") == "cold"))
+    lost = pl.when((pl.col("recommender") == "bert4rec") & (pl.col("scenario") == "cold"))
     summary = data.summary.with_columns(
         lost.then(None).otherwise(pl.col(name)).alias(name) for name in SCHEMA if SCHEMA[name] == pl.Float64
     ).with_columns(status=lost.then(pl.lit("cannot rank: <b>")).otherwise("status"))
@@ -563,8 +569,8 @@ def test_points_stand_where_the_axes_say():
         for mark in figure.all("path", class_="mark"):
             x, y = map(float, re.findall(r"[\d.]+", mark.attrs["transform"]))
             drawn[round(x), round(y)] = mark
-        wide = data.summary.filter(pl.col("metric") == "ndcg@50", pl.col("half") != "mixed").pivot(
-            "half", index=["encoder", "recommender"], values="value"
+        wide = data.summary.filter(pl.col("metric") == "ndcg@50", pl.col("scenario") != "mixed").pivot(
+            "scenario", index=["encoder", "recommender"], values="value"
         )
         both = wide.drop_nulls(["hot", "cold"])
         assert len(drawn) == len(figure.all("path", class_="mark")) == len(both) == 28

@@ -86,7 +86,7 @@ def test_sorting_and_the_metric_selector(tmp_path):
         page,
         tmp_path,
         """
-        const table = document.querySelector("table.standings[data-half=cold]");
+        const table = document.querySelector("table.standings[data-scenario=cold]");
         const heads = [...table.tHead.rows[0].cells];
         const text = (row, at) => (row.cells[at] ?? row.cells[2]).textContent.trim();
         const column = (at) => [...table.tBodies[0].rows].map((row) => text(row, at));
@@ -136,7 +136,7 @@ def test_sorting_and_the_metric_selector(tmp_path):
     assert len(lows) == 27
     assert lows == sorted(lows, reverse=True)
 
-    asked = pl.col("half") == "cold", pl.col("metric") == "recall@20", pl.col("value").is_not_null()
+    asked = pl.col("scenario") == "cold", pl.col("metric") == "recall@20", pl.col("value").is_not_null()
     expected = data.summary.filter(*asked).sort("value", descending=True)["value"].to_list()
     shown = [number(text) for text in answer["recall"][0][:-1]]
     assert shown == pytest.approx(expected, rel=0.01)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from made import fold, interactions, log
 from timbrec.data.events import make_events
-from timbrec.data.split import HALVES, Fold, by_items, by_time, load_split, save_split, tamm2026
+from timbrec.data.split import SCENARIOS, Fold, by_items, by_time, load_split, save_split, tamm2026
 from timbrec.errors import DataError
 
 START, VALIDATE, T, END = datetime(2018, 2, 1), datetime(2019, 1, 1), datetime(2019, 2, 1), datetime(2019, 3, 1)
@@ -185,7 +185,7 @@ PAIRS = list(product("abcdefgh", "stuvwxyz"))
 
 
 def dense_log(seed):
-    """Most pairs once, at any moment: both halves have something in them."""
+    """Most pairs once, at any moment: both scenarios have something in them."""
     rng = np.random.default_rng(seed)
     chosen = [PAIRS[place] for place in rng.choice(len(PAIRS), 50)]
     return [(user, item, MOMENTS[rng.integers(len(MOMENTS))]) for user, item in chosen]
@@ -263,23 +263,23 @@ def test_a_fold_refuses_what_would_leak():
     train = interactions([(0, 0), (1, 1)], 3, 4)
     nothing = interactions([], 3, 4)
     one = {"known user, new item": (0, 2), "known both": (0, 1), "new user": (2, 0), "new both": (2, 3), "seen": (0, 0)}
-    halves = {name: interactions([pair], 3, 4) for name, pair in one.items()}
-    for half, wrong in (
+    scenarios = {name: interactions([pair], 3, 4) for name, pair in one.items()}
+    for scenario, wrong in (
         ("hot", {"known user, new item": "items that are not in train", "new user": "users who are not in train",
                  "seen": "pairs that are in train"}),
         ("cold", {"known both": "items that are in train", "new both": "users who are not in train",
                   "seen": "items that are in train"}),
     ):  # fmt: skip
         for name, message in wrong.items():
-            with pytest.raises(DataError, match=f"a {half} half holds {message}"):
-                Fold(train, **{"hot": nothing, "cold": nothing, half: halves[name]})
-    assert len(Fold(train, halves["known both"], halves["known user, new item"]).task("mixed").relevant) == 2
+            with pytest.raises(DataError, match=f"a {scenario} scenario holds {message}"):
+                Fold(train, **{"hot": nothing, "cold": nothing, scenario: scenarios[name]})
+    assert len(Fold(train, scenarios["known both"], scenarios["known user, new item"]).task("mixed").relevant) == 2
 
 
 @pytest.mark.parametrize("cold_candidates", ["tested", "catalogue"])
 def test_tasks_differ_in_candidates_and_relevance_alone(cold_candidates):
     one = fold(1)
-    hot, cold, mixed = (one.task(half, cold_candidates) for half in HALVES)
+    hot, cold, mixed = (one.task(scenario, cold_candidates) for scenario in SCENARIOS)
     in_train = {int(item) for item in one.train.item}
     new = {int(item) for item in one.cold.item} if cold_candidates == "tested" else set(range(40)) - in_train
     assert set(hot.candidates) == in_train

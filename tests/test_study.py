@@ -20,7 +20,7 @@ import pytest
 import small_world
 from made import TableScorer, fold
 from timbrec import catalog
-from timbrec.data.split import HALVES, Split
+from timbrec.data.split import SCENARIOS, Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.protocols import Content, Recommender
@@ -51,9 +51,9 @@ def lists_of(run):
     """Every list of every cell, to the bit, and everything else that is known of it but the time it took."""
     cells = [(one.hash, run.read(one)) for one in run.experiments]
     return [
-        (name, half, lists.items.tobytes(), lists.scores.tobytes(), cell.refused, cell.facts, cell.chosen)
+        (name, scenario, lists.items.tobytes(), lists.scores.tobytes(), cell.refused, cell.facts, cell.chosen)
         for name, cell in cells
-        for half, lists in cell.lists.items()
+        for scenario, lists in cell.lists.items()
     ]
 
 
@@ -69,14 +69,14 @@ def whole(world, tmp_path_factory):
 
 
 def test_the_plan_holds_every_combination_once_and_the_baselines(world):
-    planned = {(one.encoder, one.label, one.variant, one.seed) for one in plan(*world)}
+    planned = {(one.encoder, one.label, one.control, one.seed) for one in plan(*world)}
     assert planned == {
         *((encoder, label, "real", 3) for encoder in ("good", "poor") for label in ("knn", "raw")),
         *(
-            (encoder, label, variant, seed)
+            (encoder, label, control, seed)
             for encoder in ("good", "poor")
             for label in ("knn", "raw")
-            for variant in ("shuffled", "gaussian")
+            for control in ("shuffled", "gaussian")
             for seed in (3, 4)
         ),
         (None, "popularity", "real", 3),
@@ -104,7 +104,7 @@ def test_a_setting_that_does_not_exist_is_refused(world):
 
 
 EXPERIMENT = Experiment(
-    split="s", encoder="e", vectors="v", variant="real", artists=None, recommender="knn", settings={"scale": "none"},
+    split="s", encoder="e", vectors="v", control="real", artists=None, recommender="knn", settings={"scale": "none"},
     version=1, label="knn", seed=0, depth=50, cold_candidates="tested",
 )  # fmt: skip
 
@@ -112,7 +112,7 @@ EXPERIMENT = Experiment(
 @pytest.mark.parametrize(
     "change",
     [
-        {"split": "t"}, {"vectors": "w"}, {"variant": "shuffled"}, {"artists": "a"}, {"recommender": "artist-mean"},
+        {"split": "t"}, {"vectors": "w"}, {"control": "shuffled"}, {"artists": "a"}, {"recommender": "artist-mean"},
         {"settings": {"scale": "centre"}}, {"version": 2}, {"seed": 1}, {"depth": 20}, {"cold_candidates": "catalogue"},
     ],
     ids=lambda change: next(iter(change)),
@@ -214,7 +214,7 @@ def test_an_interrupted_run_goes_on_where_it_was(world, whole, tmp_path, monkeyp
 
     def breaking(*arguments, **named):
         calls.append(1)
-        if len(calls) == 20:  # within a cell: some of its halves are ranked
+        if len(calls) == 20:  # within a cell: some of its scenarios are ranked
             raise error
         return rank(*arguments, **named)
 
@@ -289,10 +289,10 @@ def test_cells_are_read_as_they_were_written(world, tmp_path):
         again = run.read(experiment)
         assert replace(again, lists={}) == replace(cell, lists={})
         assert again.lists.keys() == cell.lists.keys()
-        assert set(again.lists) | set(again.refused) == set(HALVES)
-        for half in again.lists:
+        assert set(again.lists) | set(again.refused) == set(SCENARIOS)
+        for scenario in again.lists:
             for name in ("users", "items", "scores"):
-                one, other = getattr(again.lists[half], name), getattr(cell.lists[half], name)
+                one, other = getattr(again.lists[scenario], name), getattr(cell.lists[scenario], name)
                 assert one.dtype == other.dtype
                 assert np.array_equal(one, other)
     assert set(run.read(experiment, ["hot"]).lists) == {"hot"}
@@ -347,7 +347,7 @@ def test_mixed_lists_of_what_cannot_rank_cold_items_hold_the_others(split):
 
 def test_an_empty_half_is_told(split):
     empty = replace(split.test, cold=split.test.cold.where(np.zeros(len(split.test.cold), bool)))
-    with pytest.raises(CannotRankError, match="the cold half is empty"):
+    with pytest.raises(CannotRankError, match="the cold scenario is empty"):
         answer(TableScorer(np.zeros((30, 40))), empty.task("cold"), empty, 5, 0)
 
 
@@ -444,9 +444,9 @@ def test_nothing_from_the_test_on_reaches_a_fit_a_choice_or_a_control(world, toy
         TOLD.clear()
         run_cell(toy, inputs.split, Content(inputs.vectors("good")))
         told.append(list(TOLD))
-        for variant in ("real", "shuffled", "gaussian"):
+        for control in ("real", "shuffled", "gaussian"):
             one, other = (
-                vectors_of(variant, some.vectors("poor"), some.split.test.train.items, 1) for some in (clean, inputs)
+                vectors_of(control, some.vectors("poor"), some.split.test.train.items, 1) for some in (clean, inputs)
             )
             assert np.array_equal(one, other)
     assert told[0] == told[1]

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from made import TableScorer, fold
-from timbrec.data.split import HALVES, Split
+from timbrec.data.split import SCENARIOS, Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError
 from timbrec.metrics.ndcg import NDCG
@@ -27,28 +27,28 @@ SPLIT = Split(
 LIKED = FOLD.hot.joined(FOLD.cold).csr().toarray()
 METRICS, KS = ["ndcg", "recall", "coverage", "popularity", "cold-recall"], [3, 10]
 BASE = Experiment(
-    split=SPLIT.digest, encoder="good", vectors="good", variant="real", artists=None, recommender="knn", settings={},
+    split=SPLIT.digest, encoder="good", vectors="good", control="real", artists=None, recommender="knn", settings={},
     version=1, label="nearest", seed=0, depth=10, cold_candidates="tested",
 )  # fmt: skip
 BAD = {"encoder": "bad", "vectors": "bad"}
 PLAN = [  # experiments, and how much of what is liked their scores know
     (BASE, 0.4),
     (replace(BASE, seed=1), 0.4),
-    (replace(BASE, variant="shuffled"), 0.1),
-    (replace(BASE, variant="shuffled", seed=1), 0.1),
-    (replace(BASE, variant="gaussian", seed=1), 0.0),
+    (replace(BASE, control="shuffled"), 0.1),
+    (replace(BASE, control="shuffled", seed=1), 0.1),
+    (replace(BASE, control="gaussian", seed=1), 0.0),
     (replace(BASE, **BAD), 0.2),
-    (replace(BASE, **BAD, variant="shuffled"), 0.0),
+    (replace(BASE, **BAD, control="shuffled"), 0.0),
     (replace(BASE, encoder=None, vectors=None, recommender="popularity", label="popularity"), 0.9),
     (replace(BASE, encoder=None, vectors=None, recommender="random", label="never ran"), None),
 ]  # fmt: skip
 
 
-def lists_of(place, knows, half):
+def lists_of(place, knows, scenario):
     """Top 10 of scores that are noise and, to some degree, what is liked."""
     table = np.random.default_rng(place).random(LIKED.shape) + knows * LIKED
     scorer = TableScorer(table, can_rank_cold=knows < 0.9)  # as popularity
-    return answer(scorer, FOLD.task(half), FOLD, 10, seed=0)
+    return answer(scorer, FOLD.task(scenario), FOLD, 10, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +59,11 @@ def run(tmp_path_factory):
         if knows is None:
             continue
         lists, refused = {}, {}
-        for half in HALVES:
+        for scenario in SCENARIOS:
             try:
-                lists[half] = lists_of(place, knows, half)
+                lists[scenario] = lists_of(place, knows, scenario)
             except CannotRankError as error:
-                refused[half] = str(error)
+                refused[scenario] = str(error)
         made.write(Cell(experiment, lists, refused, {}, {}, 0.0))
     return made
 
@@ -73,31 +73,31 @@ def summary(run):
     return summarise(run, METRICS, KS)
 
 
-def row(summary, encoder, label, half, metric):
+def row(summary, encoder, label, scenario, metric):
     found = summary.filter(
-        pl.col("encoder").eq_missing(pl.lit(encoder)), recommender=label, half=half, metric=metric
+        pl.col("encoder").eq_missing(pl.lit(encoder)), recommender=label, scenario=scenario, metric=metric
     ).to_dicts()
     assert len(found) == 1
     return found[0]
 
 
-def counted_recall(place, knows, half, k):
-    """Recall of each user of the half, one item at a time."""
-    task = FOLD.task(half)
+def counted_recall(place, knows, scenario, k):
+    """Recall of each user of the scenario, one item at a time."""
+    task = FOLD.task(scenario)
     wanted = set(zip(task.relevant.user.tolist(), task.relevant.item.tolist(), strict=True))
-    lists = lists_of(place, knows, half)
+    lists = lists_of(place, knows, scenario)
     return np.array([
         sum((user, item) in wanted for item in items[:k]) / sum(other == user for other, _ in wanted)
         for user, items in zip(task.users.tolist(), lists.items.tolist(), strict=True)
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("k", KS)
-def test_figures_are_means_over_users_and_seeds(summary, half, k):
-    found = row(summary, "good", "nearest", half, f"recall@{k}")
+def test_figures_are_means_over_users_and_seeds(summary, scenario, k):
+    found = row(summary, "good", "nearest", scenario, f"recall@{k}")
     real, dealt, drawn = (
-        np.mean([counted_recall(place, knows, half, k) for place, knows in seeds], axis=0)
+        np.mean([counted_recall(place, knows, scenario, k) for place, knows in seeds], axis=0)
         for seeds in ([(0, 0.4), (1, 0.4)], [(2, 0.1), (3, 0.1)], [(4, 0.0)])
     )
     assert found["value"] == pytest.approx(real.mean(), abs=1e-12)
@@ -107,7 +107,7 @@ def test_figures_are_means_over_users_and_seeds(summary, half, k):
     assert found["difference"] == pytest.approx((real - dealt).mean(), abs=1e-12)
     assert found["low"] < found["value"] < found["high"]
     assert found["difference_low"] < found["difference"] < found["difference_high"]
-    task = FOLD.task(half)
+    task = FOLD.task(scenario)
     assert (found["users"], found["pairs"], found["seeds"]) == (len(task.users), len(task.relevant), 2)
     seen = [np.isin(task.candidates, FOLD.train.item[FOLD.train.user == user]).sum() for user in task.users]
     assert found["chance"] == pytest.approx(np.mean([k / (len(task.candidates) - n) for n in seen]))
@@ -169,10 +169,10 @@ def test_what_cannot_rank_says_why(summary):
 
 
 def test_rows_are_every_line_by_half_and_metric(summary):
-    wanted = {(half, f"{metric}@{k}") for half in HALVES for metric in METRICS for k in KS}
+    wanted = {(scenario, f"{metric}@{k}") for scenario in SCENARIOS for metric in METRICS for k in KS}
     wanted |= {("mixed", f"cold-share@{k}") for k in KS}
     lines = {(encoder, label) for encoder, label in (("good", "nearest"), ("bad", "nearest"), (None, "popularity"))}
-    found = summary.select("encoder", "recommender", "half", "metric").rows()
+    found = summary.select("encoder", "recommender", "scenario", "metric").rows()
     assert len(found) == len(set(found)) == len(wanted) * 3
     assert {line[:2] for line in found} == lines  # an experiment that is not finished has no line yet
     assert {line[2:] for line in found} == wanted
@@ -180,26 +180,26 @@ def test_rows_are_every_line_by_half_and_metric(summary):
 
 def test_values_per_user_are_kept(run, summary):
     kept = pl.read_parquet(run.folder / "users.parquet")
-    mine = kept.filter(encoder="good", recommender="nearest", half="cold")
+    mine = kept.filter(encoder="good", recommender="nearest", scenario="cold")
     assert mine["user"].to_list() == SPLIT.users.take(FOLD.task("cold").users).to_list()
     wanted = np.mean([counted_recall(place, 0.4, "cold", 10) for place in (0, 1)], axis=0)
     np.testing.assert_allclose(mine["recall@10"], wanted, atol=1e-12)
-    means = kept.group_by("encoder", "recommender", "half").agg(pl.col("ndcg@3").mean())
-    for encoder, label, half, value in means.rows():
-        assert row(summary, encoder, label, half, "ndcg@3")["value"] == pytest.approx(value)
+    means = kept.group_by("encoder", "recommender", "scenario").agg(pl.col("ndcg@3").mean())
+    for encoder, label, scenario, value in means.rows():
+        assert row(summary, encoder, label, scenario, "ndcg@3")["value"] == pytest.approx(value)
 
 
 def test_verdicts_name_the_best_content_and_its_lead(run, summary):
     found = verdicts(run, summary, NDCG(10))
-    assert [(one.half, one.best, one.second) for one in found] == [
-        (half, "good / nearest", "bad / nearest") for half in HALVES
+    assert [(one.scenario, one.best, one.second) for one in found] == [
+        (scenario, "good / nearest", "bad / nearest") for scenario in SCENARIOS
     ]  # popularity is better in hot, but a baseline
     assert (
         row(summary, None, "popularity", "hot", "ndcg@10")["value"]
         > row(summary, "good", "nearest", "hot", "ndcg@10")["value"]
     )
     for one in found:
-        best, second = (row(summary, name, "nearest", one.half, "ndcg@10")["value"] for name in ("good", "bad"))
+        best, second = (row(summary, name, "nearest", one.scenario, "ndcg@10")["value"] for name in ("good", "bad"))
         assert one.lead.value == pytest.approx(best - second)
         assert one.lead.low < one.lead.value < one.lead.high
 

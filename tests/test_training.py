@@ -203,8 +203,8 @@ def test_a_refit_for_as_long_as_validation_chose_is_the_validated_model(name: st
 
 def test_a_loss_that_is_no_number_names_step_and_rate_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     settings = Steps(epochs=5, batch=len(TRAIN) // 2, lr=0.01, breaks_at=8)
-    half = -(-len(TRAIN) // (len(TRAIN) // 2))
-    step, epoch = (8 - 1) % half + 1, (8 - 1) // half + 1
+    scenario = -(-len(TRAIN) // (len(TRAIN) // 2))
+    step, epoch = (8 - 1) % scenario + 1, (8 - 1) // scenario + 1
     with (
         recording(Journal(tmp_path)),
         pytest.raises(ConfigError, match=f"step {step} of epoch {epoch}, learning rate 0.01"),
@@ -323,7 +323,7 @@ def test_validation_is_the_ndcg_of_full_lists_without_the_history() -> None:
 
 
 def test_only_what_is_looked_for_decides() -> None:
-    """`hot` ignores the cold half, and stopping on the train loss ignores the fold."""
+    """`hot` ignores the cold scenario, and stopping on the train loss ignores the fold."""
     nobody = FOLD.hot.where(np.zeros(len(FOLD.hot), bool))
     no_cold = Fold(TRAIN, FOLD.hot, nobody)
     settings = replace(SMALL["hybrid"], epochs=3, stop_on="hot")

@@ -38,7 +38,7 @@ def bench(config: Config | dict[str, Any] | Path | str, progress: Progress | Non
     """Run a benchmark, or go on with one that was interrupted; finished cells are not run again.
 
     `config` is a YAML file or its content. `progress(what, done, total)` hears how far each long step is. The summary
-    has one row per (encoder, recommender, half, metric). Raises TimbrecError for everything wrong with the input.
+    has one row per (encoder, recommender, scenario, metric). Raises TimbrecError for everything wrong with the input.
     """
     if not isinstance(config, Config):
         config = make_config(config) if isinstance(config, dict) else read_config(Path(config))

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from timbrec.data.split import Half, Task
+from timbrec.data.split import Scenario, Task
 from timbrec.study.config import Config, make_config
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Experiment, Run
@@ -34,18 +34,23 @@ class Audited:
         """The finished cells."""
         return [one for one in self.run.experiments if self.run.has(one)]
 
-    def task(self, experiment: Experiment, half: Half) -> Task:
-        """What the cell was asked in this half."""
-        return self.run.split.test.task(half, experiment.cold_candidates)
+    def task(self, experiment: Experiment, scenario: Scenario) -> Task:
+        """What the cell was asked in this scenario."""
+        return self.run.split.test.task(scenario, experiment.cold_candidates)
 
     def lists(
-        self, experiments: list[Experiment], half: Half
+        self, experiments: list[Experiment], scenario: Scenario
     ) -> Iterator[tuple[Experiment, Task, Int[Array, "users depth"], Float32[Array, "users depth"]]]:
-        """The stored items and scores of the cells that rank this half, one cell at a time, with their task."""
+        """The stored items and scores of the cells that rank this scenario, one cell at a time, with their task."""
         for experiment in experiments:
-            cell = self.run.read(experiment, [half])
-            if half in cell.lists:
-                yield experiment, self.task(experiment, half), cell.lists[half].items, cell.lists[half].scores
+            cell = self.run.read(experiment, [scenario])
+            if scenario in cell.lists:
+                yield (
+                    experiment,
+                    self.task(experiment, scenario),
+                    cell.lists[scenario].items,
+                    cell.lists[scenario].scores,
+                )
 
 
 def sample(n: int, at_most: int) -> Int[Array, "m"]:

@@ -30,7 +30,7 @@ _HOT_USERS = 500
 def controls_cold(audited: Audited) -> Finding:
     """All control cells of the run at once: one p value for every metric of every one of them.
 
-    Cells of one variant and seed were dealt by the same random numbers, whatever their encoder and recommender, so
+    Cells of one control and seed were dealt by the same random numbers, whatever their encoder and recommender, so
     they are relabelled together; cells of different ones, separately.
     """
     groups = groupby(sorted(filter(_is_control, audited.experiments), key=_dealt), key=_dealt)
@@ -49,7 +49,7 @@ def controls_cold(audited: Audited) -> Finding:
 
 def controls_hot(audited: Audited) -> Finding:
     """Shuffled controls of untrained recommenders against fits on 50 other shuffles, and those against exact chance."""
-    wanted = (one for one in audited.experiments if one.variant == "shuffled" and _is_untrained(one))
+    wanted = (one for one in audited.experiments if one.control == "shuffled" and _is_untrained(one))
     cells = sorted(wanted, key=lambda one: (one.encoder or "", one.label))
     groups = [list(group) for _, group in groupby(cells, key=lambda one: (one.encoder, one.label))]
     found = [one for group in groups for one in _hot(audited, group)]
@@ -79,7 +79,7 @@ class _Test:
 def _is_control(experiment: Experiment) -> bool:
     """A baseline may know more than the vectors (artists), so that shuffling those does not bring it to chance."""
     made = catalog.load("recommenders", experiment.recommender)
-    return experiment.recommender == "random" or (experiment.variant != "real" and not made.baseline)
+    return experiment.recommender == "random" or (experiment.control != "real" and not made.baseline)
 
 
 def _is_untrained(experiment: Experiment) -> bool:
@@ -89,7 +89,7 @@ def _is_untrained(experiment: Experiment) -> bool:
 
 
 def _dealt(experiment: Experiment) -> tuple[str, int]:
-    return "random" if experiment.recommender == "random" else experiment.variant, experiment.seed
+    return "random" if experiment.recommender == "random" else experiment.control, experiment.seed
 
 
 def _metrics(audited: Audited) -> list[Metric]:
@@ -160,5 +160,5 @@ def _values(
 
 
 def _name(experiment: Experiment) -> str:
-    parts = [experiment.encoder, experiment.label, experiment.variant, f"seed {experiment.seed}"]
+    parts = [experiment.encoder, experiment.label, experiment.control, f"seed {experiment.seed}"]
     return " ".join(part for part in parts if part)

@@ -45,7 +45,7 @@ def _renumbered(part: Interactions, user: Int[Array, "users"], item: Int[Array, 
 
 
 def _lists(made: Recommender, fold: Fold, vectors: Float32[Array, "items dim"]) -> TopK:
-    """Lists of the mixed half, whose candidates are both hot and cold."""
+    """Lists of the mixed scenario, whose candidates are both hot and cold."""
     scorer = made.fit(fold.train, Content(vectors), None, np.random.default_rng(SEED))
     task = fold.task("mixed")
     return rank(scorer, task.users, task.candidates, fold.train, METRIC.k)

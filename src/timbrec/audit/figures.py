@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from timbrec.audit import plain
 from timbrec.audit.audited import Audited, sample
 from timbrec.audit.finding import Finding, nothing_to_check
-from timbrec.data.split import HALVES
+from timbrec.data.split import SCENARIOS
 from timbrec.metrics.shared.base import Metric
 from timbrec.results.figures import Figures, make_metrics, tables
 
@@ -28,7 +28,7 @@ def metrics_recomputed(audited: Audited) -> Finding:
         compared += 1
         difference = _difference(audited, line, metric)
         if difference > worst:
-            worst, where = difference, f"{metric.label} of {line.encoder or ''} {line.label}, {line.task.half}"
+            worst, where = difference, f"{metric.label} of {line.encoder or ''} {line.label}, {line.task.scenario}"
     if not compared:
         return nothing_to_check("no metric of this run is known to the audit")
     detail = f"{compared} columns, {_USERS} users each" + (f"; worst: {where}" if where else "")
@@ -37,10 +37,10 @@ def metrics_recomputed(audited: Audited) -> Finding:
 
 def _columns(audited: Audited) -> Iterator[tuple[Figures, Metric]]:
     """Every figure of every line whose metric the audit knows."""
-    for half in HALVES:
-        metrics = make_metrics(audited.config.metrics, audited.config.k, half)
+    for scenario in SCENARIOS:
+        metrics = make_metrics(audited.config.metrics, audited.config.k, scenario)
         known = [one for one in metrics if one.name in (*plain.METRICS, "coverage")]
-        for line in tables(audited.run, half):
+        for line in tables(audited.run, scenario):
             if "real" in line.outcomes:
                 yield from ((line, metric) for metric in known)
 

@@ -7,7 +7,7 @@ import numpy as np
 from timbrec.audit.audited import Audited, sample
 from timbrec.audit.finding import Finding
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import HALVES
+from timbrec.data.split import SCENARIOS
 from timbrec.types import Array, Bool, Float32, Int
 
 _USERS = 1_000
@@ -17,11 +17,11 @@ def lists_clean(audited: Audited) -> Finding:
     """Faults in the lists of every cell: foreign, seen or repeated items, gaps, lists cut short, scores that rise."""
     train = audited.run.split.test.train
     faults, lists, example = 0, 0, ""
-    for half in HALVES:
-        for experiment, task, items, scores in audited.lists(audited.experiments, half):
+    for scenario in SCENARIOS:
+        for experiment, task, items, scores in audited.lists(audited.experiments, scenario):
             if len(items) != len(task.users):
                 return Finding(
-                    False, f"{len(items):,} lists", f"{len(task.users):,} lists", f"{experiment.label}, {half}"
+                    False, f"{len(items):,} lists", f"{len(task.users):,} lists", f"{experiment.label}, {scenario}"
                 )
             places = sample(len(items), _USERS)
             knows_cold = "cold" not in audited.run.read(experiment, []).refused or not len(audited.run.split.test.cold)
@@ -31,7 +31,7 @@ def lists_clean(audited: Audited) -> Finding:
             for name, wrong in found.items():
                 if wrong.any():
                     faults += int(wrong.sum())
-                    example = example or f"{name}: {experiment.encoder or ''} {experiment.label}, {half}".replace(
+                    example = example or f"{name}: {experiment.encoder or ''} {experiment.label}, {scenario}".replace(
                         "  ", " "
                     )
     return Finding(not faults, f"{faults:,} faults", "none", example or f"{lists:,} lists looked at")

@@ -7,21 +7,21 @@ from itertools import pairwise
 
 from timbrec.audit.finding import Finding
 from timbrec.audit.trial import DIALS, Trial
-from timbrec.data.split import Half
+from timbrec.data.split import Scenario
 
 APART = 5.0  # standard errors between neighbours
 NEAR = 4.0  # standard errors from chance that chance itself may bring
 SHARE = 0.2  # of what the oracle has over chance
 
-_HALVES: tuple[Half, ...] = ("hot", "cold")
+_HALVES: tuple[Scenario, ...] = ("hot", "cold")
 
 
 def planted_order(trial: Trial) -> Finding:
     """Better encoders come out better, hot and cold."""
     gaps = []
-    for name, half in _cases(trial):
-        answers = [trial.answer(name, half, quality=quality) for quality in trial.qualities]
-        gaps += [(better.gap(worse), f"{name} {half}") for worse, better in pairwise(answers)]
+    for name, scenario in _cases(trial):
+        answers = [trial.answer(name, scenario, quality=quality) for quality in trial.qualities]
+        gaps += [(better.gap(worse), f"{name} {scenario}") for worse, better in pairwise(answers)]
     gap, where = min(gaps)
     return Finding(
         gap >= APART, f"{gap:.1f} standard errors", f"at least {APART} between neighbours", f"closest: {where}"
@@ -31,11 +31,11 @@ def planted_order(trial: Trial) -> Finding:
 def planted_dial(trial: Trial) -> Finding:
     """The more taste decides, the better the best encoder."""
     rises = []
-    for name, half in _cases(trial):
-        answers = [trial.answer(name, half, dial=dial) for dial in trial.dials]
+    for name, scenario in _cases(trial):
+        answers = [trial.answer(name, scenario, dial=dial) for dial in trial.dials]
         for less, more in pairwise(answers):
             error = (less.error**2 + more.error**2) ** 0.5
-            rises.append(((more.value - less.value) / error, f"{name} {half}"))
+            rises.append(((more.value - less.value) / error, f"{name} {scenario}"))
     rise, where = min(rises)
     return Finding(rise >= NEAR, f"{rise:.1f} standard errors", f"at least {NEAR} a step", f"smallest step: {where}")
 
@@ -43,11 +43,11 @@ def planted_dial(trial: Trial) -> Finding:
 def planted_ceiling(trial: Trial) -> Finding:
     """The best encoder reaches a fair share of what the oracle has over chance; more than all of it would be a leak."""
     shares = []
-    for name, half in _cases(trial):
-        found = trial.answer(name, half)
-        oracle = trial.judged(trial.worlds[DIALS[-1]].oracle(), half, DIALS[-1])
+    for name, scenario in _cases(trial):
+        found = trial.answer(name, scenario)
+        oracle = trial.judged(trial.worlds[DIALS[-1]].oracle(), scenario, DIALS[-1])
         share = (found.value - found.chance) / (oracle.value - oracle.chance)
-        shares.append((share, f"{name} {half}: {found.value:.3f} of the oracle's {oracle.value:.3f}"))
+        shares.append((share, f"{name} {scenario}: {found.value:.3f} of the oracle's {oracle.value:.3f}"))
     (low, _), (high, _) = min(shares), max(shares)
     detail = "; ".join(text for _, text in shares)
     return Finding(low >= SHARE and high <= 1, f"{low:.0%} to {high:.0%}", f"{SHARE:.0%} to 100%", detail)
@@ -56,12 +56,12 @@ def planted_ceiling(trial: Trial) -> Finding:
 def planted_silence(trial: Trial) -> Finding:
     """Where plays are uniform, the best encoder stays at chance."""
     off = []
-    for name, half in _cases(trial):
-        found = trial.answer(name, half, dial=0.0)
-        off.append((abs(found.value - found.chance) / found.error, f"{name} {half}"))
+    for name, scenario in _cases(trial):
+        found = trial.answer(name, scenario, dial=0.0)
+        off.append((abs(found.value - found.chance) / found.error, f"{name} {scenario}"))
     most, where = max(off)
     return Finding(most <= NEAR, f"{most:.1f} standard errors off chance", f"at most {NEAR}", f"farthest: {where}")
 
 
-def _cases(trial: Trial) -> Iterator[tuple[str, Half]]:
-    return ((name, half) for name in trial.recommenders for half in _HALVES)
+def _cases(trial: Trial) -> Iterator[tuple[str, Scenario]]:
+    return ((name, scenario) for name in trial.recommenders for scenario in _HALVES)

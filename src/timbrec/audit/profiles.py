@@ -17,7 +17,7 @@ _TOLERANCE = 1e-3  # scores are cosines in float32; a profile of other tracks' v
 
 def profiles_own_rows(audited: Audited) -> Finding:
     """Stored scores of KNN against scores worked out from ids: each vector is asked for by its track's id alone."""
-    cells = [one for one in audited.experiments if one.recommender == "knn" and one.variant == "real"]
+    cells = [one for one in audited.experiments if one.recommender == "knn" and one.control == "real"]
     worst, where, compared = 0.0, "", 0
     for experiment, task, items, scores in audited.lists(cells, "hot"):
         for place in sample(len(items), _USERS):

@@ -12,7 +12,7 @@ from timbrec.types import Array, Int
 
 
 def split_clean(audited: Audited) -> Finding:
-    """The halves as sets of pairs: disjoint, with users from train, and on their side of T where plays are dated."""
+    """The scenarios as sets of pairs: disjoint, with users from train, and on their side of T where plays are dated."""
     faults = faults_of(audited.run.split)
     detail = ", ".join(f"{what}: {count:,}" for what, count in faults.items() if count)
     return Finding(not any(faults.values()), f"{sum(faults.values()):,} faults", "none", detail)

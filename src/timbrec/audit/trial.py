@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from timbrec.audit.audited import SEED
-from timbrec.data.split import Half, Task
+from timbrec.data.split import Scenario, Task
 from timbrec.encoders.mfcc import MFCC
 from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.shared.base import Outcome
@@ -112,14 +112,14 @@ class Trial:
             self._scorers[key] = fit(self.recommenders[name], self.worlds[dial].split, content, seed=0)
         return self._scorers[key]
 
-    def answer(self, name: str, half: Half, dial: float = DIALS[-1], quality: float = QUALITIES[-1]) -> Answer:
+    def answer(self, name: str, scenario: Scenario, dial: float = DIALS[-1], quality: float = QUALITIES[-1]) -> Answer:
         """What the recommender answers in the test month."""
-        return self.judged(self.scorer(name, dial, quality), half, dial)
+        return self.judged(self.scorer(name, dial, quality), scenario, dial)
 
-    def judged(self, scorer: Scorer, half: Half, dial: float) -> Answer:
-        """A scorer's answer to a half of a world's test."""
+    def judged(self, scorer: Scorer, scenario: Scenario, dial: float) -> Answer:
+        """A scorer's answer to a scenario of a world's test."""
         fold = self.worlds[dial].split.test
-        task = fold.task(half)
+        task = fold.task(scenario)
         lists = answer(scorer, task, fold, METRIC.k, seed=0)
         found: Outcome = outcome(lists.items, task, fold.train)
         return Answer(METRIC.gains(found), lists.items, task, float(METRIC.chance(found).mean()))

@@ -68,8 +68,8 @@ def show_result(result: Result) -> None:
         table.add_column(column, justify="left" if column in ("encoder", "recommender") else "right")
     chosen = result.summary.filter(pl.col("metric") == metric)
     for (encoder, label), rows in chosen.group_by("encoder", "recommender", maintain_order=True):
-        cells = {row["half"]: row for row in rows.to_dicts()}
-        figures = [_figure(cells.get(half)) for half in ("hot", "cold", "mixed")]
+        cells = {row["scenario"]: row for row in rows.to_dicts()}
+        figures = [_figure(cells.get(scenario)) for scenario in ("hot", "cold", "mixed")]
         table.add_row(escape(str(encoder or "–")), escape(str(label)), *figures)
     _out.print(table)
     if len(files := read_files(result.run)):
@@ -85,7 +85,7 @@ def show_result(result: Result) -> None:
 
 
 def show_inputs(inputs: Inputs) -> None:
-    """The data card and the sizes of every half."""
+    """The data card and the sizes of every scenario."""
     from timbrec.study.inputs import data_card
 
     card = Table(show_header=False)

@@ -24,16 +24,16 @@ from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.types import Array, Bool, Int
 
-Half = Literal["hot", "cold", "mixed"]
+Scenario = Literal["hot", "cold", "mixed"]
 ColdCandidates = Literal["tested", "catalogue"]
-HALVES: tuple[Half, ...] = ("hot", "cold", "mixed")
+SCENARIOS: tuple[Scenario, ...] = ("hot", "cold", "mixed")
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
     """One ranking question: put the `relevant` pairs on top among `candidates`, for every user who has any."""
 
-    half: Half
+    scenario: Scenario
     candidates: Int[Array, "c"]
     relevant: Interactions
 
@@ -58,29 +58,29 @@ class Fold:
     def __post_init__(self) -> None:
         seen_item, seen_user = self.train.item_users > 0, self.train.user_items > 0
         wrong = {
-            "a hot half holds items that are not in train": self.hot.item[~seen_item[self.hot.item]],
-            "a cold half holds items that are in train": self.cold.item[seen_item[self.cold.item]],
-            "a hot half holds users who are not in train": self.hot.user[~seen_user[self.hot.user]],
-            "a cold half holds users who are not in train": self.cold.user[~seen_user[self.cold.user]],
-            "a hot half holds pairs that are in train": self.hot.user[_shared(self.hot, self.train)],
+            "a hot scenario holds items that are not in train": self.hot.item[~seen_item[self.hot.item]],
+            "a cold scenario holds items that are in train": self.cold.item[seen_item[self.cold.item]],
+            "a hot scenario holds users who are not in train": self.hot.user[~seen_user[self.hot.user]],
+            "a cold scenario holds users who are not in train": self.cold.user[~seen_user[self.cold.user]],
+            "a hot scenario holds pairs that are in train": self.hot.user[_shared(self.hot, self.train)],
         }
         for what, rows in wrong.items():
             if len(rows):
                 raise DataError(what, count=len(rows), example=f"row {int(rows[0])}", fix="Split the log again.")
 
-    def task(self, half: Half, cold_candidates: ColdCandidates = "tested") -> Task:
-        """The question of one half; hot, cold and mixed differ in `candidates` and `relevant` alone.
+    def task(self, scenario: Scenario, cold_candidates: ColdCandidates = "tested") -> Task:
+        """The question of one scenario; hot, cold and mixed differ in `candidates` and `relevant` alone.
 
-        Hot candidates are the train items. Cold candidates are the items of the cold half (`tested`, as in the
+        Hot candidates are the train items. Cold candidates are the items of the cold scenario (`tested`, as in the
         study) or all the catalogue's items that are not in train (`catalogue`). Mixed is both in one list. Items the
         user has in train are left out of every list by `rank`.
         """
         new = self.cold.items if cold_candidates == "tested" else np.flatnonzero(self.train.item_users == 0)
-        if half == "hot":
-            return Task(half, self.train.items, self.hot)
-        if half == "cold":
-            return Task(half, new, self.cold)
-        return Task(half, np.union1d(self.train.items, new), self.hot.joined(self.cold))
+        if scenario == "hot":
+            return Task(scenario, self.train.items, self.hot)
+        if scenario == "cold":
+            return Task(scenario, new, self.cold)
+        return Task(scenario, np.union1d(self.train.items, new), self.hot.joined(self.cold))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ class Split:
 
 
 def by_time(events: Events, start: datetime, validate_at: datetime, test_at: datetime, end: datetime) -> Split:
-    """`corrected`: validation is the time before T, with hot and cold halves of its own, taken out of train.
+    """`corrected`: validation is the time before T, with hot and cold scenarios of its own, taken out of train.
 
     Events lie in [start, end). A pair belongs to the moment of its first play in the window, so a pair already
     played before T is never test; a play exactly at a boundary belongs to what follows it. `fit` counts the plays
@@ -136,7 +136,7 @@ def tamm2026(events: Events, start: datetime, test_at: datetime, end: datetime) 
 
     They are the train side of scikit-learn's `train_test_split(users, test_size=.7, random_state=42)` over those users
     in ascending id order; their hot pairs leave the hot test. Validation thus lies in the test month, has no cold
-    half, and shares its train part with the test.
+    scenario, and shares its train part with the test.
     """
     train, hot, cold = _cut(_pairs(events, [start, test_at, end]), test_at, end)
     free = np.setdiff1d(hot["user"].to_numpy(), cold["user"].to_numpy())

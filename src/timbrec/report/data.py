@@ -21,10 +21,10 @@ Line = tuple[str | None, str]  # what makes a line of a table: encoder (None wit
 class ReportData:
     """Everything a report shows.
 
-    `summary` has the columns of `timbrec.results.figures.SCHEMA`, one row per (encoder, recommender, half, metric);
+    `summary` has the columns of `timbrec.results.figures.SCHEMA`, one row per (encoder, recommender, scenario, metric);
     `primary` is the label of the metric the verdict is about; `split` is `Split.describe()`; `verdicts` says how far
-    the best line of each half leads the next. No `findings` means that the run was not audited. `synthetic` is a note
-    shown prominently when the data is not of real listeners. `encoders` holds facts by name, `data_card` (label,
+    the best line of each scenario leads the next. No `findings` means that the run was not audited. `synthetic` is a
+    note shown prominently when the data is not of real listeners. `encoders` holds facts by name, `data_card` (label,
     value) rows, `commands` what reproduces the run. `baselines` names the recommenders that are never called the best.
     """
 
@@ -45,10 +45,10 @@ class ReportData:
 
     @cached_property
     def figures(self) -> dict[tuple[str, str], dict[Line, Row]]:
-        """The summary's rows by half and metric, then by line; NaN is None."""
+        """The summary's rows by scenario and metric, then by line; NaN is None."""
         figures: dict[tuple[str, str], dict[Line, Row]] = {}
         for row in self.summary.fill_nan(None).iter_rows(named=True):
-            figures.setdefault((row["half"], row["metric"]), {})[row["encoder"], row["recommender"]] = row
+            figures.setdefault((row["scenario"], row["metric"]), {})[row["encoder"], row["recommender"]] = row
         return figures
 
     @property
@@ -57,7 +57,7 @@ class ReportData:
         labels = self.summary["metric"].unique(maintain_order=True).to_list()
         return [self.primary, *(label for label in labels if label != self.primary)]
 
-    def ranked(self, half: str) -> list[Row]:
-        """The half's rows on the primary metric, best first, those without a value last."""
-        rows = self.figures.get((half, self.primary), {}).values()
+    def ranked(self, scenario: str) -> list[Row]:
+        """The scenario's rows on the primary metric, best first, those without a value last."""
+        rows = self.figures.get((scenario, self.primary), {}).values()
         return sorted(rows, key=lambda row: float("-inf") if row["value"] is None else row["value"], reverse=True)

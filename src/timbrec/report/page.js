@@ -52,7 +52,7 @@ function move(mark, places) {
 
 // Show another metric in a table.
 function show(table, metric) {
-  const rows = figures[metric][table.dataset.half] ?? [];
+  const rows = figures[metric][table.dataset.scenario] ?? [];
   const reasons = [...table.tHead.querySelectorAll("[data-none]")].map((heading) => heading.dataset.none);
   table.tHead.querySelector(".metric").textContent = metric;
   for (const row of table.tBodies[0].rows) {

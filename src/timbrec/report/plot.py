@@ -83,13 +83,13 @@ class Plot:
 
 
 def styles(data: ReportData) -> dict[str, int]:
-    """A style for each recommender that uses content and ranks both halves, in the order of the summary."""
+    """A style for each recommender that uses content and ranks both scenarios, in the order of the summary."""
     lines = dict.fromkeys(hot["recommender"] for hot, _ in _pairs(data) if hot["encoder"] is not None)
     return {recommender: number % STYLES for number, recommender in enumerate(lines)}
 
 
 def not_shown(data: ReportData) -> list[str]:
-    """The content-based lines that have a figure on one half alone."""
+    """The content-based lines that have a figure on one scenario alone."""
     both = {_line(hot) for hot, _ in _pairs(data)}
     rows = [*_defined(data, "hot"), *_defined(data, "cold")]
     names = dict.fromkeys(_line(row) for row in rows if row["encoder"] is not None and _line(row) not in both)
@@ -97,15 +97,19 @@ def not_shown(data: ReportData) -> list[str]:
 
 
 def draw(data: ReportData, name: str, size: tuple[int, int], font: int) -> Plot | None:
-    """The plot at a size in pixels; None when no line has a figure on both halves."""
+    """The plot at a size in pixels; None when no line has a figure on both scenarios."""
     pairs = _pairs(data)
     if not any(hot["encoder"] is not None for hot, _ in pairs):
         return None
     pairs.sort(key=lambda pair: pair[0]["value"] * pair[1]["value"], reverse=True)
     lines = _lines(data)
     left, right, top, bottom = 4.6 * font, float(size[0] - font), float(font), size[1] - 3.6 * font
-    x = Scale(*_range([hot for hot, _ in pairs], [value for _, half, value in lines if half == "hot"]), left, right)
-    y = Scale(*_range([cold for _, cold in pairs], [value for _, half, value in lines if half == "cold"]), bottom, top)
+    x = Scale(
+        *_range([hot for hot, _ in pairs], [value for _, scenario, value in lines if scenario == "hot"]), left, right
+    )
+    y = Scale(
+        *_range([cold for _, cold in pairs], [value for _, scenario, value in lines if scenario == "cold"]), bottom, top
+    )
     frame = Box((left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2)
     marks, guides = _labelled(pairs, lines, x, y, frame, font, styles(data))
     return Plot(name, *size, font, frame, x, y, marks, guides, _summary(pairs))
@@ -118,15 +122,15 @@ def _pairs(data: ReportData) -> list[tuple[Row, Row]]:
 
 
 def _lines(data: ReportData) -> list[tuple[str, str, float]]:
-    """(name, half, figure) of what holds for one axis: chance, and lines without content that rank one half alone."""
+    """(name, scenario, figure) of lines on one axis: chance, and recommenders without content that rank one scenario."""
     both = {_line(hot) for hot, _ in _pairs(data)}
     found = []
-    for half in ("hot", "cold"):
-        rows = _defined(data, half)
+    for scenario in ("hot", "cold"):
+        rows = _defined(data, scenario)
         chances = [row["chance"] for row in rows if row["encoder"] is not None and row["chance"] is not None]
-        found += [("chance", half, chances[0])] if chances else []
+        found += [("chance", scenario, chances[0])] if chances else []
         alone = [row for row in rows if row["encoder"] is None and _line(row) not in both]
-        found += [(row["recommender"], half, row["value"]) for row in alone]
+        found += [(row["recommender"], scenario, row["value"]) for row in alone]
     return found
 
 
@@ -137,8 +141,8 @@ def _labelled(
     """Points and lines in pixels with their labels: the lines' first, then the best points'."""
     top, right = frame.y - frame.h, frame.x + frame.w
     segments: list[Segment] = [
-        (x(value), y.start, x(value), top) if half == "hot" else (x.start, y(value), right, y(value))
-        for _, half, value in lines
+        (x(value), y.start, x(value), top) if scenario == "hot" else (x.start, y(value), right, y(value))
+        for _, scenario, value in lines
     ]
     places = [(x(hot["value"]), y(cold["value"])) for hot, cold in pairs]
     bars = [_bars(hot, cold, x, y) for hot, cold in pairs]
@@ -195,8 +199,8 @@ def _summary(pairs: list[tuple[Row, Row]]) -> str:
     return f"{len(contents)} points. Furthest right (best hot): {right}. Highest (best cold): {up}."
 
 
-def _defined(data: ReportData, half: str) -> list[Row]:
-    rows = data.figures.get((half, data.primary), {}).values()
+def _defined(data: ReportData, scenario: str) -> list[Row]:
+    rows = data.figures.get((scenario, data.primary), {}).values()
     return [row for row in rows if row["value"] is not None]
 
 

@@ -1,4 +1,4 @@
-"""The sortable tables: one per half, each metric's cells ready to be put in."""
+"""The sortable tables: one per scenario, each metric's cells ready to be put in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from timbrec.report import numbers
 from timbrec.report.data import Line, ReportData, Row
-from timbrec.report.verdict import HALVES, why_empty
+from timbrec.report.verdict import SCENARIOS, why_empty
 
 COLUMNS = {  # heading of a figure's column: what a dash in it means
     "value": "not defined here",
@@ -48,9 +48,9 @@ class TableRow:
 
 @dataclass(frozen=True)
 class HalfTable:
-    """One half's table, best line first; `missing` says why it has no figures at all."""
+    """One scenario's table, best line first; `missing` says why it has no figures at all."""
 
-    half: str
+    scenario: str
     about: str
     users: str
     pairs: str
@@ -59,24 +59,28 @@ class HalfTable:
 
 
 def half_tables(data: ReportData) -> list[HalfTable]:
-    """The tables of the halves that the summary has, on the primary metric."""
-    return [_table(data, half, about) for half, about in HALVES.items() if (half, data.primary) in data.figures]
+    """The tables of the scenarios that the summary has, on the primary metric."""
+    return [
+        _table(data, scenario, about)
+        for scenario, about in SCENARIOS.items()
+        if (scenario, data.primary) in data.figures
+    ]
 
 
 def other_figures(data: ReportData) -> dict[str, dict[str, list[Any]]]:
-    """For the metric selector: by metric and half, each row's [texts, marks] in the order of the table's numbers."""
+    """By metric and scenario, each row's [texts, marks] in the order of the table's numbers, for the metric selector."""
     found: dict[str, dict[str, list[Any]]] = {}
     for metric in data.metrics:
-        for half in HALVES:
-            if figures := _figures(data, half, metric):
-                rows = [figures.get((row["encoder"], row["recommender"])) for row in data.ranked(half)]
-                found.setdefault(metric, {})[half] = [row and [row.texts, row.marks] for row in rows]
+        for scenario in SCENARIOS:
+            if figures := _figures(data, scenario, metric):
+                rows = [figures.get((row["encoder"], row["recommender"])) for row in data.ranked(scenario)]
+                found.setdefault(metric, {})[scenario] = [row and [row.texts, row.marks] for row in rows]
     return found
 
 
-def _table(data: ReportData, half: str, about: str) -> HalfTable:
-    rows = data.ranked(half)
-    figures = _figures(data, half, data.primary)
+def _table(data: ReportData, scenario: str, about: str) -> HalfTable:
+    rows = data.ranked(scenario)
+    figures = _figures(data, scenario, data.primary)
     lines = [
         TableRow(number, line, row["status"], numbers.count(row["seeds"]), figures.get(line))
         for number, row in enumerate(rows)
@@ -84,13 +88,13 @@ def _table(data: ReportData, half: str, about: str) -> HalfTable:
     ]
     users, pairs = (max((row[name] or 0 for row in rows), default=0) for name in ("users", "pairs"))
     return HalfTable(
-        half, about, numbers.count(users), numbers.count(pairs), tuple(lines), "" if figures else why_empty(rows)
+        scenario, about, numbers.count(users), numbers.count(pairs), tuple(lines), "" if figures else why_empty(rows)
     )
 
 
-def _figures(data: ReportData, half: str, metric: str) -> dict[Line, Figures]:
+def _figures(data: ReportData, scenario: str, metric: str) -> dict[Line, Figures]:
     """The cells of every line that has a value, with the same decimals and the same scale in all of them."""
-    rows = {line: row for line, row in data.figures.get((half, metric), {}).items() if row["value"] is not None}
+    rows = {line: row for line, row in data.figures.get((scenario, metric), {}).items() if row["value"] is not None}
     digits = numbers.decimals(row["value"] for row in rows.values())
     marked = [[row[name] for name in ("low", "high", "chance", "shuffled", "value")] for row in rows.values()]
     shown = [value for marks in marked for value in marks if value is not None]

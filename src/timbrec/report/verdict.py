@@ -1,4 +1,4 @@
-"""The verdict: which line is best on each half, against its controls, and how far ahead of the next."""
+"""The verdict: which line is best on each scenario, against its controls, and how far ahead of the next."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import isfinite
 from timbrec.report import numbers
 from timbrec.report.data import ReportData, Row
 
-HALVES = {
+SCENARIOS = {
     "hot": "known tracks: played in train",
     "cold": "new tracks: nobody played them in train",
     "mixed": "known and new tracks in one list",
@@ -39,9 +39,9 @@ class Lead:
 
 @dataclass(frozen=True)
 class Card:
-    """One half's verdict as the page shows it; `missing` says why there is none."""
+    """One scenario's verdict as the page shows it; `missing` says why there is none."""
 
-    half: str
+    scenario: str
     about: str
     missing: str = ""
     encoder: str = ""
@@ -58,27 +58,27 @@ class Card:
 
 def cards(data: ReportData) -> list[Card]:
     """A card for hot, cold and mixed, in this order."""
-    return [_card(data, half, about) for half, about in HALVES.items()]
+    return [_card(data, scenario, about) for scenario, about in SCENARIOS.items()]
 
 
 def why_empty(rows: list[Row]) -> str:
-    """Why a half has no figures: what its rows say, each reason once."""
+    """Why a scenario has no figures: what its rows say, each reason once."""
     reasons = dict.fromkeys(row["status"] for row in rows if row["status"])
-    return "; ".join(reasons) or "nothing was ranked in this half"
+    return "; ".join(reasons) or "nothing was ranked in this scenario"
 
 
-def _card(data: ReportData, half: str, about: str) -> Card:
-    rows = data.ranked(half)
+def _card(data: ReportData, scenario: str, about: str) -> Card:
+    rows = data.ranked(scenario)
     competing = [row for row in rows if row["encoder"] is not None and row["recommender"] not in data.baselines]
     contents = [row for row in competing if row["value"] is not None]
     if not contents:
-        return Card(half, about, missing=why_empty(competing or rows))
+        return Card(scenario, about, missing=why_empty(competing or rows))
     best = contents[0]
     others = [row for row in rows if row not in competing and row["encoder"] in (None, best["encoder"])]
     digits = numbers.decimals(row["value"] for row in contents)
     chance = best["chance"]
     return Card(
-        half,
+        scenario,
         about,
         encoder=best["encoder"],
         recommender=best["recommender"],
@@ -87,7 +87,7 @@ def _card(data: ReportData, half: str, about: str) -> Card:
         lift=numbers.ratio(best["lift"]),
         gain=_gain(best, digits),
         over_chance=numbers.ratio(best["value"] / chance if chance else None),
-        lead=_lead(data, half, digits),
+        lead=_lead(data, scenario, digits),
         bars=tuple(_bars(best, others, digits)),
         cautions=tuple(_cautions(best, others)),
     )
@@ -100,9 +100,9 @@ def _gain(best: Row, digits: int) -> str:
     return difference if limits == numbers.NONE else f"{difference} {limits}"
 
 
-def _lead(data: ReportData, half: str, digits: int) -> Lead | None:
+def _lead(data: ReportData, scenario: str, digits: int) -> Lead | None:
     for verdict in data.verdicts:
-        if verdict.half == half and verdict.second is not None and verdict.lead is not None:
+        if verdict.scenario == scenario and verdict.second is not None and verdict.lead is not None:
             lead = verdict.lead
             clear = lead.low > 0 if isfinite(lead.low) else None
             limits = numbers.interval(lead.low, lead.high, digits, sign=True)

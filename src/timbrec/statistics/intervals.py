@@ -78,5 +78,5 @@ def _student(values: Float[Array, "n"], variance_of_items: float, clusters: floa
     if clusters < 2:
         return Interval(value, np.nan, np.nan)
     variance = float(values.var(ddof=1)) / len(values) + variance_of_items
-    half = float(t.ppf((1 + LEVEL) / 2, clusters - 1)) * math.sqrt(variance)
-    return Interval(value, value - half, value + half)
+    scenario = float(t.ppf((1 + LEVEL) / 2, clusters - 1)) * math.sqrt(variance)
+    return Interval(value, value - scenario, value + scenario)

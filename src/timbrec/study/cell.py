@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from timbrec.data.split import HALVES, Fold, Half, Split, Task
+from timbrec.data.split import SCENARIOS, Fold, Scenario, Split, Task
 from timbrec.errors import CannotRankError
 from timbrec.protocols import Content, Recommender, Scorer
 from timbrec.ranking.rank import TopK, rank
 from timbrec.recommenders import recommender
 from timbrec.study.config import BASELINES, Config
-from timbrec.study.controls import CONTROLS, Variant, vectors_of
+from timbrec.study.controls import CONTROLS, Control, vectors_of
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Cell, Experiment, Run
 from timbrec.training import Journal, drop_checkpoints, recording
@@ -36,16 +36,16 @@ def plan(config: Config, inputs: Inputs) -> list[Experiment]:
     experiments = []
     for name, settings, label in wanted:
         made = recommender(name, settings)
-        variants: tuple[Variant, ...] = ("real", *CONTROLS) if made.uses_content else ("real",)
+        controls: tuple[Control, ...] = ("real", *CONTROLS) if made.uses_content else ("real",)
         for encoder in inputs.sources if made.uses_content else [None]:
-            for variant in variants:
-                seeds = config.seeds[:1] if made.deterministic and variant == "real" else config.seeds
+            for control in controls:
+                seeds = config.seeds[:1] if made.deterministic and control == "real" else config.seeds
                 experiments += [
                     Experiment(
                         split=inputs.split.digest,
                         encoder=encoder,
                         vectors=None if encoder is None else inputs.sources[encoder].digest,
-                        variant=variant,
+                        control=control,
                         artists=inputs.artists_digest,
                         recommender=name,
                         settings=asdict(made),
@@ -105,24 +105,24 @@ def journal_of(run: Run, experiment: Experiment, progress: Callable[[str, int, i
 
 def describe(experiment: Experiment) -> str:
     """What a cell is called while it runs."""
-    parts = [experiment.encoder, None if experiment.variant == "real" else experiment.variant, experiment.label]
+    parts = [experiment.encoder, None if experiment.control == "real" else experiment.control, experiment.label]
     return " ".join(part for part in parts if part) + f" (seed {experiment.seed})"
 
 
 def run_cell(experiment: Experiment, split: Split, content: Content) -> Cell:
     """Fit and rank one experiment: pure, so that any engine may run it anywhere."""
     started = time.perf_counter()
-    vectors = vectors_of(experiment.variant, content.vectors, split.test.train.items, experiment.seed)
+    vectors = vectors_of(experiment.control, content.vectors, split.test.train.items, experiment.seed)
     made = recommender(experiment.recommender, experiment.settings)
     scorer, chosen = _fit(made, split, replace(content, vectors=vectors), experiment.seed)
-    lists: dict[Half, TopK] = {}
-    refused: dict[Half, str] = {}
-    for half in HALVES:
-        task = split.test.task(half, experiment.cold_candidates)
+    lists: dict[Scenario, TopK] = {}
+    refused: dict[Scenario, str] = {}
+    for scenario in SCENARIOS:
+        task = split.test.task(scenario, experiment.cold_candidates)
         try:
-            lists[half] = answer(scorer, task, split.test, experiment.depth, experiment.seed)
+            lists[scenario] = answer(scorer, task, split.test, experiment.depth, experiment.seed)
         except CannotRankError as error:
-            refused[half] = str(error)
+            refused[scenario] = str(error)
     seconds = time.perf_counter() - started
     return Cell(experiment, lists, refused, scorer.facts, chosen, seconds)
 
@@ -151,8 +151,8 @@ def _fit(made: Recommender, split: Split, content: Content, seed: int) -> tuple[
 def answer(scorer: Scorer, task: Task, fold: Fold, depth: int, seed: int) -> TopK:
     """The scorer's lists for a task. In mixed lists, what cannot rank cold items ranks the others alone."""
     if not len(task.relevant):
-        raise CannotRankError(f"nobody to ask: the {task.half} half is empty")
+        raise CannotRankError(f"nobody to ask: the {task.scenario} scenario is empty")
     candidates = task.candidates
-    if task.half == "mixed" and not scorer.can_rank_cold:
+    if task.scenario == "mixed" and not scorer.can_rank_cold:
         candidates = candidates[fold.train.item_users[candidates] > 0]
     return rank(scorer, task.users, candidates, fold.train, depth, seed=seed)

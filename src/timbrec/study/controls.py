@@ -8,17 +8,17 @@ import numpy as np
 
 from timbrec.types import Array, Float32, Int
 
-Variant = Literal["real", "shuffled", "gaussian"]
-CONTROLS: tuple[Variant, ...] = ("shuffled", "gaussian")
+Control = Literal["real", "shuffled", "gaussian"]
+CONTROLS: tuple[Control, ...] = ("shuffled", "gaussian")
 
 
 def vectors_of(
-    variant: Variant, vectors: Float32[Array, "items dim"], train_items: Int[Array, "n"], seed: int
+    control: Control, vectors: Float32[Array, "items dim"], train_items: Int[Array, "n"], seed: int
 ) -> Float32[Array, "items dim"]:
     """The vectors themselves, or one of their controls, by name."""
-    if variant == "shuffled":
+    if control == "shuffled":
         return shuffled(vectors, seed)
-    return gaussian(vectors, train_items, seed) if variant == "gaussian" else vectors
+    return gaussian(vectors, train_items, seed) if control == "gaussian" else vectors
 
 
 def shuffled(vectors: Float32[Array, "items dim"], seed: int) -> Float32[Array, "items dim"]:

@@ -126,7 +126,7 @@ def shared_catalogue(log: Events, sources: dict[str, VectorSource]) -> Vocabular
 def make_split(events: Events, config: SplitConfig) -> Split:
     """The split the config asks for, with the times it leaves out: a year before T, a month on both sides of it.
 
-    Raises DataError when neither test half has a pair.
+    Raises DataError when neither test scenario has a pair.
     """
     if config.protocol == "item-holdout":
         split = by_items(events, config.seed, config.cold, config.hot, config.validation)
@@ -139,7 +139,7 @@ def make_split(events: Events, config: SplitConfig) -> Split:
         else:
             split = by_time(events, start, _utc(config.validate_at or _moved(test_at, "-1mo")), test_at, end)
     if not len(split.test.hot) and not len(split.test.cold):
-        raise DataError("both test halves are empty: nobody in train played anything new", fix="Check the split.")
+        raise DataError("both test scenarios are empty: nobody in train played anything new", fix="Check the split.")
     return split
 
 

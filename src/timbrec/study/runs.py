@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from timbrec.data.split import HALVES, ColdCandidates, Half, Split, load_split, save_split
+from timbrec.data.split import SCENARIOS, ColdCandidates, Scenario, Split, load_split, save_split
 from timbrec.errors import DataError
 from timbrec.files import write_atomically
 from timbrec.ranking.rank import TopK
-from timbrec.study.controls import Variant
+from timbrec.study.controls import Control
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Experiment:
     split: str
     encoder: str | None
     vectors: str | None
-    variant: Variant
+    control: Control
     artists: str | None
     recommender: str
     settings: dict[str, Any]
@@ -58,11 +58,11 @@ FORMAT = 1  # raised when the split, the ranking or a control changes numbers: e
 
 @dataclass(frozen=True)
 class Cell:
-    """A finished experiment: top-k lists per half, or why there are none, and what fitting found."""
+    """A finished experiment: top-k lists per scenario, or why there are none, and what fitting found."""
 
     experiment: Experiment
-    lists: dict[Half, TopK]
-    refused: dict[Half, str]
+    lists: dict[Scenario, TopK]
+    refused: dict[Scenario, str]
     facts: dict[str, float]
     chosen: dict[str, Any]
     seconds: float
@@ -109,8 +109,8 @@ class Run:
         partial = final.with_name(f".{final.name}.{os.getpid()}")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for half, lists in cell.lists.items():
-            _list_table(lists).write_parquet(partial / f"{half}.parquet")
+        for scenario, lists in cell.lists.items():
+            _list_table(lists).write_parquet(partial / f"{scenario}.parquet")
         facts = {
             "experiment": asdict(cell.experiment),
             "refused": cell.refused,
@@ -122,13 +122,15 @@ class Run:
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
 
-    def read(self, experiment: Experiment, halves: Sequence[Half] = HALVES) -> Cell:
-        """A finished cell with its lists of these halves. Raises DataError when its files are damaged."""
+    def read(self, experiment: Experiment, scenarios: Sequence[Scenario] = SCENARIOS) -> Cell:
+        """A finished cell with its lists of these scenarios. Raises DataError when its files are damaged."""
         folder = self._cell(experiment)
         try:
             facts = json.loads((folder / "cell.json").read_text())
-            lists: dict[Half, TopK] = {
-                half: _read_lists(folder / f"{half}.parquet") for half in halves if half not in facts["refused"]
+            lists: dict[Scenario, TopK] = {
+                scenario: _read_lists(folder / f"{scenario}.parquet")
+                for scenario in scenarios
+                if scenario not in facts["refused"]
             }
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             raise DataError(f"{folder} is damaged: {error}", fix="Delete it and run the benchmark again.") from error

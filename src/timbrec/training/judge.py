@@ -12,7 +12,7 @@ from timbrec.training.validation import question, validate
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
-    from timbrec.data.split import Fold, Half
+    from timbrec.data.split import Fold, Scenario
     from timbrec.training.recommender import TrainedRecommender
     from timbrec.training.trainable import Trainable
 
@@ -34,18 +34,18 @@ class Judge(ABC):
 
 
 class Ranking(Judge):
-    """NDCG@50 of a half of the validation fold. Raises DataError when nobody has anything to find in it."""
+    """NDCG@50 of a scenario of the validation fold. Raises DataError when nobody has anything to find in it."""
 
     rises: ClassVar[bool] = True
 
-    def __init__(self, fold: Fold, half: Half, can_rank_cold: bool) -> None:
-        task = question(fold, half, can_rank_cold)
-        self.fold, self.half, self.users = fold, task.half, task.users
-        self.name = f"ndcg@50 {task.half}"
+    def __init__(self, fold: Fold, scenario: Scenario, can_rank_cold: bool) -> None:
+        task = question(fold, scenario, can_rank_cold)
+        self.fold, self.scenario, self.users = fold, task.scenario, task.users
+        self.name = f"ndcg@50 {task.scenario}"
 
     def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
-        """The mean over the half's users."""
-        return validate(model.scorer(self.users), self.fold, self.half)
+        """The mean over the scenario's users."""
+        return validate(model.scorer(self.users), self.fold, self.scenario)
 
 
 class HeldOutLoss(Judge):

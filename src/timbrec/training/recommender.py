@@ -33,7 +33,7 @@ class TrainedRecommender(Recommender):
     With validation, training stops after `patience` epochs without a better value of `stop_on`, at `epochs` at the
     latest, and the best epoch's weights are served; better means by more than the share `least_gain` of the best so
     far. After `plateau` epochs that were no better at all the learning rate falls to a tenth.
-    `stop_on` is NDCG@50 of a half of the validation fold (hot for what cannot rank cold items), or by name one of the
+    `stop_on` is NDCG@50 of a scenario of the validation fold (hot for what cannot rank cold items), or one of the
     study's losses: the mean loss of the fold's hot pairs on their own, or of the epoch's own batches; `nothing` takes
     the last epoch. Without validation exactly `epochs` are trained, and the learning rate falls after the epochs in
     `lr_drops`. A step takes `batch` examples, in a new random order every epoch if `shuffle`. With `average`, what is

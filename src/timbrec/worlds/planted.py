@@ -42,7 +42,7 @@ class PlantedWorld:
     `dial` says how strongly taste decides, `popularity` how unequal the items are for everyone alike, and
     `co_listening` how much what is played together has reasons no encoder can hear. With all three at 0 every
     unplayed item is equally likely. A third of the items appear in the last two periods (validation, test), so both
-    folds have hot and cold halves. Row i of the split's items is item i; users likewise. The same for the same seed.
+    folds have hot and cold scenarios. Row i of the split's items is item i; users likewise. The same for the same seed.
 
     `rough` makes the vectors as unruly as those of large networks: coordinates of very unequal scale (the log of it has
     this standard deviation) and nuisance with heavy tails. With 0 they are rotated normal ones.
