@@ -122,7 +122,7 @@ def _pairs(data: ReportData) -> list[tuple[Row, Row]]:
 
 
 def _lines(data: ReportData) -> list[tuple[str, str, float]]:
-    """(name, scenario, figure) of lines on one axis: chance, and recommenders without content that rank one scenario."""
+    """(name, scenario, figure) of lines on one axis: chance, recommenders without content that rank one scenario."""
     both = {_line(hot) for hot, _ in _pairs(data)}
     found = []
     for scenario in ("hot", "cold"):

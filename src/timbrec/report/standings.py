@@ -68,7 +68,7 @@ def half_tables(data: ReportData) -> list[HalfTable]:
 
 
 def other_figures(data: ReportData) -> dict[str, dict[str, list[Any]]]:
-    """By metric and scenario, each row's [texts, marks] in the order of the table's numbers, for the metric selector."""
+    """By metric and scenario, rows of [texts, marks] in the order of the table's numbers, for the metric selector."""
     found: dict[str, dict[str, list[Any]]] = {}
     for metric in data.metrics:
         for scenario in SCENARIOS:
