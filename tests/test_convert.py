@@ -77,7 +77,7 @@ def test_half_precision_stays_half(tmp_path: Path) -> None:
 
 def test_the_final_activation_of_mule_is_kept(tmp_path: Path) -> None:
     """Its official file tells by its graph whether there is one; a slim file has no graph."""
-    from timbrec.encoders.networks.mule import mule_network
+    from timbrec.encoders.weights.mule import mule_network
     from timbrec.encoders.weights.reading import Slim
 
     weights = TINY["mule"](tmp_path).weights

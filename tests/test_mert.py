@@ -23,8 +23,8 @@ from torch.nn.functional import gelu, layer_norm, linear
 from torch.utils.flop_counter import FlopCounterMode
 
 from timbrec.encoders import load
+from timbrec.encoders.bases.wav2vec import hidden_states, wav2vec_network
 from timbrec.encoders.mert import MERT95M, MERT330M
-from timbrec.encoders.shared.wav2vec import hidden_states, wav2vec_network
 from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
@@ -126,7 +126,7 @@ def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: MERT330M, sa
 
 
 def test_many_windows_are_encoded_in_blocks(encoder: MERT330M, monkeypatch: pytest.MonkeyPatch) -> None:
-    from timbrec.encoders.networks import wav2vec as wav2vec_layers
+    from timbrec.encoders.bases import layered as wav2vec_layers
 
     batch = noise(5, 2_400)
     whole = encoder.encode(batch)

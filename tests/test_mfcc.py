@@ -10,7 +10,7 @@ import pytest
 from timbrec import catalog
 from timbrec.encoders import load
 from timbrec.encoders.mfcc import MFCC, dct
-from timbrec.encoders.shared.mel import mel_bands
+from timbrec.encoders.signals.mel import mel_bands
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder, EncoderCard
 

@@ -26,8 +26,9 @@ from safetensors.torch import save_file
 from timbrec import catalog
 from timbrec.encoders import load
 from timbrec.encoders.mule import MULE
-from timbrec.encoders.networks.mule import MULENetwork, Sizes, mule_network
-from timbrec.encoders.shared.mel import mel_bands
+from timbrec.encoders.networks.mule import MULENetwork, Sizes
+from timbrec.encoders.signals.mel import mel_bands
+from timbrec.encoders.weights.mule import mule_network
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 

@@ -15,8 +15,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from timbrec.encoders import load
+from timbrec.encoders.bases.wav2vec import hidden_states, wav2vec_network
 from timbrec.encoders.music2vec import Music2Vec
-from timbrec.encoders.shared.wav2vec import hidden_states, wav2vec_network
 from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder

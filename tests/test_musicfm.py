@@ -27,7 +27,7 @@ from timbrec.audit.contract import check_encoder
 from timbrec.encoders import load
 from timbrec.encoders.musicfm import MusicFM, MusicFMFMA, MusicFMMSD
 from timbrec.encoders.networks.conformer import ConformerNetwork, Sizes, decibels, training_bands
-from timbrec.encoders.shared.mel import mel_bands
+from timbrec.encoders.signals.mel import mel_bands
 from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder

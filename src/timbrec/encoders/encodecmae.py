@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from timbrec.encoders.networks.wav2vec import LayeredEncoder
-from timbrec.encoders.shared.wav2vec import import_transformers, plain_convolutions, without_weight_norm
+from timbrec.encoders.bases.layered import LayeredEncoder
+from timbrec.encoders.bases.wav2vec import import_transformers, plain_convolutions, without_weight_norm
 from timbrec.encoders.weights.hub import find_files
 from timbrec.encoders.weights.official import inference_tensors, read_json
 from timbrec.encoders.weights.reading import Slim, load_strictly, read_config, read_weights

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.reading import (
     Slim,
     damaged,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from timbrec.encoders.shared.wav2vec import Wav2VecEncoder
+from timbrec.encoders.bases.wav2vec import Wav2VecEncoder
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from timbrec.encoders.shared.mel import mel_bands, mel_power
-from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.signals.mel import mel_bands, mel_power
+from timbrec.encoders.signals.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float, Float32

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from timbrec.encoders.shared.mel import mel_bands, mel_power
-from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.signals.mel import mel_bands, mel_power
+from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.reading import Slim, fingerprint, read_config, read_weights
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
@@ -144,8 +144,7 @@ def _find(weights: Path | str | None) -> Path:
 
 
 def _read(path: Path) -> MULENetwork:
-    from timbrec.encoders.networks.mule import mule_network
-    from timbrec.encoders.weights.mule_keras import load_keras
+    from timbrec.encoders.weights.mule import load_keras, mule_network
 
     if path.suffix != ".safetensors":
         return load_keras(path)

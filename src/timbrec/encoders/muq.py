@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from timbrec.encoders.shared.conformer import RATE, ConformerEncoder, beside_or_within
+from timbrec.encoders.bases.conformer import RATE, ConformerEncoder, beside_or_within
 from timbrec.protocols import EncoderCard, WeightsFile
 
 _REPO = "OpenMuQ/MuQ-large-msd-iter"

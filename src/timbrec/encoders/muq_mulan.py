@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from timbrec.encoders.shared.conformer import (
+from timbrec.encoders.bases.conformer import (
     DTYPES,
     MSD,
     RATE,
@@ -22,7 +22,7 @@ from timbrec.encoders.shared.conformer import (
     sized,
     told,
 )  # fmt: skip
-from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.hub import find_files
 from timbrec.encoders.weights.official import inference_tensors
 from timbrec.encoders.weights.reading import Slim, load_strictly, read_weights, refuse_other_tensors

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from timbrec.encoders.shared.conformer import HOP, MSD, RATE, ConformerEncoder, beside_or_within, settings_in
+from timbrec.encoders.bases.conformer import HOP, MSD, RATE, ConformerEncoder, beside_or_within, settings_in
 from timbrec.encoders.weights.official import read_json
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile

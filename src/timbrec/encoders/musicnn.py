@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from timbrec.encoders.shared import musicnn_tags
-from timbrec.encoders.shared.mel import mel_bands, mel_power
-from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.signals.mel import mel_bands, mel_power
+from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.reading import (
     Slim,
     damaged,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import glu, linear, scaled_dot_product_attention, silu
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from timbrec.encoders.shared.mel import mel_power
+from timbrec.encoders.signals.mel import mel_power
 
 RATE, N_FFT, HOP, MELS = 24_000, 2048, 240, 128
 FLOOR = 1e-10  # of a band's power: -100 dB

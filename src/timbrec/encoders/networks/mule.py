@@ -10,14 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, gelu, pad, relu
-
-from timbrec.encoders.weights.reading import load_strictly
-from timbrec.errors import ConfigError
 
 GELU_GAIN = 1.7015043497085571  # keeps the variance of a normal input
 BRANCH = 0.2  # the share of a block's residual branch
@@ -84,20 +80,6 @@ class MULENetwork(nn.Module):
             fast = fast_stage(fast)
         pooled = torch.cat([slow.mean((2, 3)), fast.mean((2, 3))], dim=1)
         return _activation(pooled) if self.final_activation else pooled
-
-
-def mule_network(tensors: Mapping[str, Tensor], source: Path, final_activation: bool = True) -> MULENetwork:
-    """The network with these weights, of the sizes they have. Raises ConfigError unless they are all of one's."""
-    try:
-        sizes = Sizes.of(tensors)
-    except KeyError as error:
-        raise ConfigError(
-            f"{source} lacks tensors of mule", example=error.args[0], fix="Give the weights of mule."
-        ) from error
-    with torch.device("meta"):
-        network = MULENetwork(sizes, final_activation)
-    load_strictly(network, tensors, source, "mule")
-    return network
 
 
 def _stages(inputs: list[int], outputs: tuple[int, ...], depths: tuple[int, ...], group: int) -> nn.ModuleList:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.official import small_fingerprint
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard

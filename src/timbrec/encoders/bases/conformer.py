@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from timbrec.encoders.shared.windows import mono
+from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.hub import find_files
 from timbrec.encoders.weights.official import inference_tensors, read_json, small_fingerprint
 from timbrec.encoders.weights.reading import Slim, load_strictly, read_config, read_weights, refuse_other_tensors

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from timbrec.encoders.networks.wav2vec import LayeredEncoder
+from timbrec.encoders.bases.layered import LayeredEncoder
 from timbrec.encoders.weights.hub import find_files
 from timbrec.encoders.weights.official import inference_tensors, read_json
 from timbrec.encoders.weights.reading import Slim, load_strictly, read_config, read_weights, refuse_other_tensors

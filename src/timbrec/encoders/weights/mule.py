@@ -12,7 +12,7 @@ import json
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from timbrec.encoders.networks.mule import BRANCH, STAGES, Block, Convolution, MULENetwork, mule_network
-from timbrec.encoders.weights.reading import damaged, weights_file
+from timbrec.encoders.networks.mule import BRANCH, STAGES, Block, Convolution, MULENetwork, Sizes
+from timbrec.encoders.weights.reading import damaged, load_strictly, weights_file
 from timbrec.errors import ConfigError
 from timbrec.types import Array
 
@@ -32,6 +32,20 @@ VARIABLES = {  # by class: where a layer's variables are in its group, and what 
 }
 Layer = dict[str, Any]
 Group = dict[str, Array]  # a layer's variables in the file
+
+
+def mule_network(tensors: Mapping[str, torch.Tensor], source: Path, final_activation: bool = True) -> MULENetwork:
+    """The network with these weights, of the sizes they have. Raises ConfigError unless they are all of one's."""
+    try:
+        sizes = Sizes.of(tensors)
+    except KeyError as error:
+        raise ConfigError(
+            f"{source} lacks tensors of mule", example=error.args[0], fix="Give the weights of mule."
+        ) from error
+    with torch.device("meta"):
+        network = MULENetwork(sizes, final_activation)
+    load_strictly(network, tensors, source, "mule")
+    return network
 
 
 def load_keras(path: Path) -> MULENetwork:

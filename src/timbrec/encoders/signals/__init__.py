@@ -1,0 +1,1 @@
+"""Signal functions below the encoders: checks of windows, mel spectra."""
