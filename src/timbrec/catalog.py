@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import cache
 from importlib import import_module
@@ -11,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from timbrec.errors import ConfigError
+from timbrec.errors import ConfigError, did_you_mean
 
 CATALOG: dict[str, dict[str, str]] = {
     "encoders": {
@@ -96,6 +95,6 @@ def load(kind: str, name: str) -> Any:
         return getattr(import_module(module), attribute)
     for point in _entry_points().select(group=f"timbrec.{kind}", name=name):
         return point.load()
-    near = difflib.get_close_matches(name, names(kind), n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    raise ConfigError(f"there is no {kind[:-1]} called {name!r}", fix=f"{hint}Known: {', '.join(names(kind))}.")
+    known = names(kind)
+    hint = did_you_mean(name, known)
+    raise ConfigError(f"there is no {kind[:-1]} called {name!r}", fix=f"{hint}Known: {', '.join(known)}.")

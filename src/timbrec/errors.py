@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Sequence
+
 
 class TimbrecError(Exception):
     """Something the user can put right. The command line prints it without a traceback and exits with 2.
@@ -43,6 +46,22 @@ class SeveralErrors(TimbrecError):  # noqa: N818 - a plural says better what it 
     def __init__(self, errors: list[TimbrecError]) -> None:
         self.errors = errors
         super().__init__("\n".join(f"{number}. {error}" for number, error in enumerate(errors, 1)))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint with the nearest known name, such as "Did you mean 'knn'? "; empty where no name is near.
+
+    Upper and lower case count as equal, and so do blanks at the ends.
+    """
+    plain = {other.strip().casefold(): other for other in known}
+    near = difflib.get_close_matches(name.strip().casefold(), plain, n=1)
+    return f"Did you mean {plain[near[0]]!r}? " if near else ""
+
+
+def listing(names: Sequence[str], limit: int = 20) -> str:
+    """The first names, separated by commas, and the number of the others: short whatever their number and length."""
+    shown = ", ".join(name if len(name) <= 40 else f"{name[:39]}…" for name in names[:limit])
+    return shown + (f" and {len(names) - limit:,} more" if len(names) > limit else "")
 
 
 def _shorten(value: object, limit: int = 80) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,7 +9,7 @@ from typing import Any, NoReturn
 from timbrec import catalog
 from timbrec.encoders.shared.own import class_in_file, is_file_name
 from timbrec.encoders.shared.precomputed import Precomputed, is_vectors
-from timbrec.errors import ConfigError
+from timbrec.errors import ConfigError, did_you_mean
 from timbrec.protocols import Encoder
 
 
@@ -30,8 +29,7 @@ def load(name: str, weights: Path | str | None = None, device: str = "cpu", **op
     known = inspect.signature(encoder).parameters
     given = options if weights is None else {"weights": weights, **options}
     if unknown := next((option for option in given if option not in known), None):
-        near = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(unknown, known)
         raise ConfigError(f"encoder {name!r} takes no {unknown!r}", fix=f"{hint}It takes: {', '.join(known) or '–'}.")
     if "device" in known:
         given = {"device": device, **given}

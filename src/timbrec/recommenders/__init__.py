@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from timbrec import catalog
-from timbrec.errors import ConfigError
+from timbrec.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from timbrec.protocols import Recommender
@@ -24,8 +23,7 @@ def recommender(name: str, settings: Mapping[str, Any]) -> Recommender:
     kind = catalog.load("recommenders", name)
     known = [field.name for field in fields(kind)]
     if unknown := [setting for setting in settings if setting not in known]:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(unknown[0], known)
         raise ConfigError(f"recommender {name!r} has no setting {unknown[0]!r}",
                           fix=f"{hint}Known: {', '.join(known) or 'none'}.")  # fmt: skip
     try:

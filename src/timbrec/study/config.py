@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from pydantic import (
 )
 
 from timbrec import catalog
-from timbrec.errors import ConfigError, SeveralErrors, TimbrecError
+from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.recommenders import recommender
 
@@ -235,8 +234,7 @@ def _explained(detail: Any, where: str) -> ConfigError:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         known = _keys(detail["loc"][:-1])
-        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(str(detail["loc"][-1]), known)
         return ConfigError(f"{where}: there is no key {key!r}", fix=f"{hint}Known: {', '.join(known)}.")
     if detail["type"] == "missing":
         return ConfigError(f"{where}: key {key!r} is missing", fix="Add it.")
