@@ -13,12 +13,13 @@ from timbrec.types import Array, Float
 
 @dataclass(frozen=True)
 class ColdShare(Metric):
-    """Cold items among the first k, divided by the filled places. Tells whether new tracks get a place at all."""
+    """Cold items among the first k places, divided by the filled places: whether new tracks are recommended at all."""
 
     name: ClassVar[str] = "cold-share"
+    summary: ClassVar[str] = "Share of new tracks among the first k places."
 
     def values(self, outcome: Outcome) -> Float[Array, "users"]:
-        """Share per user, in [0, 1]; NaN for an empty list."""
+        """Share of cold items in each user's list, in [0, 1]; NaN for an empty list."""
         items = self.items(outcome)
         filled = (items >= 0).sum(1)
         cold = ((items >= 0) & outcome.cold[items]).sum(1)

@@ -13,17 +13,18 @@ from timbrec.types import Array, Float
 
 @dataclass(frozen=True)
 class HitRate(GainMetric):
-    """1 if any of the first k items is relevant, else 0. Chance: 1 - C(C-R, k) / C(C, k), hypergeometric."""
+    """1 if at least one of the first k items is relevant, else 0."""
 
     name: ClassVar[str] = "hitrate"
+    summary: ClassVar[str] = "Share of users with at least one relevant track in the first k places."
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
-        """One hit's worth, shared equally among a user's hits."""
+        """1 / (number of hits) for each of a user's hits."""
         hits = self.hits(outcome)
         return hits / np.maximum(hits.sum(1, keepdims=True), 1)
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
-        """Probability that k draws without replacement meet at least one relevant item."""
+        """1 - C(C - R, k) / C(C, k): the probability of a relevant item among k of C candidates (hypergeometric)."""
         from scipy.special import gammaln
 
         places, irrelevant = reached(outcome, self.k), outcome.candidates - outcome.relevant

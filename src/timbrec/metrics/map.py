@@ -13,15 +13,16 @@ from timbrec.types import Array, Float
 
 @dataclass(frozen=True)
 class MAP(GainMetric):
-    """Mean, over the user's R relevant items, of the precision at the rank where each is found, 0 if not in the k.
+    """Mean over the user's R relevant items of the precision at the item's rank; 0 for an item below rank k.
 
     The denominator is R, as in trec_eval's `map_cut` and ranx, not min(k, R).
     """
 
     name: ClassVar[str] = "map"
+    summary: ClassVar[str] = "Mean of the precision at each relevant track's rank, up to rank k."
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
-        """Precision at the rank of every hit, over R."""
+        """Precision at the rank of each hit, divided by R."""
         hits = self.hits(outcome)
         precision = outcome.hits_so_far[:, : self.k] / np.arange(1, self.k + 1)
         return precision * hits / outcome.relevant[:, None]

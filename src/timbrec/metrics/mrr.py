@@ -13,19 +13,20 @@ from timbrec.types import Array, Float
 
 @dataclass(frozen=True)
 class MRR(GainMetric):
-    """1 / rank of the first relevant item among the first k, 0 if there is none (Voorhees 1999)."""
+    """1 / rank of the first relevant item; 0 if there is none in the first k places (Voorhees 1999)."""
 
     name: ClassVar[str] = "mrr"
+    summary: ClassVar[str] = "Reciprocal rank of the first relevant track, 0 below rank k."
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
-        """1 / rank for the first hit, nothing for the others."""
+        """1 / rank for the first hit, 0 for the others."""
         first = self.hits(outcome) & (outcome.hits_so_far[:, : self.k] == 1)
         return first / np.arange(1, self.k + 1)
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
-        """Sum over ranks r of 1/r times the probability that the first hit falls on r (k steps over all users)."""
+        """Sum over ranks r of 1 / r times the probability that the first hit has rank r (k vectorised steps)."""
         expected = np.zeros(len(outcome.relevant))
-        none_yet = np.ones(len(outcome.relevant))  # probability that no relevant item came before this rank
+        none_yet = np.ones(len(outcome.relevant))  # probability of no relevant item before this rank
         for rank in range(1, self.k + 1):
             left = np.maximum(outcome.candidates - rank + 1, 0)
             hit = np.divide(outcome.relevant, left, out=np.zeros_like(expected), where=left > 0).clip(max=1)

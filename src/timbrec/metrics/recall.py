@@ -11,14 +11,15 @@ from timbrec.types import Array, Float
 
 @dataclass(frozen=True)
 class Recall(GainMetric):
-    """Hits among the first k, divided by the user's relevant items (all of them, not min(k, R)). In [0, 1]."""
+    """Hits in the first k places, divided by R, the number of the user's relevant items (not min(k, R)). In [0, 1]."""
 
     name: ClassVar[str] = "recall"
+    summary: ClassVar[str] = "Share of a user's relevant tracks in the first k places."
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
-        """1 / R for every hit."""
+        """1 / R for each hit."""
         return self.hits(outcome) / outcome.relevant[:, None]
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
-        """min(k, C) / C: every candidate is as likely as any other to be among the first k."""
+        """min(k, C) / C: each of the C candidates is equally likely to be in the first k places."""
         return reached(outcome, self.k) / outcome.candidates

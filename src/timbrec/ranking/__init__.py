@@ -1,1 +1,1 @@
-"""Ranking: scorers in, exact top-k lists and outcomes out."""
+"""Ranking: exact top-k lists from a scorer, and their outcomes."""

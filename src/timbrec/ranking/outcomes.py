@@ -1,4 +1,4 @@
-"""From ranked lists to what metrics look at: which items were hits, and how many candidates a user had."""
+"""Outcomes: ranked lists compared with the relevant pairs of a task."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from timbrec.data.split import Task
 from timbrec.metrics.shared.base import Outcome
 from timbrec.types import Array, Bool, Float, Int
 
-_USERS = 32  # users of one block of the (users, items) relevance bitmap: small enough to stay in the cache
+_USERS = 32  # users in one block of the (users, items) relevance bitmap, which then fits in the cache
 
 
 def outcome(
     items: Int[Array, "users depth"], task: Task, train: Interactions, users: Int[Array, "users"] | None = None
 ) -> Outcome:
-    """The lists of the task's users (or of `users`) against its relevant pairs.
+    """The outcome of ranked lists for a task.
 
-    `items` are item rows, best first, -1 where there is none. Candidates are counted after leaving out each user's
-    train items, as `rank` does.
+    `items` (users, depth) are item rows, best first, -1 at places without an item. Row u belongs to `users[u]`, by
+    default to the task's users. Each user's train items are not counted as candidates, because `rank` leaves them out.
     """
     users = task.users if users is None else users
     cold = train.item_users == 0
@@ -42,25 +42,25 @@ def outcome(
 def _hits(
     items: Int[Array, "users depth"], places: Int[Array, "m"], relevant: Int[Array, "m"], n_items: int
 ) -> Bool[Array, "users depth"]:
-    """Look the listed items up in a bitmap of the relevant pairs, a block of users at a time."""
+    """Whether each listed item is relevant, looked up in a bitmap of the relevant pairs, a block of users at a time."""
     hits = np.empty(items.shape, bool)
-    width = n_items + 1  # the last column stays empty: "no item", -1, of a user lies in that of the user before
+    width = n_items + 1  # the last column stays empty: item -1 of a user reads the last column of the previous user
     bitmap = np.zeros(min(_USERS, len(items)) * width, bool)
     held = places % _USERS * width + relevant
     edges = np.searchsorted(places, np.arange(0, len(items) + _USERS, _USERS))
     for block, start in enumerate(range(0, len(items), _USERS)):
-        mine = held[edges[block] : edges[block + 1]]
-        bitmap[mine] = True
+        pairs = held[edges[block] : edges[block + 1]]
+        bitmap[pairs] = True
         listed = items[start : start + _USERS]
         np.take(bitmap, listed + np.arange(len(listed))[:, None] * width, out=hits[start : start + _USERS], mode="wrap")
-        bitmap[mine] = False
+        bitmap[pairs] = False
     return hits
 
 
 def _percentiles(train: Interactions) -> Float[Array, "items"]:
-    """Share of train items with fewer users, ties half; 0 for items not in train."""
+    """Share of train items with fewer users, ties counted half; 0 for items that are not in train."""
     counts = train.item_users
-    having = np.bincount(counts)  # items with 0, 1, 2, ... users
-    having[0] = 0
-    upto = np.cumsum(having)
-    return np.where(counts > 0, (upto - having / 2)[counts] / max(upto[-1], 1), 0.0)
+    histogram = np.bincount(counts)  # number of items with 0, 1, 2, ... users
+    histogram[0] = 0
+    cumulative = np.cumsum(histogram)
+    return np.where(counts > 0, (cumulative - histogram / 2)[counts] / max(cumulative[-1], 1), 0.0)

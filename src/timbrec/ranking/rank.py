@@ -1,4 +1,4 @@
-"""Ranking: the only place that filters, sorts and breaks ties. Exact over the full catalogue."""
+"""Exact top-k ranking over all candidates. Filtering, sorting and tie-breaking happen only in this module."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.protocols import Scorer
 from timbrec.types import Array, Float32, Int
 
-MEMORY = 2**28  # bytes of one block of scores
-_GROUP = 32  # blocks are multiples of this on both sides: a BLAS then gives the same bits for every block size
-_USERS = 512  # users of one block at most; more do not make the matrix product any faster
+MEMORY = 2**28  # bytes of a block of scores
+_GROUP = 32  # both sides of a block are multiples of this: a BLAS then returns the same bits for every block size
+_USERS = 512  # largest number of users in a block; more do not make the matrix product faster
 NOTHING = float("-inf")
 
 
 @dataclass(frozen=True, eq=False)
 class TopK:
-    """The best items of each user, best first. `items` (users, k) item rows, -1 where the candidates ran out;
-    `scores` (users, k), -inf there."""
+    """The k best items of each user, best first.
+
+    `items` (users, k) are item rows and `scores` (users, k) their scores; -1 and -inf where a user has fewer than k
+    candidates.
+    """
 
     users: Int[Array, "u"]
     items: Int[Array, "u k"]
@@ -29,7 +32,7 @@ class TopK:
 
 
 def tie_order(n_items: int, seed: int) -> Int[Array, "n_items"]:
-    """The place of every item in the seeded order in which ties fall; row order would leak ids and time."""
+    """A seeded random place for each item, by which ties are broken; row order would leak ids and time."""
     return np.random.default_rng([seed, 0x71E5]).permutation(n_items)
 
 
@@ -46,10 +49,10 @@ def rank(
 ) -> TopK:
     """The `k` best of `candidates` for each user, without the items the user has in `exclude`.
 
-    Ties fall in `tie_order(n_items, seed)`, the same for all users. `memory` (bytes) bounds a block of scores and
-    changes no result. `device` defaults to a GPU when there is one. Raises CannotRankError for candidates that are
-    not in `exclude` (the train part) when the scorer cannot rank cold items, DataError for NaN scores or k < 1,
-    ConfigError for a GPU that is not there.
+    Ties are broken by `tie_order(n_items, seed)`, alike for all users. `memory` (bytes) bounds a block of scores and
+    changes no result. `device` defaults to the GPU, if any. Raises CannotRankError for candidates that are not in
+    `exclude` (the train part) when the scorer cannot rank cold items, DataError for NaN scores or k < 1, and
+    ConfigError for a GPU that does not exist.
     """
     if k < 1:
         raise DataError("k must be at least 1", example=k, fix="Ask for at least one item.")
@@ -63,25 +66,25 @@ def rank(
     for start in range(0, len(ordered), width):
         bound = _Columns(scorer, ordered[start : start + width], exclude, device)
         for rows in torch.arange(len(users)).split(_USERS):
-            found_scores, columns = bound.top(users[rows.numpy()], k)
-            scores[rows], order = _keep_best(torch.cat([scores[rows], found_scores], 1), k)
+            block_scores, columns = bound.top(users[rows.numpy()], k)
+            scores[rows], order = _keep_best(torch.cat([scores[rows], block_scores], 1), k)
             places[rows] = torch.cat([places[rows], columns + start], 1).gather(1, order)
     items = np.append(ordered, -1)[torch.where(scores == NOTHING, -1, places).numpy()]
     return TopK(users, items, scores.numpy())
 
 
-def _device(asked: torch.device | None) -> torch.device:
-    """The device asked for, or else a GPU where there is one."""
-    found = torch.cuda.is_available()
-    if asked is None:
-        return torch.device("cuda" if found else "cpu")
-    if asked.type == "cuda" and not found:
-        raise ConfigError("there is no GPU that PyTorch can use", example=str(asked), fix="Rank on the CPU.")
-    return asked
+def _device(device: torch.device | None) -> torch.device:
+    """The given device; by default the GPU, if any, else the CPU."""
+    has_gpu = torch.cuda.is_available()
+    if device is None:
+        return torch.device("cuda" if has_gpu else "cpu")
+    if device.type == "cuda" and not has_gpu:
+        raise ConfigError("there is no GPU that PyTorch can use", example=str(device), fix="Rank on the CPU.")
+    return device
 
 
 class _Columns:
-    """A run of candidates in tie order, ready to be scored by blocks of users."""
+    """A block of candidates in tie order, bound to a scorer."""
 
     def __init__(self, scorer: Scorer, items: Int[Array, "n"], exclude: Interactions, device: torch.device) -> None:
         self.n, self.exclude, self.device = len(items), exclude, device
@@ -92,7 +95,7 @@ class _Columns:
         self.column[items] = np.arange(len(items))
 
     def top(self, users: Int[Array, "u"], k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores and columns (u, <= k) of the best, best first, ties by column."""
+        """Scores and columns (u, <= k) of the best candidates, best first, ties by column."""
         padded = _padded(users)
         block = self.block[: len(padded)]
         self.score(padded, block)
@@ -106,15 +109,15 @@ class _Columns:
 
 
 def _padded(rows: Int[Array, "n"]) -> Int[Array, "m"]:
-    """The rows, the last one repeated up to a multiple of the group size."""
+    """The rows, the last repeated up to a multiple of the group size."""
     return np.pad(rows, (0, -len(rows) % _GROUP), mode="edge")
 
 
 def _top(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Exact top k of each row, ties by column. A tie across the k-th place is seen in the (k+1)-th value."""
+    """Exact top k of each row, ties by column. The (k+1)-th value shows whether a tie crosses the k-th place."""
     k = min(k, block.shape[1])
     columns, values = _one_more(block, k)
-    if values.isnan().any():  # NaN is larger than any number here, so that none stays below
+    if values.isnan().any():  # topk sorts NaN above every number, so each NaN is among the values
         raise DataError("scores are not numbers (NaN)", fix="Check the vectors and the recommender's settings.")
     tied = (values[:, -1] == values[:, k - 1]) & (values[:, -1] > NOTHING) if values.shape[1] > k else None
     columns = columns[:, :k]
@@ -126,7 +129,7 @@ def _top(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _one_more(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Columns and values of the k + 1 largest of each row. The items of the k + 1 best groups hold them all."""
+    """Columns and values of the k + 1 largest of each row; they all lie in the k + 1 groups with the largest maxima."""
     users, n = block.shape
     more = min(k + 1, n)
     if n // _GROUP <= 2 * more:
@@ -134,13 +137,13 @@ def _one_more(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         return columns, values
     groups = block.view(users, -1, _GROUP)
     best = groups.amax(2).topk(more, sorted=False).indices
-    held = groups.gather(1, best[:, :, None].expand(-1, -1, _GROUP)).view(users, -1)
-    values, places = held.topk(more)
+    members = groups.gather(1, best[:, :, None].expand(-1, -1, _GROUP)).view(users, -1)
+    values, places = members.topk(more)
     return best.gather(1, places // _GROUP) * _GROUP + places % _GROUP, values
 
 
 def _first_of_the_tied(block: torch.Tensor, threshold: torch.Tensor, k: int) -> torch.Tensor:
-    """Columns above the threshold, and of those equal to it the first ones, k in all."""
+    """k columns of each row: all above the threshold, then the first of the columns equal to it."""
     above, equal = block > threshold, block == threshold
     room = k - above.sum(1, keepdim=True)
     taken = above | (equal & (equal.cumsum(1, dtype=torch.int32) <= room))
@@ -148,6 +151,6 @@ def _first_of_the_tied(block: torch.Tensor, threshold: torch.Tensor, k: int) -> 
 
 
 def _keep_best(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k largest of each row and their places; of equal ones the earlier place."""
+    """The k largest values of each row and their places; the earlier place first among equals."""
     values, order = torch.sort(scores, stable=True, dim=1, descending=True)
     return values[:, :k], order[:, :k]

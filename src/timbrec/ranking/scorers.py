@@ -1,4 +1,4 @@
-"""Scorers: what a fitted recommender ends in."""
+"""Scorers that several recommenders share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Vectors = Float32[Array, "n dim"]
 class DotScorer(Scorer):
     """Score = inner product of a user's and an item's vector.
 
-    `users` (n_users, dim) and `items` (n_items, dim) float32; `found` becomes `facts`.
+    `users` (n_users, dim) and `items` (n_items, dim) are float32; `facts` returns `found`.
     """
 
     users: Float32[Array, "users dim"]
@@ -31,11 +31,11 @@ class DotScorer(Scorer):
 
     @property
     def facts(self) -> dict[str, float]:
-        """What happened while fitting, e.g. how many users have no usable profile."""
+        """Remarks on the fit, e.g. the number of users without a usable profile."""
         return self.found
 
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
-        """Gather these items once; each call then is one matrix product."""
+        """Gather the items once; each call is then one matrix product."""
         users = torch.from_numpy(self.users)
         transposed = torch.from_numpy(self.items[items]).to(device).T
 
@@ -46,6 +46,6 @@ class DotScorer(Scorer):
 
 
 def normalised(vectors: Vectors) -> Vectors:
-    """Rows divided by their L2 norm; zero rows stay zero."""
+    """Rows divided by their L2 norms; zero rows stay zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)

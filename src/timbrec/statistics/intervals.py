@@ -1,9 +1,8 @@
-"""Intervals that take both users and items into account.
+"""Intervals by two-way clustering over users and items.
 
 Users share items: on a cold test where ten tracks hold a fifth of the pairs, resampling users alone makes every
-difference look sure. Here the variance over users and that over items are added and that of single pairs, which is in
-both, is taken off once (two-way clustering: Cameron, Gelbach & Miller 2011). Items are left out one at a time, so that
-one which holds much of the pairs counts for as much. An interval costs one pass over the lists.
+difference look certain. The variance over users and the variance over items are added, and the variance of single
+pairs, which is part of each, is subtracted once (Cameron, Gelbach & Miller 2011).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % interval; NaN limits where fewer than two users or (effective) items were there."""
+    """An estimate with its 95 % interval; the limits are NaN with fewer than two users or effective items."""
 
     value: float
     low: float
@@ -33,10 +32,10 @@ def crossed(
 ) -> Interval:
     """The mean over users of the sums of their `gains`, with an interval over users and items.
 
-    `gains[u, j]` is what item `items[u, j]` (-1: none), one of the user's `relevant` items where it is not 0, added to
-    the value of user row `users[u]`; the difference of two systems is both their gains beside each other, one negated.
-    A pair's residual is what it gained minus its share, 1 / R_u, of the mean. Student's t with the smaller number of
-    users and effective items, 1 / sum of squares of the items' shares of the mean.
+    `gains[u, j]` is the contribution of item `items[u, j]` (-1: no item) to the value of user row `users[u]`; it is 0
+    unless the item is among the user's `relevant` items. For the difference of two systems, pass their gains side by
+    side, the second negated. A pair's residual is its gain minus its share, 1 / R_u, of the mean. Student's t has the
+    smaller number of users and effective items (1 / sum of squares of the items' shares) less 1 degrees of freedom.
     """
     values, n = gains.sum(1), len(users)
     if not n:
@@ -62,14 +61,14 @@ def over_users(values: Float[Array, "users"]) -> Interval:
 def _of_pairs(
     gains: Float[Array, "users k"], items: Int[Array, "users k"], pairs: Int[Array, "pairs"], n_items: int
 ) -> Float[Array, "pairs"]:
-    """What every relevant pair gained in all; `pairs` are their places in a (users, n_items) table, ascending."""
+    """Sum of the gains of each relevant pair; `pairs` are their places in a (users, n_items) table, ascending."""
     rows, columns = np.nonzero(gains)
-    found = np.searchsorted(pairs, rows * n_items + items[rows, columns])
-    return np.bincount(found, weights=gains[rows, columns], minlength=len(pairs))
+    places = np.searchsorted(pairs, rows * n_items + items[rows, columns])
+    return np.bincount(places, weights=gains[rows, columns], minlength=len(pairs))
 
 
 def _student(values: Float[Array, "n"], variance_of_items: float, clusters: float) -> Interval:
-    """A t interval around the mean of `values`, the variance over users added to that over items."""
+    """A t interval around the mean of `values`, with the variance over items added to the variance over users."""
     from scipy.stats import t
 
     if not len(values):
@@ -78,5 +77,5 @@ def _student(values: Float[Array, "n"], variance_of_items: float, clusters: floa
     if clusters < 2:
         return Interval(value, np.nan, np.nan)
     variance = float(values.var(ddof=1)) / len(values) + variance_of_items
-    scenario = float(t.ppf((1 + LEVEL) / 2, clusters - 1)) * math.sqrt(variance)
-    return Interval(value, value - scenario, value + scenario)
+    half_width = float(t.ppf((1 + LEVEL) / 2, clusters - 1)) * math.sqrt(variance)
+    return Interval(value, value - half_width, value + half_width)

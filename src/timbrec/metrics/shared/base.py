@@ -1,4 +1,4 @@
-"""What every metric has in common: what it looks at, its k, and a label that is derived from both."""
+"""Base classes of metrics, and the `Outcome` that a metric reads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from timbrec.types import Array, Bool, Float, Int
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Ranked lists and what was relevant: all that a metric may look at.
+    """Ranked lists with their hits: everything that a metric reads. Row u of each array is a user.
 
-    Row u is a user. `items` (users, depth) item rows, best first, -1 where the candidates ran out; `hits` (users,
-    depth) whether the item is relevant; `relevant`, `relevant_cold` and `candidates` (users,) how many of each the
-    user has, candidates after seen items were left out, relevant at least 1. `cold` (items,) says which items are
-    not in train, `popularity` (items,) the share of train items with fewer users (ties: half), `pool` how many
-    items are candidates of anyone.
+    `items` (users, depth): item rows, best first; -1 where the user has fewer candidates.
+    `hits` (users, depth): whether the listed item is relevant.
+    `relevant`, `relevant_cold` (users,): number of relevant items (at least 1), and of cold items among them.
+    `candidates` (users,): number of candidates without the items the user has in train.
+    `cold` (items,): whether an item is missing from train.
+    `popularity` (items,): share of train items with fewer users, ties counted half.
+    `pool`: number of candidates of all users together.
     """
 
     items: Int[Array, "users depth"]
@@ -35,27 +37,28 @@ class Outcome:
 
     @cached_property
     def depth(self) -> int:
-        """The length of the lists; no metric may ask for a larger k."""
+        """Length of the lists; the largest k that a metric may have."""
         return self.items.shape[1]
 
     @cached_property
     def hits_so_far(self) -> Int[Array, "users depth"]:
-        """How many hits there are up to and including each place."""
+        """Number of hits up to and including each place."""
         return np.cumsum(self.hits, axis=1, dtype=np.int32)
 
 
 @dataclass(frozen=True)
 class Metric(ABC):
-    """A formula and its k together, so that no column can be computed at another k than its label says.
+    """A formula together with its k, so that a label always names the k of its figure.
 
-    `values` gives one number per user, NaN where it is undefined; the value of a run is the mean of the others.
-    `gains` splits it over the places of the list, so that intervals can take items into account, and `chance` is the
-    exact expectation of `values` when a user's candidates are ranked uniformly at random; both None where they do
-    not apply.
+    `values` returns one number per user, NaN where the metric is undefined; the value of a run is the mean of the
+    defined ones. `gains` splits each user's value over the places of the list. `chance` is the exact expectation of
+    `values` when each user's candidates are ranked uniformly at random. `gains` and `chance` are None for metrics
+    without one. `summary` describes the metric in one line for lists.
     """
 
     k: int
     name: ClassVar[str]
+    summary: ClassVar[str]
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -63,32 +66,32 @@ class Metric(ABC):
 
     @property
     def label(self) -> str:
-        """Name and k, e.g. "ndcg@50"."""
+        """The name and k, e.g. "ndcg@50"."""
         return f"{self.name}@{self.k}"
 
     @abstractmethod
     def values(self, outcome: Outcome) -> Float[Array, "users"]:
-        """The metric of every user, from the first k places of the list."""
+        """Value of each user, from the first k places of the list; NaN where undefined."""
 
     def gains(self, outcome: Outcome) -> Float[Array, "users k"] | None:
-        """What each place adds to a user's value; zero for places without a hit."""
+        """Contribution of each place to the user's value, 0 at places without a hit; None by default."""
         return None
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"] | None:
-        """The expectation of `values` under a uniformly random order of each user's candidates."""
+        """Expectation of `values` under a uniformly random order of each user's candidates; None by default."""
         return None
 
     def value(self, outcome: Outcome) -> float:
-        """The mean over users; NaN when there are none."""
+        """Mean over the users with a defined value; NaN without any."""
         return mean(self.values(outcome))
 
     def items(self, outcome: Outcome) -> Int[Array, "users k"]:
-        """The first k places of the lists. Raises ConfigError for lists that are shorter."""
+        """Items in the first k places. Raises ConfigError when the lists are shorter than k."""
         self._check(outcome)
         return outcome.items[:, : self.k]
 
     def hits(self, outcome: Outcome) -> Bool[Array, "users k"]:
-        """Which of the first k places are hits. Raises ConfigError for lists that are shorter."""
+        """Hits in the first k places. Raises ConfigError when the lists are shorter than k."""
         self._check(outcome)
         return outcome.hits[:, : self.k]
 
@@ -99,33 +102,33 @@ class Metric(ABC):
 
 @dataclass(frozen=True)
 class GainMetric(Metric):
-    """A metric that is a sum over the hits of a list."""
+    """A metric that is a sum of gains over the hits of a list."""
 
     @abstractmethod
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
-        """What each place adds to a user's value; zero for places without a hit."""
+        """Contribution of each place to the user's value; 0 at places without a hit."""
 
     def values(self, outcome: Outcome) -> Float[Array, "users"]:
-        """The sum of each user's gains, in [0, 1]."""
+        """Sum of each user's gains, in [0, 1]."""
         return self.gains(outcome).sum(1)
 
 
 def mean(values: Float[Array, "n"]) -> float:
-    """The mean of the defined values; NaN, without a warning, when there are none."""
+    """Mean of the values that are not NaN; NaN, without a warning, when there are none."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")
 
 
 def discounts(k: int) -> Float[Array, "k"]:
-    """1 / log2(rank + 1) for the ranks 1 to k (Järvelin & Kekäläinen 2002)."""
+    """1 / log2(rank + 1) for ranks 1 to k (Järvelin & Kekäläinen 2002)."""
     return np.asarray(1 / np.log2(np.arange(2, k + 2)))
 
 
 def ideal_dcg(relevant: Int[Array, "users"], k: int) -> Float[Array, "users"]:
-    """The DCG of a list that starts with min(k, relevant) hits."""
+    """DCG of a list that starts with min(k, relevant) hits; `relevant` is at least 1."""
     return np.asarray(np.cumsum(discounts(k))[np.minimum(relevant, k) - 1])
 
 
 def reached(outcome: Outcome, k: int) -> Int[Array, "users"]:
-    """How many of the first k places can be filled: min(k, candidates)."""
+    """Number of the first k places that can be filled: min(k, candidates)."""
     return np.minimum(outcome.candidates, k)
