@@ -32,10 +32,9 @@ from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
 from timbrec.data.interactions import Interactions
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.hybrid import Hybrid
 from timbrec.recommenders.shared.losses import nmse
-from timbrec.training import Journal, recording
 
 LARGE, MEMORY = 4096, 2048  # users
 
@@ -144,9 +143,9 @@ def quality(scale: float, epochs: int) -> None:
     fold, vectors = split(scale).validation, Content(world(scale).vectors(0.5, DIM, 0))
     courses = {}
     for batch in (LARGE, Hybrid().batch):
-        with tempfile.TemporaryDirectory() as folder, recording(Journal(Path(folder))):
+        with tempfile.TemporaryDirectory() as folder:
             settings = Hybrid(batch=batch, epochs=epochs)
-            settings.fit(fold.train, vectors, fold, np.random.default_rng(0))
+            settings.fit(fold.train, vectors, fold, np.random.default_rng(0), Workspace(Path(folder)))
             log = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
         courses[batch] = np.array([[entry["seconds"], entry["ndcg@50 mixed"]] for entry in log])
     aim = min(course[:, 1].max() for course in courses.values())

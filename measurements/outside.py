@@ -26,7 +26,7 @@ from timbrec.data.interactions import Interactions
 from timbrec.data.split import SCENARIOS, Fold, Split, Task
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.metrics.ndcg import NDCG
-from timbrec.protocols import Content, Scorer
+from timbrec.protocols import Content, Scorer, Workspace
 from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import rank
 from timbrec.recommenders.bert4rec import BERT4Rec
@@ -182,8 +182,10 @@ def started(settings: ELSA, start: np.ndarray) -> ELSA:
     """The same settings, from factors drawn elsewhere."""
 
     class Started(ELSA):
-        def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ELSAModel:
-            model = super().model(train, content, rng)
+        def model(
+            self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
+        ) -> ELSAModel:
+            model = super().model(train, content, rng, workspace)
             model.factors.data.copy_(torch.from_numpy(start))
             return model
 

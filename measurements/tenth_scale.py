@@ -18,12 +18,11 @@ from harness.scale import DIM, split, world
 
 from timbrec.data.split import SCENARIOS, Split
 from timbrec.metrics.ndcg import NDCG
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.ranking.outcomes import outcome
 from timbrec.recommenders import recommender
 from timbrec.study.cell import run_cell
 from timbrec.study.runs import Experiment
-from timbrec.training import Journal, recording
 
 ALL = ("knn", "shallow", "contrastive", "hybrid", "bert4rec")
 LONGEST = 30 * 60
@@ -39,8 +38,7 @@ def cell(
         settings=asdict(made), version=made.version, label=name, seed=0, depth=k, cold_candidates="tested",
     )  # fmt: skip
     started = time.perf_counter()
-    with recording(Journal(logs and logs / name)):
-        done = run_cell(experiment, cut, content)
+    done = run_cell(experiment, cut, content, Workspace(logs and logs / name))
     found: dict[str, object] = {"seconds": time.perf_counter() - started}
     found["epochs"] = done.chosen.get("epochs", 0)
     for scenario in SCENARIOS:

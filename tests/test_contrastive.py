@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
 from timbrec.data.interactions import Interactions
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.ranking.rank import rank
 from timbrec.recommenders.contrastive import Contrastive, ContrastiveModel, ContrastiveScorer, ReadOut
 from timbrec.recommenders.random import Random
 from timbrec.recommenders.shared.losses import ContrastiveLoss, contrastive, one_way
-from timbrec.training import Journal, recording, validate
+from timbrec.training import validate
 from trained_world import world
 
 STUDY = Path(__file__).parent / "data" / "study"
@@ -208,8 +208,8 @@ def test_a_list_with_a_later_item_folds_users_in_by_content(fitted: ContrastiveS
 def test_what_validation_stops_on_is_what_is_served(readout: ReadOut, tmp_path: Path) -> None:
     settings = Contrastive(epochs=1, width=8, factors=8, elsa_epochs=1, readout=readout)
     for scenario in ("hot", "cold", "mixed"):
-        with recording(Journal(tmp_path / scenario)):
-            scorer = replace(settings, stop_on=scenario).fit(TRAIN, PLACE.content, PLACE.fold, np.random.default_rng(0))
+        rng, workspace = np.random.default_rng(0), Workspace(tmp_path / scenario)
+        scorer = replace(settings, stop_on=scenario).fit(TRAIN, PLACE.content, PLACE.fold, rng, workspace)
         logged = json.loads((tmp_path / scenario / "log.jsonl").read_text())
         assert logged[f"ndcg@50 {scenario}"] == validate(scorer, PLACE.fold, scenario)
 

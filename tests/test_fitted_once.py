@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.contrastive import Contrastive, ContrastiveScorer
 from timbrec.recommenders.elsa import ELSA
-from timbrec.training import Journal, recording
 from trained_world import world
 
 PLACE = world(60, 50, 12)
@@ -37,8 +36,8 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def fitted(shared: Path | None, content: Content = CONTENT, seed: int = 0, **changes: Any) -> ContrastiveScorer:
-    with recording(Journal(shared=shared)):
-        return replace(SMALL, **changes).fit(TRAIN, content, None, np.random.default_rng(seed))
+    settings, rng = replace(SMALL, **changes), np.random.default_rng(seed)
+    return settings.fit(TRAIN, content, None, rng, Workspace(shared=shared))
 
 
 def same(one: ContrastiveScorer, other: ContrastiveScorer) -> bool:
@@ -62,8 +61,7 @@ def test_another_train_part_seed_or_setting_is_another_fit(tmp_path: Path, fits:
         fitted(tmp_path, **change)
         assert len(fits) == number, change
     fewer = TRAIN.where(np.arange(len(TRAIN)) % 5 > 0)
-    with recording(Journal(shared=tmp_path)):
-        SMALL.fit(fewer, CONTENT, None, np.random.default_rng(0))
+    SMALL.fit(fewer, CONTENT, None, np.random.default_rng(0), Workspace(shared=tmp_path))
     assert len(fits) == 6
     for same_again in ({"width": 5}, {"loss": "DCL"}, {"readout": "average"}):
         fitted(tmp_path, **same_again)

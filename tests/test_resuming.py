@@ -16,8 +16,8 @@ import torch
 
 from test_training import CONTENT, FOLD, SMALL, TRAIN, Steps, rng
 from timbrec.errors import ConfigError
-from timbrec.training import Journal, drop_checkpoints, recording
-from timbrec.training.journal import current
+from timbrec.protocols import Workspace
+from timbrec.training import drop_checkpoints
 
 LONG = {name: replace(settings, epochs=4, patience=3) for name, settings in SMALL.items()}
 KILLED = """
@@ -27,7 +27,7 @@ from pathlib import Path
 import safetensors.torch as files
 import torch.utils.tensorboard  # once, for all that are forked
 from test_resuming import CONTENT, FOLD, LONG, rng
-from timbrec.training import Journal, recording
+from timbrec.protocols import Workspace
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -51,8 +51,8 @@ if sys.argv[3] == "checkpoint":
 for name, settings in LONG.items():
     if not (child := os.fork()):
         folder = Path(sys.argv[2], name)
-        with recording(Journal(folder, in_an_epoch if sys.argv[3] == "epoch" else None, folder / "shared")):
-            settings.fit(FOLD.train, CONTENT, FOLD, rng(3))
+        workspace = Workspace(folder, folder / "shared", in_an_epoch if sys.argv[3] == "epoch" else None)
+        settings.fit(FOLD.train, CONTENT, FOLD, rng(3), workspace)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL, name
 """
@@ -78,18 +78,17 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bits(where: str, whole: dic
         assert epochs_of(tmp_path / name) == [1, 2]
         assert (tmp_path / name / "checkpoint.safetensors.part").exists() == (where == "checkpoint")
         trained: list[str] = []
-        journal = Journal(
-            tmp_path / name, lambda what, *_, heard=trained: heard.append(what), tmp_path / name / "shared"
+        workspace = Workspace(
+            tmp_path / name, tmp_path / name / "shared", lambda what, *_, steps=trained: steps.append(what)
         )
-        with recording(journal):
-            resumed = settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+        resumed = settings.fit(TRAIN, CONTENT, FOLD, rng(3), workspace)
         assert trained[0].startswith("epoch 3"), f"{name} began anew"
         np.testing.assert_array_equal(whole[name].users, resumed.users)
         np.testing.assert_array_equal(whole[name].items, resumed.items)
         assert whole[name].chosen == resumed.chosen
         assert whole[name].facts == resumed.facts
         assert epochs_of(tmp_path / name) == [1, 2, 3, 4]
-        drop_checkpoints(journal)
+        drop_checkpoints(workspace)
         assert not list((tmp_path / name).rglob("checkpoint*"))
         assert epochs_of(tmp_path / name) == [1, 2, 3, 4]
 
@@ -112,7 +111,7 @@ class Stopped(Exception):  # noqa: N818 - no error, an interruption
 @pytest.mark.parametrize("lost", ["nothing", "an epoch's line", "the checkpoint"])
 def test_tensorboard_shows_every_epoch_once(lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupted in epoch 3, or between a checkpoint and its line in the log; or begun anew in the same folder."""
-    from timbrec.training import journal
+    from timbrec.training import log
 
     pytest.importorskip("tensorboard")
     settings = replace(LONG["hybrid"], epochs=5)
@@ -121,25 +120,22 @@ def test_tensorboard_shows_every_epoch_once(lost: str, tmp_path: Path, monkeypat
         if what.startswith("epoch 3"):
             raise Stopped
 
-    write = journal.Log.write
+    write = log.Log.write
 
-    def forgetful(log: Any, entry: dict[str, Any]) -> None:
+    def forgetful(self: Any, entry: dict[str, Any]) -> None:
         if entry["epoch"] == 3:
             raise Stopped
-        write(log, entry)
+        write(self, entry)
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal.Log, "write", forgetful if lost == "an epoch's line" else write)
-        with (
-            recording(Journal(tmp_path, None if lost == "an epoch's line" else stop)),
-            pytest.raises(Stopped),
-        ):
-            settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+        patch.setattr(log.Log, "write", forgetful if lost == "an epoch's line" else write)
+        progress = None if lost == "an epoch's line" else stop
+        with pytest.raises(Stopped):
+            settings.fit(TRAIN, CONTENT, FOLD, rng(3), Workspace(tmp_path, progress=progress))
     assert [step for step, _ in curves_of(tmp_path)["loss"]] == [1, 2]
     if lost == "the checkpoint":
         (tmp_path / "checkpoint.safetensors").unlink()
-    with recording(Journal(tmp_path)):
-        settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+    settings.fit(TRAIN, CONTENT, FOLD, rng(3), Workspace(tmp_path))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
     assert curves_of(tmp_path) == {
@@ -150,18 +146,16 @@ def test_tensorboard_shows_every_epoch_once(lost: str, tmp_path: Path, monkeypat
 
 def test_without_tensorboard_there_is_the_log_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with recording(Journal(tmp_path)):
-        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng())
+    SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(), Workspace(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.safetensors", "log.jsonl"]
     assert epochs_of(tmp_path) == [1, 2]
 
 
 def test_a_checkpoint_past_the_last_epoch_is_refused_and_left_alone(tmp_path: Path) -> None:
-    with recording(Journal(tmp_path)):
-        replace(SMALL["hybrid"], epochs=3).fit(TRAIN, CONTENT, None, rng(3))
+    replace(SMALL["hybrid"], epochs=3).fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
-    with recording(Journal(tmp_path)), pytest.raises(ConfigError, match=r"of epoch 3, past the last one.*epochs: 2"):
-        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3))
+    with pytest.raises(ConfigError, match=r"of epoch 3, past the last one.*epochs: 2"):
+        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     assert epochs_of(tmp_path) == [1, 2, 3]
 
@@ -175,31 +169,29 @@ def test_the_wait_for_a_plateau_goes_on_after_a_resumption(tmp_path: Path) -> No
         if what.startswith("epoch 4"):
             raise Stopped
 
-    with recording(Journal(tmp_path, stop)), pytest.raises(Stopped):
-        settings.fit(TRAIN, CONTENT, FOLD, rng())
-    with recording(Journal(tmp_path)):
-        resumed = settings.fit(TRAIN, CONTENT, FOLD, rng())
+    with pytest.raises(Stopped):
+        settings.fit(TRAIN, CONTENT, FOLD, rng(), Workspace(tmp_path, progress=stop))
+    resumed = settings.fit(TRAIN, CONTENT, FOLD, rng(), Workspace(tmp_path))
     rates = [json.loads(line)["lr"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rates == pytest.approx([0.01] * 5 + [0.001] * 2)
     np.testing.assert_array_equal(resumed.items, whole.items)
 
 
 def test_a_training_within_a_training_is_reported_under_its_name(tmp_path: Path) -> None:
-    heard: list[str] = []
-    with recording(Journal(tmp_path, lambda what, *_: heard.append(what))):
-        assert current().inside("refit").inside("elsa").folder == tmp_path / "refit" / "elsa"
-        SMALL["contrastive"].fit(TRAIN, CONTENT, None, rng())
-    assert heard[0].startswith("elsa epoch 1: loss")
-    assert heard[-1].startswith("epoch 2: loss")
+    steps: list[str] = []
+    workspace = Workspace(tmp_path, progress=lambda what, *_: steps.append(what))
+    assert workspace.inside("refit").inside("elsa").folder == tmp_path / "refit" / "elsa"
+    SMALL["contrastive"].fit(TRAIN, CONTENT, None, rng(), workspace)
+    assert steps[0].startswith("elsa epoch 1: loss")
+    assert steps[-1].startswith("epoch 2: loss")
     assert epochs_of(tmp_path / "elsa") == epochs_of(tmp_path) == [1, 2]
 
 
 def test_a_training_that_stops_early_reports_its_end() -> None:
-    heard: list[tuple[str, int, int]] = []
+    reports: list[tuple[str, int, int]] = []
     settings = Steps(epochs=9, batch=len(TRAIN), patience=2, script=(0.5, 0.6, 0.7))
-    with recording(Journal(progress=lambda *report: heard.append(report))):
-        settings.fit(TRAIN, CONTENT, FOLD, rng())
-    assert heard[-2:] == [("epoch 3: loss 0.9980, validation loss 0.5000", 3, 9), ("stopped after epoch 3", 9, 9)]
+    settings.fit(TRAIN, CONTENT, FOLD, rng(), Workspace(progress=lambda *report: reports.append(report)))
+    assert reports[-2:] == [("epoch 3: loss 0.9980, validation loss 0.5000", 3, 9), ("stopped after epoch 3", 9, 9)]
 
 
 def test_out_of_memory_draws_the_same_negatives_and_masks_again(monkeypatch: pytest.MonkeyPatch) -> None:

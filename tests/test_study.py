@@ -383,7 +383,7 @@ class Toy(Recommender):
     validates: ClassVar[bool] = True
     epochs: int = 9
 
-    def fit(self, train, content, validation, rng):
+    def fit(self, train, content, validation, rng, workspace):
         parts = None if validation is None else tuple(
             part.digest for part in (validation.train, validation.hot, validation.cold)
         )  # fmt: skip

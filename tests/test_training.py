@@ -16,7 +16,7 @@ from torch import nn
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold
 from timbrec.errors import ConfigError, DataError
-from timbrec.protocols import Content, Recommender
+from timbrec.protocols import Content, Recommender, Workspace
 from timbrec.ranking.rank import rank
 from timbrec.ranking.scorers import DotScorer
 from timbrec.recommenders.bert4rec import BERT4Rec
@@ -27,8 +27,7 @@ from timbrec.recommenders.hybrid import Hybrid
 from timbrec.recommenders.knn import KNN
 from timbrec.recommenders.shallow import ShallowNet
 from timbrec.recommenders.shared.saving import load_scorer, save_scorer
-from timbrec.training import Journal, Trainable, TrainedRecommender, TrainedScorer, negatives, recording, validate
-from timbrec.training.journal import current
+from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives, validate
 from timbrec.training.judge import Ranking
 from timbrec.training.negatives import Systematic, Unplayed, sample_negatives
 from trained_world import world
@@ -120,7 +119,9 @@ class Steps(TrainedRecommender):
     breaks_at: int = 1000
     stop_on: Any = "validation loss"
 
-    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> Trainable:
+    def model(
+        self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
+    ) -> Trainable:
         return StepsModel(self)
 
 
@@ -205,15 +206,11 @@ def test_a_loss_that_is_no_number_names_step_and_rate_and_keeps_the_checkpoint(t
     settings = Steps(epochs=5, batch=len(TRAIN) // 2, lr=0.01, breaks_at=8)
     scenario = -(-len(TRAIN) // (len(TRAIN) // 2))
     step, epoch = (8 - 1) % scenario + 1, (8 - 1) // scenario + 1
-    with (
-        recording(Journal(tmp_path)),
-        pytest.raises(ConfigError, match=f"step {step} of epoch {epoch}, learning rate 0.01"),
-    ):
-        settings.fit(TRAIN, CONTENT, None, rng())
+    with pytest.raises(ConfigError, match=f"step {step} of epoch {epoch}, learning rate 0.01"):
+        settings.fit(TRAIN, CONTENT, None, rng(), Workspace(tmp_path))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, epoch))
-    with recording(Journal(tmp_path)):
-        scorer = replace(settings, breaks_at=8).fit(TRAIN, CONTENT, None, rng())
+    scorer = replace(settings, breaks_at=8).fit(TRAIN, CONTENT, None, rng(), Workspace(tmp_path))
     assert scorer.facts["epochs trained"] == 5, "the count of steps began anew with the checkpoint"
 
 
@@ -228,7 +225,9 @@ def test_out_of_memory_halves_the_block_and_goes_on(caplog: pytest.LogCaptureFix
 
     @dataclass(frozen=True)
     class Greed(Steps):
-        def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> Trainable:
+        def model(
+            self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
+        ) -> Trainable:
             return Greedy(self)
 
     scorer = Greed(epochs=1, batch=len(TRAIN), lr=0.01).fit(TRAIN, CONTENT, None, rng())
@@ -241,7 +240,7 @@ def test_out_of_memory_halves_the_block_and_goes_on(caplog: pytest.LogCaptureFix
             Greed(epochs=1, batch=len(TRAIN)).fit(TRAIN, CONTENT, None, rng())
 
 
-# Checkpoints and the journal
+# Checkpoints and the log
 
 
 class Stopped(Exception):  # noqa: N818 - no error, an interruption
@@ -254,13 +253,12 @@ def test_a_resumed_training_gives_the_bits_of_an_uninterrupted_one(name: str, tm
     whole = settings.fit(TRAIN, CONTENT, FOLD, rng(3))
 
     def stop(what: str, done: int, total: int) -> None:
-        if what.startswith("epoch 3") and current().folder == tmp_path:
+        if what.startswith("epoch 3"):
             raise Stopped
 
-    with recording(Journal(tmp_path, stop)), pytest.raises(Stopped):
-        settings.fit(TRAIN, CONTENT, FOLD, rng(3))
-    with recording(Journal(tmp_path)):
-        resumed = settings.fit(TRAIN, CONTENT, FOLD, rng(3))
+    with pytest.raises(Stopped):
+        settings.fit(TRAIN, CONTENT, FOLD, rng(3), Workspace(tmp_path, progress=stop))
+    resumed = settings.fit(TRAIN, CONTENT, FOLD, rng(3), Workspace(tmp_path))
     np.testing.assert_array_equal(whole.users, resumed.users)
     np.testing.assert_array_equal(whole.items, resumed.items)
     assert whole.chosen == resumed.chosen
@@ -270,8 +268,7 @@ def test_a_resumed_training_gives_the_bits_of_an_uninterrupted_one(name: str, tm
 
 
 def test_a_checkpoint_of_other_settings_is_refused_and_left_alone(tmp_path: Path) -> None:
-    with recording(Journal(tmp_path)):
-        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3))
+    SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
     others = [
         (replace(SMALL["hybrid"], lr=0.5), CONTENT, 3, "its lr is 0.01, asked for is 0.5"),
@@ -280,30 +277,29 @@ def test_a_checkpoint_of_other_settings_is_refused_and_left_alone(tmp_path: Path
         (SMALL["hybrid"], CONTENT, 4, "its seed is"),
     ]
     for settings, content, seed, message in others:
-        with recording(Journal(tmp_path)), pytest.raises(ConfigError, match=message):
-            settings.fit(TRAIN, content, None, rng(seed))
+        with pytest.raises(ConfigError, match=message):
+            settings.fit(TRAIN, content, None, rng(seed), Workspace(tmp_path))
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     (tmp_path / "checkpoint.safetensors").write_bytes(before[:99])
-    with recording(Journal(tmp_path)), pytest.raises(ConfigError, match="no readable checkpoint"):
-        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3))
+    with pytest.raises(ConfigError, match="no readable checkpoint"):
+        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
 
 
 def test_training_may_go_on_for_longer_than_first_meant(tmp_path: Path) -> None:
     longer = replace(SMALL["hybrid"], epochs=4)
-    with recording(Journal(tmp_path)):
-        SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3))
-        resumed = longer.fit(TRAIN, CONTENT, None, rng(3))
+    SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
+    resumed = longer.fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
     np.testing.assert_array_equal(resumed.items, longer.fit(TRAIN, CONTENT, None, rng(3)).items)
 
 
 def test_progress_names_loss_and_metric_and_counts_steps() -> None:
-    heard: list[tuple[str, int, int]] = []
-    with recording(Journal(progress=lambda *report: heard.append(report))):
-        replace(SMALL["hybrid"], epochs=2).fit(TRAIN, CONTENT, FOLD, rng())
-    assert [done for _, done, _ in heard] == [1, 2, 3, 4]
-    assert {total for _, _, total in heard} == {4}
-    assert heard[0][0].startswith("epoch 1: loss 0.0")
-    assert "ndcg@50 mixed 0." in heard[-1][0]
+    reports: list[tuple[str, int, int]] = []
+    workspace = Workspace(progress=lambda *report: reports.append(report))
+    replace(SMALL["hybrid"], epochs=2).fit(TRAIN, CONTENT, FOLD, rng(), workspace)
+    assert [done for _, done, _ in reports] == [1, 2, 3, 4]
+    assert {total for _, _, total in reports} == {4}
+    assert reports[0][0].startswith("epoch 1: loss 0.0")
+    assert "ndcg@50 mixed 0." in reports[-1][0]
 
 
 # Validation
@@ -467,7 +463,6 @@ def test_a_split_without_cold_items_trains() -> None:
 
 @pytest.mark.parametrize("name", ["shallow", "hybrid", "bert4rec"])
 def test_the_log_holds_the_ndcg_of_what_is_served(name: str, tmp_path: Path) -> None:
-    with recording(Journal(tmp_path)):
-        scorer = replace(SMALL[name], epochs=1).fit(TRAIN, CONTENT, FOLD, rng())
+    scorer = replace(SMALL[name], epochs=1).fit(TRAIN, CONTENT, FOLD, rng(), Workspace(tmp_path))
     logged = json.loads((tmp_path / "log.jsonl").read_text())["ndcg@50 mixed"]
     assert logged == pytest.approx(validate(scorer, FOLD), abs=1e-9), "BERT4Rec is judged without dropout"

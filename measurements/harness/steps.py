@@ -11,7 +11,7 @@ from itertools import cycle
 import numpy as np
 
 from timbrec.data.interactions import Interactions
-from timbrec.training.journal import Journal
+from timbrec.protocols import Workspace
 from timbrec.training.judge import batches
 from timbrec.training.loop import _Training
 from timbrec.training.recommender import TrainedRecommender
@@ -25,7 +25,7 @@ class Steps:
     """The batches of an epoch, over and over; a call is a step. `rows` are those of the last one."""
 
     def __init__(self, model: Trainable, settings: TrainedRecommender, pairs: Interactions) -> None:
-        self.training, self.examples = _Training(model, settings, None, Journal()), model.examples(pairs)
+        self.training, self.examples = _Training(model, settings, None, Workspace()), model.examples(pairs)
         self.rng, self.rows, self.done = np.random.default_rng(0), np.zeros(0, np.int64), 0
         order = batches(len(self.examples), settings.batch, self.rng)
         self.per_epoch, self._order = len(order), cycle(order)

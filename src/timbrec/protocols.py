@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from timbrec.errors import CannotRankError
-from timbrec.types import Array, Float32, Int
+from timbrec.types import Array, Float32, Int, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
     import torch
@@ -141,6 +142,32 @@ class Scorer(ABC):
 
 
 @dataclass(frozen=True)
+class Workspace:
+    """Where a fit keeps its files, to whom it reports and on which device it computes; it changes no number.
+
+    `folder` receives the training log and the checkpoint that an interrupted fit resumes from; None keeps neither.
+    `shared` holds fitted models that several cells have in common; None shares none. `progress` is called after each
+    step. `device` is a name for `timbrec.devices.device_of`. `within` is the prefix of reported steps.
+    """
+
+    folder: Path | None = None
+    shared: Path | None = None
+    progress: Progress | None = None
+    device: str = "auto"
+    within: str = ""
+
+    def inside(self, name: str) -> Workspace:
+        """The workspace of a fit within this one: a subfolder, and reports prefixed with its name."""
+        folder = None if self.folder is None else self.folder / name
+        return replace(self, folder=folder, within=f"{self.within}{name} ")
+
+    def report(self, step: str, done: int, total: int) -> None:
+        """Pass a step on to `progress`, if there is one."""
+        if self.progress is not None:
+            self.progress(self.within + step, done, total)
+
+
+@dataclass(frozen=True)
 class Recommender(ABC):
     """A frozen record of hyperparameters; `fit` gives a Scorer, and nothing unfitted can be asked to score.
 
@@ -158,5 +185,12 @@ class Recommender(ABC):
     baseline: ClassVar[bool] = False
 
     @abstractmethod
-    def fit(self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator) -> Scorer:
+    def fit(
+        self,
+        train: Interactions,
+        content: Content,
+        validation: Fold | None,
+        rng: np.random.Generator,
+        workspace: Workspace = Workspace(),
+    ) -> Scorer:
         """Fit on `train` alone; `validation`, whose train part is `train`, may only decide when to stop."""

@@ -17,12 +17,13 @@ from timbrec.audit.audited import SEED
 from timbrec.audit.finding import Finding
 from timbrec.audit.trial import Trial
 from timbrec.data.interactions import Interactions
+from timbrec.protocols import Workspace
 from timbrec.ranking.rank import rank
 from timbrec.recommenders.bert4rec import BERT4Rec
 from timbrec.recommenders.contrastive import Contrastive
 from timbrec.recommenders.hybrid import Hybrid
 from timbrec.recommenders.shallow import ShallowNet, ShallowScorer, Table
-from timbrec.training import Journal, TrainedRecommender, recording
+from timbrec.training import TrainedRecommender
 from timbrec.training.negatives import Unplayed
 
 _USERS, _DRAWS = 25_000, 40  # more users than any constant left over from another data set; draws per user
@@ -92,8 +93,9 @@ def validation_ranks(trial: Trial) -> Finding:
 def _validations(trial: Trial) -> Iterator[tuple[str, float, float]]:
     fold = trial.small.split.validation
     for name, made in SMALL.items():
-        with TemporaryDirectory() as folder, recording(Journal(Path(folder))):
-            scorer = made.fit(fold.train, trial.small_content, fold, np.random.default_rng(SEED))
+        with TemporaryDirectory() as folder:
+            rng, workspace = np.random.default_rng(SEED), Workspace(Path(folder))
+            scorer = made.fit(fold.train, trial.small_content, fold, rng, workspace)
             log = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
         task = fold.task("mixed")
         lists = rank(scorer, task.users, task.candidates, fold.train, 50)

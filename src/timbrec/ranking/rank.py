@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from timbrec.data.interactions import Interactions
-from timbrec.errors import CannotRankError, ConfigError, DataError
+from timbrec.devices import device_of
+from timbrec.errors import CannotRankError, DataError
 from timbrec.protocols import Scorer
 from timbrec.types import Array, Float32, Int
 
@@ -58,7 +59,7 @@ def rank(
         raise DataError("k must be at least 1", example=k, fix="Ask for at least one item.")
     if not scorer.can_rank_cold and (cold := exclude.item_users[candidates] == 0).any():
         raise CannotRankError("cannot rank items that nobody has played in train", count=int(cold.sum()))
-    device, scorer = _device(device), scorer.among(candidates)
+    device, scorer = device_of("auto" if device is None else str(device)), scorer.among(candidates)
     ordered = candidates[np.argsort(tie_order(exclude.n_items, seed)[candidates])]
     scores = torch.full((len(users), k), NOTHING)
     places = torch.zeros((len(users), k), dtype=torch.int64)
@@ -71,16 +72,6 @@ def rank(
             places[rows] = torch.cat([places[rows], columns + start], 1).gather(1, order)
     items = np.append(ordered, -1)[torch.where(scores == NOTHING, -1, places).numpy()]
     return TopK(users, items, scores.numpy())
-
-
-def _device(device: torch.device | None) -> torch.device:
-    """The given device; by default the GPU, if any, else the CPU."""
-    has_gpu = torch.cuda.is_available()
-    if device is None:
-        return torch.device("cuda" if has_gpu else "cpu")
-    if device.type == "cuda" and not has_gpu:
-        raise ConfigError("there is no GPU that PyTorch can use", example=str(device), fix="Rank on the CPU.")
-    return device
 
 
 class _Columns:

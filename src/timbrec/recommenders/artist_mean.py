@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from timbrec.errors import ConfigError
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.ranking.scorers import Vectors, normalised
 from timbrec.recommenders.knn import KNN, KNNScorer
 
@@ -29,13 +29,18 @@ class ArtistMean(KNN):
     baseline: ClassVar[bool] = True
 
     def fit(
-        self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
+        self,
+        train: Interactions,
+        content: Content,
+        validation: Fold | None,
+        rng: np.random.Generator,
+        workspace: Workspace = Workspace(),
     ) -> ArtistMeanScorer:
         """Replace the vectors, then fit as KNN does."""
         if content.artist is None:
             raise ConfigError("artist-mean needs the artist of each track", fix="Name an items table with `artist`.")
         means = _means(content.vectors, content.artist, train)
-        fitted = super().fit(train, replace(content, vectors=means), validation, rng)
+        fitted = super().fit(train, replace(content, vectors=means), validation, rng, workspace)
         return ArtistMeanScorer(**{part.name: getattr(fitted, part.name) for part in fields(fitted)})
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.shared.log_sum import mean_log_sum
 from timbrec.recommenders.shared.scaling import Scale, Scaling
 from timbrec.recommenders.shared.sequences import MASK, PADDING, Sequences
@@ -74,7 +74,9 @@ class BERT4Rec(TrainedRecommender):
     learned: tuple[Literal["items"], ...] = ()
     scale: Scale = "standardise"
 
-    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> BERT4RecModel:
+    def model(
+        self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
+    ) -> BERT4RecModel:
         """The transformer and the item table."""
         return BERT4RecModel(self, train, content)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.elsa import ELSA, ELSAScorer
 from timbrec.recommenders.shared.fitted_once import fitted_once
 from timbrec.recommenders.shared.losses import ContrastiveLoss, contrastive
@@ -53,10 +53,12 @@ class Contrastive(TrainedRecommender):
     elsa_epochs: int = 10
     factors: int = 768
 
-    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ContrastiveModel:
+    def model(
+        self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
+    ) -> ContrastiveModel:
         """Fit ELSA, once for all encoders, then set up both towers."""
         elsa = ELSA.preset(self.elsa, epochs=self.elsa_epochs, factors=self.factors)
-        fitted = cast(ELSAScorer, fitted_once(elsa, train, content, rng, "elsa"))
+        fitted = cast(ELSAScorer, fitted_once(elsa, train, content, rng, workspace, "elsa"))
         lengths = fitted.lengths if self.elsa == "tamm2026" else (fitted.lengths > 0).astype(np.float32)
         return ContrastiveModel(self, train, content, fitted.items * lengths[:, None])
 

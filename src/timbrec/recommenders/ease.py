@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from timbrec.errors import ConfigError
-from timbrec.protocols import Content, Recommender, Scorer
+from timbrec.protocols import Content, Recommender, Scorer, Workspace
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ class EASE(Recommender):
             raise ConfigError("`l2` must be positive", example=self.l2, fix="Give a larger number.")
 
     def fit(
-        self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
+        self,
+        train: Interactions,
+        content: Content,
+        validation: Fold | None,
+        rng: np.random.Generator,
+        workspace: Workspace = Workspace(),
     ) -> EASEScorer:
         """Invert in float64. Raises ConfigError above `max_items`, with the memory it would take."""
         columns = train.items

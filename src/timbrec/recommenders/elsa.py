@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.shared.autoencoder import Autoencoder, Targets
 from timbrec.recommenders.shared.profiles import ProfileScorer
 from timbrec.recommenders.shared.sparse import means
@@ -42,7 +42,9 @@ class ELSA(TrainedRecommender):
     factors: int = 768
     targets: Targets = "train"
 
-    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ELSAModel:
+    def model(
+        self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
+    ) -> ELSAModel:
         """Factors drawn by Xavier's uniform rule."""
         return ELSAModel(self, train)
 

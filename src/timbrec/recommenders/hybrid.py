@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.shared.autoencoder import Autoencoder, Targets
 from timbrec.recommenders.shared.profiles import ProfileScorer
 from timbrec.recommenders.shared.scaling import Scale, Scaling
@@ -45,7 +45,9 @@ class Hybrid(TrainedRecommender):
     scale: Scale = "standardise"
     width: int = 256
 
-    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> HybridModel:
+    def model(
+        self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
+    ) -> HybridModel:
         """The MLP over the content."""
         return HybridModel(self, train, content)
 

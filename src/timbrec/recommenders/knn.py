@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from timbrec.protocols import Content, Recommender
+from timbrec.protocols import Content, Recommender, Workspace
 from timbrec.ranking.scorers import DotScorer, Vectors, normalised
 from timbrec.recommenders.shared.scaling import Scale, Scaling
 from timbrec.types import Array, Float32
@@ -34,7 +34,12 @@ class KNN(Recommender):
     scale: Scale = "none"
 
     def fit(
-        self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
+        self,
+        train: Interactions,
+        content: Content,
+        validation: Fold | None,
+        rng: np.random.Generator,
+        workspace: Workspace = Workspace(),
     ) -> KNNScorer:
         """Average; only train items are looked at for any statistic."""
         scaling = Scaling.of(self.scale, content.vectors[train.items])

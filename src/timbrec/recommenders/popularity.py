@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from timbrec.protocols import Content, Recommender
+from timbrec.protocols import Content, Recommender, Workspace
 from timbrec.ranking.scorers import DotScorer
 
 if TYPE_CHECKING:
@@ -23,7 +23,12 @@ class Popularity(Recommender):
     baseline: ClassVar[bool] = True
 
     def fit(
-        self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
+        self,
+        train: Interactions,
+        content: Content,
+        validation: Fold | None,
+        rng: np.random.Generator,
+        workspace: Workspace = Workspace(),
     ) -> DotScorer:
         """Count."""
         counts = train.item_users.astype(np.float32)[:, None]

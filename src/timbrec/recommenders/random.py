@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 
-from timbrec.protocols import Content, Recommender, Scorer
+from timbrec.protocols import Content, Recommender, Scorer, Workspace
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
@@ -26,7 +26,12 @@ class Random(Recommender):
     baseline: ClassVar[bool] = True
 
     def fit(
-        self, train: Interactions, content: Content, validation: Fold | None, rng: np.random.Generator
+        self,
+        train: Interactions,
+        content: Content,
+        validation: Fold | None,
+        rng: np.random.Generator,
+        workspace: Workspace = Workspace(),
     ) -> RandomScorer:
         """Draw the seed."""
         return RandomScorer(int(rng.integers(2**31)))

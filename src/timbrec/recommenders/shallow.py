@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from timbrec.protocols import Content
+from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.shared.scaling import Scale, Scaling
 from timbrec.recommenders.shared.sparse import means, pair_scores
 from timbrec.recommenders.shared.towers import Tower
@@ -52,7 +52,9 @@ class ShallowNet(TrainedRecommender):
     scale: Scale = "standardise"
     width: int | None = 256
 
-    def model(self, train: Interactions, content: Content, rng: np.random.Generator) -> ShallowModel:
+    def model(
+        self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
+    ) -> ShallowModel:
         """The tables and the layer."""
         return ShallowModel(self, train, content)
 

@@ -13,16 +13,15 @@ import numpy as np
 
 from timbrec.data.split import SCENARIOS, Fold, Scenario, Split, Task
 from timbrec.errors import CannotRankError
-from timbrec.protocols import Content, Recommender, Scorer
+from timbrec.protocols import Content, Recommender, Scorer, Workspace
 from timbrec.ranking.rank import TopK, rank
 from timbrec.recommenders import recommender
 from timbrec.study.config import BASELINES, Config
 from timbrec.study.controls import CONTROLS, Control, vectors_of
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Cell, Experiment, Run
-from timbrec.training import Journal, drop_checkpoints, recording
-from timbrec.training.journal import current
-from timbrec.types import Array, Float32
+from timbrec.training import drop_checkpoints
+from timbrec.types import Array, Float32, Progress
 
 
 def plan(config: Config, inputs: Inputs) -> list[Experiment]:
@@ -77,20 +76,19 @@ def run_study(config: Config, inputs: Inputs, run: Run, progress: Callable[[str,
             progress(f"cells: {describe(experiment)}", done + len(experiments) - len(missing), len(experiments))
         if experiment.encoder is not None and experiment.encoder != held[0]:
             held = (experiment.encoder, inputs.vectors(experiment.encoder))
-        journal = journal_of(run, experiment, progress)
-        with recording(journal):
-            cell = run_cell(experiment, inputs.split, Content(held[1], inputs.artist_rows))
+        workspace = workspace_of(run, experiment, progress)
+        cell = run_cell(experiment, inputs.split, Content(held[1], inputs.artist_rows), workspace)
         run.write(cell)
-        drop_checkpoints(journal)
+        drop_checkpoints(workspace)
     if progress:
         progress("cells", len(experiments), len(experiments))
     return len(missing)
 
 
-def journal_of(run: Run, experiment: Experiment, progress: Callable[[str, int, int], None] | None = None) -> Journal:
-    """Where an experiment's trainings are logged: `training/` in the run's folder, under a name that can be read.
+def workspace_of(run: Run, experiment: Experiment, progress: Progress | None = None) -> Workspace:
+    """The workspace of an experiment's fits: a folder with a readable name below `training/` in the run's folder.
 
-    Collaborative factors that its cells have in common are kept in `training/shared`. `progress` hears of every step.
+    Fitted models that several cells have in common are kept in `training/shared`. `progress` is called at every step.
     """
     readable = re.sub(r"[^\w.]+", "-", describe(experiment)).strip("-.")[:80]
 
@@ -98,9 +96,8 @@ def journal_of(run: Run, experiment: Experiment, progress: Callable[[str, int, i
         if progress:
             progress(f"training: {what}", done, total)
 
-    return Journal(
-        run.folder / "training" / f"{readable}-{experiment.hash}", report, run.folder / "training" / "shared"
-    )
+    folder = run.folder / "training"
+    return Workspace(folder / f"{readable}-{experiment.hash}", folder / "shared", report)
 
 
 def describe(experiment: Experiment) -> str:
@@ -109,12 +106,12 @@ def describe(experiment: Experiment) -> str:
     return " ".join(part for part in parts if part) + f" (seed {experiment.seed})"
 
 
-def run_cell(experiment: Experiment, split: Split, content: Content) -> Cell:
+def run_cell(experiment: Experiment, split: Split, content: Content, workspace: Workspace = Workspace()) -> Cell:
     """Fit and rank one experiment: pure, so that any engine may run it anywhere."""
     started = time.perf_counter()
     vectors = vectors_of(experiment.control, content.vectors, split.test.train.items, experiment.seed)
     made = recommender(experiment.recommender, experiment.settings)
-    scorer, chosen = _fit(made, split, replace(content, vectors=vectors), experiment.seed)
+    scorer, chosen = _fit(made, split, replace(content, vectors=vectors), experiment.seed, workspace)
     lists: dict[Scenario, TopK] = {}
     refused: dict[Scenario, str] = {}
     for scenario in SCENARIOS:
@@ -132,20 +129,21 @@ def fit(made: Recommender, split: Split, content: Content, seed: int) -> Scorer:
 
     Where both folds share their train part (tamm2026) the scorer that validation stopped is the one that serves.
     """
-    return _fit(made, split, content, seed)[0]
+    return _fit(made, split, content, seed, Workspace())[0]
 
 
-def _fit(made: Recommender, split: Split, content: Content, seed: int) -> tuple[Scorer, dict[str, Any]]:
+def _fit(
+    made: Recommender, split: Split, content: Content, seed: int, workspace: Workspace
+) -> tuple[Scorer, dict[str, Any]]:
     """The scorer that serves, and what validation chose for it."""
     if not made.validates:
-        return made.fit(split.test.train, content, None, np.random.default_rng(seed)), {}
-    with recording(current().inside("validation")):
-        scorer = made.fit(split.validation.train, content, split.validation, np.random.default_rng(seed))
+        return made.fit(split.test.train, content, None, np.random.default_rng(seed), workspace), {}
+    inside, rng = workspace.inside("validation"), np.random.default_rng(seed)
+    scorer = made.fit(split.validation.train, content, split.validation, rng, inside)
     if split.validation.train.digest == split.test.train.digest:
         return scorer, scorer.chosen
-    with recording(current().inside("refit")):
-        refitted = replace(made, **scorer.chosen).fit(split.test.train, content, None, np.random.default_rng(seed))
-    return refitted, scorer.chosen
+    inside, rng = workspace.inside("refit"), np.random.default_rng(seed)
+    return replace(made, **scorer.chosen).fit(split.test.train, content, None, rng, inside), scorer.chosen
 
 
 def answer(scorer: Scorer, task: Task, fold: Fold, depth: int, seed: int) -> TopK:

@@ -17,8 +17,7 @@ from timbrec.types import Array, Float32
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
     from timbrec.data.split import Fold
-    from timbrec.training.journal import Journal
-    from timbrec.training.recommender import TrainedRecommender
+    from timbrec.protocols import Recommender, Workspace
 
 _NAME = "checkpoint.safetensors"
 Tensors = dict[str, torch.Tensor]
@@ -75,14 +74,14 @@ class Checkpoint:
             )
 
 
-def drop_checkpoints(journal: Journal) -> None:
-    """Delete the checkpoints of a journal's trainings, which came to their end; the logs stay."""
-    for path in [] if journal.folder is None else journal.folder.rglob(f"{_NAME}*"):
+def drop_checkpoints(workspace: Workspace) -> None:
+    """Delete the checkpoints of the finished fits in a workspace; the logs stay."""
+    for path in [] if workspace.folder is None else workspace.folder.rglob(f"{_NAME}*"):
         path.unlink()
 
 
 def identity(
-    settings: TrainedRecommender,
+    recommender: Recommender,
     pairs: Interactions,
     validation: Fold | None,
     vectors: Float32[Array, "items dim"] | None,
@@ -91,9 +90,9 @@ def identity(
     """Everything that decides a training's numbers. Not `epochs`: a training may go on for longer than first meant."""
     digests = [] if validation is None else [validation.hot.digest, validation.cold.digest]
     return {
-        "recommender": type(settings).__name__,
-        "version": settings.version,
-        **{name: value for name, value in asdict(settings).items() if name != "epochs"},
+        "recommender": type(recommender).__name__,
+        "version": recommender.version,
+        **{name: value for name, value in asdict(recommender).items() if name != "epochs"},
         "train": pairs.digest,
         "validation": " ".join(digests),
         "vectors": None if vectors is None else hashlib.sha256(np.ascontiguousarray(vectors).data).hexdigest()[:16],

@@ -13,7 +13,7 @@ from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
     from timbrec.data.split import Fold, Scenario
-    from timbrec.training.recommender import TrainedRecommender
+    from timbrec.training.settings import TrainingSettings
     from timbrec.training.trainable import Trainable
 
 
@@ -76,7 +76,7 @@ class TrainLoss(Judge):
         return loss
 
 
-def judge_of(settings: TrainedRecommender, validation: Fold | None, can_rank_cold: bool) -> Judge | None:
+def judge_of(settings: TrainingSettings, validation: Fold | None, can_rank_cold: bool) -> Judge | None:
     """Who judges by these settings; nobody without validation."""
     if validation is None or settings.stop_on == "nothing":
         return None

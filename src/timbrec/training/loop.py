@@ -16,19 +16,19 @@ import torch
 
 from timbrec.errors import ConfigError
 from timbrec.training.averaging import Average
-from timbrec.training.checkpoint import Checkpoint, Tensors, identity
-from timbrec.training.journal import Log, current
 from timbrec.training.judge import batches, judge_of
+from timbrec.training.log import Log
 from timbrec.training.memory import ran_out
 from timbrec.training.randomness import rewinding, seeded
-from timbrec.types import Array, Float32, Int
+from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
     from timbrec.data.split import Fold
-    from timbrec.training.journal import Journal
+    from timbrec.protocols import Workspace
+    from timbrec.training.checkpoint import Checkpoint, Tensors
     from timbrec.training.judge import Judge
-    from timbrec.training.recommender import TrainedRecommender
+    from timbrec.training.settings import TrainingSettings
     from timbrec.training.trainable import Trainable
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -57,25 +57,26 @@ class Course:
         return {"epochs": self.best_epoch, "lr_drops": drops} if self.best_epoch else {}
 
 
-def train(
+def train_model(
     model: Trainable,
-    settings: TrainedRecommender,
+    settings: TrainingSettings,
     pairs: Interactions,
     validation: Fold | None,
-    vectors: Float32[Array, "items dim"] | None,
     seed: int,
+    workspace: Workspace,
+    checkpoint: Checkpoint | None,
 ) -> Course:
     """Train `model` in place; it ends with the weights of the best epoch, of the last one where nobody judges. Where
     weights are averaged, the averages are judged and kept.
 
     On a CPU the same seed gives the same bits, whether or not the training was resumed in between from the checkpoint
-    of the current journal. Raises ConfigError when the loss is not finite, and for a checkpoint of other settings.
+    given. Raises ConfigError when the loss is not finite, and for a checkpoint of other settings.
     """
-    training = _Training(model, settings, judge_of(settings, validation, model.can_rank_cold), current())
-    if (folder := training.journal.folder) is not None:
-        training.resume(Checkpoint(folder, identity(settings, pairs, validation, vectors, seed)))
+    training = _Training(model, settings, judge_of(settings, validation, model.can_rank_cold), workspace)
+    if checkpoint is not None:
+        training.resume(checkpoint)
     examples = model.examples(pairs)
-    with closing(Log(folder, training.course.log)) as log:
+    with closing(Log(workspace.folder, training.course.log)) as log:
         while training.goes_on:
             with seeded(seed, training.course.epoch + 1) as rng:
                 log.write(training.epoch(examples, rng))
@@ -92,8 +93,8 @@ class _Training:
 
     checkpoint: Checkpoint | None = None
 
-    def __init__(self, model: Trainable, settings: TrainedRecommender, judge: Judge | None, journal: Journal) -> None:
-        self.model, self.settings, self.judge, self.journal = model, settings, judge, journal
+    def __init__(self, model: Trainable, settings: TrainingSettings, judge: Judge | None, workspace: Workspace) -> None:
+        self.model, self.settings, self.judge, self.workspace = model, settings, judge, workspace
         self.optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), settings.lr)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, "max" if judge and judge.rises else "min", factor=_DROP, patience=settings.plateau
@@ -125,7 +126,7 @@ class _Training:
         """Nothing is left to do, also where training stopped early."""
         if self.course.epoch < self.settings.epochs:
             total = self.settings.epochs * len(batches(len(examples), self.settings.batch))
-            self.journal.report(f"stopped after epoch {self.course.epoch}", total, total)
+            self.workspace.report(f"stopped after epoch {self.course.epoch}", total, total)
 
     def _set_lr(self) -> float:
         """The learning rate of the coming epoch: by the drops so far, or by those in the settings without a judge."""
@@ -145,7 +146,7 @@ class _Training:
             done = self.course.epoch * len(order) + len(losses)
             if self.average is not None:
                 self.average.add(done)
-            self.journal.report(self._words(losses[-1]), done, self.settings.epochs * len(order))
+            self.workspace.report(self._words(losses[-1]), done, self.settings.epochs * len(order))
         if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
             raise self._diverged("a weight is not finite", f"step {len(order)} of epoch {self.course.epoch + 1}")
         return float(np.mean(losses))

@@ -13,7 +13,7 @@ from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
-    from timbrec.training.recommender import TrainedScorer
+    from timbrec.training.scorer import TrainedScorer
 
 
 class Trainable(nn.Module, ABC):

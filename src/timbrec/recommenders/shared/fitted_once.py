@@ -15,38 +15,41 @@ import numpy as np
 from timbrec.errors import DataError
 from timbrec.recommenders.shared.saving import load_scorer, save_scorer
 from timbrec.training.checkpoint import identity
-from timbrec.training.journal import current, recording
 
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
-    from timbrec.protocols import Content, Scorer
+    from timbrec.protocols import Content, Scorer, Workspace
     from timbrec.training import TrainedRecommender
 
 _LOG = logging.getLogger(__name__)
 
 
 def fitted_once(
-    made: TrainedRecommender, train: Interactions, content: Content, rng: np.random.Generator, name: str
+    recommender: TrainedRecommender,
+    train: Interactions,
+    content: Content,
+    rng: np.random.Generator,
+    workspace: Workspace,
+    name: str,
 ) -> Scorer:
-    """A recommender without content, fitted to `train` for as long as it says.
+    """The scorer of a recommender that reads no content, fitted to `train` for all its `epochs`.
 
-    Where the journal has a `shared` folder, the scorer is left there for every later call with the same settings,
-    train part and seed, in this process or another; on a CPU it is to the bit what fitting again would give. A
-    scorer that cannot be read is fitted again. A fit is kept in the journal under `name`.
+    The scorer is kept in `workspace.shared`, where there is one, for every later call with the same settings, train
+    part and seed, in this process or another. On a CPU a kept scorer equals a new fit to the bit. A kept scorer that
+    cannot be read is fitted again. The fit itself works in the subfolder `name` of the workspace.
     """
-    seed, shared = int(rng.integers(2**63)), current().shared
-    place = None if shared is None else shared / f"{name}-{_key(made, train, seed)}"
-    if place is not None and (found := _read(place)) is not None:
-        return found
-    with recording(current().inside(name)):
-        scorer = made.fit(train, content, None, np.random.default_rng(seed))
+    seed = int(rng.integers(2**63))
+    place = None if workspace.shared is None else workspace.shared / f"{name}-{_key(recommender, train, seed)}"
+    if place is not None and (kept := _read(place)) is not None:
+        return kept
+    scorer = recommender.fit(train, content, None, np.random.default_rng(seed), workspace.inside(name))
     if place is not None:
         _leave(scorer, place)
     return scorer
 
 
-def _key(made: TrainedRecommender, train: Interactions, seed: int) -> str:
-    facts = identity(made, train, None, None, seed) | {"epochs": made.epochs}
+def _key(recommender: TrainedRecommender, train: Interactions, seed: int) -> str:
+    facts = identity(recommender, train, None, None, seed) | {"epochs": recommender.epochs}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -1,38 +1,11 @@
-"""The journal: where training keeps its log and its checkpoint, and to whom it reports. It decides no number."""
+"""The log of a training: JSON lines and, where tensorboard is installed, its curves."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-
-@dataclass(frozen=True)
-class Journal:
-    """`folder` gets the log (see `Log`) and `checkpoint.safetensors`, and is resumed from; None keeps none.
-
-    `progress` is called at every step with loss and metric in words, and with the steps done and the most there can be.
-    `shared` is where fits that several trainings need are kept for all of them; None keeps none.
-    """
-
-    folder: Path | None = None
-    progress: Progress | None = None
-    shared: Path | None = None
-    within: str = ""
-
-    def inside(self, name: str) -> Journal:
-        """The journal of a training within this one: in a folder of its own, and reported under its name."""
-        folder = None if self.folder is None else self.folder / name
-        return replace(self, folder=folder, within=f"{self.within}{name} ")
-
-    def report(self, what: str, done: int, total: int) -> None:
-        """Tell whoever listens."""
-        if self.progress is not None:
-            self.progress(self.within + what, done, total)
 
 
 class Log:
@@ -77,21 +50,3 @@ def _curves(folder: Path) -> Any:
     except ImportError:
         return None
     return SummaryWriter(str(folder), purge_step=0)
-
-
-_CURRENT: ContextVar[Journal] = ContextVar("journal", default=Journal())  # noqa: B039 - it is frozen
-
-
-def current() -> Journal:
-    """The journal in force here."""
-    return _CURRENT.get()
-
-
-@contextmanager
-def recording(journal: Journal) -> Iterator[None]:
-    """Everything trained inside the `with` block is kept in this journal."""
-    token = _CURRENT.set(journal)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
