@@ -49,9 +49,9 @@ def test_the_policy_is_in_the_store_and_decides(music: Path, tmp_path: Path) -> 
 def test_what_the_store_has_is_not_encoded_again(music: Path, tmp_path: Path) -> None:
     embed(music / "album", Moments(), tmp_path / "s")
     encoder, heard = Moments(), []
-    report = embed(music, encoder, tmp_path / "s", progress=lambda done, total: heard.append((done, total)))
+    report = embed(music, encoder, tmp_path / "s", progress=lambda *step: heard.append(step))
     assert (report.done, report.skipped) == (2, 3)
-    assert heard == [(3, 5), (4, 5), (5, 5)]
+    assert heard == [("encoding moments", done, 5) for done in (3, 4, 5)]
     assert sum(n for n, _ in encoder.batches) == 3
     assert_expected(tmp_path / "s", "c d·d é a b")
     again = embed(music, encoder, tmp_path / "s", progress=lambda *_: pytest.fail("there is nothing to do"))

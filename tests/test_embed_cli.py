@@ -150,7 +150,7 @@ def test_a_config_decodes_once_for_all_encoders_of_the_same_audio(
     monkeypatch.setattr(hear, "read_clips", lambda path, *args: read.append(path) or real(path, *args))
     inputs = load_inputs(read_config(config), lambda *progress: told.append(progress))
     assert len(read) == len(set(read)) == 61
-    assert {what for what, *_ in told} == {"encoding own, peaks"}
+    assert {what for what, *_ in told} == {"encoding mfcc"}
     assert {name: source.dim for name, source in inputs.sources.items()} == {"own": 104, "peaks": 13, "good": 16}
     assert list(inputs.sources) == list(read_config(config).encoders)
     assert len(inputs.catalogue) == 60

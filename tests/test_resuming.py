@@ -76,7 +76,8 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bits(where: str, whole: dic
     assert done.returncode == 0, done.stderr
     for name, settings in LONG.items():
         assert epochs_of(tmp_path / name) == [1, 2]
-        assert (tmp_path / name / "checkpoint.safetensors.part").exists() == (where == "checkpoint")
+        torn = [path for path in (tmp_path / name).glob(".*checkpoint*") if path.is_file()]
+        assert len(torn) == (where == "checkpoint")
         trained: list[str] = []
         workspace = Workspace(
             tmp_path / name, tmp_path / name / "shared", lambda what, *_, steps=trained: steps.append(what)
@@ -89,7 +90,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bits(where: str, whole: dic
         assert whole[name].facts == resumed.facts
         assert epochs_of(tmp_path / name) == [1, 2, 3, 4]
         drop_checkpoints(workspace)
-        assert not list((tmp_path / name).rglob("checkpoint*"))
+        assert not list((tmp_path / name).rglob("*checkpoint*"))
         assert epochs_of(tmp_path / name) == [1, 2, 3, 4]
 
 

@@ -1,4 +1,4 @@
-"""Writing files and folders whole: a reader sees the old content or the new, never a part."""
+"""Atomic writing: a reader sees the old content of a file or folder or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Yield an unused hidden path beside `path`; remove whatever is left there when the block ends."""
+    partial = path.with_name(f".{uuid4().hex[:12]}-{path.name[-60:]}")
+    try:
+        yield partial
+    finally:
+        _remove(partial)
 
 
 @contextmanager
@@ -15,16 +26,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Works for files and for folders. An error in the block removes the partial copy and leaves `path` as it was.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    _remove(partial)
-    try:
+    with aside(path) as partial:
         yield partial
         if path.is_dir():
             shutil.rmtree(path)
         partial.replace(path)
-    except BaseException:
-        _remove(partial)
-        raise
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -33,8 +39,19 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def flush(path: Path) -> None:
+    """Make a file's content, or the names in a folder, survive a power cut."""
+    if os.name != "posix" and path.is_dir():  # other systems cannot open a folder
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

@@ -1,10 +1,10 @@
-"""Array types shared by all layers. Shapes are written in signatures and checked by beartype in the tests."""
+"""Types shared by all layers. Shapes of arrays are written in signatures and checked by beartype in the tests."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,4 +24,7 @@ Array = np.ndarray
 
 Progress = Callable[[str, int, int], None]  # called with the current step in words, steps done, steps in all
 
-__all__ = ["Array", "Bool", "Float", "Float32", "Int", "Integer", "Progress", "UInt64"]
+WindowPolicy = Literal["spread", "centre", "first", "all", "padded"]  # see `audio.Windows`
+Pool = Literal["mean", "max", "meanstd"]  # see `embed.pool`
+
+__all__ = ["Array", "Bool", "Float", "Float32", "Int", "Integer", "Pool", "Progress", "UInt64", "WindowPolicy"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from tempfile import TemporaryFile
+from typing import get_args
 
 import numpy as np
 
 from timbrec.errors import ConfigError
-from timbrec.types import Array, Float32
+from timbrec.types import Array, Float32, WindowPolicy
 
 SILENCE = 1e-4  # a peak below -80 dBFS, under the dither of 16 bits
-POLICIES = ("spread", "centre", "first", "all", "padded")
+POLICIES: tuple[WindowPolicy, ...] = get_args(WindowPolicy)
 PADDED = 30.0  # seconds of the `padded` window, whatever the encoder's
 
 
@@ -30,7 +31,7 @@ class Windows:
     window is off by 0.78 of the variance between songs (mean square), that of N windows of a long track by about 1/N.
     """
 
-    policy: str = "spread"
+    policy: WindowPolicy = "spread"
     count: int = 8
 
     def __post_init__(self) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from timbrec.errors import ConfigError
+from timbrec.types import WindowPolicy
 
 if TYPE_CHECKING:
     from timbrec.embed import Output
@@ -22,25 +22,13 @@ _Weights = Annotated[list[str], typer.Option(metavar="NAME=PATH", help="Where an
 _Options = Annotated[list[str], typer.Option("--set", metavar="NAME.OPTION=VALUE", help="An encoder's own option.")]
 
 
-class Policy(StrEnum):
-    """Which windows of a track."""
-
-    spread = "spread"
-    centre = "centre"
-    first = "first"
-    all = "all"
-    padded = "padded"
-
-
 def embed(
     audio: _Audio,
     encoder: _Names,
     weights: _Weights = [],  # noqa: B006 - typer reads it
     layers: Annotated[str, typer.Option(metavar="all|6,12", help="Layers instead of the encoder's own output.")] = "",
     pool: Annotated[str, typer.Option(metavar="mean,max,meanstd", help="What is kept of time.")] = "mean",
-    windows: Annotated[Policy, typer.Option(help="Which windows of a track; padded is the study's way.")] = (
-        Policy.spread
-    ),
+    windows: Annotated[WindowPolicy, typer.Option(help="Which windows of a track.")] = "spread",
     count: Annotated[int, typer.Option(help="How many windows are spread over a track.", min=1)] = 8,
     store: Annotated[Path | None, typer.Option(help="Where the stores go; by default `vectors` beside AUDIO.")] = None,
     batch: Annotated[int | None, typer.Option(help="Windows at once; by default 60 s of audio, 480 s on GPU.")] = None,
@@ -66,7 +54,7 @@ def embed(
     chosen: list[Output] = []
     for one in loaded:
         wanted = _layers(layers, one)
-        chosen += outputs(one, root, wanted, pool.split(","), Windows(windows.value, count))
+        chosen += outputs(one, root, wanted, pool.split(","), Windows(windows, count))
     with progress_bar(audio.name) as progress:
         report = embed_all(audio, chosen, batch=batch, workers=workers, prune=prune, progress=progress)
     write_failures(report, root)

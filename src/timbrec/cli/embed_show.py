@@ -36,7 +36,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
     """A live bar on a terminal: tracks done, how fast, and how long it will take."""
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -50,7 +50,7 @@ def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=_err, speed_estimate_period=60) as bar:
         task: Any = None
 
-        def progress(done: int, total: int) -> None:
+        def progress(what: str, done: int, total: int) -> None:
             nonlocal task
             if task is None:  # what was there before is no part of the speed
                 task = bar.add_task(name, total=total, completed=done)

@@ -1,7 +1,6 @@
 """From audio files to stores of vectors: read ahead, encode in batches, pool over time, keep what is finished."""
 
 from timbrec.embed.encode import length_invariance
-from timbrec.embed.ledger import Progress
 from timbrec.embed.outputs import Output, outputs
 from timbrec.embed.pooling import POOLS, pool
 from timbrec.embed.report import EmbedReport
@@ -12,7 +11,6 @@ __all__ = [
     "POOLS",
     "EmbedReport",
     "Output",
-    "Progress",
     "Track",
     "embed",
     "embed_all",

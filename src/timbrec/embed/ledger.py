@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -14,8 +14,7 @@ from timbrec.embed.report import EmbedReport, duplicates, table
 from timbrec.embed.target import Target, entry, states
 from timbrec.embed.tracks import Track
 from timbrec.errors import AudioError
-
-Progress = Callable[[int, int], None]  # tracks done, of how many
+from timbrec.types import Progress
 
 
 class Ledger:
@@ -107,7 +106,8 @@ class Ledger:
 
     def _tell(self) -> None:
         if self._progress is not None:
-            self._progress(self._skipped + self._settled, len(self._tracks))
+            names = dict.fromkeys(target.output.card.name for target in self._targets)
+            self._progress(f"encoding {', '.join(names)}", self._skipped + self._settled, len(self._tracks))
 
 
 def _common(clips: list[Clip | AudioError]) -> AudioError | None:

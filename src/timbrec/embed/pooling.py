@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 
 from timbrec.errors import ConfigError
-from timbrec.types import Array, Float, Float32
+from timbrec.types import Array, Float, Float32, Pool
 
-POOLS = ("mean", "max", "meanstd")
+POOLS: tuple[Pool, ...] = get_args(Pool)
 
 
 def pool(frames: Float[Array, "time dim"], pool: str = "mean", over: str = "time") -> Float32[Array, "d"]:

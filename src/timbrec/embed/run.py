@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from timbrec.audio import Windows
-from timbrec.embed.ledger import Ledger, Progress
+from timbrec.embed.ledger import Ledger
 from timbrec.embed.outputs import Output
 from timbrec.embed.report import EmbedReport
 from timbrec.embed.schedule import process
@@ -15,6 +15,7 @@ from timbrec.embed.target import Target
 from timbrec.embed.tracks import find_tracks
 from timbrec.errors import ConfigError, StoreError
 from timbrec.protocols import Encoder
+from timbrec.types import Progress
 
 
 def embed(
@@ -51,8 +52,8 @@ def embed_all(
     there. `prune` takes their vectors from tracks that are not asked for; else these are kept.
 
     `batch` windows are encoded at once, of one length and of any tracks (None: 60 s of audio on a processor, 480 s on a
-    GPU). `workers` threads (None: one per core, at most 16) read ahead and, on a processor, encode. `progress(done,
-    total)` hears how far it is.
+    GPU). `workers` threads (None: one per core, at most 16) read ahead and, on a processor, encode. `progress` counts
+    tracks.
 
     A file that cannot be used is a row of the report and stops nothing; the vector of what it was before is taken from
     it. Raises DataError if there are no tracks or an encoder's vectors are not as its card says, ConfigError for no

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from timbrec.errors import StoreError
+from timbrec.files import aside, flush
 
 Chunks = Iterable[bytes | memoryview]
 
@@ -62,30 +62,19 @@ def write_once(folder: Path, name: str, content: bytes) -> bool:
 
 @contextmanager
 def _temporary(folder: Path, chunks: Chunks) -> Iterator[tuple[Path, str]]:
-    """A flushed file to be given a name, and its checksum. What a killed writer leaves of it is never read."""
-    path, checksum = folder / f".tmp-{uuid4().hex}", hashlib.sha256()
+    """Yield a flushed file that needs a name, and its checksum. What a killed writer leaves of it is never read."""
+    checksum = hashlib.sha256()
     try:
-        with path.open("xb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                checksum.update(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        yield path, checksum.hexdigest()
-        _flush(folder)
+        with aside(folder / "file") as path:
+            with path.open("xb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                    checksum.update(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            yield path, checksum.hexdigest()
+            flush(folder)
     except OSError as error:
         raise StoreError(
             f"cannot write into {folder}: {error.strerror}", fix="Check the free space and the permissions."
         ) from error
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _flush(folder: Path) -> None:
-    """Make the names given in a folder survive a power cut."""
-    if os.name == "posix":  # other systems cannot open a folder
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from timbrec.errors import StoreError
 from timbrec.types import Array, Float32
-
-try:
-    import fcntl
-except ImportError:  # a system without it has no lock between runs
-    fcntl = None  # type: ignore[assignment]
 
 _HEAD = struct.Struct("<I16s")  # bytes that follow, their checksum
 NAME = "journal"
@@ -45,7 +41,8 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self._file = self._locked()
+        self._lock = FileLock(folder / ".lock", thread_local=False)
+        self._file = self._opened()
         self._size = sum(_HEAD.size + len(body) for body in self._bodies())
         os.ftruncate(self._file, self._size)
 
@@ -77,26 +74,21 @@ class Journal:
         self._size = 0
 
     def close(self) -> None:
-        """Let others have it; an empty file is removed."""
+        """Let another process open it; an empty file is removed."""
         if not self._size:
             self._path.unlink(missing_ok=True)
         os.close(self._file)
+        self._lock.release()
 
-    def _locked(self) -> int:
+    def _opened(self) -> int:
+        """The file, while this process holds its lock, which the system releases when the process ends."""
         try:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._lock.acquire(blocking=False)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        except Timeout:
+            raise StoreError(f"another run is writing into {self._path.parent}", fix="Wait for it.") from None
         except OSError as error:
             raise StoreError(f"cannot write into {self._path.parent}: {error.strerror}", fix="Check it.") from error
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            raise StoreError(f"another run is writing into {self._path.parent}", fix="Wait for it.") from None
-        if not os.fstat(file).st_nlink:  # its last owner removed it just now
-            os.close(file)
-            return self._locked()
-        return file
 
     def _bodies(self) -> Iterator[bytes]:
         """The bodies of the entries that are whole."""

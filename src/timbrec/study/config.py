@@ -22,6 +22,7 @@ from timbrec import catalog
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.recommenders import recommender
+from timbrec.types import Pool, WindowPolicy
 
 BASELINES = ("random", "popularity")  # in every run: a figure means nothing without them
 T = TypeVar("T")
@@ -75,8 +76,8 @@ class EncoderConfig(_Part):
     weights: Path | None = None
     options: dict[str, Any] = {}
     layer: Annotated[int, Field(ge=0)] | None = None
-    pool: Literal["mean", "max", "meanstd"] = "mean"
-    windows: Literal["spread", "centre", "first", "all", "padded"] = "spread"
+    pool: Pool = "mean"
+    windows: WindowPolicy = "spread"
     count: int = Field(8, ge=1)
 
     @model_validator(mode="after")

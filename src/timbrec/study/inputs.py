@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -241,8 +241,7 @@ def _encoded(
         weights = None if one.weights is None else config.at(one.weights)
         encoder = load(one.encoder or name, weights, **one.options)
         outputs[name] = Output(encoder, store, Windows(one.windows, one.count), one.layer, one.pool)
-    told = progress and partial(progress, f"encoding {', '.join(names)}")
-    report = embed_all(audio, list(outputs.values()), progress=told)
+    report = embed_all(audio, list(outputs.values()), progress=progress)
     sources: dict[str, VectorSource] = {name: VectorStore.open(output.store) for name, output in outputs.items()}
     return sources, pl.concat([_listed(name, outputs[name].card.name, report) for name in names])
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ import polars as pl
 
 from timbrec.data.split import SCENARIOS, ColdCandidates, Scenario, Split, load_split, save_split
 from timbrec.errors import DataError
-from timbrec.files import write_atomically
+from timbrec.files import replacing, write_atomically
 from timbrec.ranking.rank import TopK
 from timbrec.study.controls import Control
 
@@ -105,12 +104,6 @@ class Run:
 
     def write(self, cell: Cell) -> None:
         """Store a finished cell: written beside its place, then renamed into it."""
-        final = self._cell(cell.experiment)
-        partial = final.with_name(f".{final.name}.{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for scenario, lists in cell.lists.items():
-            _list_table(lists).write_parquet(partial / f"{scenario}.parquet")
         facts = {
             "experiment": asdict(cell.experiment),
             "refused": cell.refused,
@@ -118,9 +111,11 @@ class Run:
             "chosen": cell.chosen,
             "seconds": cell.seconds,
         }
-        (partial / "cell.json").write_text(json.dumps(facts, indent=2))
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
+        with replacing(self._cell(cell.experiment)) as partial:
+            partial.mkdir(parents=True)
+            for scenario, lists in cell.lists.items():
+                _list_table(lists).write_parquet(partial / f"{scenario}.parquet")
+            (partial / "cell.json").write_text(json.dumps(facts, indent=2))
 
     def read(self, experiment: Experiment, scenarios: Sequence[Scenario] = SCENARIOS) -> Cell:
         """A finished cell with its lists of these scenarios. Raises DataError when its files are damaged."""

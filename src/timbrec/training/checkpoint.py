@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from timbrec.errors import ConfigError
+from timbrec.files import replacing
 from timbrec.types import Array, Float32
 
 if TYPE_CHECKING:
@@ -40,10 +41,9 @@ class Checkpoint:
         from safetensors.torch import save_file
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f"{_NAME}.part"
         metadata = {"identity": json.dumps(self.identity), "facts": json.dumps(facts)}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata)
-        part.replace(self.path)
+        with replacing(self.path) as partial:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata)
 
     def load(self) -> tuple[Tensors, dict[str, Any]] | None:
         """What was saved last; None if nothing was. Raises ConfigError for another training's checkpoint."""
@@ -76,7 +76,7 @@ class Checkpoint:
 
 def drop_checkpoints(workspace: Workspace) -> None:
     """Delete the checkpoints of the finished fits in a workspace; the logs stay."""
-    for path in [] if workspace.folder is None else workspace.folder.rglob(f"{_NAME}*"):
+    for path in [] if workspace.folder is None else workspace.folder.rglob(f"*{_NAME}"):
         path.unlink()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def write_demo(folder: Path, tracks: int, users: int, seed: int, progress: Progr
     vectors, which agree with taste only in part. Without the package that has MusiCNN's weights, it is left out.
     """
     world = MusicWorld(users=users, tracks=tracks, seed=seed)
-    world.write(folder, progress=progress and partial(progress, "synthesising"))
+    world.write(folder, progress=progress)
     label_vectors(world.tables().items).write_parquet(folder / "labels.parquet")
     config = folder / "config.yaml"
     write_atomically(config, HEADER + yaml.safe_dump(_config(), sort_keys=False))

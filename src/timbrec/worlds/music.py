@@ -20,7 +20,8 @@ import numpy as np
 import polars as pl
 
 from timbrec.errors import ConfigError
-from timbrec.types import Array, Float, Float32, Int
+from timbrec.files import replacing, write_atomically
+from timbrec.types import Array, Float, Float32, Int, Progress
 from timbrec.worlds.shared.listening import Shelf, listen
 
 FACTORS: dict[str, float] = {  # how much taste cares; the heard ones first, in the order of synth.HEARD
@@ -168,12 +169,12 @@ class MusicWorld:
         """Every play and every track, drawn anew at each call."""
         return WorldTables(self._events(), self._items())
 
-    def write(self, folder: Path, audio: bool = True, progress: Callable[[int, int], None] | None = None) -> None:
+    def write(self, folder: Path, audio: bool = True, progress: Progress | None = None) -> None:
         """Write world.json, items.parquet, events.parquet and audio/<track_id>.flac (22,050 Hz, mono, 16 bit).
 
         world.json holds the settings and says that the data are synthetic; it comes first, so that nothing lies here
         without it. Files appear whole, under their names or not at all, and those already here are kept: calling again
-        after an interruption finishes the work. `progress(done, total)` counts files. Raises ConfigError when
+        after an interruption finishes the work. `progress` counts files. Raises ConfigError when
         the folder holds another world.
         """
         self._claim(folder)
@@ -184,7 +185,7 @@ class MusicWorld:
             files = chain(_write_tables(folder, tables), written)
             for done, _ in enumerate(files, total - len(tables) - len(clips) + 1):
                 if progress:
-                    progress(done, total)
+                    progress("synthesising", done, total)
 
     def _claim(self, folder: Path) -> None:
         """Put the settings into the folder, or see that they are the ones in it."""
@@ -193,9 +194,7 @@ class MusicWorld:
         text = json.dumps(about, indent=2, default=str)
         file = folder / "world.json"
         if not file.exists():
-            part = file.with_name("world.json.part")
-            part.write_text(text)
-            part.replace(file)
+            write_atomically(file, text)
         elif _json(file.read_text()) != _json(text):
             raise ConfigError("the folder holds another world", example=str(folder), fix="Choose an empty folder.")
 
@@ -303,9 +302,8 @@ def _write_tables(folder: Path, tables: dict[str, Callable[[], pl.DataFrame]]) -
     """Write the tables that are not here yet; yields after each."""
     for name, table in tables.items():
         if not (folder / name).exists():
-            part = folder / f"{name}.part"
-            table().write_parquet(part)
-            part.replace(folder / name)
+            with replacing(folder / name) as partial:
+                table().write_parquet(partial)
         yield
 
 

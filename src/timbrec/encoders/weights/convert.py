@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from timbrec.encoders import find, load
 from timbrec.encoders.weights.reading import Slim, damaged
 from timbrec.errors import ConfigError
+from timbrec.files import flush, replacing
 
 
 @dataclass(frozen=True)
@@ -64,20 +63,16 @@ def _write(slim: Slim, target: Path, name: str) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    part = target.with_name(f".{target.stem}-{uuid4().hex[:8]}.part")
     told = {"timbrec": json.dumps({"encoder": name, "config": dict(slim.config)})}  # one key: several have no order
     try:
-        save_file(_apart(slim.tensors), part, told)
-        with safe_open(part, "pt") as file:
-            if set(file.keys()) != set(slim.tensors):
-                raise damaged(part)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(target)
+        with replacing(target) as partial:
+            save_file(_apart(slim.tensors), partial, told)
+            with safe_open(partial, "pt") as file:
+                if set(file.keys()) != set(slim.tensors):
+                    raise damaged(partial)
+            flush(partial)
     except Exception as error:  # the library's own, and those of the disk
         raise ConfigError(f"{target} cannot be written: {error}", fix="Is there space and permission?") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _apart(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from timbrec.errors import DataError
+from timbrec.files import aside
 from timbrec.recommenders.shared.saving import load_scorer, save_scorer
 from timbrec.training.checkpoint import identity
 
@@ -65,11 +66,8 @@ def _read(place: Path) -> Scorer | None:
 
 
 def _leave(scorer: Scorer, place: Path) -> None:
-    """Written beside its place, then renamed into it, so that another process sees all of it or nothing."""
-    partial = place.with_name(f".{place.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    save_scorer(scorer, partial)
-    try:
-        partial.rename(place)
-    except OSError:  # another process was first
-        shutil.rmtree(partial, ignore_errors=True)
+    """Save the scorer, unless another process has done so meanwhile; readers see all of it or nothing."""
+    with aside(place) as partial:
+        save_scorer(scorer, partial)
+        with suppress(OSError):  # another process was first
+            partial.rename(place)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -17,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from torch import from_numpy, nn
 
 from timbrec.errors import DataError
+from timbrec.files import replacing
 from timbrec.protocols import Scorer
 
 FORMAT = 1
@@ -32,11 +32,9 @@ def save_scorer(scorer: Scorer, folder: Path) -> None:
     arrays: dict[str, np.ndarray] = {}
     structure = {"format": FORMAT, "scorer": _packed(scorer, "", arrays), "arrays": _digest(arrays)}
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {name: folder / f".{name}.{os.getpid()}" for name in (_ARRAYS, _STRUCTURE)}
-    save_file(arrays, parts[_ARRAYS])
-    parts[_STRUCTURE].write_text(json.dumps(structure, indent=1))
-    for name, part in parts.items():
-        part.replace(folder / name)
+    with replacing(folder / _STRUCTURE) as described, replacing(folder / _ARRAYS) as stored:
+        save_file(arrays, stored)
+        described.write_text(json.dumps(structure, indent=1))
 
 
 def load_scorer(folder: Path) -> Scorer:

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.fft
 from scipy.special import ndtr
 
+from timbrec.files import replacing
 from timbrec.types import Array, Float, Float32, Int
 
 RATE = 22_050  # Hz
@@ -62,13 +63,11 @@ def write_clip(path: Path, factors: Float[Array, "heard"], seconds: int | float,
     """Render one clip as 16-bit FLAC. The file appears under its name only when it is whole."""
     clip = render(factors, seconds, np.random.default_rng(seed))
     samples = np.rint(clip * (2**15 - 1)).astype(np.int16)
-    part = path.with_name(path.name + ".part")
-    with av.open(str(part), "w", format="flac") as file:
+    with replacing(path) as partial, av.open(str(partial), "w", format="flac") as file:
         stream = file.add_stream("flac", rate=RATE, layout="mono", format="s16")
         frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.rate = RATE
         file.mux([*stream.encode(frame), *stream.encode(None)])
-    part.replace(path)
 
 
 def _steps(amount: dict[str, float], n: int) -> Int[Array, "steps"]:
