@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -14,13 +15,17 @@ import subprocess
 import sys
 import termios
 import time
+import tomllib
 from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 import small_world
+from timbrec import __version__, catalog
 from timbrec.api import bench
+from timbrec.cli.show import add_names, narrow_table
 
 TIMBREC = Path(sys.executable).with_name("timbrec")
 
@@ -44,6 +49,60 @@ def test_help_and_list_answer_at_once_and_without_torch(command, tmp_path):
     loaded = "import sys, timbrec.cli.listing as e; e.list_parts(); print(bool({'torch', 'polars'} & {*sys.modules}))"
     answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert answer.stdout.endswith("False\n")
+
+
+def test_lists_fit_80_columns_and_cut_no_name(tmp_path: Path) -> None:
+    answer = subprocess.run([TIMBREC, "list"], env=os.environ | {"COLUMNS": "80"}, capture_output=True, text=True)
+    assert max(map(len, answer.stdout.splitlines())) <= 80
+    words = answer.stdout.split()
+    for kind in ("encoders", "recommenders", "metrics"):
+        assert set(catalog.names(kind)) - {"mfcc-onion"} <= set(words), "only vectors of this encoder exist"
+    assert "mfcc-onion" not in words
+    assert not {*catalog.names("datasets")} & set(words), "no config can name a data set"
+
+
+@pytest.mark.parametrize(("length", "lines"), [(32, 1), (100, 2)])
+def test_names_keep_their_line_and_long_ones_are_folded(length: int, lines: int) -> None:
+    table, name = narrow_table("names", "measured"), "x" * length
+    add_names(table, "name", [name])
+    table.add_row("words beside it " * 9, name)
+    console = Console(width=80)
+    with console.capture() as screen:
+        console.print(table)
+    shown = screen.get()
+    assert shown.count("x") == length
+    assert sum("x" in line for line in shown.splitlines()) >= lines
+    assert (lines == 1) == (name in shown)
+
+
+def test_a_list_as_json_holds_the_cards(tmp_path: Path) -> None:
+    parts = json.loads(timbrec("list", "--json", "--commercial-only", cwd=tmp_path).stdout)
+    assert list(parts) == ["encoders", "recommenders", "metrics"]
+    assert [row["name"] for row in parts["recommenders"]] == catalog.names("recommenders")
+    cards = {row["name"]: row for row in parts["encoders"]}
+    assert (cards["mfcc"]["dim"], cards["mfcc"]["window"], cards["mfcc"]["rate"]) == (104, 30, 22_050)
+    assert "mule" not in cards, "its weights forbid commercial use"
+    assert all(row["commercial"] and row["summary"] for row in cards.values())
+
+
+@pytest.mark.parametrize("command", [[TIMBREC], [sys.executable, "-m", "timbrec"]])
+def test_the_version_and_help_of_both_ways_to_start(command: list[str | Path]) -> None:
+    for arguments in (["--version"], ["--debug", "--version"]):
+        answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+        assert answer.stdout == f"timbrec {__version__}\n"
+    assert "bench" in subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_version_has_one_source() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["hatch"]["version"]["path"] == "src/timbrec/__init__.py"
+
+
+def test_a_shell_completes_commands(tmp_path: Path) -> None:
+    typed = {"_TIMBREC_COMPLETE": "complete_bash", "COMP_WORDS": "timbrec va", "COMP_CWORD": "1"}
+    answer = subprocess.run([TIMBREC], env=os.environ | typed, capture_output=True, text=True, check=False)
+    assert answer.stdout.split() == ["validate"]
 
 
 def test_bench_then_report_then_audit(tmp_path):

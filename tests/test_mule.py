@@ -23,7 +23,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from timbrec import catalog
 from timbrec.encoders import load
 from timbrec.encoders.mule import MULE
 from timbrec.encoders.networks.mule import MULENetwork, Sizes
@@ -187,9 +186,7 @@ def test_silence_is_finite_and_nothing_is_refused(encoder: MULE) -> None:
         encoder.encode(noise(1, 0))
 
 
-def test_loading_by_name_from_a_folder_and_a_file(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = {"mule": "timbrec.encoders.mule:MULE"}
-    monkeypatch.setitem(catalog.CATALOG, "encoders", catalog.CATALOG["encoders"] | parts)
+def test_loading_by_name_from_a_folder_and_a_file(weights: Path) -> None:
     one, other = load("mule", weights=weights), load("mule", weights=str(weights.parent), pool="mean")
     assert isinstance(one, Encoder)
     assert one.card == other.card

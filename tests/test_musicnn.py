@@ -19,7 +19,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import conv2d, pad, relu
 
-from timbrec import catalog
 from timbrec.audio import Windows, read_windows
 from timbrec.encoders import load, musicnn
 from timbrec.encoders.musicnn import MusiCNNMSD, MusiCNNMTT
@@ -312,11 +311,7 @@ def test_what_it_does_not_have_is_refused(encoder: MusiCNNMSD, random_weights: P
         MusiCNNMSD(random_weights, pad_mode="zeros")
 
 
-def test_loading_by_name_from_the_package_a_folder_and_a_file(
-    package: Path, test_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parts = {"musicnn-msd": "timbrec.encoders.musicnn:MusiCNNMSD", "musicnn-mtt": "timbrec.encoders.musicnn:MusiCNNMTT"}
-    monkeypatch.setitem(catalog.CATALOG, "encoders", catalog.CATALOG["encoders"] | parts)
+def test_loading_by_name_from_the_package_a_folder_and_a_file(package: Path, test_data: Path) -> None:
     audio, vectors = noise(1, PATCH), {}
     for name, folder in (("musicnn-msd", "MSD_musicnn"), ("musicnn-mtt", "MTT_musicnn")):
         golden = test_data / "golden/musicnn"

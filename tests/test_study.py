@@ -394,7 +394,7 @@ class Toy(Recommender):
 
 @pytest.fixture
 def toy(monkeypatch):
-    monkeypatch.setitem(catalog.CATALOG["recommenders"], "toy", "test_study:Toy")
+    monkeypatch.setitem(catalog.CATALOG["recommenders"], "toy", catalog.Part("test_study:Toy"))
     TOLD.clear()
     return replace(EXPERIMENT, recommender="toy", settings={"epochs": 9}, seed=7)
 

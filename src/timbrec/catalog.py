@@ -1,100 +1,112 @@
-"""The catalogue of parts: name -> "module:attribute". Nothing is imported until it is asked for."""
+"""The catalogue of parts by kind and name. A part is imported when it is loaded, never to list it."""
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from timbrec.errors import ConfigError, did_you_mean
 
-CATALOG: dict[str, dict[str, str]] = {
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Part(NamedTuple):
+    """Where a part is and what it does: `target` is "module:attribute", `summary` one line for lists."""
+
+    target: str
+    summary: str = ""
+
+
+CATALOG: dict[str, dict[str, Part]] = {
     "encoders": {
-        "mfcc": "timbrec.encoders.mfcc:MFCC",
-        "mfcc-onion": "timbrec.encoders.onion:MFCCOnion",
-        "musicnn-msd": "timbrec.encoders.musicnn:MusiCNNMSD",
-        "musicnn-mtt": "timbrec.encoders.musicnn:MusiCNNMTT",
-        "mule": "timbrec.encoders.mule:MULE",
-        "jukebox-5b": "timbrec.encoders.jukebox:Jukebox",
-        "music2vec": "timbrec.encoders.music2vec:Music2Vec",
-        "mert-95m": "timbrec.encoders.mert:MERT95M",
-        "mert-330m": "timbrec.encoders.mert:MERT330M",
-        "encodecmae-base": "timbrec.encoders.encodecmae:EncodecMAE",
-        "musicfm-msd": "timbrec.encoders.musicfm:MusicFMMSD",
-        "musicfm-fma": "timbrec.encoders.musicfm:MusicFMFMA",
-        "muq": "timbrec.encoders.muq:MuQ",
-        "muq-mulan": "timbrec.encoders.muq_mulan:MuQMuLan",
+        "mfcc": Part("timbrec.encoders.mfcc:MFCC", "Mean and covariance of 13 cepstral coefficients; no training"),
+        "mfcc-onion": Part("timbrec.encoders.onion:MFCCOnion", "MFCC statistics of Music4All-Onion: a file of vectors"),
+        "musicnn-msd": Part("timbrec.encoders.musicnn:MusiCNNMSD", "MusiCNN, trained to tag the Million Song Dataset"),
+        "musicnn-mtt": Part("timbrec.encoders.musicnn:MusiCNNMTT", "MusiCNN, trained to tag MagnaTagATune"),
+        "mule": Part("timbrec.encoders.mule:MULE", "MULE: a SlowFast network trained by contrast of clips"),
+        "jukebox-5b": Part("timbrec.encoders.jukebox:Jukebox", "Jukebox: the prior of a generative model of music"),
+        "music2vec": Part("timbrec.encoders.music2vec:Music2Vec", "A wav2vec network trained by data2vec on music"),
+        "mert-95m": Part("timbrec.encoders.mert:MERT95M", "MERT: masked prediction of audio codes; 95 M parameters"),
+        "mert-330m": Part("timbrec.encoders.mert:MERT330M", "MERT: masked prediction of audio codes; 330 M parameters"),
+        "encodecmae-base": Part("timbrec.encoders.encodecmae:EncodecMAE", "Masked prediction of EnCodec's codes"),
+        "musicfm-msd": Part("timbrec.encoders.musicfm:MusicFMMSD", "MusicFM, trained on the Million Song Dataset"),
+        "musicfm-fma": Part("timbrec.encoders.musicfm:MusicFMFMA", "MusicFM, trained on the Free Music Archive"),
+        "muq": Part("timbrec.encoders.muq:MuQ", "MuQ: masked prediction of codes of Mel spectrograms"),
+        "muq-mulan": Part("timbrec.encoders.muq_mulan:MuQMuLan", "MuQ-MuLan: music and text trained into one space"),
     },
     "recommenders": {
-        "random": "timbrec.recommenders.random:Random",
-        "popularity": "timbrec.recommenders.popularity:Popularity",
-        "knn": "timbrec.recommenders.knn:KNN",
-        "artist-mean": "timbrec.recommenders.artist_mean:ArtistMean",
-        "shallow": "timbrec.recommenders.shallow:ShallowNet",
-        "contrastive": "timbrec.recommenders.contrastive:Contrastive",
-        "hybrid": "timbrec.recommenders.hybrid:Hybrid",
-        "bert4rec": "timbrec.recommenders.bert4rec:BERT4Rec",
-        "elsa": "timbrec.recommenders.elsa:ELSA",
-        "ease": "timbrec.recommenders.ease:EASE",
+        "random": Part("timbrec.recommenders.random:Random", "A random order for every user: the floor of every table"),
+        "popularity": Part("timbrec.recommenders.popularity:Popularity", "Most users first; cannot rank new tracks"),
+        "knn": Part("timbrec.recommenders.knn:KNN", "Tracks most similar to the mean of the user's tracks"),
+        "artist-mean": Part("timbrec.recommenders.artist_mean:ArtistMean", "KNN on the mean vector of the artist"),
+        "shallow": Part("timbrec.recommenders.shallow:ShallowNet", "One layer for tracks and users, cosine"),
+        "contrastive": Part("timbrec.recommenders.contrastive:Contrastive", "Content drawn to ELSA's item factors"),
+        "hybrid": Part("timbrec.recommenders.hybrid:Hybrid", "ELSA with item factors computed from content by an MLP"),
+        "bert4rec": Part("timbrec.recommenders.bert4rec:BERT4Rec", "Transformer over the user's last tracks"),
+        "elsa": Part("timbrec.recommenders.elsa:ELSA", "Linear autoencoder of low rank; plays only, no content"),
+        "ease": Part("timbrec.recommenders.ease:EASE", "Linear autoencoder in closed form; plays only, no content"),
     },
     "metrics": {
-        "hitrate": "timbrec.metrics.hit_rate:HitRate",
-        "recall": "timbrec.metrics.recall:Recall",
-        "precision": "timbrec.metrics.precision:Precision",
-        "ndcg": "timbrec.metrics.ndcg:NDCG",
-        "mrr": "timbrec.metrics.mrr:MRR",
-        "map": "timbrec.metrics.map:MAP",
-        "coverage": "timbrec.metrics.coverage:Coverage",
-        "popularity": "timbrec.metrics.popularity:MeanPopularity",
-        "cold-share": "timbrec.metrics.cold_share:ColdShare",
-        "cold-recall": "timbrec.metrics.cold_recall:ColdRecall",
+        "hitrate": Part("timbrec.metrics.hit_rate:HitRate", "Share of users with a hit among the first k"),
+        "recall": Part("timbrec.metrics.recall:Recall", "Hits among the first k, over the user's relevant items"),
+        "precision": Part("timbrec.metrics.precision:Precision", "Hits among the first k, over k"),
+        "ndcg": Part("timbrec.metrics.ndcg:NDCG", "Hits discounted by log2(rank + 1), over the best possible"),
+        "mrr": Part("timbrec.metrics.mrr:MRR", "1 / rank of the first hit, 0 if it is not among the first k"),
+        "map": Part("timbrec.metrics.map:MAP", "Mean precision at the rank of each relevant item"),
+        "coverage": Part("timbrec.metrics.coverage:Coverage", "Share of candidates that are in any list of k"),
+        "popularity": Part("timbrec.metrics.popularity:MeanPopularity", "Mean popularity percentile of the first k"),
+        "cold-share": Part("timbrec.metrics.cold_share:ColdShare", "Share of the first k places that new tracks take"),
+        "cold-recall": Part("timbrec.metrics.cold_recall:ColdRecall", "Hits over relevant tracks, new tracks only"),
     },
     "datasets": {
-        "hetrec": "timbrec.datasets.hetrec:HetRec",
-        "m4a-onion": "timbrec.datasets.m4a_onion:M4AOnion",
-        "taste-profile": "timbrec.datasets.taste_profile:TasteProfile",
-        "lastfm-1k": "timbrec.datasets.lastfm_1k:LastFM1K",
+        "hetrec": Part("timbrec.datasets.hetrec:HetRec", "1,892 Last.fm users, 17,632 artists: play counts and tags"),
+        "m4a-onion": Part("timbrec.datasets.m4a_onion:M4AOnion", "253 million dated plays of 56,512 tracks"),
+        "taste-profile": Part("timbrec.datasets.taste_profile:TasteProfile", "48 million play counts, no times"),
+        "lastfm-1k": Part("timbrec.datasets.lastfm_1k:LastFM1K", "19 million dated plays of 992 users"),
     },
 }
 
 
 def names(kind: str) -> list[str]:
-    """The names of one kind of part, the project's own first, then those of installed entry points."""
-    outside = sorted(point.name for point in _entry_points().select(group=f"timbrec.{kind}"))
-    return [*CATALOG[kind], *(name for name in outside if name not in CATALOG[kind])]
-
-
-@cache
-def _entry_points() -> Any:
-    """Those of all installed packages, whose files are looked through once."""
-    return entry_points()
+    """Names of all parts of a kind: the project's own in catalogue order, then those of installed packages, sorted."""
+    return [*CATALOG[kind], *sorted({point.name for point in _installed(kind)} - CATALOG[kind].keys())]
 
 
 def summary(kind: str, name: str) -> str:
-    """The first sentence of the part's class docstring, read from its source: nothing is imported."""
-    module, attribute = CATALOG[kind][name].split(":")
-    package, _, file = module.rpartition(".")
-    spec = find_spec(package)
-    folders = spec.submodule_search_locations or [] if spec else []
-    sources = [path for folder in folders if (path := Path(folder, f"{file}.py")).is_file()]
-    pattern = rf'^class {attribute}\b[^\n]*:\n    """(.*?)(?:\n\n|""")'  # parsing the files would take 0.1 s
-    for path in sources:
-        if match := re.search(pattern, path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-            return " ".join(match[1].split()).split(". ")[0].removesuffix(".") + "."
-    return ""
+    """One line that says what the part does; for a part of an installed package, the package's name."""
+    if name in CATALOG[kind]:
+        return CATALOG[kind][name].summary
+    point = next(iter(_installed(kind, name=name)))
+    return f"from the package {point.dist.name}" if point.dist else "from an installed package"
+
+
+def definition(kind: str, name: str) -> str:
+    """The first sentence of the part's docstring. Imports the part."""
+    return " ".join((load(kind, name).__doc__ or "").split()).split(". ")[0].removesuffix(".") + "."
 
 
 def load(kind: str, name: str) -> Any:
-    """The class or object called `name`. Raises ConfigError with the nearest name when there is none."""
+    """The class or object of a part. Raises ConfigError, with the nearest name, when the kind has no such part."""
     if name in CATALOG[kind]:
-        module, attribute = CATALOG[kind][name].split(":")
+        module, attribute = CATALOG[kind][name].target.split(":")
         return getattr(import_module(module), attribute)
-    for point in _entry_points().select(group=f"timbrec.{kind}", name=name):
+    for point in _installed(kind, name=name):
         return point.load()
     known = names(kind)
     hint = did_you_mean(name, known)
     raise ConfigError(f"there is no {kind[:-1]} called {name!r}", fix=f"{hint}Known: {', '.join(known)}.")
+
+
+def _installed(kind: str, **name: str) -> Iterable[EntryPoint]:
+    """Entry points of a kind of part, of one name or all, that installed packages declare."""
+    points: Iterable[EntryPoint] = _entry_points().select(group=f"timbrec.{kind}", **name)
+    return points
+
+
+@cache
+def _entry_points() -> Any:
+    """Entry points of all installed packages; cached, because finding them reads a file of every package."""
+    return entry_points()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from timbrec import __version__
 from timbrec.cli import encoders
 from timbrec.cli.embed import embed
 from timbrec.errors import ConfigError
@@ -14,16 +15,24 @@ from timbrec.errors import ConfigError
 app = typer.Typer(
     help="Which pretrained audio model makes your music recommender better, hot and cold start?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 _ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to run; the README shows one.")]
 _RunFolder = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The `output` of a config.")]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"timbrec {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Which pretrained audio model makes your music recommender better, hot and cold start?"""
 

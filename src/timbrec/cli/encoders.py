@@ -24,11 +24,12 @@ def list_parts(
     commercial_only: Annotated[
         bool, typer.Option("--commercial-only", help="Leave out encoders that may not be used commercially.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the whole card of every encoder.")] = False,
 ) -> None:
-    """List encoders, recommenders, metrics and data sets."""
+    """List the encoders, recommenders and metrics that a config or a command can name."""
     from timbrec.cli.listing import list_parts as show
 
-    show(commercial_only)
+    show(commercial_only, as_json)
 
 
 def convert(

@@ -1,27 +1,42 @@
-"""`timbrec list`: what there is, without loading any of it."""
+"""`timbrec list`: parts that a config or a command can name, listed without loading weights or torch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from timbrec import catalog
-from timbrec.cli.show import show_catalog
+from timbrec.cli.show import add_names, narrow_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from timbrec.protocols import EncoderCard
 
+KINDS = ("encoders", "recommenders", "metrics")  # data sets are read from Python alone
 
-def list_parts(commercial_only: bool = False) -> None:
-    """All parts of the catalogue; of the encoders, if so wanted, those that may be used commercially."""
-    cards = [_card(name) for name in catalog.names("encoders")]
-    _show_cards([card for card in cards if card.commercial or not commercial_only])
-    show_catalog([kind for kind in catalog.CATALOG if kind != "encoders"])
+_out = Console(highlight=False)
+
+
+def list_parts(commercial_only: bool = False, as_json: bool = False) -> None:
+    """Print encoders with their figures, recommenders and metrics; with `as_json`, as one JSON object by kind.
+
+    `commercial_only` leaves out encoders whose licence forbids commercial use. Encoders without audio are no part of
+    the list: their vectors are named as files.
+    """
+    cards = [card for card in map(_card, catalog.names("encoders")) if not card.precomputed]
+    cards = [card for card in cards if card.commercial or not commercial_only]
+    names = {kind: catalog.names(kind) for kind in KINDS} | {"encoders": [card.name for card in cards]}
+    if as_json:
+        _out.out(json.dumps(_records(names, cards), indent=1))
+        return
+    for kind in KINDS:
+        _show_parts(kind, names[kind])
+    _show_cards(cards)
 
 
 def _card(name: str) -> EncoderCard:
@@ -29,22 +44,36 @@ def _card(name: str) -> EncoderCard:
     return card
 
 
+def _records(names: dict[str, list[str]], cards: Sequence[EncoderCard]) -> dict[str, list[dict[str, Any]]]:
+    """Every part by kind: its name and summary, and for an encoder all of its card."""
+    records = {kind: [{"name": name, "summary": catalog.summary(kind, name)} for name in names[kind]] for kind in KINDS}
+    records["encoders"] = [row | asdict(card) for row, card in zip(records["encoders"], cards, strict=True)]
+    return records
+
+
+def _show_parts(kind: str, names: Sequence[str]) -> None:
+    width = max(map(len, names), default=0)
+    _out.out(kind, *(f" {name:<{width}}  {catalog.summary(kind, name)}" for name in names), "", sep="\n")
+
+
 def _show_cards(cards: Sequence[EncoderCard]) -> None:
-    table = Table("encoder", title="encoders", title_justify="left", box=None)
-    for column in ("kHz", "window", "dim", "layers", "parameters", "GFLOP"):
+    """What each encoder takes, gives and costs, and whether a product may use it."""
+    table = narrow_table("figures of the encoders")
+    add_names(table, "", [card.name for card in cards])
+    for column in ("kHz", "window", "dim", "layers", "params", "GFLOP"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("licence of the weights")
+    table.add_column("weights' licence", overflow="fold")
     for card in cards:
         figures = (
             _figure(card.rate / 1000, "{:g}"),
             _figure(card.window, "{:g} s"),
             f"{card.dim:,}",
             _figure(card.layers, "{:,}"),
-            _figure(card.parameters / 1e6, "{:,.1f} M"),
-            _figure(card.gflop, "{:,g}"),
+            _figure(card.parameters / 1e6, "{:,.3g} M" if card.parameters < 1e8 else "{:,.0f} M"),
+            _figure(card.gflop, "{:,.0f}" if card.gflop >= 10 else "{:,g}"),
         )
         table.add_row(escape(card.name), *figures, escape(card.licence_weights))
-    Console(highlight=False).print(table)
+    _out.print(table)
 
 
 def _figure(value: float, form: str) -> str:

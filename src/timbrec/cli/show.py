@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-from timbrec import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,9 +62,11 @@ def show_result(result: Result) -> None:
     from timbrec.api import read_files
 
     metric = result.run.facts["config"]["primary"]
-    table = Table(title=f"{metric}, 95 % intervals over users and items", title_justify="left")
-    for column in ("encoder", "recommender", "hot", "cold", "mixed"):
-        table.add_column(column, justify="left" if column in ("encoder", "recommender") else "right")
+    table = narrow_table(f"{metric}, 95 % intervals over users and items")
+    for column in ("encoder", "recommender"):
+        add_names(table, column, result.summary[column].drop_nulls())
+    for scenario in ("hot", "cold", "mixed"):
+        table.add_column(scenario, justify="right", no_wrap=True)
     chosen = result.summary.filter(pl.col("metric") == metric)
     for (encoder, label), rows in chosen.group_by("encoder", "recommender", maintain_order=True):
         cells = {row["scenario"]: row for row in rows.to_dicts()}
@@ -73,7 +74,10 @@ def show_result(result: Result) -> None:
         table.add_row(escape(str(encoder or "–")), escape(str(label)), *figures)
     _out.print(table)
     if len(files := read_files(result.run)):
-        table = Table("encoder", "file", "", title="audio files left out, or odd", title_justify="left")
+        table = narrow_table("audio files left out, or odd")
+        add_names(table, "encoder", files["encoder"])
+        table.add_column("file", overflow="fold")
+        table.add_column("reason")
         for row in files.head(20).select("encoder", "path", "reason").iter_rows():
             table.add_row(*map(escape, row))
         _out.print(table)
@@ -88,17 +92,15 @@ def show_inputs(inputs: Inputs) -> None:
     """The data card and the sizes of every scenario."""
     from timbrec.study.inputs import data_card
 
-    card = Table(show_header=False)
+    card = narrow_table()
+    card.show_header = False
     for label, value in data_card(inputs):
         card.add_row(escape(label), escape(value))
     _out.print(card)
     split = inputs.split.describe()
-    table = Table(
-        "",
-        *(part.replace("_", " ") for part in split["part"]),
-        title=f"split: {inputs.split.protocol}",
-        title_justify="left",
-    )
+    table = narrow_table(f"split: {inputs.split.protocol}", "")
+    for part in split["part"]:
+        table.add_column(part.replace("_", " "), justify="right")
     for statistic in split.columns[1:]:
         table.add_row(statistic.replace("_", " "), *map(_count, split[statistic]))
     _out.print(table)
@@ -106,29 +108,37 @@ def show_inputs(inputs: Inputs) -> None:
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
-    """One line per check: whether it passed, what it found, and what it should have found."""
-    table = Table("check", "", "found", "expected", "defects")
+    """One line per check: its name, whether it passed, the figure it measured and the figure it requires."""
+    table = narrow_table()
+    add_names(table, "check", (finding.name for finding in findings))
+    for column in ("", "measured", "required"):
+        table.add_column(column)
     for finding in findings:
         mark = "[green]passed[/]" if finding.passed else "[bold red]REFUSED[/]"
-        texts = (finding.figure, finding.expected, finding.defects)
-        table.add_row(escape(finding.name), mark, *(escape(str(text)) for text in texts))
+        table.add_row(escape(finding.name), mark, escape(finding.figure), escape(finding.expected))
     _out.print(table)
 
 
-def show_catalog(kinds: Iterable[str]) -> None:
-    """Everything of these kinds that can be named in a config; nothing is loaded for it."""
-    for kind in kinds:
-        table = Table(title=kind, title_justify="left", show_header=False, box=None)
-        for name in catalog.names(kind):
-            table.add_row(name, escape(catalog.summary(kind, name) if name in catalog.CATALOG[kind] else "installed"))
-        _out.print(table)
+def narrow_table(title: str | None = None, *columns: str) -> Table:
+    """A table that leaves as much of 80 columns as possible to its cells; long words are folded, never cut."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def add_names(table: Table, header: str, names: Iterable[str]) -> None:
+    """Add a column of names that users type again: kept on a line up to 32 characters, folded beyond, never cut."""
+    table.add_column(header, overflow="fold", no_wrap=max(map(len, names), default=0) <= 32)
 
 
 def _figure(row: dict[str, Any] | None) -> str:
     """The value and half its interval's width: intervals are symmetric."""
     if row is None or row["value"] is None:
         return "–"
-    return f"{row['value']:.4f}" + ("" if row["high"] is None else f" ±{row['high'] - row['value']:.4f}")
+    return f"{row['value']:.4f}" + (
+        "" if row["high"] is None else f" ±{row['high'] - row['value']:.4f}".replace("±0", "±")
+    )
 
 
 def _count(value: float | None) -> str:

@@ -81,4 +81,4 @@ def _columns(rows: Sequence[Mapping[str, object]]) -> tuple[list[str], list[list
 def _glossary(data: ReportData) -> list[tuple[str, str]]:
     """What each metric of the report is, in the words of its own documentation."""
     names = dict.fromkeys(label.split("@")[0] for label in data.metrics)
-    return [(name, catalog.summary("metrics", name)) for name in names if name in catalog.CATALOG["metrics"]]
+    return [(name, catalog.definition("metrics", name)) for name in names if name in catalog.CATALOG["metrics"]]
