@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -21,7 +22,9 @@ def blocks(name: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_python_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+def test_the_python_example_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     small_world.write(tmp_path)
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("README.md", "python")
@@ -30,7 +33,7 @@ def test_the_python_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert "report.html" in capsys.readouterr().out
 
 
-def test_the_config_of_the_readme_is_valid(tmp_path):
+def test_the_config_of_the_readme_is_valid(tmp_path: Path) -> None:
     from timbrec.study.config import read_config
 
     (example,) = blocks("README.md", "yaml")
@@ -38,36 +41,38 @@ def test_the_config_of_the_readme_is_valid(tmp_path):
     assert read_config(tmp_path / "config.yaml").recommenders
 
 
-def recipes() -> dict[str, tuple[str, str, str]]:
-    """kind -> (source, name, target) of each recipe: a block with a file, then one with the line for the catalogue."""
-    found = {}
-    listed = blocks("CONTRIBUTING.md", "python")
-    for source, line in zip(listed[::2], listed[1::2], strict=True):
-        kind = re.search(r'under "(\w+)"', line)[1]
-        ((name, target),) = eval(line.splitlines()[1]).items()
-        assert source.startswith(f"# src/{target.split(':')[0].replace('.', '/')}.py")
-        found[kind] = (source, name, target)
-    return found
+def recipes() -> dict[str, tuple[str, str, catalog.Part]]:
+    """kind -> (source, name, part) of each recipe: a block with a file, then one with the line for the catalogue."""
+    parts = {}
+    recipe_blocks = blocks("CONTRIBUTING.md", "python")
+    for source, line in zip(recipe_blocks[::2], recipe_blocks[1::2], strict=True):
+        (kind,) = re.findall(r'under "(\w+)"', line)
+        ((name, part),) = eval(line.splitlines()[1], {"Part": catalog.Part}).items()
+        assert source.startswith(f"# src/{part.target.split(':')[0].replace('.', '/')}.py")
+        parts[kind] = (source, name, part)
+    return parts
 
 
 @pytest.fixture(params=["metrics", "recommenders", "encoders"])
-def recipe(request, tmp_path, monkeypatch):
-    """The recipe's file on a path of its own, its line in the catalogue."""
-    source, name, target = recipes()[request.param]
-    module = target.split(":")[0]
+def recipe(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, str]]:
+    """The recipe's file in a folder of its own and its line in the catalogue; gives kind and name."""
+    source, name, part = recipes()[request.param]
+    module = part.target.split(":")[0]
     file = tmp_path / f"{module.rpartition('.')[2]}.py"
     file.write_text(source)
     package = import_module(module.rpartition(".")[0])
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    monkeypatch.setitem(catalog.CATALOG[request.param], name, target)
+    monkeypatch.setitem(catalog.CATALOG[request.param], name, part)
     yield request.param, name
     sys.modules.pop(module, None)
 
 
-def test_a_part_made_by_the_recipe_works(recipe, tmp_path):
+def test_a_part_made_by_the_recipe_works(recipe: tuple[str, str], tmp_path: Path) -> None:
     kind, name = recipe
     if kind == "encoders":
-        assert [one.name for one in check_encoder(load(name)) if not one.passed] == []
+        assert [finding.name for finding in check_encoder(load(name)) if not finding.passed] == []
         return
     import timbrec
 
@@ -79,7 +84,7 @@ def test_a_part_made_by_the_recipe_works(recipe, tmp_path):
     assert rows["value"].is_between(0, 1).all()
 
 
-def test_the_table_of_encoders_says_what_the_cards_say():
+def test_the_table_of_encoders_says_what_the_cards_say() -> None:
     text = (ROOT / "docs/encoders.md").read_text(encoding="utf-8")
     table = text.split("| name | rate |")[1].split("\n\n")[0]
     rows = {row.split("|")[1].strip(" `"): row.split("|") for row in table.splitlines() if row.startswith("| `")}
@@ -93,8 +98,8 @@ def test_the_table_of_encoders_says_what_the_cards_say():
         assert row[-2] == ("yes" if card.commercial else "no")
 
 
-def test_the_encoder_in_ten_lines_is_one(tmp_path):
+def test_the_encoder_in_ten_lines_is_one(tmp_path: Path) -> None:
     source = next(block for block in blocks("docs/encoders.md", "python") if "class Loudness" in block)
     (tmp_path / "loudness.py").write_text(source)
     encoder = load(f"{tmp_path / 'loudness.py'}:Loudness")
-    assert {one.name for one in check_encoder(encoder) if not one.passed} <= {"very short", "mono"}
+    assert {finding.name for finding in check_encoder(encoder) if not finding.passed} <= {"very short", "mono"}
