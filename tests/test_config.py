@@ -66,7 +66,7 @@ def test_columns_may_be_called_by_numbers():
         ({"seed": [1]}, "c.yaml: there is no key 'seed'. Did you mean 'seeds'? Known: name, output, interactions"),
         ({"split": {"test_att": "2019-02-01"}}, "there is no key 'split.test_att'. Did you mean 'test_at'?"),
         ({"encoders": {"mine": {"vectors": "v", "idss": "i"}}},
-         "there is no key 'encoders.mine.idss'. Did you mean 'ids'? Known: vectors, ids, columns"),
+         "there is no key 'encoders.mine.idss'. Did you mean 'ids'? Known: separator, header"),
         ({"interactions": {"path": "p", "columns": {"usr": "u"}}}, "interactions.columns.usr"),
         ({"interactions": {}}, "key 'interactions.path' is missing. Add it"),
         ({"interactions": {"path": "p", "time_unit": "h"}}, "interactions.time_unit: Input should be 's', 'ms'"),

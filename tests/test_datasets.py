@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bz2
 import csv
 import math
 import subprocess
@@ -191,9 +192,12 @@ class TestM4AOnion:
         with pytest.raises(DataError, match=r"userid_trackid_timestamp\.tsv.*timestamp"):
             M4AOnion(folder).events()
 
-    def test_a_packed_file_asks_to_be_unpacked(self, tmp_path: Path) -> None:
-        folder = written(tmp_path, userid_trackid_timestamp__tsv__bz2=b"BZh9")
-        with pytest.raises(DataError, match=r"compressed.*Unpack it to userid_trackid_timestamp\.tsv"):
+    def test_a_compressed_file_is_read_and_a_damaged_one_refused(self, tmp_path: Path) -> None:
+        packed = bz2.compress(self.LOG.encode())
+        folder = written(tmp_path, userid_trackid_timestamp__tsv__bz2=packed)
+        assert len(M4AOnion(folder).events()) == 3
+        written(tmp_path, userid_trackid_timestamp__tsv__bz2=packed[:-9])
+        with pytest.raises(DataError, match=r"userid_trackid_timestamp\.tsv\.bz2 is cut short or damaged"):
             M4AOnion(folder).events()
 
     @pytest.mark.parametrize("id_column", ["id", "ID"])

@@ -127,8 +127,9 @@ def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
     with pytest.raises(DataError, match="none does not exist"):
         embed(tmp_path / "none", Moments(), tmp_path / "s")
+    (tmp_path / "notes.md").write_text("no table")
     with pytest.raises(DataError, match="neither a folder nor a manifest"):
-        embed(tmp_path / "notes.txt", Moments(), tmp_path / "s")
+        embed(tmp_path / "notes.md", Moments(), tmp_path / "s")
 
 
 def test_two_files_with_one_id_are_an_error_naming_both(music: Path, tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_manifest_names_ids_and_files(music: Path, tmp_path: Path, suffix: str
         ("id,path\n", "there is no audio"),
         ("id,path\n1,a.wav\n,b.wav\n", "rows without id or path"),
         ("id,path\n1,a.wav\n1,b.wav\n", "same id: .*a.wav and .*b.wav"),
-        ("", "cannot be read"),
+        ("", "is empty"),
     ],
 )
 def test_a_wrong_manifest_is_an_error(tmp_path: Path, text: str, message: str) -> None:

@@ -99,7 +99,7 @@ def test_artists_are_those_of_the_table(read):
         (rewrite("plays.csv", lambda table: table[:1]), "both test scenarios are empty"),
         (rewrite("plays.csv", lambda table: table[:0]), r"plays\.csv: the log has no rows"),
         (rewrite("plays.csv", lambda table: table.drop("played_at")), "plays.csv has no column 'played_at'"),
-        (lambda folder: (folder / "good.npy").unlink(), "good.npy: there is no such file"),
+        (lambda folder: (folder / "good.npy").unlink(), "good.npy does not exist. Did you mean 'poor.npy'"),
     ],
 )  # fmt: skip
 def test_what_can_be_wrong(read, change, message):

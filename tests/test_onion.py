@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from timbrec.data import matrices
+from timbrec.data import text as text_tables
 from timbrec.encoders import load
 from timbrec.encoders.onion import MFCCOnion
 from timbrec.errors import ConfigError, DataError
@@ -54,7 +54,7 @@ def test_blocks_of_a_long_file_come_together(tmp_path: Path, monkeypatch: pytest
     path = write(tmp_path / "id_x.tsv.bz2", text(ids, values))
     whole = read_vectors(path)
     for size in (1, 77, 5000):
-        monkeypatch.setattr(matrices, "_BLOCK", size)
+        monkeypatch.setattr(text_tables, "_BLOCK", size)
         again = read_vectors(path)
         assert again.digest == whole.digest
         np.testing.assert_array_equal(again.aligned(ids), values)
@@ -89,14 +89,17 @@ def damaged(path: Path, size: int) -> None:
     ("content", "message"),
     [
         (text([IDS[0], *IDS[:3]]), "some ids come more than once.*0010xmHR6UICBOYT"),
-        (text() + "1234567890123457\t1\n", r"some rows lack values \(1 in all, e\.g\. '1234567890123457'\)"),
-        (text(values=VALUES[:, :2]) + "1234567890123457\t1\t2\t3\n", "no table of ids and numbers"),
-        (text() + "1234567890123457" + "\tx" * 104 + "\n", "no table of ids and numbers: could not parse `x`"),
+        (text() + "1234567890123457\t1\n", "line 6 has 2 values, the header has 105.*1234567890123457"),
+        (text(values=VALUES[:, :2]) + "1234567890123457\t1\t2\t3\n", "line 6 has 4 values, the header has 3"),
+        (
+            text() + "1234567890123457" + "\tx" * 104 + "\n",
+            "column 'MFCC0' holds values that are no numbers.*'x'.* row 5",
+        ),
         (text() + "1234567890123457" + "\tnan" * 104 + "\n", "not finite|NaN"),
         (text([f"song {n}" for n in range(4)]), r"some ids are not those of Music4All.*4 in all, e\.g\. 'song 0'"),
-        (text(first="song"), "there is no column 'id'"),
+        (text(first="song"), "has no column 'id'"),
         ("id\ta\tb\n", "no rows below the header"),
-        ("", "is empty|no columns of numbers"),
+        ("", "is empty|has no rows"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "no columns of numbers"),
     ],
 )
@@ -124,7 +127,7 @@ def test_weights_that_are_not_there(tmp_path: Path) -> None:
         load("mfcc-onion")
     with pytest.raises(ConfigError, match=r"no vectors of mfcc-onion in .*Looked for id_mfcc_stats.tsv"):
         load("mfcc-onion", weights=tmp_path)
-    with pytest.raises(DataError, match="there is no such file"):
+    with pytest.raises(DataError, match="does not exist"):
         load("mfcc-onion", weights=tmp_path / "id_mfcc_stats.tsv")
 
 

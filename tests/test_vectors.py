@@ -179,9 +179,9 @@ def test_npy_is_never_unpickled(folder: Path) -> None:
     np.save(folder / "v.npy", np.array([[Trap()]], object), allow_pickle=True)
     (folder / "raw.npy").write_bytes(pickle.dumps(Trap()))
     for name in ("v.npy", "raw.npy"):
-        with pytest.raises(DataError, match=rf"{name}: cannot be read"):
+        with pytest.raises(DataError, match=rf"{name} cannot be read"):
             read_vectors(folder / name, folder / "ids.txt")
-        with pytest.raises(DataError, match=rf"{name}: cannot be read"):
+        with pytest.raises(DataError, match=rf"{name} cannot be read"):
             read_vectors(folder / "vectors.npy", folder / name)
     assert not (folder / "sprung").exists()
 
@@ -192,8 +192,8 @@ def test_truncated_files(folder: Path) -> None:
         whole = (folder / name).read_bytes()
         for length in range(0, len(whole), 7):
             (folder / name).write_bytes(whole[:length])
-            with pytest.raises(DataError, match=rf"{name}: (cannot be read|the file is empty)"):
-                read_vectors(folder / name, folder / "ids.txt")
+            with pytest.raises(DataError, match=rf"{name} (cannot be read|is empty)"):
+                read_vectors(folder / name, folder / "ids.txt" if name.endswith("npy") else None)
 
 
 @settings(max_examples=100, deadline=None)
@@ -220,13 +220,13 @@ def test_a_damaged_npy_gives_an_error_or_vectors_but_no_crash(data: st.DataObjec
         ("ids.txt", b"a\nb\na\n", r"ids\.txt: some ids come more than once \(1 in all, e\.g\. 'a'\)"),
         ("ids.txt", b"a\n\nb\n", r"ids\.txt: some ids are empty \(1 in all\)"),
         ("ids.txt", b"a\nb\n\xff\n", r"ids\.txt: line 3 is not UTF-8"),
-        ("ids.txt", b"", r"ids\.txt: the file is empty"),
-        ("ids.csv", b"id\na\n\xff\nc\n", r"ids\.csv: cannot be read"),
-        ("ids.csv", b"", r"ids\.csv: the file is empty"),
+        ("ids.txt", b"", r"ids\.txt is empty"),
+        ("ids.csv", b"id\na\n\xff\nc\n", r"ids\.csv: line 3 is not UTF-8"),
+        ("ids.csv", b"", r"ids\.csv is empty"),
         ("ids.csv", b"id,x\na,1\n,2\nc,3\n", r"ids\.csv: some ids are empty \(1 in all\)"),
-        ("ids.csv", b"name,x\na,1\n", r"ids\.csv: there is no column 'id'\. It has: name, x\."),
-        ("ids.parquet", b"PAR1", r"ids\.parquet: cannot be read"),
-        ("ids.json", b"[]", r"ids\.json: not a kind of id list known here"),
+        ("ids.csv", b"name,x\na,1\n", r"ids\.csv has no column 'id'\. It has: name, x\."),
+        ("ids.parquet", b"PAR1", r"ids\.parquet cannot be read"),
+        ("ids.json", b"[]", r"ids\.json has no column 'id'"),
         ("ids.txt", b"x" * 100_000 + b"\n" + b"x" * 100_000, r"e\.g\. 'xxx.{,100}\(100,002 characters\)"),
     ],
 )
@@ -244,7 +244,7 @@ def test_id_arrays_of_other_types(folder: Path, ids: np.ndarray) -> None:
 
 
 BAD_PARQUETS = {
-    "no id": ({"i": ["a"], "v": [[1.0]]}, {}, r"no column 'id'\. It has: i, v\."),
+    "no id": ({"i": ["a"], "v": [[1.0]]}, {}, r"no column 'id'\. .*It has: i, v\."),
     "no such id": ({"id": ["a"], "v": [[1.0]]}, {"id": "isrc"}, r"no column 'isrc'\. It has: id, v\."),
     "no such vector": ({"id": ["a"], "v": [[1.0]]}, {"vector": "mert"}, r"no column 'mert'\. It has: id, v\."),
     "float ids": ({"id": [1.5], "v": [[1.0]]}, {}, r"the ids are Float64 \(e\.g\. 1\.5\)"),
@@ -252,11 +252,11 @@ BAD_PARQUETS = {
     "twice": ({"id": ["a", "a", "b"], "v": [[1.0]] * 3}, {}, r"more than once \(1 in all, e\.g\. 'a'\)"),
     "ragged": ({"id": ["a", "b", "c"], "v": [[1.0], [1.0], []]}, {}, r"other lengths than 1.*\(1 in all, e\.g\. 'c'\)"),
     "null vector": ({"id": ["a", "b", "c"], "v": [[1.0], None, [1.0]]}, {}, r"other lengths.*e\.g\. 'b'"),
-    "null value": ({"id": ["a", "b"], "v": [[1.0, 2.0], [1.0, None]]}, {}, r"NaN or infinite.*e\.g\. 'b'"),
-    "null in columns": ({"id": ["a", "b"], "x": [1, None], "y": [1, 2]}, {}, r"NaN or infinite.*e\.g\. 'b'"),
+    "null value": ({"id": ["a", "b"], "v": [[1.0, 2.0], [1.0, None]]}, {}, r"lack a value in the vector.*e\.g\. 'b'"),
+    "null in columns": ({"id": ["a", "b"], "x": [1, None], "y": [1, 2]}, {}, r"lack a value in column 'x'.*e\.g\. 'b'"),
     "empty lists": ({"id": ["a"], "v": pl.Series([[]], dtype=pl.List(pl.Float32))}, {}, r"shape \(1, 0\) is no array"),
-    "no rows": ({"id": pl.Series([], dtype=pl.String), "x": pl.Series([], dtype=pl.Float32)}, {}, r"shape \(0, 1\)"),
-    "ids alone": ({"id": ["a"]}, {}, "is no array of numbers"),
+    "no rows": ({"id": pl.Series([], dtype=pl.String), "x": pl.Series([], dtype=pl.Float32)}, {}, "there are no rows"),
+    "ids alone": ({"id": ["a"]}, {}, "no columns of numbers beside 'id'"),
     "text": ({"id": ["a"], "x": [1.0], "w": ["b"]}, {}, r"columns are no numbers \(1 in all, e\.g\. 'w'\)"),
     "lists of text": ({"id": ["a"], "v": [["b"]]}, {}, "columns are no numbers"),
     "two lists": ({"id": ["a"], "v": [[1.0]], "w": [[1.0]]}, {}, r"columns are no numbers \(2 in all, e\.g\. 'v'\)"),
@@ -268,7 +268,7 @@ BAD_PARQUETS = {
 def test_bad_parquets(tmp_path: Path, kind: str) -> None:
     table, columns, message = BAD_PARQUETS[kind]
     pl.DataFrame(table).write_parquet(tmp_path / "v.parquet")
-    with pytest.raises(DataError, match=r"v\.parquet: .*" + message):
+    with pytest.raises(DataError, match=r"v\.parquet.*" + message):
         read_vectors(tmp_path / "v.parquet", columns=columns)  # type: ignore[arg-type]
 
 
@@ -289,14 +289,14 @@ def test_columns_that_make_no_sense(tmp_path: Path, columns: dict[str, str | lis
 
 def test_wrong_paths(folder: Path) -> None:
     (folder / "empty").mkdir()
-    (folder / "v.txt").write_text("id,x\na,1\n")
+    (folder / "v.doc").write_text("id,x\na,1\n")
     for path, ids, message in [
         ("vectors.npy", None, r"vectors\.npy: a \.npy has no ids in it"),
-        ("vectors.npy", "none.txt", r"none\.txt: there is no such file"),
-        ("vectors.npy", "empty", r"empty: not a kind of id list"),
-        ("none", "ids.txt", r"none: there is no such file"),
-        ("none.parquet", None, r"none\.parquet: there is no such file"),
-        ("v.txt", None, r"v\.txt: not a kind of vectors known here"),
+        ("vectors.npy", "none.txt", r"none\.txt does not exist"),
+        ("vectors.npy", "empty", r"empty is a folder without files"),
+        ("none", "ids.txt", r"none does not exist"),
+        ("none.parquet", None, r"none\.parquet does not exist"),
+        ("v.doc", None, r"v\.doc is of no known kind"),
         ("empty", None, "there is no vector store at"),
     ]:
         with pytest.raises((DataError, StoreError), match=message):

@@ -19,12 +19,14 @@ class Events:
 
     `table` has `user` and `item` (UInt32 rows of the vocabularies), `plays` (Int64, at least 1; 1 where the log
     does not say) and, where the log has usable time, `time` (Datetime in microseconds, UTC). Rows that are
-    equal in everything are separate plays and are counted as such; `validate` reports their number.
+    equal in everything are separate plays and are counted as such; `validate` reports their number. `facts` (what,
+    how much) say what was left out and how the file was understood.
     """
 
     table: pl.DataFrame
     users: Vocabulary
     items: Vocabulary
+    facts: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -79,19 +81,24 @@ def _plays(table: pl.DataFrame) -> pl.Series:
     if "plays" not in table.columns:
         return pl.repeat(1, len(table), dtype=pl.Int64, eager=True).alias("plays")
     plays = table["plays"]
-    if not plays.dtype.is_integer():
+    counts = _whole(plays)
+    if (wrong := (counts < 1) | counts.is_null()).any():
+        row = int(wrong.arg_max() or 0)
         raise DataError(
-            f"column 'plays' holds {plays.dtype}, not whole numbers", example=plays[0], fix="Give play counts."
+            "plays must be whole numbers of at least 1",
+            count=int(wrong.sum()),
+            example=plays[row],
+            fix=f"The first is in row {row + 1:,}. Correct it, or drop rows without plays.",
         )
-    counts = plays.cast(pl.Int64, strict=False)
-    if len(wrong := plays.filter((counts < 1).fill_null(True))):
-        raise DataError(
-            "plays must be at least 1 and fit 64 bits",
-            count=len(wrong),
-            example=wrong[0],
-            fix="Drop rows without plays.",
-        )
-    return counts
+    return counts.alias("plays")
+
+
+def _whole(plays: pl.Series) -> pl.Series:
+    """Whole numbers, also written as 3.0 or as text, in Int64; null for others."""
+    if plays.dtype.is_integer():
+        return plays.cast(pl.Int64, strict=False)
+    numbers = plays.cast(pl.Float64, strict=False)
+    return numbers.set((numbers != numbers.floor()) | (numbers.abs() >= 2**53), None).cast(pl.Int64, strict=False)
 
 
 def _time(time: pl.Series) -> pl.Series:

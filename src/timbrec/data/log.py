@@ -1,88 +1,173 @@
-"""Reading the listening log: which column is what, and what its times mean."""
+"""Reading the listening log: which column holds what, which rows count, and what their times mean."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
+from typing import Literal
 
 import polars as pl
+from pydantic import model_validator
 
 from timbrec.data.events import Events, make_events
-from timbrec.data.tables import read_table
+from timbrec.data.ids import checked_ids, meaningless
+from timbrec.data.settings import Name, TablePart
+from timbrec.data.tables import Table, as_numbers, open_table
+from timbrec.data.times import TimeForm, Unit, read_times
 from timbrec.errors import DataError
 
 COLUMNS = {"user": "user_id", "item": "track_id", "time": "timestamp", "plays": "plays"}
-_ZONED = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"  # ISO 8601 with an offset; a date alone has none
+JOIN = " :: "  # between the parts of an id made of several columns
+Role = Literal["user", "item", "time", "plays"]
 
 
-def read_log(
-    path: Path,
-    columns: dict[str, str] | None = None,
-    time_zone: str = "UTC",
-    time_unit: str = "s",
-    time_format: str | None = None,
-) -> Events:
-    """Events of a table file; `columns` maps user, item, time and plays to the file's names.
+class LogConfig(TablePart):
+    """Where the listening log is, and how it is to be read.
 
-    `time` and `plays` may be missing unless `columns` names them. Times are dates with a time, ISO 8601 text,
-    text in `time_format` (chrono's notation), or numbers since 1970 in `time_unit` (s, ms, us). Those without a zone
-    are taken in `time_zone`. Raises DataError naming the file for everything that is wrong in it.
+    `columns` maps our names (user, item, time, plays) to the file's; a user or item may be made of several columns.
+    `user` is the one user of a log without such a column. Rows whose user, item or time is missing are refused,
+    dropped and counted, or kept as they stand (`missing`); rows below `at_least` in a column are dropped and counted.
+    With `explode`, a row that holds lists is as many rows as they are long.
     """
-    given = columns or {}
-    table = read_table(path, COLUMNS | given, tuple({"time", "plays"} - given.keys()), ids=("user", "item"))
+
+    columns: dict[Role, Name | list[Name]] = {}
+    user: Name | None = None
+    time_zone: str = "UTC"
+    time_unit: Unit | None = None
+    time_format: str | None = None
+    missing: Literal["refuse", "drop", "keep"] = "refuse"
+    at_least: dict[Name, float] = {}
+    explode: bool = False
+
+    @model_validator(mode="after")
+    def _user_once(self) -> LogConfig:
+        if self.user is not None and "user" in self.columns:
+            raise ValueError("`user` and `columns.user` exclude each other; keep one")
+        return self
+
+    def names(self, role: Role) -> list[str]:
+        """The file's columns for one of our names."""
+        given = self.columns.get(role, COLUMNS[role])
+        return given if isinstance(given, list) else [given]
+
+
+def read_log(config: LogConfig) -> Events:
+    """The log's plays; `facts` of the result count what was left out and say how times and separators were read.
+
+    `time` and `plays` may be missing unless `columns` names them. Raises DataError naming the file for everything that
+    is wrong in it.
+    """
+    return make_log(open_table(config.source), config)
+
+
+def make_log(table: Table, config: LogConfig) -> Events:
+    """The plays of a table that was opened; see `read_log`."""
+    roles = _roles(table, config)
+    names = list(dict.fromkeys([*(name for role in roles for name in config.names(role)), *config.at_least]))
+    if unlisted := [name for name in config.at_least if name not in table.names]:
+        table.check(unlisted)
+    rows = table.read(names)
     try:
-        if "time" in table.columns:
-            table = table.with_columns(parsed_times(table["time"], time_zone, time_unit, time_format))
-        return make_events(table)
+        if config.explode:
+            rows = _exploded(rows)
+        rows, facts = _above(rows, config)
+        columns = [_joined(rows, config.names(role), role) for role in roles]
+        if config.user is not None:
+            columns.append(pl.repeat(config.user, len(rows), dtype=pl.String, eager=True).alias("user"))
+        plays, left_out = _complete(pl.DataFrame(columns), config)
+        if "time" in plays.columns:
+            times, note = read_times(plays["time"], TimeForm(config.time_zone, config.time_unit, config.time_format))
+            plays = plays.with_columns(times.alias("time"))
+            left_out += [("times", note)] if note else []
+        return replace(make_events(plays), facts=(*table.facts, *facts, *left_out))
     except DataError as error:
-        error.args = (f"{path}: {error}",)
+        error.args = (f"{table.path}: {error}",)
         raise
 
 
-def parsed_times(times: pl.Series, time_zone: str, time_unit: str, time_format: str | None) -> pl.Series:
-    """The column as Datetime in UTC. Raises DataError where a value cannot be read, or where only some have a zone."""
-    if isinstance(times.dtype, pl.Datetime) or times.dtype == pl.Date:
-        return _in_utc(times.cast(pl.Datetime("us", getattr(times.dtype, "time_zone", None))), time_zone)
-    if times.dtype.is_numeric():
-        return _since_1970(times, {"s": 1_000_000, "ms": 1000, "us": 1}[time_unit])
-    if times.dtype != pl.String:
-        raise DataError(f"column 'time' holds {times.dtype}, which is no time", example=times[0],
-                        fix="Store dates with a time, as such, as text or as numbers since 1970.")  # fmt: skip
-    return _in_utc(_read_text(times, time_format), time_zone)
-
-
-def _since_1970(times: pl.Series, factor: int) -> pl.Series:
-    """Numbers times `factor` as microseconds, which float64 holds exactly up to the year 2255."""
-    microseconds = (times.cast(pl.Float64) * factor).round()
-    if len(wrong := times.filter(~(microseconds.abs() < 2**53))):
-        raise DataError("times are no dates", count=len(wrong), example=wrong[0],
-                        fix="Correct them, or set `time_unit` to theirs: s, ms or us since 1970.")  # fmt: skip
-    return microseconds.cast(pl.Int64).cast(pl.Datetime("us"))
-
-
-def _read_text(times: pl.Series, time_format: str | None) -> pl.Series:
-    zoned = times.str.contains(_ZONED)
-    if time_format is None and zoned.any() and not zoned.all():
-        raise DataError("some times have a time zone and some have none", count=int((~zoned).sum()),
-                        example=times.filter(~zoned)[0], fix="Write all of them the same way.")  # fmt: skip
-    zone = "UTC" if time_format is None and zoned.any() else None
+def _roles(table: Table, config: LogConfig) -> list[Role]:
+    """Which of our columns the table has. Raises DataError for those it must have and lacks."""
+    roles: list[Role] = ["item"] if config.user is not None else ["user", "item"]
+    optional: tuple[Role, ...] = ("time", "plays")
+    roles += [role for role in optional if role in config.columns or COLUMNS[role] in table.names]
     try:
-        parsed = times.str.to_datetime(time_format, time_unit="us", time_zone=zone, strict=False)
-    except pl.exceptions.PolarsError:  # no value is of a format it can guess
-        parsed = pl.repeat(None, len(times), dtype=pl.Datetime("us"), eager=True)
-    if len(wrong := times.filter(parsed.is_null() & times.is_not_null())):
-        raise DataError("times cannot be read", count=len(wrong), example=wrong[0], fix="Set `time_format`.")
-    return parsed
+        table.check([name for role in roles for name in config.names(role)])
+    except DataError as error:
+        if "user" in roles and "user" not in config.columns and COLUMNS["user"] not in table.names:
+            error.args = (f"{error} If the log is one person's, set `user: NAME`.",)
+        raise
+    return roles
 
 
-def _in_utc(times: pl.Series, time_zone: str) -> pl.Series:
-    """Naive times are clock times in `time_zone`; those the clock showed twice are the earlier ones."""
-    if times.dtype.time_zone is not None:  # type: ignore[attr-defined]  # a Datetime here
-        return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    try:
-        zoned = times.dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{time_zone!r} is no time zone", fix="Use a name such as Europe/Vienna.") from error
-    if len(skipped := times.filter(zoned.is_null() & times.is_not_null())):
-        raise DataError(f"clocks in {time_zone} never showed some of the times", count=len(skipped),
-                        example=str(skipped[0]), fix="Set `time_zone` to that of the log, perhaps UTC.")  # fmt: skip
-    return zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+def _exploded(rows: pl.DataFrame) -> pl.DataFrame:
+    """A row for each element of the lists in a row; JSON lists in text cells count as lists."""
+    for name, kind in rows.schema.items():
+        if kind == pl.String and rows[name].str.starts_with("[").all():
+            inner = rows[name].str.strip_chars("[] ").str.split(",")
+            rows = rows.with_columns(inner.list.eval(pl.element().str.strip_chars(" \"'")).alias(name))
+    lists = [name for name, kind in rows.schema.items() if isinstance(kind, pl.List | pl.Array)]
+    if not lists:
+        raise DataError("no column holds lists", fix="Leave out `explode`.")
+    rows = rows.with_columns(rows[name].arr.to_list() for name in lists if rows[name].dtype == pl.Array)
+    lengths = [pl.col(name).list.len() for name in lists]
+    uneven = rows.select(uneven=pl.min_horizontal(lengths) != pl.max_horizontal(lengths))["uneven"]
+    if uneven.any():
+        raise DataError("lists of one row have different lengths", count=int(uneven.sum()),
+                        example=f"row {int(uneven.arg_max() or 0) + 1}", fix="Correct these rows.")  # fmt: skip
+    rows = rows.explode(lists)
+    return rows.with_columns(map(as_numbers, rows))
+
+
+def _above(rows: pl.DataFrame, config: LogConfig) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
+    """The rows that reach `at_least`, and how many do not."""
+    facts = []
+    for name, least in config.at_least.items():
+        values = rows[name].cast(pl.Float64, strict=False)
+        if values.null_count() == len(values) > 0:
+            raise DataError(f"column {name!r} of `at_least` holds no numbers", example=rows[name][0])
+        keep = (values >= least).fill_null(False)
+        facts.append((f"rows left out: {name} below {least:g}, or missing", f"{int((~keep).sum()):,}"))
+        rows = rows.filter(keep)
+    return rows, facts
+
+
+def _joined(rows: pl.DataFrame, names: list[str], role: Role) -> pl.Series:
+    """A column of ids, times or plays under our name; several columns become one id, null where a part is missing."""
+    if role in ("user", "item"):
+        for name in names:
+            checked_ids(rows[name], f"column {name!r}")
+    if len(names) == 1:
+        return rows[names[0]].alias(role)
+    if role not in ("user", "item"):
+        raise DataError(f"{role} cannot be made of several columns", example=names, fix="Name one column.")
+    parts = [pl.when(~meaningless(rows[name])).then(rows[name].cast(pl.String)) for name in names]
+    return rows.select(pl.concat_str(parts, separator=JOIN).alias(role)).to_series()
+
+
+def _nothing(column: pl.Series, nothing: pl.Series) -> DataError:
+    """The error for values that are missing, or are words for that."""
+    row = int(nothing.arg_max() or 0)
+    fix = "Fill them in, or set `missing: drop` to leave these rows out"
+    if column[row] in (None, ""):
+        what, example, fix = "empty values", f"row {row + 1}", f"{fix}."
+    else:
+        what, example = "values that mean nothing", f"{column[row]} in row {row + 1}"
+        fix += ", or `missing: keep` if they are real ids."
+    return DataError(
+        f"column {column.name!r} of the log has {what}", count=int(nothing.sum()), example=example, fix=fix
+    )
+
+
+def _complete(plays: pl.DataFrame, config: LogConfig) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
+    """The rows with a user, an item and a time, and how many lack one. Raises DataError where they are refused."""
+    facts = []
+    if config.missing == "keep":
+        return plays, []
+    for name in [name for name in ("user", "item", "time") if name in plays.columns]:
+        nothing = meaningless(plays[name])
+        if not nothing.any():
+            continue
+        if config.missing == "refuse":
+            raise _nothing(plays[name], nothing)
+        plays = plays.filter(~nothing)
+        facts.append((f"rows left out: no {name}", f"{int(nothing.sum()):,}"))
+    return plays, facts

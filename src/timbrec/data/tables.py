@@ -1,80 +1,288 @@
-"""The user's tables: parquet, CSV and TSV, read with one clear message for everything that can be wrong."""
+"""The one reader of users' tables: text, Parquet, Arrow and JSON, compressed or not, one file or many."""
 
 from __future__ import annotations
 
-import difflib
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from timbrec.errors import DataError
+from timbrec.data import text
+from timbrec.data.compression import check_file, compression, opened, plain_name
+from timbrec.data.text import TextForm, TextTable
+from timbrec.errors import DataError, did_you_mean, listing
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".dat": "\t"}
-_TEXT = (pl.String, pl.Categorical, pl.Enum)
+PARQUET, ARROW, JSON = (".parquet", ".pqt", ".pq"), (".arrow", ".feather", ".ipc"), (".json", ".jsonl", ".ndjson")
+KINDS = (*PARQUET, *text.SUFFIXES, *JSON, *ARROW)
+_ADVICE = "Check that it is complete and of the kind its name says."
 
 
-def read_table(
-    path: Path, columns: dict[str, str], optional: tuple[str, ...] = (), ids: tuple[str, ...] = ()
-) -> pl.DataFrame:
-    """The named columns of a table, under our names: `columns` maps ours to the file's.
+class Table(ABC):
+    """A table that was opened but not read: `names` are its columns, `facts` (what, how) say how it was understood."""
 
-    Kinds: .parquet/.pqt, .csv (comma), .tsv/.txt/.dat (tab), the text kinds also compressed (.gz, .zst). A column in
-    `optional` may be missing when the mapping is our default. Columns in `ids` come as whole numbers or text, never
-    changed ("007" stays), an empty text as null. Raises DataError for a missing or unreadable file, for missing
-    columns, saying which exist, and for ids of other types.
-    """
-    if not path.exists():
-        near = difflib.get_close_matches(path.name, [other.name for other in path.parent.glob("*")], n=1)
-        raise DataError(f"{path} does not exist", fix=f"Did you mean {near[0]!r}?" if near else "Check the path.")
-    try:
-        present = _scan(path).collect_schema().names()
-        chosen = {ours: theirs for ours, theirs in columns.items() if theirs in present}
-        if missing := [name for ours, name in columns.items() if ours not in chosen and ours not in optional]:
+    path: Path
+    names: list[str]
+
+    def __init__(self, path: Path, names: Sequence[str], facts: Sequence[tuple[str, str]] = ()) -> None:
+        self.path, self.names, self.facts = path, list(names), list(facts)
+
+    @abstractmethod
+    def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]: ...
+
+    def blocks(self, columns: Sequence[str], numeric: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """The rows of these columns, a part of the table at a time.
+
+        Columns of text tables are text with empty values null, those in `numeric` float32; of other tables they have
+        the file's types. Raises DataError for a column that is missing or comes twice, and for everything wrong with
+        the content.
+        """
+        self.check(columns)
+        with readable(self.path):
+            yield from self._blocks(columns, numeric)
+
+    def read(self, columns: Sequence[str]) -> pl.DataFrame:
+        """All rows of these columns; text that is whole numbers written plainly ("7", never "007") becomes Int64."""
+        blocks = [block.with_columns(map(as_numbers, block)) for block in self.blocks(columns)]
+        if not blocks:
+            return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+        mixed = [name for name in columns if len({block[name].dtype for block in blocks}) > 1]
+        texts = [name for name in mixed if any(block[name].dtype == pl.String for block in blocks)]
+        blocks = [block.with_columns(pl.col(texts).cast(pl.String)) for block in blocks] if texts else blocks
+        try:
+            return pl.concat(blocks, how="vertical_relaxed")
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"{self.path}: column {mixed[0]!r} has other types in other files",
+                            example=[str(block[mixed[0]].dtype) for block in blocks][:3],
+                            fix="Store it in one type.") from error  # fmt: skip
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Raises DataError for columns that are missing, or whose name several columns have."""
+        if missing := [name for name in columns if name not in self.names]:
+            hint = did_you_mean(missing[0], self.names)
+            advice = self._headless or "Map the names under `columns`."
             raise DataError(
-                f"{path} has no column {missing[0]!r}",
+                f"{self.path} has no column {missing[0]!r}",
                 count=len(missing) if len(missing) > 1 else None,
-                fix=f"It has: {', '.join(present)}. Map the names under `columns`.",
+                fix=f"{hint}It has: {listing(_shown(self.names)) or 'none'}. {advice}",
             )
-        scan = _scan(path, [chosen[name] for name in ids if name in chosen])
-        table = scan.select(pl.col(theirs).alias(ours) for ours, theirs in chosen.items()).collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path} cannot be read: {_first_line(error)}", fix=_advice(str(error))) from error
-    return table.with_columns(_ids(table[name], f"{path}: column {chosen[name]!r}") for name in ids if name in chosen)
+        counts = Counter(self.names)
+        if twice := [name for name in columns if counts[name] > 1]:
+            raise DataError(
+                f"{self.path} has {counts[twice[0]]} columns called {twice[0]!r}", fix="Rename all but one."
+            )
+
+    @property
+    def _headless(self) -> str:
+        """Advice for a table whose first line is a row; empty for others."""
+        return ""
 
 
-def _scan(path: Path, text: list[str] | None = None) -> pl.LazyFrame:
-    """A lazy table; of the text kinds, the columns in `text` are taken as they stand."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder, not a table", fix="Name the file.")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty", fix="Give a table with a header and rows.")
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
-    kind = suffixes[-1] if suffixes else ""
-    if kind in (".parquet", ".pqt"):
-        return pl.scan_parquet(path)
-    if kind not in _SEPARATORS:
-        raise DataError(f"{path} is of no known kind", fix=f"Known: .parquet, {', '.join(_SEPARATORS)}.")
-    schema = dict.fromkeys(text or [], pl.String)
-    return pl.scan_csv(path, separator=_SEPARATORS[kind], infer_schema_length=10_000, schema_overrides=schema)
+class _Text(Table):
+    def __init__(self, path: Path, form: TextForm) -> None:
+        self._table = TextTable(path, form)
+        super().__init__(path, self._table.names)
+        self.facts = self._table.facts
+        if self._headless and all(name[:1].isdigit() for name in self.names):
+            raise DataError(f"the first line of {path} looks like a row, not like a header", example=self.names[:5],
+                            fix="Set `header: false`; columns are then called by number from 0.")  # fmt: skip
+
+    def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]:
+        yield from self._table.blocks(columns, numeric)
+
+    @property
+    def _headless(self) -> str:
+        advice = "If its first line is a row, set `header: false` and call columns by number from 0."
+        return advice if self._table.looks_headless else ""
 
 
-def _ids(column: pl.Series, where: str) -> pl.Series:
-    """Text as numbers where all of it is numbers written plainly, so that ids sort alike whatever the file's kind."""
-    if column.dtype.is_integer() or column.dtype == pl.Null:
+class _Lazy(Table):
+    """A Parquet or Arrow file that polars reads column by column."""
+
+    def __init__(self, path: Path, scan: pl.LazyFrame) -> None:
+        super().__init__(path, scan.collect_schema().names())
+        self._scan = scan
+
+    def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]:
+        yield self._scan.select(columns).collect()
+
+
+class _Frame(Table):
+    """A table in memory."""
+
+    def __init__(self, frame: pl.DataFrame, path: Path) -> None:
+        super().__init__(path, frame.columns)
+        self._frame = frame
+
+    def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]:
+        yield self._frame.select(columns)
+
+
+class _Files(Table):
+    """Tables of the same columns, one after another; `key=value` folders above a file are columns of it."""
+
+    def __init__(self, path: Path, tables: Sequence[Table], keys: Sequence[dict[str, str]]) -> None:
+        names = [name for name in tables[0].names if all(name in table.names for table in tables)]
+        hive = [key for key in keys[0] if key not in names]
+        facts = [("files read", f"{len(tables):,}")]
+        super().__init__(path, [*names, *hive], [*facts, *(fact for table in tables for fact in table.facts)])
+        self._tables, self._keys, self._hive = tables, keys, hive
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Raises DataError naming the file that lacks a column the others have."""
+        for table in self._tables:
+            table.check([name for name in columns if name in self._tables[0].names])
+        super().check(columns)
+
+    def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]:
+        for table, keys in zip(self._tables, self._keys, strict=True):
+            own = [name for name in columns if name not in self._hive]
+            parts = [pl.lit(keys.get(name), pl.String).alias(name) for name in self._hive if name in columns]
+            for block in table.blocks(own, [name for name in numeric if name in own]):
+                yield block.with_columns(parts).select(columns)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a table is: `paths` are files or folders, patterns with `*` if `glob`; `form` is how text is written."""
+
+    paths: tuple[Path, ...]
+    form: TextForm = field(default_factory=TextForm)
+    glob: bool = False
+
+
+def open_table(source: Source | Path | str | pl.DataFrame, form: TextForm | None = None) -> Table:
+    """Open a table file, a folder of them, several of them, or a table in memory.
+
+    Kinds: Parquet, Arrow, delimited text and JSON (a list of objects, or an object a line), as the name's suffix says;
+    all also compressed (.gz, .bz2, .xz, .zst, .zip with one file). Of a folder all files below it count, those that
+    start with "." or "_" aside; folders called `key=value` make a column. A name is never taken for a pattern unless
+    `glob` asks for it. Raises DataError for everything else, and for files that cannot be read.
+    """
+    if isinstance(source, pl.DataFrame):
+        return _Frame(source, Path("the table"))
+    if not isinstance(source, Source):
+        source = Source((Path(source),), form or TextForm())
+    paths = [path.expanduser() for path in source.paths]
+    paths = [match for path in paths for match in _matches(path)] if source.glob else paths
+    if len(paths) == 1 and not paths[0].is_dir():
+        return _open_file(paths[0], source.form)
+    files = [(root, file) for root in paths for file in (_in_folder(root) if root.is_dir() else [root])]
+    if twice := [str(file) for file, times in Counter(file for _, file in files).items() if times > 1]:
+        raise DataError(f"{twice[0]} is named twice", fix="Name each file once.")
+    tables = [_open_file(file, source.form) for _, file in files]
+    return _Files(source.paths[0], tables, [_hive_keys(root, file) for root, file in files])
+
+
+def as_numbers(column: pl.Series) -> pl.Series:
+    """A text column as Int64 where each value is a whole number written plainly; other columns as they are.
+
+    Ids thus sort alike, by value, whatever the kind of file they come from.
+    """
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
+    if column.dtype != pl.String:
         return column
-    if column.dtype not in _TEXT:
-        raise DataError(f"{where} holds {column.dtype}, not ids", fix="Store ids as text or whole numbers.")
-    text = column.cast(pl.String)
-    text = text.set(text == "", None)
-    numbers = text.cast(pl.Int64, strict=False)
-    return numbers if numbers.cast(pl.String).eq_missing(text).all() else text
+    sample = column.head(100)
+    if not sample.cast(pl.Int64, strict=False).cast(pl.String).eq_missing(sample).all():
+        return column
+    numbers = column.cast(pl.Int64, strict=False)
+    return numbers if numbers.cast(pl.String).eq_missing(column).all() else column
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Errors of reading a file, inside the block, as a DataError that names it."""
+    try:
+        yield
+    except (OSError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        reason = str(error).strip().partition("\n")[0][:200]
+        advice = "Save it as UTF-8." if "utf" in reason.lower() else _ADVICE
+        raise DataError(f"{path} cannot be read: {reason}", fix=advice) from error
 
 
-def _advice(text: str) -> str:
-    if "utf" in text.lower():
-        return "Save it as UTF-8."
-    return "Check that it is complete and of the kind its name says."
+def _open_file(path: Path, form: TextForm) -> Table:
+    check_file(path)
+    kind = Path(plain_name(path)).suffix.lower()
+    with readable(path):
+        if kind in PARQUET:
+            return _Lazy(path, pl.scan_parquet(_content(path), glob=False, hive_partitioning=False))
+        if kind in ARROW:
+            return _Lazy(path, pl.scan_ipc(_content(path), glob=False, hive_partitioning=False))
+        if kind in JSON:
+            return _Frame(_json(path), path)
+    if kind in text.SUFFIXES or form.separator is not None:
+        return _Text(path, form)
+    raise DataError(
+        f"{path} is of no known kind", fix=f"Known: {', '.join(KINDS)}, also compressed. {_spreadsheet(kind)}"
+    )
+
+
+def _spreadsheet(kind: str) -> str:
+    return "Save a spreadsheet as CSV." if kind in (".xlsx", ".xls", ".ods") else "Set `separator` to read it as text."
+
+
+def _content(path: Path) -> Path | bytes:
+    """A path that can be mapped, or the decompressed content."""
+    if not compression(path):
+        return path
+    with opened(path) as file:
+        return file.read()
+
+
+def _json(path: Path) -> pl.DataFrame:
+    """A list of objects, or one object per line."""
+    with opened(path) as file:
+        content = file.read().removeprefix(b"\xef\xbb\xbf")
+    if content.lstrip()[:1] == b"[":
+        return pl.read_json(content, infer_schema_length=None)
+    lines = content.lstrip()
+    if lines[:1] != b"{" or _is_one_object(lines):
+        raise DataError(f"{path} is not a table", fix="Give a list of objects, or an object per line.")
+    return pl.read_ndjson(content, infer_schema_length=None)
+
+
+def _is_one_object(content: bytes) -> bool:
+    """Whether the first line is no JSON object of its own, so that an object spans several lines."""
+    try:
+        return not isinstance(json.loads(content.partition(b"\n")[0]), dict)
+    except ValueError:
+        return True
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """The files that match a pattern, in order of their names."""
+    anchor = Path(pattern.anchor)
+    paths = sorted(anchor.glob(str(pattern.relative_to(anchor)))) if pattern.parts else []
+    if not paths:
+        raise DataError(f"no file matches {pattern}", fix="Check the path.")
+    return paths
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """The table files below a folder, in order. Raises DataError where there is none, or several kinds."""
+    files = sorted(
+        path for path in folder.rglob("*")
+        if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
+    )  # fmt: skip
+    kinds = Counter(Path(plain_name(path)).suffix.lower() for path in files)
+    if not files:
+        raise DataError(f"{folder} is a folder without files", fix="Name the table.")
+    if len(kinds) > 1:
+        counts = ", ".join(f"{count:,} {kind or 'without suffix'}" for kind, count in kinds.most_common(5))
+        raise DataError(f"{folder} holds files of several kinds: {counts}", fix="Name the files, or move the others.")
+    return files
+
+
+def _hive_keys(root: Path, file: Path) -> dict[str, str]:
+    """The values that folders called `key=value` give to the rows of a file."""
+    parts = file.relative_to(root).parts[:-1] if root != file else ()
+    return dict(part.split("=", 1) for part in parts if "=" in part)
+
+
+def _shown(names: Sequence[str]) -> list[str]:
+    return [name if name == name.strip() and name else repr(name) for name in names]

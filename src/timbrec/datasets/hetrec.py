@@ -1,4 +1,4 @@
-"""HetRec 2011 Last.fm: play counts of artists, and tags that tell what the artists are like."""
+"""HetRec 2011 Last.fm: play counts of artists, and tags that describe the artists."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class HetRec(Dataset):
 
     def items(self) -> pl.DataFrame:
         """`track_id` and `name` of every artist."""
-        table = _without_header(read_lines(self.file("artists.dat"), ["track_id", "name", "url", "picture"]))
+        table = _without_header(
+            read_lines(self.file("artists.dat"), ["track_id", "name", "url", "picture"], ragged=True)
+        )
         return table.select("track_id", "name")
 
     def vectors(self) -> dict[str, Vectors]:
@@ -61,14 +63,14 @@ class HetRec(Dataset):
         tags = self._tags().filter(~pl.col("user").is_in(self._evaluated().implode()))
         artists, tag_ids = (tags[name].unique().sort() for name in ("item", "tag"))
         rows, columns = (ids.search_sorted(tags[ids.name]).to_numpy() for ids in (artists, tag_ids))
-        found = _svd(_tfidf(rows, columns, (len(artists), len(tag_ids))), max(self.dims), self.seed)
-        return {f"tags-{dim}": Vectors(artists, np.ascontiguousarray(found[:, :dim])) for dim in self.dims}
+        reduced = _svd(_tfidf(rows, columns, (len(artists), len(tag_ids))), max(self.dims), self.seed)
+        return {f"tags-{dim}": Vectors(artists, np.ascontiguousarray(reduced[:, :dim])) for dim in self.dims}
 
     def tag_events(self) -> Events:
         """All users' tags as a log: one row per (user, artist, tag) at 00:00 UTC of its day.
 
-        Nearly all lie on the first of a month, and five from 1956 to 1979, before there were tags. The log can show
-        that a split in time works, not how good vectors are: tags are what the vectors are made of.
+        Nearly all lie on the first of a month, and five from 1956 to 1979, before there were tags. Use the log to try
+        a split in time, not to judge vectors: the vectors are made of the same tags.
         """
         with reading(self.file("user_taggedartists.dat")):
             return make_events(self._tags().select("user", "item", pl.datetime("year", "month", "day").alias("time")))

@@ -8,7 +8,7 @@ from typing import ClassVar
 import polars as pl
 
 from timbrec.data.events import Events, make_events
-from timbrec.data.log import parsed_times
+from timbrec.data.times import parsed_times
 from timbrec.datasets.shared.base import Dataset, read_lines, reading
 
 _FILE = "userid-timestamp-artid-artname-traid-traname.tsv"
@@ -33,7 +33,7 @@ class LastFM1K(Dataset):
         path = self.file(_FILE)
         with reading(path):
             plays = self._plays()
-            return make_events(plays.select("user", "item", parsed_times(plays["time"], "UTC", "s", None)))
+            return make_events(plays.select("user", "item", parsed_times(plays["time"])))
 
     def items(self) -> pl.DataFrame:
         """`track_id`, `artist_id` (the artist's name), `title`, and the MusicBrainz ids where any play has one."""

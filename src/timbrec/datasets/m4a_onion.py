@@ -1,4 +1,4 @@
-"""Music4All-Onion: the data set of the study, with features that can stand beside encoders."""
+"""Music4All-Onion: the data set of the paper, with features to compare encoders with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import ClassVar
 import polars as pl
 
 from timbrec.data.events import Events, make_events
-from timbrec.data.log import parsed_times
+from timbrec.data.tables import open_table
+from timbrec.data.text import TextForm
+from timbrec.data.times import TimeForm, parsed_times
 from timbrec.datasets.shared.base import Dataset, read_lines, reading
+from timbrec.store.vector_tables import read_matrix
 from timbrec.store.vectors import Vectors
 
+_FORM = TextForm("tab", quotes=False)
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -20,8 +24,8 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 class M4AOnion(Dataset):
     """252,984,396 plays of 56,512 tracks by 119,140 users, of which `events` reads those in [`start`, `end`).
 
-    The default is the study's window. `features` names feature files to read as vectors: "ivec256" is
-    id_ivec256.tsv. Files are the official ones, unpacked, and for `pairs` the study's own, derived from them.
+    The default is the paper's window. `features` names feature files to read as vectors: "ivec256" is
+    id_ivec256.tsv. Files are the official ones and, for `pairs`, those the paper's authors derived from them.
     """
 
     start: datetime = datetime(2018, 2, 1)
@@ -37,30 +41,30 @@ class M4AOnion(Dataset):
     url: ClassVar[str] = "https://zenodo.org/records/6609677"
 
     def events(self) -> Events:
-        """The plays of the window from userid_trackid_timestamp.tsv, which is read in pieces; times are UTC."""
+        """The plays of the window from userid_trackid_timestamp.tsv, read block by block; times are UTC."""
         path = self.file("userid_trackid_timestamp.tsv")
         with reading(path):
-            texts = dict.fromkeys(("user_id", "track_id", "timestamp"), pl.String)
-            plays = pl.scan_csv(path, separator="\t", quote_char=None, schema_overrides=texts)
-            wanted = plays.filter(
-                pl.col("timestamp") >= f"{self.start:{_TIME}}", pl.col("timestamp") < f"{self.end:{_TIME}}"
+            table = open_table(path, _FORM)
+            window = pl.col("timestamp").is_between(
+                pl.lit(f"{self.start:{_TIME}}"), pl.lit(f"{self.end:{_TIME}}"), "left"
             )
-            table = wanted.select(user="user_id", item="track_id", time="timestamp").collect()
-            return make_events(table.with_columns(parsed_times(table["time"], "UTC", "s", _TIME)))
+            blocks = [block.filter(window) for block in table.blocks(["user_id", "track_id", "timestamp"])]
+            plays = pl.concat(blocks).rename({"user_id": "user", "track_id": "item", "timestamp": "time"})
+            return make_events(plays.with_columns(parsed_times(plays["time"], TimeForm(format=_TIME))))
 
     def vectors(self) -> dict[str, Vectors]:
         """The feature files in `features`: their first column is the id, the others the vector."""
         return {feature: self._feature(feature) for feature in self.features}
 
     def pairs(self, part: str) -> Events:
-        """A part of the study's split, "train", "val", "hot_test" or "cold_test", from <part>.pqt.
+        """A part of the paper's split, "train", "val", "hot_test" or "cold_test", from <part>.pqt.
 
         One row per (user, track): `time` is the first play, `plays` their number. Track numbers become ids through
         trackid_sorted.csv.
         """
         path, ids = self.file(f"{part}.pqt"), read_lines(self.file("trackid_sorted.csv"), ["idx", "item"], ",")
         with reading(path):
-            pairs = pl.read_parquet(path, columns=["user_id", "track_id", "timestamp", "count"])
+            pairs = open_table(path).read(["user_id", "track_id", "timestamp", "count"])
             numbered = ids.slice(1).cast({"idx": pl.Int64})
             named = pairs.join(numbered, left_on="track_id", right_on="idx", how="left", maintain_order="left")
             return make_events(named.select("item", user="user_id", time="timestamp", plays="count"))
@@ -68,6 +72,6 @@ class M4AOnion(Dataset):
     def _feature(self, feature: str) -> Vectors:
         path = self.file(f"id_{feature}.tsv")
         with reading(path):
-            table = pl.read_csv(path, separator="\t", quote_char=None, infer_schema=False)
-            array = table.select(pl.all().exclude(table.columns[0]).cast(pl.Float32)).to_numpy(order="c")
-            return Vectors(table.to_series(), array, feature)
+            table = open_table(path, _FORM)
+            ids, array, _ = read_matrix(table, {"id": table.names[0], "vector": "*"})
+            return Vectors(ids, array, feature)

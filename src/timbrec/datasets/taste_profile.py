@@ -9,7 +9,9 @@ from typing import ClassVar
 import polars as pl
 
 from timbrec.data.events import Events, make_events
+from timbrec.data.tables import open_table
 from timbrec.datasets.shared.base import Dataset, read_lines, reading
+from timbrec.store.vector_tables import LINES
 
 
 @dataclass(frozen=True)
@@ -56,4 +58,4 @@ class TasteProfile(Dataset):
 def _lines(path: Path) -> pl.Series:
     """The lines of a UTF-8 text file."""
     with reading(path):
-        return pl.read_csv(path, separator="\x00", has_header=False, quote_char=None, infer_schema=False).to_series()
+        return pl.concat(list(open_table(path, LINES).blocks(["0"]))).to_series()

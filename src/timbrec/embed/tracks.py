@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from timbrec.audio import CONTAINERS
+from timbrec.data.compression import plain_name
+from timbrec.data.tables import KINDS, open_table
 from timbrec.errors import DataError
 
 
@@ -24,8 +25,8 @@ def find_tracks(source: Path | str) -> list[Track]:
     """The tracks of a folder, in order of their ids, or of a manifest, in its order.
 
     Of a folder: all files below it with a suffix of CONTAINERS, hidden ones and linked folders aside; the id is the
-    file's name without suffix (bytes that are not UTF-8 become U+FFFD). A manifest is a .csv, .tsv or .parquet with
-    columns id and path; ids are text as they stand, paths are relative to its folder. Raises DataError where there is
+    file's name without suffix (bytes that are not UTF-8 become U+FFFD). A manifest is a table with columns
+    id and path; ids are text as they stand, paths are relative to its folder. Raises DataError where there is
     nothing, or an id comes twice.
     """
     source = Path(source)
@@ -61,19 +62,9 @@ def _in_folder(folder: Path) -> list[Track]:
 
 
 def _in_manifest(path: Path) -> list[Track]:
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".csv": lambda file: pl.read_csv(file, infer_schema=False),
-        ".tsv": lambda file: pl.read_csv(file, infer_schema=False, separator="\t"),
-        ".parquet": pl.read_parquet,
-    }
-    if path.suffix not in readers:
-        raise DataError(f"{path} is neither a folder nor a manifest", fix=f"Give a folder, or {', '.join(readers)}.")
-    try:
-        table = readers[path.suffix](path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}", fix="Write it again.") from error
-    if missing := [name for name in ("id", "path") if name not in table.columns]:
-        raise DataError(f"{path} has no column {missing[0]!r}", fix=f"It has: {', '.join(table.columns)}.")
+    if Path(plain_name(path)).suffix.lower() not in KINDS:
+        raise DataError(f"{path} is neither a folder nor a manifest", fix="Give a folder, or a table with id and path.")
+    table = open_table(path).read(["id", "path"])
     table = table.select(pl.col("id", "path").cast(pl.String))
     if nothing := table.filter(pl.any_horizontal(pl.all().is_null() | (pl.all() == ""))).height:
         raise DataError(f"{path} has rows without id or path", count=nothing, fix="Fill them in.")

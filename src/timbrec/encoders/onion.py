@@ -39,7 +39,7 @@ class MFCCOnion(Precomputed):
 
     def __init__(self, weights: Path | str | None = None, device: str = "cpu") -> None:
         path = _find(weights)
-        super().__init__(path)
+        super().__init__(path, columns={"vector": "*"})
         self._path = path
         if len(odd := self.vectors.ids.filter(~self.vectors.ids.str.contains(f"^{ID.pattern}$"))):
             raise DataError(

@@ -24,6 +24,7 @@ class VectorSource(ABC):
     """
 
     name: str
+    facts: Sequence[tuple[str, str]] = ()  # remarks (what, how much) on how a file was read
 
     @property
     @abstractmethod

@@ -11,7 +11,6 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -19,6 +18,9 @@ from pydantic import (
 )
 
 from timbrec import catalog
+from timbrec.data.items import ItemsConfig
+from timbrec.data.log import LogConfig
+from timbrec.data.settings import Name, Part, TextPart, resolved
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.recommenders import recommender
@@ -35,31 +37,9 @@ def _distinct(values: list[T]) -> list[T]:
 
 
 Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
-Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InteractionsConfig(_Part):
-    """Where the listening log is. `columns` maps our names (user, item, time, plays) to the file's."""
-
-    path: Path
-    columns: dict[Literal["user", "item", "time", "plays"], Name] = {}
-    time_zone: str = "UTC"
-    time_unit: Literal["s", "ms", "us"] = "s"
-    time_format: str | None = None
-
-
-class ItemsConfig(_Part):
-    """Where the table of tracks is, for artist-mean and the data card."""
-
-    path: Path
-    columns: dict[Literal["item", "artist"], Name] = {}
-
-
-class EncoderConfig(_Part):
+class EncoderConfig(TextPart):
     """One source of vectors: a file of vectors (with `ids` for .npy), a store, or audio to encode here.
 
     `encoder` is the catalogue name for `audio`, or path/to/file.py:Name; by default the name the source has in the
@@ -85,13 +65,14 @@ class EncoderConfig(_Part):
         if (self.vectors is None) == (self.audio is None):
             raise ValueError("give either `vectors` or `audio`")
         usual = {name: field.default for name, field in type(self).model_fields.items()}
-        changed = {name for name in usual if getattr(self, name) != usual[name]} - {"vectors", "ids", "columns"}
+        changed = {name for name in usual if getattr(self, name) != usual[name]}
+        changed -= {"vectors", "ids", "columns", *TextPart.model_fields}
         if self.vectors is not None and changed:
             raise ValueError(f"`{min(changed)}` is for `audio`; vectors are taken as they are")
         return self
 
 
-class SplitConfig(_Part):
+class SplitConfig(Part):
     """Which split. The times default to a year of history before `test_at` (T) and a month on both sides of it."""
 
     protocol: Literal["corrected", "tamm2026", "item-holdout"] = "corrected"
@@ -127,12 +108,12 @@ class RecommenderConfig(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Config(_Part):
+class Config(Part):
     """Everything a run needs to know. Paths are relative to the file it was read from."""
 
     name: str = Field(min_length=1)
     output: Path
-    interactions: InteractionsConfig
+    interactions: LogConfig
     items: ItemsConfig | None = None
     encoders: dict[Name, EncoderConfig] = Field(min_length=1)
     split: SplitConfig
@@ -155,8 +136,8 @@ class Config(_Part):
         return data
 
     def at(self, path: Path) -> Path:
-        """A path of the config, from where the command was started."""
-        return path if path.is_absolute() else self.base / path
+        """A path of the config as seen from the working folder."""
+        return resolved(self.base, path)
 
 
 def read_config(path: Path) -> Config:
@@ -247,7 +228,7 @@ def _explained(detail: Any, where: str) -> ConfigError:
 def _keys(place: tuple[int | str, ...]) -> list[str]:
     """The keys that exist at a place of the config."""
     parts: dict[str, type[BaseModel]] = {
-        "interactions": InteractionsConfig, "items": ItemsConfig, "encoders": EncoderConfig, "split": SplitConfig,
+        "interactions": LogConfig, "items": ItemsConfig, "encoders": EncoderConfig, "split": SplitConfig,
     }  # fmt: skip
     model = parts.get(str(place[0]), Config) if place else Config
     return [name for name in model.model_fields if name != "base"]

@@ -16,9 +16,9 @@ import polars as pl
 
 from timbrec import catalog
 from timbrec.data.events import Events
+from timbrec.data.items import read_items
 from timbrec.data.log import read_log
 from timbrec.data.split import Split, by_items, by_time, tamm2026
-from timbrec.data.tables import read_table
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError, SeveralErrors, TimbrecError
 from timbrec.study.config import Config, EncoderConfig, SplitConfig
@@ -80,9 +80,10 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     sources: dict[str, VectorSource] = {}
     files = [pl.DataFrame(schema=FILES)]
     with _collecting(errors):
-        log = _log(config)
-    with _collecting(errors):
-        items = _items(config)
+        log = read_log(config.interactions.at(config.base))
+    if config.items is not None:
+        with _collecting(errors):
+            items = read_items(config.items.at(config.base))
     for name, encoder in config.encoders.items():
         with _collecting(errors):
             if encoder.vectors is not None:
@@ -176,24 +177,6 @@ def _collecting(errors: list[TimbrecError]) -> Iterator[None]:
         errors.append(error)
 
 
-def _log(config: Config) -> Events:
-    log = config.interactions
-    columns = {str(ours): theirs for ours, theirs in log.columns.items()}
-    return read_log(config.at(log.path), columns, log.time_zone, log.time_unit, log.time_format)
-
-
-def _items(config: Config) -> pl.DataFrame | None:
-    if config.items is None:
-        return None
-    columns = {"item": "track_id", "artist": "artist_id"} | dict(config.items.columns)
-    table = read_table(config.at(config.items.path), columns, ids=("item", "artist"))
-    table = table.with_columns(pl.all().cast(pl.String))
-    if len(repeated := table.filter(pl.col("item").is_duplicated())):
-        raise DataError(f"{config.items.path.name} has tracks twice", count=len(repeated),
-                        example=repeated["item"][0], fix="Keep one row per track.")  # fmt: skip
-    return table
-
-
 def _artists(items: pl.DataFrame, catalogue: Vocabulary) -> pl.Series:
     joined = catalogue.ids.to_frame("item").join(items, on="item", how="left", maintain_order="left")
     if joined["artist"].is_null().all():
@@ -213,7 +196,7 @@ def _given(encoder: EncoderConfig, config: Config) -> VectorSource:
         raise ConfigError("there are neither vectors nor audio")
     ids = None if encoder.ids is None else config.at(encoder.ids)
     columns = {str(ours): theirs for ours, theirs in encoder.columns.items()}
-    return read_vectors(config.at(encoder.vectors), ids, columns)
+    return read_vectors(config.at(encoder.vectors), ids, columns, encoder.form)
 
 
 def _by_audio(config: Config) -> list[list[str]]:

@@ -24,10 +24,16 @@ class Precomputed:
     card: EncoderCard
     vectors: VectorSource
 
-    def __init__(self, weights: Path | str, ids: Path | str | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        weights: Path | str,
+        ids: Path | str | None = None,
+        device: str = "cpu",
+        columns: dict[str, str | list[str]] | None = None,
+    ) -> None:
         from timbrec.store.vectors import read_vectors
 
-        self._path, self.vectors = Path(weights), read_vectors(weights, ids)
+        self._path, self.vectors = Path(weights), read_vectors(weights, ids, columns)
         name, digest = self._path.name.partition(".")[0], self.vectors.digest[:12]
         self.card = EncoderCard(name, f"vectors {digest}", rate=0, window=0.0, dim=self.vectors.dim)
 

@@ -1,0 +1,90 @@
+"""Ids as they come: which of them mean nothing, and which are the same but for how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from timbrec.errors import DataError
+
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
+_NOTHING = r"(?i)^\s*(nan|null|none|na|n/a|#n/a|<na>|nat|nil|undefined|\\n|\(null\))?\s*$"
+
+
+def checked_ids(column: pl.Series, where: str) -> pl.Series:
+    """The column, if it holds text or whole numbers. Raises DataError for any other type."""
+    if not (column.dtype.is_integer() or column.dtype in (*_TEXT, pl.Null)):
+        raise DataError(f"{where} holds {column.dtype}, not ids", fix="Store ids as text or whole numbers.")
+    return column
+
+
+def meaningless(column: pl.Series) -> pl.Series:
+    """Which values of a column of ids stand for "no value": null, blank, `nan`, `NULL`, `\\N` and the like."""
+    if column.dtype not in _TEXT:
+        return column.is_null()
+    return column.cast(pl.String).str.contains(_NOTHING).fill_null(True)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Ids that would match if they were written alike: how they differ, how many there are, and one pair of them."""
+
+    difference: str
+    count: int
+    left: str
+    right: str
+
+    def __str__(self) -> str:
+        return f"{self.difference} ({self.count:,} in all, e.g. {_visible(self.left)} and {_visible(self.right)})"
+
+
+def likeness(left: pl.Series, right: pl.Series) -> Likeness | None:
+    """How most of the ids in `left` would match ids in `right` that are written otherwise; None where none would.
+
+    Tried in turn, each together with those before it: blanks at the ends, Unicode normal form, ".0" at the end,
+    upper and lower case, zeros at the start, a file's suffix and folder, a prefix such as "spotify:track:".
+    """
+    mine, others = (pl.DataFrame({"id": ids, "form": ids}) for ids in (left, right))
+    for difference, form in _FORMS.items():
+        mine, others = mine.with_columns(form), others.with_columns(form)
+        pairs = mine.join(others.unique("form", maintain_order=True), on="form", maintain_order="left")
+        if len(pairs):
+            return Likeness(difference, len(pairs), pairs["id"][0], pairs["id_right"][0])
+    return None
+
+
+def near_duplicates(ids: pl.Series) -> Likeness | None:
+    """Ids of one list that differ from another only by blanks at the ends, Unicode form or ".0"; None without any."""
+    table = pl.DataFrame({"id": ids, "form": ids}).with_columns(_FORMS["blanks at the ends"])
+    for difference in ("blanks at the ends", "Unicode form (NFC and NFD)", '".0" at the end'):
+        table = table.with_columns(_FORMS[difference])
+        if len(twice := table.filter(pl.col("form").is_duplicated())):
+            pair = twice.filter(pl.col("form") == twice["form"][0])["id"]
+            return Likeness(difference, len(twice) - twice["form"].n_unique(), pair[0], pair[1])
+    return None
+
+
+def examples(ids: pl.Series, number: int = 3) -> str:
+    """The first ids for a message."""
+    return ", ".join(map(_visible, ids.head(number)))
+
+
+def _visible(text: str) -> str:
+    """An id in quotes, with characters escaped that look like others, and cut where it is long."""
+    shown = repr(text) if text.isascii() else ascii(text)
+    return shown if len(shown) <= 60 else f"{shown[:58]}…'"
+
+
+_FORM = pl.col("form")
+_FORMS: dict[str, pl.Expr | Sequence[pl.Expr]] = {
+    "blanks at the ends": _FORM.str.strip_chars(),
+    "Unicode form (NFC and NFD)": _FORM.str.normalize("NFKC"),
+    '".0" at the end': _FORM.str.replace(r"^(-?\d+)\.0+$", "${1}"),
+    "upper and lower case": _FORM.str.to_lowercase(),
+    "zeros at the start": _FORM.str.replace(r"^0+(\d)", "${1}"),
+    "the folder or suffix of a file's name": _FORM.str.replace(r"^.*[/\\]", "").str.replace(r"\.[a-z0-9]{2,5}$", ""),
+    "quotes around them": _FORM.str.strip_chars("\"'"),
+    "a prefix": _FORM.str.replace(r"^.*[:_ -]", "").str.replace(r"^[a-z]+(\d+)$", "${1}"),
+}

@@ -1,0 +1,373 @@
+"""Delimited text, read block by block: separator, header and quotes found in the file, every line accounted for."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.compression import opened, plain_name
+from timbrec.errors import DataError
+from timbrec.types import Array, Bool
+
+SUFFIXES = {".csv": ",", ".psv": "|", ".ssv": ";"}  # and tabs:
+SUFFIXES |= dict.fromkeys((".tsv", ".tab", ".txt", ".dat", ".data", ".inter", ".item", ".user"), "\t")
+_RECBOLE = (".inter", ".item", ".user")  # a name in the header carries its type: user_id:token
+_SEPARATORS = (",", "\t", ";", "|", "::")
+_NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "none": ""}
+_STAND_IN = "\x1f"  # takes the place of a separator of several characters
+_BLOCK = 32 << 20  # bytes of text parsed at once
+_LINE, _QUOTE = ord("\n"), ord('"')
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How a text table is written, where its name and content do not say.
+
+    `separator` is a string of one or more characters, "none" for one column of whole lines, None to find it in the
+    file. Without a `header` columns are called by number from 0. `quotes` says whether values may stand in double
+    quotes (None: yes, except in tab-separated tables whose header has none). Lines with fewer values than the first
+    are refused unless `ragged`, for the files of published data sets.
+    """
+
+    separator: str | None = None
+    header: bool = True
+    quotes: bool | None = None
+    ragged: bool = False
+
+
+class TextTable:
+    """A delimited text file. Opening it reads its first lines; `names` are its columns, `facts` describe its form.
+
+    No line is lost or made up: each has as many values as the header has names, or DataError gives the line's number.
+    Values in double quotes follow RFC 4180. Where quotes do not, and every line has the right number of separators,
+    each line is a row and the quotes inside values are text.
+    """
+
+    def __init__(self, path: Path, form: TextForm) -> None:
+        self.path, self._form = path, form
+        suffix = Path(plain_name(path)).suffix.lower()
+        self._head = self._first_lines()
+        usual = SUFFIXES.get(suffix, ",")
+        self._separator = _found_separator(self._head, usual) if form.separator is None else _separator(form.separator)
+        first = self._head[0].decode("utf-8", "replace")
+        quoted = form.quotes if form.quotes is not None else self._separator not in ("", "\t") or '"' in first
+        self._quotes = bool(quoted)
+        fields = _fields(first, self._separator, self._quotes)
+        self.names = [str(number) for number in range(len(fields))] if not form.header else fields
+        if suffix in _RECBOLE:
+            self.names = [re.sub(r":(token|float)(_seq)?$", "", name) for name in self.names]
+        self.facts: list[tuple[str, str]] = []
+        if form.separator is None and self._separator != usual and len(self.names) > 1:
+            self.facts.append((f"separator of {path.name}", f"{self._separator!r}, found in its first lines"))
+
+    @property
+    def looks_headless(self) -> bool:
+        """Whether the line taken for the header has numbers or dates in it, other than those of a plain count."""
+        numbers = [name for name in self.names if re.fullmatch(r"-?\d[\d.:T /-]*Z?", name.strip())]
+        counted = [{str(n) for n in range(start, start + len(numbers))} for start in (0, 1)]
+        return self._form.header and bool(numbers) and set(numbers) not in counted
+
+    def blocks(self, columns: Sequence[str], numeric: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """The columns of each block of lines, as text with empty values null; those in `numeric` as float32.
+
+        Raises DataError for a line with too many or too few values, for bytes that are not UTF-8 and for values in
+        `numeric` columns that are no numbers.
+        """
+        line, joined, stray = 1, 0, 0
+        for text in self._texts():
+            block = _Block(text, self._separator, len(self.names), self._quotes, self._form.quotes is None)
+            try:
+                block.check(self._form.ragged)
+            except _Irregular as error:
+                raise self._irregular(error, line, text) from None
+            yield self._parsed(block, columns, numeric, line)
+            line, joined, stray = line + text.count(b"\n"), joined + block.joined, stray + block.stray
+        if joined:
+            self.facts.append((f"lines of {self.path.name} inside quoted values", f"{joined:,}"))
+        if stray:
+            self.facts.append((f"lines of {self.path.name} with quotes that are read as text", f"{stray:,}"))
+
+    def _first_lines(self) -> list[bytes]:
+        with opened(self.path) as file:
+            lines = next(_whole_lines(file, 1 << 20, self.path), b"").split(b"\n")[:100]
+        if not any(lines):
+            raise DataError(f"{self.path} has no rows", fix="Give a table with a header and rows.")
+        if len(lines) > 1:
+            del lines[-1]  # the end of the last line, or a line that may be cut
+        return lines
+
+    def _texts(self) -> Iterator[bytes]:
+        """Blocks of whole records, without the header."""
+        rest, skip = b"", self._form.header
+        with opened(self.path) as file:
+            for text in _whole_lines(file, _BLOCK, self.path):
+                if skip:
+                    text, skip = text.partition(b"\n")[2], False
+                text = rest + text
+                cut = _record_end(text) if self._quotes and len(rest) < 2 * _BLOCK else len(text)
+                text, rest = text[:cut], text[cut:]
+                if text:
+                    yield text
+        if rest:
+            yield rest
+
+    def _parsed(self, block: _Block, columns: Sequence[str], numeric: Sequence[str], line: int) -> pl.DataFrame:
+        places = [self.names.index(name) for name in columns]
+        direct = {str(self.names.index(name)) for name in numeric} if block.quoted or b'"' not in block.text else set()
+        schema = {str(n): pl.Float32 if str(n) in direct else pl.String for n in range(len(self.names))}
+        text, separator = block.text, self._separator or "\x00"
+        if len(separator) > 1:
+            text, separator = text.replace(separator.encode(), _STAND_IN.encode()), _STAND_IN
+        quote = '"' if block.quoted else None
+        scan = pl.scan_csv(text, has_header=False, separator=separator, quote_char=quote, schema=schema)
+        try:
+            table = scan.select(pl.col(str(n)).alias(name) for n, name in zip(places, columns, strict=True)).collect()
+        except pl.exceptions.PolarsError as error:
+            raise self._unreadable(error, text, separator, quote, numeric, line) from error
+        if len(table) != block.rows:  # a second count, by other means, of what was read
+            raise DataError(f"{self.path}: {block.rows:,} rows were counted and {len(table):,} read",
+                            fix="Set `quotes: false`, or mend the quotes in it.")  # fmt: skip
+        if b'"' not in block.text:
+            return table
+        if not block.quoted and self._quotes:
+            table = table.with_columns(_unquoted(name) for name in columns)
+        texts = [name for name in columns if table[name].dtype == pl.String]
+        table = table.with_columns(pl.when(pl.col(name) != "").then(name).alias(name) for name in texts)
+        return table if block.quoted else _as_numbers(table, numeric, self.path, line)
+
+    def _unreadable(self, error: Exception, text: bytes, separator: str, quote: str | None,
+                    numeric: Sequence[str], line: int) -> DataError:  # fmt: skip
+        """The error for a block that polars refuses: bytes that are not UTF-8, or text where numbers should be."""
+        try:
+            text.decode("utf-8")
+        except UnicodeDecodeError as wrong:
+            number = line + self._form.header + text.count(b"\n", 0, wrong.start)
+            return DataError(f"{self.path}: line {number:,} is not UTF-8", fix="Save the file as UTF-8.")
+        names = {str(self.names.index(name)): name for name in numeric}
+        schema = {str(place): pl.String for place in range(len(self.names))}
+        texts = pl.scan_csv(text, has_header=False, separator=separator, quote_char=quote, schema=schema)
+        try:
+            _as_numbers(texts.select(list(names)).rename(names).collect(), numeric, self.path, line)
+        except DataError as wrong:
+            return wrong
+        return DataError(f"{self.path} cannot be read: {str(error).partition(chr(10))[0]}", fix="Check its content.")
+
+    def _irregular(self, error: _Irregular, line: int, text: bytes) -> DataError:
+        lines = text.split(b"\n")
+        full = [place for place, content in enumerate(lines) if content or len(self.names) == 1]
+        number = line + self._form.header + full[error.line]
+        shown = lines[full[error.line]][:200].decode("utf-8", "replace")
+        if error.values:
+            first = "header" if self._form.header else "first line"
+            what = f"line {number:,} has {error.values} values, the {first} has {len(self.names)}"
+            fix = "Correct the line, or set `separator` and `quotes` to those of the file."
+        else:
+            what = f"a quote in line {number:,} opens or closes a value in the middle of it"
+            fix = 'Write quotes inside quoted values twice (""), or set `quotes: false`.'
+        return DataError(f"{self.path}: {what}", example=shown, fix=fix)
+
+
+class _Irregular(Exception):  # noqa: N818 - never leaves this file
+    """A block has a line that is no row: its place in the block, and how many values it has (0: quotes are wrong)."""
+
+    def __init__(self, line: int, values: int) -> None:
+        self.line, self.values = line, values
+
+
+class _Block:
+    """A block of whole lines, and how it must be read.
+
+    After `check`: `text` without empty lines, `quoted` whether quotes enclose values, `rows` their number, `joined` how
+    many lines belong to the value of a row that began before them, `stray` how many hold quotes that are text.
+    """
+
+    def __init__(self, text: bytes, separator: str, width: int, quotes: bool, lenient: bool) -> None:
+        self.text, self._width, self._given = text, width, separator
+        self._separator = separator if len(separator) < 2 else _STAND_IN
+        self._marked = text if len(separator) < 2 else text.replace(separator.encode(), _STAND_IN.encode())
+        self.quoted = quotes and b'"' in text
+        self._may_quote = b'"' in text and (quotes or lenient)
+        self.rows = self.joined = self.stray = 0
+
+    def check(self, ragged: bool) -> None:
+        """Count rows, and choose between the two ways to read quotes. Raises _Irregular for the first bad line."""
+        characters = np.frombuffer(self._marked, np.uint8)
+        if ragged:
+            self.rows = int((characters == _LINE).sum())
+            return
+        inside = np.cumsum(characters == _QUOTE, dtype=np.uint8) & 1 == 1 if self._may_quote else None
+        if self._width > 1 and (self._marked.startswith(b"\n") or b"\n\n" in self._marked):
+            characters, inside = self._without_empty_lines(characters, inside)
+        if inside is None:
+            self._plain(characters)
+            return
+        breaks = characters == _LINE
+        self.joined = int((breaks & inside).sum())
+        strict = self._strict(characters, inside)
+        each_line_a_row = _in_rows(self._ends(characters, None), self._width)
+        if strict < 0 and not (each_line_a_row and (self.joined or not self.quoted)):
+            self._within_quotes(characters, inside)
+            return
+        self.joined, self.quoted = 0, False
+        if not each_line_a_row:
+            raise _Irregular(int(breaks[:strict].sum()), 0)
+        self.stray = len(np.unique(np.searchsorted(np.flatnonzero(breaks), np.flatnonzero(characters == _QUOTE))))
+        self._plain(characters)
+
+    def _within_quotes(self, characters: Array, inside: Array) -> None:
+        """The block as RFC 4180 has it; lines inside a value that could be rows themselves are refused."""
+        self.quoted = True
+        ends = self._ends(characters, inside)
+        if not _in_rows(ends, self._width):
+            raise _first_irregular(ends, self._width, characters, inside)
+        if self.joined:
+            self._refuse_swallowed(characters, inside)
+        self.rows = int(ends.sum())
+
+    def _refuse_swallowed(self, characters: Array, inside: Array) -> None:
+        """Stray quotes that pair up hide whole rows in one value: the lines they join are rows by their separators."""
+        counts = np.diff(np.flatnonzero(self._ends(characters, None)), prepend=-1)
+        if len(counts) != int((characters == _LINE).sum()):
+            return
+        joins = inside[characters == _LINE]  # line i and the next are parts of one value
+        full = counts >= self._width
+        swallowed = np.flatnonzero(joins & full & np.append(full[1:], False))
+        if self._width > 1 and len(swallowed):
+            raise _Irregular(int(swallowed[0]), 0)
+
+    def _plain(self, characters: Array) -> None:
+        """The block as one row per line, quotes being text."""
+        ends = self._ends(characters, None)
+        if not _in_rows(ends, self._width):
+            raise _first_irregular(ends, self._width, characters, None)
+        self.rows = int(ends.sum())
+
+    def _without_empty_lines(self, characters: Array, inside: Array | None) -> tuple[Array, Array | None]:
+        """The block without the lines that have nothing in them, those inside quoted values aside."""
+        breaks = characters == _LINE
+        empty = breaks & np.concatenate([[True], breaks[:-1]])
+        keep = ~empty if inside is None else ~empty | inside
+        if self._marked is self.text:
+            self.text = self._marked = characters[keep].tobytes()
+        else:
+            self._marked = characters[keep].tobytes()
+            self.text = self._marked.replace(_STAND_IN.encode(), self._given.encode())
+        return characters[keep], None if inside is None else inside[keep]
+
+    def _ends(self, characters: Array, inside: Array | None) -> Array:
+        """Of every separator and line end, in order, whether it ends a line."""
+        marks = characters == _LINE
+        if self._separator:
+            marks |= characters == ord(self._separator)
+        if inside is not None:
+            marks &= ~inside
+        return characters[marks] == _LINE
+
+    def _strict(self, characters: Array, inside: Array) -> int:
+        """The place of the first quote that neither opens nor closes a value nor is one of two; -1 where none is."""
+        places = np.flatnonzero(characters == _QUOTE)
+        limits = [_LINE, _QUOTE, *self._separator.encode()]
+        opening = inside[places]
+        before = np.isin(characters[np.maximum(places - 1, 0)], limits) | (places == 0)
+        after = np.isin(characters[np.minimum(places + 1, len(characters) - 1)], limits)
+        wrong = np.flatnonzero(np.where(opening, ~before, ~after))
+        if len(wrong):
+            return int(places[wrong[0]])
+        return int(places[-1]) if len(places) % 2 else -1
+
+
+def _in_rows(ends: Bool[Array, "n"], width: int) -> bool:
+    """Whether separators and line ends come in rows of `width`, each of which a line end closes."""
+    return (
+        len(ends) % width == 0 and bool(ends.reshape(-1, width)[:, -1].all()) and int(ends.sum()) == len(ends) // width
+    )
+
+
+def _first_irregular(ends: Array, width: int, characters: Array, inside: Array | None) -> _Irregular:
+    counts = np.diff(np.flatnonzero(ends), prepend=-1)
+    row = int(np.flatnonzero(counts != width)[0])
+    if inside is None:
+        return _Irregular(row, int(counts[row]))
+    starts = np.flatnonzero((characters == _LINE) & ~inside)
+    before = int(starts[row - 1]) + 1 if row else 0
+    return _Irregular(int((characters[:before] == _LINE).sum()), int(counts[row]))
+
+
+def _whole_lines(file: Any, size: int, path: Path) -> Iterator[bytes]:
+    """The file in blocks of whole lines that end in a line feed, whatever ends them in the file."""
+    rest, first, old_mac = b"", True, False
+    while chunk := file.read(size):
+        if first:
+            if chunk[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                raise DataError(f"{path} is UTF-16 text", fix="Save it as UTF-8.")
+            chunk, first = chunk.removeprefix(b"\xef\xbb\xbf"), False
+            old_mac = b"\r" in chunk and b"\n" not in chunk
+        chunk = rest + (chunk.replace(b"\r", b"\n") if old_mac else chunk)
+        cut = chunk.rfind(b"\n") + 1
+        text, rest = chunk[:cut], chunk[cut:]
+        if text:
+            yield text.replace(b"\r\n", b"\n")
+    if rest:
+        yield rest.removesuffix(b"\r") + b"\n"
+
+
+def _record_end(text: bytes) -> int:
+    """Where the last record that is complete ends: behind the last line end outside quotes."""
+    if b'"' not in text:
+        return len(text)
+    characters = np.frombuffer(text, np.uint8)
+    outside = np.flatnonzero((characters == _LINE) & (np.cumsum(characters == _QUOTE, dtype=np.uint8) & 1 == 0))
+    return int(outside[-1]) + 1 if len(outside) else 0
+
+
+def _separator(name: str) -> str:
+    return _NAMED.get(name.lower(), name)
+
+
+def _found_separator(lines: Sequence[bytes], usual: str) -> str:
+    """The usual separator where the lines are regular with it, else the one they are most regular with."""
+    bare = [re.sub(rb'"(?:[^"]|"")*"', b"", line) if line.count(b'"') % 2 == 0 else line for line in lines if line]
+    scores = {}
+    for separator in _SEPARATORS:
+        counts = [line.count(separator.encode()) for line in bare]
+        scores[separator] = (sum(count == counts[0] for count in counts) / len(counts) if counts[0] else 0.0, counts[0])
+    if scores[usual][0] >= 0.9:
+        return usual
+    best = max(scores, key=lambda separator: (round(scores[separator][0], 1), separator == usual, scores[separator][1]))
+    return best if scores[best][0] else usual
+
+
+def _fields(line: str, separator: str, quotes: bool) -> list[str]:
+    """The values of the first line."""
+    if not separator:
+        return [line]
+    if quotes and '"' in line:
+        return next(csv.reader([line.replace(separator, _STAND_IN)], delimiter=_STAND_IN))
+    return line.split(separator)
+
+
+def _unquoted(name: str) -> pl.Expr:
+    """A column whose quotes were read as text: values that stand in quotes lose them."""
+    text = pl.col(name)
+    enclosed = text.str.starts_with('"') & text.str.ends_with('"') & (text.str.len_bytes() > 1)
+    inner = text.str.slice(1, text.str.len_chars() - 2).str.replace_all('""', '"', literal=True)
+    return pl.when(enclosed).then(inner).otherwise(text).alias(name)
+
+
+def _as_numbers(table: pl.DataFrame, columns: Sequence[str], path: Path, line: int) -> pl.DataFrame:
+    """Text columns as float32. Raises DataError naming the row of the first value that is no number."""
+    for name in columns:
+        numbers = table[name].str.strip_chars().cast(pl.Float32, strict=False)
+        if (wrong := numbers.is_null() & table[name].is_not_null() & (table[name] != "")).any():
+            row = int(wrong.arg_max() or 0)
+            raise DataError(f"{path}: column {name!r} holds values that are no numbers", count=int(wrong.sum()),
+                            example=table[name][row], fix=f"The first is in row {line + row:,}.")  # fmt: skip
+        table = table.with_columns(numbers.alias(name))
+    return table
