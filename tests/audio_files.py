@@ -16,7 +16,19 @@ ENCODERS = {  # suffix -> codec, its options, channels it can take
     ".m4a": ("aac", {"b": "192k"}),
     ".aac": ("aac", {"b": "192k"}),
     ".aiff": ("pcm_s16be", {}),
+    ".aifc": ("pcm_s16be", {}),
+    ".mp2": ("mp2", {"b": "192k"}),
+    ".m4b": ("aac", {"b": "192k"}),
+    ".wma": ("wmav2", {"b": "192k"}),
+    ".mka": ("aac", {"b": "192k"}),
+    ".webm": ("libopus", {"b": "192k"}),
+    ".wv": ("wavpack", {}),
+    ".tta": ("tta", {}),
+    ".au": ("pcm_s16be", {}),
+    ".caf": ("pcm_s16be", {}),
+    ".w64": ("pcm_s16le", {}),
 }
+CONTAINERS = {".mp2": "mp2", ".m4b": "ipod", ".aifc": "aiff"}  # FFmpeg's muxers of suffixes that it does not know
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
@@ -54,7 +66,7 @@ def write(path: Path, samples: np.ndarray, rate: int, **container: str) -> Path:
     layout = LAYOUTS[len(samples)]
     frame = av.AudioFrame.from_ndarray(samples.T.reshape(1, -1), format="flt", layout=layout)
     frame.rate = rate
-    with av.open(path, "w", options=container) as file:
+    with av.open(str(path), "w", format=CONTAINERS.get(path.suffix), options=container) as file:
         stream = file.add_stream(codec, rate=rate, options=options, layout=layout)
         for packet in (*stream.encode(frame), *stream.encode(None)):
             file.mux(packet)

@@ -47,7 +47,7 @@ def test_what_the_lower_rate_cannot_hold_does_not_fold_back(tmp_path: Path) -> N
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 @pytest.mark.parametrize("suffix", list(ENCODERS))
 def test_every_format_gives_the_signal_back(tmp_path: Path, suffix: str, rate: int) -> None:
-    if suffix == ".opus":
+    if suffix in (".opus", ".webm"):
         rate = 48_000  # its only rate
     path = write(tmp_path / f"a{suffix}", sine(1000, rate, 2, (0.6, 0.2)), rate)
     with AudioFile(path) as file:
@@ -82,7 +82,7 @@ def test_a_block_at_a_time_is_the_file_at_once(tmp_path: Path) -> None:
 def test_content_counts_and_a_wrong_suffix_is_a_remark(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", noise(1, 44_100), 44_100).rename(tmp_path / "a.mp3")
     clip = read_windows(path, RATE, 30.0, Windows())
-    assert clip.remarks == ("it is named .mp3, but its content is flac",)
+    assert [remark.reason for remark in clip.remarks] == ["it is named .mp3, but its content is flac"]
     assert clip.windows.shape == (1, RATE)
 
 
@@ -128,11 +128,17 @@ BAD = {
     "no name": (lambda d: d / "a\0.wav", "cannot be read: embedded null byte"),
     "folder": (lambda d: d, "cannot be read|is no audio"),
     "empty": (lambda d: touched(d / "a.mp3", b""), "is empty"),
-    "text": (lambda d: touched(d / "a.mp3", b"Lyrics: la la la\n" * 500), "is no audio that can be decoded"),
+    "text": (lambda d: touched(d / "a.mp3", b"Lyrics: la la la\n" * 500), "is text, which is not read"),
     "random bytes": (lambda d: touched(d / "a.mp3", np.random.default_rng(1).bytes(50_000)), "audio|damaged"),
-    "playlist": (lambda d: playlist(d / "a.mp3", write(d / "b.flac", noise(1), RATE)), "is no audio"),
+    "playlist": (
+        lambda d: playlist(d / "a.mp3", write(d / "b.flac", noise(1), RATE)),
+        "is a playlist, which is not read",
+    ),
     "header alone": (lambda d: write_wav(d / "a.wav", noise(0), RATE), "no samples|no audio"),
-    "truncated wav": (lambda d: truncated(write_wav(d / "a.wav", noise(3), RATE)), r"cut short: it ends after 1\.2 s"),
+    "truncated wav": (
+        lambda d: truncated(write_wav(d / "a.wav", noise(3), RATE)),
+        r"cut short: 1\.2 of 3\.0 s can be decoded",
+    ),
     "truncated flac": (lambda d: truncated(write(d / "a.flac", noise(9), RATE)), "cut short"),
     "truncated mp3": (lambda d: truncated(write(d / "a.mp3", noise(3, 44_100), 44_100)), "cut short"),
     "truncated ogg": (lambda d: truncated(write(d / "a.ogg", np.stack([noise(9, 44_100)] * 2), 44_100)), "cut short"),
@@ -163,7 +169,7 @@ def test_a_bad_file_is_an_error_with_its_reason(tmp_path: Path, name: str) -> No
 
 def test_few_damaged_packets_are_left_out_and_remarked_on(tmp_path: Path) -> None:
     clip = read_windows(damaged(tmp_path / "a.m4a", 50, 51), RATE, 30.0, Windows())
-    assert [remark.split(" ", 1)[1] for remark in clip.remarks] == ["of 940 packets are damaged and left out"]
+    assert [remark.reason.split(" ", 1)[1] for remark in clip.remarks] == ["of 940 packets are damaged and left out"]
     assert 19.7 < clip.seconds < 20.1
 
 
@@ -267,7 +273,7 @@ with wave.open(str(path), "wb") as file:
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 clip = read_windows(path, 8000, 30, Windows(sys.argv[2]))
 peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-print(len(clip.windows), round(peak), *clip.remarks, sep="|")
+print(len(clip.windows), round(peak), *(remark.reason for remark in clip.remarks), sep="|")
 """
 
 
@@ -282,7 +288,10 @@ def test_two_hours_take_the_memory_of_a_few_windows(tmp_path: Path) -> None:
 
 
 def test_every_suffix_is_tested() -> None:
-    assert CONTAINERS.keys() - ENCODERS.keys() - {".wav"} == {".oga", ".mp4", ".aif"}, "other names of the same"
+    assert CONTAINERS.keys() - ENCODERS.keys() - {".wav"} == {
+        ".oga", ".mp4", ".aif", ".wave", ".bwf", ".rf64", ".snd", ".spx",  # other names of the same
+        ".ape", ".mpc", ".dsf",  # FFmpeg writes none
+    }  # fmt: skip
 
 
 def test_real_mp3_files_are_read_whole(test_data: Path) -> None:

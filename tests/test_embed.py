@@ -91,15 +91,15 @@ def test_bad_files_are_listed_and_stop_nothing(music: Path, tmp_path: Path) -> N
     write(music / "album/z.flac", sine(100, 8000, 1), 8000).rename(music / "z.ogg")
     report = embed(music, Moments(), tmp_path / "s", batch=2)
     assert dict(report.failures.select("id", "reason").iter_rows()) == {
-        "x-cut": "it is cut short: it ends after 1.9 s",
+        "x-cut": "it is cut short: 1.9 of 4.1 s can be decoded",
         "x-empty": "it is empty",
         "x-gone": "it does not exist",
         "x-loop": "it cannot be read: Too many levels of symbolic links",
-        "x-loud": "the encoder made NaN or infinite values of it",
+        "x-loud": "it holds samples of up to 1e+30 times full scale",
         "x-nan": "it holds samples that are NaN or infinite",
         "x-one": "too short for moments",
         "x-silent": "it is silent",
-        "x-text": "it is no audio that can be decoded",
+        "x-text": "it is text, which is not read",
     }
     assert report.failures.filter(id="x-nan")["path"].item() == str(music / "x-nan.wav")
     assert report.remarks.rows() == [("z", str(music / "z.ogg"), "it is named .ogg, but its content is flac")]
@@ -111,7 +111,7 @@ def test_a_name_that_is_not_utf8_is_a_name_all_the_same(music: Path, tmp_path: P
     os.rename(music / "a.wav", os.fsencode(music) + b"/a\xff.wav")  # noqa: PTH104 - a Path cannot be made of it
     report = embed(music, Moments(), tmp_path / "s")
     assert (report.done, len(report.failures)) == (5, 0)
-    assert vectors(tmp_path / "s")["a\ufffd"] == pytest.approx(EXPECTED["a"])
+    assert vectors(tmp_path / "s")["a\ufffd"] == pytest.approx(EXPECTED["a"], abs=1e-6)
 
 
 def test_a_run_of_bad_files_alone_makes_an_empty_store(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_run_of_bad_files_alone_makes_an_empty_store(tmp_path: Path) -> None:
 
 def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(DataError, match=r"there is no audio in .*Looked for \.wav, \.flac"):
+    with pytest.raises(DataError, match=r"there is no audio in .*Looked for \.wav, "):
         embed(tmp_path, Moments(), tmp_path / "s")
     assert not (tmp_path / "s").exists()
     with pytest.raises(DataError, match="none does not exist"):

@@ -56,9 +56,9 @@ def test_encode_then_nothing_to_do_then_what_failed(music: Path, tmp_path: Path)
     code, told = timbrec("embed", "music", "-e", "mfcc", cwd=tmp_path)
     assert "0 encoded, 1 recognised by their audio, 2 unchanged, 1 failed; 1 not in AUDIO, kept" in told
     assert code == 1
-    assert "music/bad.mp3 │ it is no audio that can be decoded" in told
+    assert "music/bad.mp3 │ it is text, which is not read" in told
     failures = pl.read_csv(tmp_path / "vectors/failures.csv")
-    assert failures.rows() == [("bad", "music/bad.mp3", "it is no audio that can be decoded", None)]
+    assert failures.rows() == [("bad", "music/bad.mp3", "it is text, which is not read", None)]
     code, told = timbrec("embed", "music", "--encoder", "mfcc", "--prune", "--max-failures", 1, cwd=tmp_path)
     assert (code, "1 not in AUDIO, forgotten" in told, "mfcc: 3 x 104" in told) == (0, True, True)
     (music / "bad.mp3").unlink()
@@ -157,7 +157,7 @@ def test_a_config_decodes_once_for_all_encoders_of_the_same_audio(
     assert VectorStore.open(tmp_path / "elsewhere").info.windows == "first 30 s"
     assert VectorStore.open(tmp_path / "vectors/own").info.pool == "mean"
     assert inputs.files.select("encoder", "reason").rows() == [
-        ("own", "it is no audio that can be decoded"), ("peaks", "it is no audio that can be decoded"),
+        ("own", "it is text, which is not read"), ("peaks", "it is text, which is not read"),
     ]  # fmt: skip
     assert len(load_inputs(read_config(config), encode=False).catalogue) == 60
 

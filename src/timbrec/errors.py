@@ -33,7 +33,16 @@ class StoreError(TimbrecError):
 
 
 class AudioError(TimbrecError):
-    """One audio file cannot be read, or holds nothing that can be encoded."""
+    """One audio file cannot be read, or holds nothing that can be encoded.
+
+    A `passing` error may be gone when the same file is read again.
+    """
+
+    def __init__(
+        self, what: str, *, count: int | None = None, example: object = None, fix: str = "", passing: bool = False
+    ) -> None:
+        super().__init__(what, count=count, example=example, fix=fix)
+        self.passing = passing
 
 
 class CannotRankError(TimbrecError):

@@ -1,8 +1,10 @@
-"""Audio files, decoded, resampled and cut into windows; never more of a file in memory than needed."""
+"""Audio files, decoded, resampled and cut into windows, with a bounded part of a file in memory."""
 
 from timbrec.audio.clip import Clip, Cut, read_clips, read_windows
-from timbrec.audio.file import CONTAINERS, AudioFile, load_mono
-from timbrec.audio.windows import SILENCE, Cutter, Windows
+from timbrec.audio.file import AudioFile, load_mono
+from timbrec.audio.kinds import CONTAINERS
+from timbrec.audio.sound import SILENCE, Remark
+from timbrec.audio.windows import Cutter, Windows
 
 __all__ = [
     "CONTAINERS",
@@ -11,6 +13,7 @@ __all__ = [
     "Clip",
     "Cut",
     "Cutter",
+    "Remark",
     "Windows",
     "load_mono",
     "read_clips",

@@ -1,37 +1,40 @@
-"""Which windows of a track are encoded, and how they are cut out of a stream of samples."""
+"""The choice of a track's windows, and cutting them out of a stream of samples."""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import get_args
 
 import numpy as np
 
-from timbrec.errors import ConfigError
+from timbrec.audio.sound import SILENCE
+from timbrec.errors import ConfigError, StoreError
 from timbrec.types import Array, Float32, WindowPolicy
 
-SILENCE = 1e-4  # a peak below -80 dBFS, under the dither of 16 bits
 POLICIES: tuple[WindowPolicy, ...] = get_args(WindowPolicy)
 PADDED = 30.0  # seconds of the `padded` window, whatever the encoder's
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Which parts of a track are encoded.
+    """The choice of the parts of a track that are encoded.
 
-    A track is cut into windows from its start; what is left at the end is not used, and silent windows (peak below
+    A track is cut into windows from its start; a remainder at the end is not used, and silent windows (peak below
     -80 dBFS) do not count. `spread` takes `count` windows at even distances, `centre` the middle one, `first` the
-    first, `all` every one. A track without a whole window of sound is one shorter window, never padded: an encoder's
-    own docstring says what it makes of it, and one that cannot use it refuses. `padded` is the study's way, and not
-    advised: the first 30 s, filled up with zeros, which an encoder hears as sound that ends in silence. Raises
-    ConfigError for an unknown policy and for a count below 1.
+    first, `all` every one. A track without a whole window of sound is one shorter window, never padded; an encoder
+    that needs longer ones refuses it. `padded`, as in the paper, is not advised: the first 30 s, filled up with zeros,
+    which add silence to the sound. Raises ConfigError for an unknown policy and for a count below 1.
 
-    Eight windows of 30 s are all of a four-minute track. Fewer cost accuracy: on ten full songs the MFCC vector of one
-    window is off by 0.78 of the variance between songs (mean square), that of N windows of a long track by about 1/N.
+    Eight windows of 30 s cover a four-minute track. Fewer cost accuracy: on ten full songs the mean square error of
+    the MFCC vector of one window is 0.78 of the variance between songs, that of N windows of a long track about 1/N.
     """
 
-    policy: WindowPolicy = "spread"
+    policy: str = "spread"  # a WindowPolicy; another is refused with the known ones
     count: int = 8
 
     def __post_init__(self) -> None:
@@ -41,19 +44,20 @@ class Windows:
             raise ConfigError("at least one window of a track must be encoded", example=self.count)
 
     def seconds(self, window: float) -> float:
-        """The length of what is cut, for an encoder with windows of so many seconds."""
+        """The length of the windows to cut, for an encoder whose card says `window` seconds."""
         return PADDED if self.policy == "padded" else window
 
     def described(self, window: float) -> str:
-        """The policy in words, for an encoder with windows of so many seconds, e.g. "spread 4 x 30 s"."""
+        """The policy in words, for an encoder whose card says `window` seconds, e.g. "spread 4 x 30 s"."""
         seconds = self.seconds(window)
         return f"{self.policy} {f'{self.count} x ' if self.policy == 'spread' else ''}{seconds:g} s"
 
 
 class Cutter:
-    """Cuts a stream of blocks into windows of `size` samples, and keeps those that the policy may take.
+    """Cuts a stream of blocks into windows of `size` samples, and keeps the windows that the policy may take.
 
-    Of a long stream every second, fourth, ... window is kept, so that memory is bounded and the places stay even.
+    Of a long stream every second, fourth, ... window is kept, so that memory is bounded and the distances stay even.
+    Raises StoreError where the temporary file that holds the windows of `all` cannot be written.
     """
 
     def __init__(self, size: int, windows: Windows) -> None:
@@ -62,11 +66,12 @@ class Cutter:
         self._kept: list[Array] = []
         self._stride, self._seen, self._whole = 1, 0, False
         self._window, self._filled = np.empty(size, np.float32), 0
-        self._file = TemporaryFile() if windows.policy == "all" else None  # noqa: SIM115 - lives as long as the map
+        with _temporary_folder():
+            self._file = TemporaryFile() if windows.policy == "all" else None  # noqa: SIM115 - lives as long as the map
 
     @property
     def full(self) -> bool:
-        """Whether nothing that comes can change what is taken."""
+        """Whether further samples cannot change which windows are taken."""
         return (self._windows.policy == "first" and self._seen > 0) or (
             self._windows.policy == "padded" and self._whole
         )
@@ -83,14 +88,15 @@ class Cutter:
                 self._window, self._filled = np.empty_like(self._window), 0
 
     def finish(self) -> Float32[Array, "n samples"]:
-        """The windows taken; none of a silent stream."""
+        """The windows taken; (0, 0) of a silent stream."""
         if self._windows.policy == "padded" and not self._whole and self._filled:
             self._window[self._filled :] = 0
             self._keep(self._window)
         elif not self._seen and not self.full:
             self._keep(self._window[: self._filled])
         if self._file is not None and self._seen:
-            return np.memmap(self._file, np.float32, "r").reshape(self._seen, -1)
+            with _temporary_folder():
+                return np.memmap(self._file, np.float32, "r").reshape(self._seen, -1)
         kept, count = len(self._kept), min(self._count, len(self._kept))
         places = (
             range(count) if self._windows.policy in ("first", "padded") else (np.arange(count) + 0.5) * kept // count
@@ -101,9 +107,23 @@ class Cutter:
         if not len(window) or np.abs(window).max() < SILENCE:
             return
         if self._file is not None:
-            self._file.write(window.data)
+            with _temporary_folder():
+                self._file.write(window.data)
         elif self._seen % self._stride == 0:
             self._kept.append(window)
             if len(self._kept) > max(16, 2 * self._count):
                 self._kept, self._stride = self._kept[::2], 2 * self._stride
         self._seen += 1
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[None]:
+    """Turn the system's failures in the temporary folder into one error with its fix."""
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.tempdir or os.environ.get("TMPDIR", "")
+        raise StoreError(
+            f"cannot write into the temporary folder {folder}".rstrip() + f": {error.strerror}",
+            fix="Set TMPDIR to a folder with more space, or choose other windows than `all`.",
+        ) from error

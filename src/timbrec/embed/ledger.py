@@ -87,7 +87,7 @@ class Ledger:
             self._fail(heard, clip, one.encoder.card.name)
             return
         if not self._open[heard.track]:
-            self._remarks += [(heard.track, remark) for remark in clip.remarks]
+            self._remarks += [(heard.track, remark.reason) for remark in clip.remarks]
         self._open[heard.track] += one.take(heard, clip, targets)
 
     def _fail(self, heard: Heard, error: AudioError, encoder: str | None) -> None:
