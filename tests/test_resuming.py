@@ -207,7 +207,7 @@ def test_out_of_memory_draws_the_same_negatives_and_masks_again(monkeypatch: pyt
         loss = forward(self, examples, rows, rng)
         if left[0] and self.training:
             left[0] -= 1
-            raise torch.OutOfMemoryError("too much")
+            raise torch.OutOfMemoryError("out of memory")
         return loss
 
     monkeypatch.setattr(BERT4RecModel, "forward", greedy)

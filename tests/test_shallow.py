@@ -157,10 +157,10 @@ def test_all_users_stand_as_negatives() -> None:
 
 
 def test_settings_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"`stop_on` cannot be 'noon'.*mixed, hot, cold"):
+    with pytest.raises(ConfigError, match=r"`stop_on` of ShallowNet must be 'mixed', 'hot', 'cold'.*e.g. 'noon'"):
         ShallowNet(stop_on="noon")
-    with pytest.raises(ConfigError, match="`margin` must be positive"):
+    with pytest.raises(ConfigError, match="`margin` of ShallowNet must be greater than 0"):
         ShallowNet(margin=0.0)
-    with pytest.raises(ConfigError, match="`mask` is a share"):
+    with pytest.raises(ConfigError, match="`mask` of BERT4Rec must be less than 1"):
         BERT4Rec(mask=1.0)
     assert BERT4Rec(dropout=0.0).dropout == 0.0

@@ -220,7 +220,7 @@ def test_out_of_memory_halves_the_block_and_goes_on(caplog: pytest.LogCaptureFix
 
         def forward(self, examples: Any, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
             if self.block > 10:
-                raise torch.OutOfMemoryError("too much")
+                raise torch.OutOfMemoryError("out of memory")
             return super().forward(examples, rows, rng)
 
     @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def test_out_of_memory_halves_the_block_and_goes_on(caplog: pytest.LogCaptureFix
     Greedy.block = 1 << 70
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Greedy, "forward", lambda *_: torch.empty(2**60))
-        with pytest.raises(ConfigError, match="out of memory in step 1 of epoch 1"):
+        with pytest.raises(ConfigError, match="Greed ran out of memory in step 1 of epoch 1"):
             Greed(epochs=1, batch=len(TRAIN)).fit(TRAIN, CONTENT, None, rng())
 
 
@@ -271,10 +271,10 @@ def test_a_checkpoint_of_other_settings_is_refused_and_left_alone(tmp_path: Path
     SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
     others = [
-        (replace(SMALL["hybrid"], lr=0.5), CONTENT, 3, "its lr is 0.01, asked for is 0.5"),
-        (SMALL["shallow"], CONTENT, 3, "its recommender is 'Hybrid', asked for is 'ShallowNet'"),
-        (SMALL["hybrid"], Content(CONTENT.vectors + 1), 3, "its vectors is"),
-        (SMALL["hybrid"], CONTENT, 4, "its seed is"),
+        (replace(SMALL["hybrid"], lr=0.5), CONTENT, 3, "lr is 0.01 there and 0.5 here"),
+        (SMALL["shallow"], CONTENT, 3, "recommender is 'Hybrid' there and 'ShallowNet' here"),
+        (SMALL["hybrid"], Content(CONTENT.vectors + 1), 3, "vectors is"),
+        (SMALL["hybrid"], CONTENT, 4, "seed is"),
     ]
     for settings, content, seed, message in others:
         with pytest.raises(ConfigError, match=message):

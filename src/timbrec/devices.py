@@ -1,4 +1,4 @@
-"""Computing devices by name."""
+"""Computing devices: by name, and recognising that their memory ran out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from timbrec.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # the words of PyTorch
 
 
 def device_of(name: str) -> torch.device:
@@ -28,3 +30,10 @@ def device_of(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("PyTorch cannot use Metal here", example=name, fix='Choose "cpu" or "auto".')
     return device
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an exception says that the memory of the computer or the GPU was exhausted."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from timbrec.errors import CannotRankError
+from timbrec.errors import CannotRankError, ConfigError, did_you_mean
 from timbrec.types import Array, Float32, Int, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Self
 
     import numpy as np
     import torch
@@ -183,6 +184,31 @@ class Recommender(ABC):
     validates: ClassVar[bool] = False
     deterministic: ClassVar[bool] = True
     baseline: ClassVar[bool] = False
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    summary: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        from timbrec.settings import checked  # here, because pydantic takes 0.1 s to import
+
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in checked(type(self), values).items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """The recommender with the settings of a preset, and `changes` to them.
+
+        Every recommender has the presets `corrected` (the defaults), `tamm2026` and `quick`; one for which it sets
+        nothing gives the defaults. Raises ConfigError for any other name, and for a setting that does not exist or
+        does not accept its value.
+        """
+        from timbrec.settings import checked
+
+        known = sorted({"corrected", "tamm2026", "quick", *cls.presets})
+        if name not in known:
+            hint = did_you_mean(str(name), known)
+            raise ConfigError(f"there is no preset called {name!r}", fix=f"{hint}Known: {', '.join(known)}.")
+        return cls(**checked(cls, cls.presets.get(name, {}) | changes))
 
     @abstractmethod
     def fit(

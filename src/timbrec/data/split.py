@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
@@ -47,6 +47,8 @@ class Task:
 class Fold:
     """A train part and the pairs that came after it: `hot` of items in train, `cold` of items not in train.
 
+    `cold_candidates` are those of its tasks unless a task is asked for with others; validation uses them.
+
     Raises DataError when a hot pair's item is not in train, a cold pair's item is, a user is not in train, or a
     pair is in train already.
     """
@@ -54,6 +56,7 @@ class Fold:
     train: Interactions
     hot: Interactions
     cold: Interactions
+    cold_candidates: ColdCandidates = field(default="tested", kw_only=True)
 
     def __post_init__(self) -> None:
         seen_item, seen_user = self.train.item_users > 0, self.train.user_items > 0
@@ -68,14 +71,15 @@ class Fold:
             if len(rows):
                 raise DataError(what, count=len(rows), example=f"row {int(rows[0])}", fix="Split the log again.")
 
-    def task(self, scenario: Scenario, cold_candidates: ColdCandidates = "tested") -> Task:
+    def task(self, scenario: Scenario, cold_candidates: ColdCandidates | None = None) -> Task:
         """The question of one scenario; hot, cold and mixed differ in `candidates` and `relevant` alone.
 
         Hot candidates are the train items. Cold candidates are the items of the cold scenario (`tested`, as in the
         study) or all the catalogue's items that are not in train (`catalogue`). Mixed is both in one list. Items the
         user has in train are left out of every list by `rank`.
         """
-        new = self.cold.items if cold_candidates == "tested" else np.flatnonzero(self.train.item_users == 0)
+        tested = (cold_candidates or self.cold_candidates) == "tested"
+        new = self.cold.items if tested else np.flatnonzero(self.train.item_users == 0)
         if scenario == "hot":
             return Task(scenario, self.train.items, self.hot)
         if scenario == "cold":

@@ -1,36 +1,23 @@
-"""Recommenders: one file each, a frozen record of hyperparameters whose fit gives a Scorer."""
+"""Recommenders: one file each, a frozen record of hyperparameters whose `fit` returns a scorer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from timbrec import catalog
-from timbrec.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from timbrec.protocols import Recommender
 
 
-def recommender(name: str, settings: Mapping[str, Any]) -> Recommender:
-    """The recommender of the catalogue with these hyperparameters.
+def recommender(name: str, settings: Mapping[str, Any], budget: str = "full") -> Recommender:
+    """The recommender of the catalogue called `name`, with these settings.
 
-    Raises ConfigError for a name or a setting that does not exist, and for a value that a setting cannot have.
+    A setting `preset` names the settings to start from instead of the defaults, as in `Recommender.preset`. Without
+    it, a `budget` of `quick` starts from the preset `quick`. Raises ConfigError for a name, a preset or a setting that
+    does not exist, and for a value that a setting does not accept.
     """
-    kind = catalog.load("recommenders", name)
-    known = [field.name for field in fields(kind)]
-    if unknown := [setting for setting in settings if setting not in known]:
-        hint = did_you_mean(unknown[0], known)
-        raise ConfigError(f"recommender {name!r} has no setting {unknown[0]!r}",
-                          fix=f"{hint}Known: {', '.join(known) or 'none'}.")  # fmt: skip
-    try:
-        made: Recommender = TypeAdapter(kind).validate_python(dict(settings))
-    except ValidationError as error:
-        detail = error.errors()[0]
-        raise ConfigError(
-            f"recommender {name!r}: {detail['loc'][0]}: {detail['msg']}", example=detail["input"]
-        ) from error
-    return made
+    kind: type[Recommender] = catalog.load("recommenders", name)
+    changes = {"preset": "quick" if budget == "quick" else "corrected"} | dict(settings)
+    return kind.preset(changes.pop("preset"), **changes)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import nn
 
 from timbrec.protocols import Content, Workspace
@@ -15,6 +16,7 @@ from timbrec.recommenders.shared.log_sum import mean_log_sum
 from timbrec.recommenders.shared.scaling import Scale, Scaling
 from timbrec.recommenders.shared.sequences import MASK, PADDING, Sequences
 from timbrec.recommenders.shared.transformer import ItemTransformer, Norm, Positions, Start
+from timbrec.settings import Count, Number, Positive, Share
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer
 from timbrec.training.negatives import Systematic
 from timbrec.training.trainable import distance
@@ -51,26 +53,26 @@ class BERT4Rec(TrainedRecommender):
         },
     }  # fmt: skip
 
-    epochs: int = 200
-    batch: int = 16
-    lr: float = 5e-4
-    patience: int = 4
-    least_gain: float = 0.02
-    plateau: int = 4
+    epochs: Count = 200
+    batch: Count = 16
+    lr: Positive = 5e-4
+    patience: Count = 4
+    least_gain: Share = 0.02
+    plateau: Count = 4
     average: bool = True
-    width: int | None = 256
-    layers: int = 1
-    heads: int = 2
-    feed_forward: int = 256
-    length: int = 300
-    mask: float = 0.4
-    dropout: float = 0.1
+    width: Count | None = 256
+    layers: Count = 1
+    heads: Count = 2
+    feed_forward: Count = 256
+    length: Annotated[int, Field(ge=2), Number] = 300
+    mask: Annotated[float, Field(gt=0, lt=1), Number] = 0.4
+    dropout: Share = 0.1
     norm: Norm = "before"
     positions: Positions = "end"
     start: Start = "copying"
     targets: Literal["train", "catalogue"] = "train"
-    exact_up_to: int = 200_000
-    samples: int = 8192
+    exact_up_to: Count = 200_000
+    samples: Count = 8192
     learned: tuple[Literal["items"], ...] = ()
     scale: Scale = "standardise"
 
@@ -97,7 +99,7 @@ class BERT4RecScorer(TrainedScorer):
         return replace(self, items=np.concatenate([self.items, projected(self.transformer, self.scaling(vectors))]))
 
 
-class BERT4RecModel(Trainable):
+class BERT4RecModel(Trainable[Sequences]):
     """The model under training; `items` are the vectors of the targets, before projection."""
 
     items: torch.Tensor

@@ -16,6 +16,7 @@ from timbrec.recommenders.shared.profiles import ProfileScorer
 from timbrec.recommenders.shared.scaling import Scale, Scaling
 from timbrec.recommenders.shared.sparse import means
 from timbrec.recommenders.shared.towers import Tower
+from timbrec.settings import Count, Positive
 from timbrec.training import Trainable, TrainedRecommender
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Bool, Float32, Int
@@ -45,13 +46,13 @@ class Contrastive(TrainedRecommender):
 
     readout: ReadOut = "content"
     loss: ContrastiveLoss = "ADCL"
-    temperature: float = 0.1
-    sigma: float = 0.5
-    width: int = 768
+    temperature: Positive = 0.1
+    sigma: Positive = 0.5
+    width: Count = 768
     scale: Scale = "standardise"
     elsa: Literal["corrected", "tamm2026"] = "corrected"
-    elsa_epochs: int = 10
-    factors: int = 768
+    elsa_epochs: Count = 10
+    factors: Count = 768
 
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
@@ -90,7 +91,7 @@ class ContrastiveScorer(ProfileScorer):
         return replace(self, items=items, sides=sides, known=known)
 
 
-class ContrastiveModel(Trainable):
+class ContrastiveModel(Trainable[np.ndarray]):
     """Both towers under training."""
 
     content: torch.Tensor

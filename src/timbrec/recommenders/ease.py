@@ -10,6 +10,7 @@ import torch
 
 from timbrec.errors import ConfigError
 from timbrec.protocols import Content, Recommender, Scorer, Workspace
+from timbrec.settings import Count, Positive
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
@@ -34,12 +35,8 @@ class EASE(Recommender):
     uses_content: ClassVar[bool] = False
     baseline: ClassVar[bool] = True
 
-    l2: float = 200.0
-    max_items: int = 20_000
-
-    def __post_init__(self) -> None:
-        if self.l2 <= 0:
-            raise ConfigError("`l2` must be positive", example=self.l2, fix="Give a larger number.")
+    l2: Positive = 200.0
+    max_items: Count = 20_000
 
     def fit(
         self,

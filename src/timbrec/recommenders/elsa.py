@@ -14,6 +14,7 @@ from timbrec.recommenders.shared.autoencoder import Autoencoder, Targets
 from timbrec.recommenders.shared.profiles import ProfileScorer
 from timbrec.recommenders.shared.sparse import means
 from timbrec.recommenders.shared.towers import unit
+from timbrec.settings import Count, Positive
 from timbrec.training import TrainedRecommender
 from timbrec.types import Array, Float32, Int
 
@@ -37,9 +38,9 @@ class ELSA(TrainedRecommender):
         "tamm2026": {"epochs": 10, "stop_on": "nothing", "shuffle": False, "targets": "catalogue"},
     }
 
-    batch: int = 128
-    lr: float = 0.1
-    factors: int = 768
+    batch: Count = 128
+    lr: Positive = 0.1
+    factors: Count = 768
     targets: Targets = "train"
 
     def model(

@@ -14,6 +14,7 @@ from timbrec.recommenders.shared.profiles import ProfileScorer
 from timbrec.recommenders.shared.scaling import Scale, Scaling
 from timbrec.recommenders.shared.sparse import means
 from timbrec.recommenders.shared.towers import Tower
+from timbrec.settings import Count, Positive
 from timbrec.training import TrainedRecommender
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Int
@@ -38,12 +39,12 @@ class Hybrid(TrainedRecommender):
         },
     }  # fmt: skip
 
-    epochs: int = 200
-    batch: int = 128
-    lr: float = 1e-2
+    epochs: Count = 200
+    batch: Count = 128
+    lr: Positive = 1e-2
     targets: Targets = "train"
     scale: Scale = "standardise"
-    width: int = 256
+    width: Count = 256
 
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()

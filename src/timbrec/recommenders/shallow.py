@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from timbrec.data.interactions import Interactions
 from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.shared.scaling import Scale, Scaling
 from timbrec.recommenders.shared.sparse import means, pair_scores
 from timbrec.recommenders.shared.towers import Tower
+from timbrec.settings import Count, Positive
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Float32, Int
-
-if TYPE_CHECKING:
-    from timbrec.data.interactions import Interactions
 
 Table = Literal["users", "items"]
 
@@ -42,15 +41,15 @@ class ShallowNet(TrainedRecommender):
         },
     }  # fmt: skip
 
-    lr: float = 1e-2
-    patience: int = 6
+    lr: Positive = 1e-2
+    patience: Count = 6
     learned: tuple[Table, ...] = ("users",)
-    negatives: int = 5
+    negatives: Count = 5
     negative_users: Literal["any", "unplayed"] = "unplayed"
-    margin: float = 0.2
+    margin: Positive = 0.2
     confidence: bool = False
     scale: Scale = "standardise"
-    width: int | None = 256
+    width: Count | None = 256
 
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
@@ -78,7 +77,7 @@ class ShallowScorer(TrainedScorer):
         return replace(self, items=items, table=np.concatenate([self.table, new]))
 
 
-class ShallowModel(Trainable):
+class ShallowModel(Trainable[Interactions]):
     """The model under training; `drawn` counts how often each user stood as a negative."""
 
     users: torch.Tensor

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a training needs to go on, in one safetensors file that is whole or not there."""
+"""Checkpoints: the state of a training in one safetensors file, replaced atomically."""
 
 from __future__ import annotations
 
@@ -26,18 +26,22 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The checkpoint of one training in a folder. `identity` is everything that decides its numbers but `epochs`."""
+    """The checkpoint of a training in a folder.
+
+    `identity` (JSON) holds everything that decides the training's numbers except `epochs`; a checkpoint with another
+    identity is refused.
+    """
 
     folder: Path
     identity: dict[str, Any]
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The checkpoint file, which may not exist yet."""
         return self.folder / _NAME
 
     def save(self, tensors: Tensors, facts: dict[str, Any]) -> None:
-        """Replace the file in one step; a crash leaves the one before."""
+        """Replace the file in one step; a crash leaves the previous one. `facts` is JSON."""
         from safetensors.torch import save_file
 
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +50,10 @@ class Checkpoint:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata)
 
     def load(self) -> tuple[Tensors, dict[str, Any]] | None:
-        """What was saved last; None if nothing was. Raises ConfigError for another training's checkpoint."""
+        """The tensors and facts saved last, None if the file does not exist.
+
+        Raises ConfigError for a damaged file and for the checkpoint of another training.
+        """
         from safetensors import SafetensorError, safe_open
 
         if not self.path.exists():
@@ -57,20 +64,20 @@ class Checkpoint:
                 self._check(json.loads(metadata["identity"]))
                 return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["facts"])  # noqa: SIM118 - not a dict
         except (SafetensorError, KeyError, ValueError) as error:
-            raise ConfigError(
-                f"{self.path} is no readable checkpoint: {error}", fix="Move it away, or train afresh."
-            ) from error
+            fix = "Move it away, or train in another folder."
+            raise ConfigError(f"{self.path} is no readable checkpoint: {error}", fix=fix) from error
 
     def _check(self, saved: dict[str, Any]) -> None:
-        asked = json.loads(json.dumps(self.identity))
-        other = [name for name in asked.keys() | saved.keys() if asked.get(name) != saved.get(name)]
-        if other:
+        own = json.loads(json.dumps(self.identity))
+        differences = ", ".join(
+            f"{name} is {saved.get(name)!r} there and {own.get(name)!r} here"
+            for name in sorted(own.keys() | saved.keys())
+            if own.get(name) != saved.get(name)
+        )
+        if differences:
             raise ConfigError(
-                f"{self.path} is of another training: "
-                + ", ".join(
-                    f"its {name} is {saved.get(name)!r}, asked for is {asked.get(name)!r}" for name in sorted(other)
-                ),
-                fix="Train in another folder, or move the checkpoint away; it was left as it is.",
+                f"{self.path} belongs to another training: {differences}",
+                fix="Train in another folder, or move the checkpoint away; it was not changed.",
             )
 
 
@@ -87,8 +94,11 @@ def identity(
     vectors: Float32[Array, "items dim"] | None,
     seed: int,
 ) -> dict[str, Any]:
-    """Everything that decides a training's numbers. Not `epochs`: a training may go on for longer than first meant."""
-    digests = [] if validation is None else [validation.hot.digest, validation.cold.digest]
+    """Everything that decides a training's numbers, as JSON, except `epochs`: a training may be continued for longer.
+
+    `vectors` is None for a recommender that reads no content.
+    """
+    digests = [] if validation is None else [validation.hot.digest, validation.cold.digest, validation.cold_candidates]
     return {
         "recommender": type(recommender).__name__,
         "version": recommender.version,

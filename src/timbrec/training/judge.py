@@ -1,14 +1,14 @@
-"""What decides when to stop training."""
+"""Judges: the values that decide when training stops."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from timbrec.training.validation import question, validate
+from timbrec.training.validation import validate, validation_task
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
@@ -18,66 +18,66 @@ if TYPE_CHECKING:
 
 
 class Judge(ABC):
-    """A value per epoch by name; whether more of it is better."""
+    """A named value per epoch; `rises` says whether a larger value is better."""
 
     name: str
     rises: ClassVar[bool] = False
 
     @abstractmethod
-    def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
-        """The value of the model after an epoch whose mean training loss was `loss`."""
+    def value(self, model: Trainable[Any], loss: float, rng: np.random.Generator) -> float:
+        """The value of the model after an epoch with the mean training loss `loss`."""
 
     def prefers(self, value: float, best: float, least_gain: float) -> bool:
-        """Whether a value is better than the best so far (NaN: none yet), by more than this share of it."""
+        """Whether a value improves on the best one (NaN: none yet) by more than the share `least_gain` of it."""
         gain = value - best if self.rises else best - value
         return math.isnan(best) or gain > least_gain * abs(best)
 
 
 class Ranking(Judge):
-    """NDCG@50 of a scenario of the validation fold. Raises DataError when nobody has anything to find in it."""
+    """NDCG@50 of a scenario of the validation fold. Raises DataError if the scenario has no pairs."""
 
     rises: ClassVar[bool] = True
 
     def __init__(self, fold: Fold, scenario: Scenario, can_rank_cold: bool) -> None:
-        task = question(fold, scenario, can_rank_cold)
+        task = validation_task(fold, scenario, can_rank_cold)
         self.fold, self.scenario, self.users = fold, task.scenario, task.users
         self.name = f"ndcg@50 {task.scenario}"
 
-    def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
+    def value(self, model: Trainable[Any], loss: float, rng: np.random.Generator) -> float:
         """The mean over the scenario's users."""
         return validate(model.scorer(self.users), self.fold, self.scenario)
 
 
 class HeldOutLoss(Judge):
-    """The study's validation loss: of the fold's hot pairs on their own, without their users' history.
+    """The paper's validation loss: the loss of the fold's hot pairs alone, without the users' histories.
 
-    As there, the mean of the batches' means, with negatives and masks drawn anew every epoch. Raises DataError when
-    there are no hot pairs.
+    As in the paper, it is the mean of the batches' means, and negatives and masks are drawn anew in every epoch.
+    Raises DataError if there are no hot pairs.
     """
 
     name = "validation loss"
 
     def __init__(self, fold: Fold, batch: int) -> None:
-        self.pairs, self.batch = question(fold, "hot", can_rank_cold=False).relevant, batch
+        self.pairs, self.batch = validation_task(fold, "hot", can_rank_cold=False).relevant, batch
 
-    def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
+    def value(self, model: Trainable[Any], loss: float, rng: np.random.Generator) -> float:
         """The mean loss of the held-out pairs."""
         examples = model.examples(self.pairs)
         return float(np.mean([model(examples, rows, rng).item() for rows in batches(len(examples), self.batch)]))
 
 
 class TrainLoss(Judge):
-    """The mean loss of the epoch's own batches: no held-out data at all."""
+    """The mean loss of the epoch's batches; it uses no held-out data."""
 
     name = "train loss"
 
-    def value(self, model: Trainable, loss: float, rng: np.random.Generator) -> float:
-        """The loss that training had."""
+    def value(self, model: Trainable[Any], loss: float, rng: np.random.Generator) -> float:
+        """The training loss."""
         return loss
 
 
 def judge_of(settings: TrainingSettings, validation: Fold | None, can_rank_cold: bool) -> Judge | None:
-    """Who judges by these settings; nobody without validation."""
+    """The judge that `stop_on` names; None without validation."""
     if validation is None or settings.stop_on == "nothing":
         return None
     if settings.stop_on == "train loss":

@@ -1,4 +1,4 @@
-"""The log of a training: JSON lines and, where tensorboard is installed, its curves."""
+"""The log of a training: JSON lines and, where tensorboard is installed, curves."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Log:
-    """What happened in each epoch: a line of `log.jsonl` each and, where tensorboard is installed, its event files.
+    """The epochs of a training: a line of `log.jsonl` each and, where tensorboard is installed, event files.
 
-    `entries` are the epochs so far; whatever an earlier log in the folder holds is replaced by them, so that no epoch
-    stands there twice. None keeps no log.
+    `entries` are the epochs of a training that is resumed. They replace an earlier log in the folder, so no epoch is
+    logged twice. A `folder` of None keeps no log.
     """
 
     def __init__(self, folder: Path | None, entries: Sequence[dict[str, Any]] = ()) -> None:
@@ -26,7 +26,7 @@ class Log:
             self.write(entry)
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append an epoch; every number in it becomes a point of the curve of its name."""
+        """Append an epoch; every number in it becomes a point of the curve with its name."""
         if self.file is None:
             return
         with self.file.open("a") as lines:
@@ -38,13 +38,13 @@ class Log:
             self._curves.flush()
 
     def close(self) -> None:
-        """Let go of the event file."""
+        """Close the event file."""
         if self._curves is not None:
             self._curves.close()
 
 
 def _curves(folder: Path) -> Any:
-    """A writer of event files, before which none of the folder counts any more; None without tensorboard."""
+    """A writer of event files that invalidates earlier ones in the folder; None without tensorboard."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -1,4 +1,4 @@
-"""The one training loop: batches, early stop, schedule, best weights, resumption."""
+"""The training loop: batches, early stopping, learning rate schedule, best weights, resumption."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 import torch
 
+from timbrec.devices import ran_out
 from timbrec.errors import ConfigError
 from timbrec.training.averaging import Average
 from timbrec.training.judge import batches, judge_of
 from timbrec.training.log import Log
-from timbrec.training.memory import ran_out
 from timbrec.training.randomness import rewinding, seeded
+from timbrec.training.trainable import E
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": partial(torch.optim.Adam, fused=True),
     "nadam": torch.optim.NAdam,
 }
-_DROP = 0.1  # what the learning rate is multiplied by on a plateau
+_DROP = 0.1  # factor of the learning rate on a plateau
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass
 class Course:
-    """How a training went: the epochs so far, the best of them and its value, after which ones the learning rate
-    fell, and a log entry for each."""
+    """The history of a training: epochs trained, the best epoch and its value, the epochs after which the learning
+    rate fell, and a log entry per epoch."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -52,13 +53,13 @@ class Course:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """Settings for a refit without validation; empty when nothing was judged."""
+        """Settings for a refit without validation; empty if there was no judge."""
         drops = tuple(drop for drop in self.lr_drops if drop < self.best_epoch)
         return {"epochs": self.best_epoch, "lr_drops": drops} if self.best_epoch else {}
 
 
 def train_model(
-    model: Trainable,
+    model: Trainable[E],
     settings: TrainingSettings,
     pairs: Interactions,
     validation: Fold | None,
@@ -66,18 +67,19 @@ def train_model(
     workspace: Workspace,
     checkpoint: Checkpoint | None,
 ) -> Course:
-    """Train `model` in place; it ends with the weights of the best epoch, of the last one where nobody judges. Where
-    weights are averaged, the averages are judged and kept.
+    """Train `model` in place. It ends with the weights of the best epoch, or of the last one without a judge; with
+    `average`, with their averages.
 
-    On a CPU the same seed gives the same bits, whether or not the training was resumed in between from the checkpoint
-    given. Raises ConfigError when the loss is not finite, and for a checkpoint of other settings.
+    The training is saved to `checkpoint` after every epoch, if there is one, and resumed from it. On a CPU the same
+    seed gives the same bits, whether the training was resumed or not. Raises ConfigError if the loss, a weight or the
+    judge's value is not finite, if memory runs out, and for a checkpoint of other settings.
     """
     training = _Training(model, settings, judge_of(settings, validation, model.can_rank_cold), workspace)
     if checkpoint is not None:
         training.resume(checkpoint)
     examples = model.examples(pairs)
     with closing(Log(workspace.folder, training.course.log)) as log:
-        while training.goes_on:
+        while training.continues:
             with seeded(seed, training.course.epoch + 1) as rng:
                 log.write(training.epoch(examples, rng))
     training.report_end(examples)
@@ -88,12 +90,14 @@ def train_model(
     return training.course
 
 
-class _Training:
-    """A model, its optimiser and its schedule, and how far they have come."""
+class _Training(Generic[E]):
+    """A model with its optimiser, schedule and history."""
 
     checkpoint: Checkpoint | None = None
 
-    def __init__(self, model: Trainable, settings: TrainingSettings, judge: Judge | None, workspace: Workspace) -> None:
+    def __init__(
+        self, model: Trainable[E], settings: TrainingSettings, judge: Judge | None, workspace: Workspace
+    ) -> None:
         self.model, self.settings, self.judge, self.workspace = model, settings, judge, workspace
         self.optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), settings.lr)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -103,13 +107,13 @@ class _Training:
         self.course, self.best = Course(), _copy(model.state_dict())
 
     @property
-    def goes_on(self) -> bool:
-        """Whether there is another epoch to train."""
+    def continues(self) -> bool:
+        """Whether another epoch follows."""
         waited = self.course.epoch - self.course.best_epoch if self.judge else 0
         return self.course.epoch < self.settings.epochs and waited < self.settings.patience
 
-    def epoch(self, examples: Any, rng: np.random.Generator) -> dict[str, Any]:
-        """Train an epoch, have it judged, save it; returns what there is to say of it."""
+    def epoch(self, examples: E, rng: np.random.Generator) -> dict[str, Any]:
+        """Train, judge and save an epoch; returns its log entry."""
         began, course = time.perf_counter(), self.course
         lr = self._set_lr()
         loss = self._learn(examples, rng)
@@ -122,22 +126,22 @@ class _Training:
             self.checkpoint.save(self._tensors(), {"course": asdict(course), "plateau": self.plateau.state_dict()})
         return course.log[-1]
 
-    def report_end(self, examples: Any) -> None:
-        """Nothing is left to do, also where training stopped early."""
+    def report_end(self, examples: E) -> None:
+        """Report all steps as done if training stopped early."""
         if self.course.epoch < self.settings.epochs:
             total = self.settings.epochs * len(batches(len(examples), self.settings.batch))
             self.workspace.report(f"stopped after epoch {self.course.epoch}", total, total)
 
     def _set_lr(self) -> float:
-        """The learning rate of the coming epoch: by the drops so far, or by those in the settings without a judge."""
+        """Set and return the next epoch's learning rate; without a judge, by the drops in the settings."""
         drops = self.course.lr_drops if self.judge else self.settings.lr_drops
         lr = self.settings.lr * _DROP ** sum(drop <= self.course.epoch for drop in drops)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         return lr
 
-    def _learn(self, examples: Any, rng: np.random.Generator) -> float:
-        """Go through all examples once; the mean of the batches' losses."""
+    def _learn(self, examples: E, rng: np.random.Generator) -> float:
+        """Train on all examples once; returns the mean of the batches' losses."""
         self.model.train()
         order = batches(len(examples), self.settings.batch, rng if self.settings.shuffle else None)
         losses: list[float] = []
@@ -151,8 +155,8 @@ class _Training:
             raise self._diverged("a weight is not finite", f"step {len(order)} of epoch {self.course.epoch + 1}")
         return float(np.mean(losses))
 
-    def _step(self, examples: Any, rows: Int[Array, "batch"], rng: np.random.Generator, step: int) -> float:
-        """One step of the optimiser; out of memory, the same rows again in blocks of half the size."""
+    def _step(self, examples: E, rows: Int[Array, "batch"], rng: np.random.Generator, step: int) -> float:
+        """Take a step of the optimiser; if memory runs out, repeat it in blocks of half the size."""
         while True:
             rewind = rewinding(rng)
             try:
@@ -161,10 +165,11 @@ class _Training:
                 if not ran_out(error):
                     raise
                 if self.model.block <= 1:
-                    what = f"out of memory in step {step} of epoch {self.course.epoch + 1}"
+                    where = f"step {step} of epoch {self.course.epoch + 1}"
+                    what = f"{type(self.settings).__name__} ran out of memory in {where}"
                     raise ConfigError(what, example=f"{len(rows)} examples", fix="Lower `batch`.") from error
             self.model.block //= 2
-            rewind()  # the same negatives, masks and dropout as if there had been room
+            rewind()  # to draw the same negatives, masks and dropout again
             _LOG.warning("out of memory in step %d: working in blocks of %d from now on", step, self.model.block)
 
     def _update(self, loss: torch.Tensor, step: int) -> float:
@@ -177,7 +182,7 @@ class _Training:
         return value
 
     def _judged(self, judge: Judge, loss: float, rng: np.random.Generator) -> float:
-        """The epoch's value; remembers the best epoch with its weights, and the drops of the learning rate."""
+        """The judge's value of the epoch; keeps the best weights and notes drops of the learning rate."""
         course, lr = self.course, self.optimizer.param_groups[0]["lr"]
         self.model.eval()
         with torch.no_grad(), self.average.served() if self.average else nullcontext():
@@ -207,7 +212,7 @@ class _Training:
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Save to this checkpoint from now on; if it holds something, go on from there."""
+        """Save to this checkpoint after every epoch, and continue from it if it exists."""
         self.checkpoint = checkpoint
         if (saved := checkpoint.load()) is None:
             return
@@ -217,7 +222,7 @@ class _Training:
             raise ConfigError(
                 f"the checkpoint in {checkpoint.folder} is of epoch {self.course.epoch}, past the last one",
                 example=f"epochs: {self.settings.epochs}",
-                fix="Train in another folder, or move the checkpoint away; it was left as it is.",
+                fix="Train in another folder, or move the checkpoint away; it was not changed.",
             )
         self.plateau.load_state_dict(facts["plateau"])
         self.model.load_state_dict(_part(tensors, "model"))
@@ -231,7 +236,7 @@ class _Training:
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
 
     def _tensors(self) -> Tensors:
-        """All that `resume` reads."""
+        """The tensors that `resume` reads."""
         optimizer = self.optimizer.state_dict()["state"]
         parts = {"model": self.model.state_dict(), "best": self.best if self.judge else {}}
         parts |= {"average": self.average.weights if self.average else {}}

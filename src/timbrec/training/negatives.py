@@ -1,4 +1,4 @@
-"""Negative sampling: who stands against a positive pair."""
+"""Negative sampling: drawing the rows that a positive pair is compared with."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from timbrec.types import Array, Float, Int
 
 
 def sample_negatives(rng: np.random.Generator, shape: tuple[int, ...], n: int | Int[Array, "..."]) -> Int[Array, "..."]:
-    """Rows drawn uniformly from all of range(n), with replacement; `n` may differ along the shape, by broadcasting."""
+    """Rows drawn uniformly from range(n), with replacement; `n` may be an array that broadcasts to `shape`."""
     return rng.integers(n, size=shape)
 
 
 class Systematic:
-    """Draws `size` rows of range(n) without replacement; all of them where there are no more (Madow 1949).
+    """Systematic sampling: draws `size` rows of range(n) without replacement, or all if n <= size (Madow 1949).
 
-    `chances` (n,) are the probabilities of being drawn: proportional to the positive `weights`, and at most 1.
+    `chances` (n,) are the inclusion probabilities: proportional to the positive `weights`, and at most 1.
     """
 
     def __init__(self, weights: Float[Array, "n"], size: int) -> None:
-        sure = np.full(len(weights), size >= len(weights))
-        self.chances = sure.astype(float)
-        while not sure.all():
-            self.chances = np.where(sure, 1, weights * (size - sure.sum()) / weights[~sure].sum())
+        certain = np.full(len(weights), size >= len(weights))
+        self.chances = certain.astype(float)
+        while not certain.all():
+            self.chances = np.where(certain, 1, weights * (size - certain.sum()) / weights[~certain].sum())
             if not (self.chances > 1).any():
                 break
-            sure |= self.chances > 1
+            certain |= self.chances > 1
         self.edges = np.cumsum(self.chances)
 
     def rows(self, rng: np.random.Generator) -> Int[Array, "size"]:
-        """A sample, in ascending order: the rows that a comb with teeth one apart hits, laid over all chances."""
-        teeth = rng.random() + np.arange(round(self.edges[-1]))
-        return np.searchsorted(self.edges, teeth, side="right").clip(max=len(self.edges) - 1)
+        """A sample in ascending order: equidistant points one apart, from a random start, on the summed chances."""
+        points = rng.random() + np.arange(round(self.edges[-1]))
+        return np.searchsorted(self.edges, points, side="right").clip(max=len(self.edges) - 1)
 
 
 class Unplayed:
     """Draws users who have not played an item, uniformly and without rejection.
 
-    An item's r-th such user is r plus the number of its players before that user. Of an item that everybody played
-    no user is left; its negatives are drawn from all users.
+    The r-th of these users has the row r plus the number of the item's players before that row. An item that every
+    user has played has no such user; its negatives are drawn from all users.
     """
 
     def __init__(self, pairs: Interactions) -> None:
@@ -53,8 +53,8 @@ class Unplayed:
     def users(self, rng: np.random.Generator, items: Int[Array, "n"], count: int) -> Int[Array, "n count"]:
         """`count` users for each item, with replacement."""
         left = self.n_users - self.players[items]
-        some = (left > 0)[:, None]
+        has_others = (left > 0)[:, None]
         drawn = sample_negatives(rng, (len(items), count), np.where(left > 0, left, self.n_users)[:, None])
         key = (items * (self.n_users + 1))[:, None] + drawn
         players_before = np.searchsorted(self.keys, key, side="right") - self.start[items][:, None]
-        return np.where(some, drawn + players_before, drawn)
+        return np.where(has_others, drawn + players_before, drawn)

@@ -1,4 +1,4 @@
-"""Randomness by place: every epoch draws from its own seed, so that a resumed run needs no generator's state."""
+"""Random numbers by position: every epoch has a seed of its own, so a resumed training needs no generator state."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import torch
 
 
 @contextmanager
-def seeded(seed: int, place: int) -> Iterator[np.random.Generator]:
-    """A numpy generator for this seed and place (0 = before training, then the epochs), and torch seeded from it.
+def seeded(seed: int, position: int) -> Iterator[np.random.Generator]:
+    """Yield a numpy generator for this seed and position (0: before training, then the epochs); torch is seeded too.
 
-    torch's own generators, which dropout and weight initialisation use, are put back afterwards.
+    The state of torch's generators, which dropout and weight initialisation use, is restored afterwards.
     """
-    rng = np.random.default_rng([seed, place])
+    rng = np.random.default_rng([seed, position])
     with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
         torch.manual_seed(int(rng.integers(2**63)))
         yield rng
 
 
 def rewinding(rng: np.random.Generator) -> Callable[[], None]:
-    """Puts this generator and torch's own back to where they are now."""
+    """A function that restores the current state of this generator and of torch's generators."""
     state, cpu = rng.bit_generator.state, torch.random.get_rng_state()
     gpu = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
 

@@ -1,4 +1,4 @@
-"""The base class of trained recommenders: how a fit goes."""
+"""The base class of trained recommenders."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from timbrec.training.randomness import seeded
 from timbrec.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from timbrec.data.interactions import Interactions
     from timbrec.data.split import Fold
     from timbrec.training.scorer import TrainedScorer
@@ -27,22 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedRecommender(TrainingSettings, Recommender):
-    """A recommender fitted by the one training loop: `model` sets up what is trained, `fit` trains it."""
+    """A recommender that the training loop fits: `model` builds the model, `fit` trains it and returns its scorer."""
 
     validates: ClassVar[bool] = True
     deterministic: ClassVar[bool] = False
-    presets: ClassVar[dict[str, dict[str, Any]]] = {}
-
-    @classmethod
-    def preset(cls, protocol: str, **changes: Any) -> Self:
-        """The settings of a protocol by name, with `changes`; the defaults where a protocol sets nothing."""
-        return cls(**cls.presets.get(protocol, {}) | changes)
 
     @abstractmethod
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
-    ) -> Trainable:
-        """The model before training; torch is seeded already."""
+    ) -> Trainable[Any]:
+        """The model before training. The caller has seeded torch."""
 
     def fit(
         self,
@@ -52,7 +44,11 @@ class TrainedRecommender(TrainingSettings, Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> TrainedScorer:
-        """Train; `validation` decides when to stop and nothing else."""
+        """Train on `train`; `validation` only decides when to stop.
+
+        Raises ConfigError if training diverges, if memory runs out, and for a checkpoint of other settings; DataError
+        if the validation fold lacks the pairs to stop on.
+        """
         seed = int(rng.integers(2**63))
         with seeded(seed, 0) as model_rng:
             model = self.model(train, content, model_rng, workspace)
@@ -69,7 +65,7 @@ class TrainedRecommender(TrainingSettings, Recommender):
         vectors = content.vectors if self.uses_content else None
         return Checkpoint(workspace.folder, identity(self, pairs, validation, vectors, seed))
 
-    def _scorer(self, model: Trainable, course: Course, content: Content) -> TrainedScorer:
+    def _scorer(self, model: Trainable[Any], course: Course, content: Content) -> TrainedScorer:
         model.eval()
         with torch.no_grad():
             scorer = model.scorer()

@@ -10,7 +10,7 @@ from timbrec.ranking.scorers import DotScorer
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainedScorer(DotScorer):
-    """A DotScorer that knows what validation chose."""
+    """A DotScorer with the settings that validation chose."""
 
     stopped: dict[str, Any] = field(default_factory=dict)
 

@@ -1,9 +1,10 @@
-"""What the training loop trains."""
+"""The base class of models that the training loop trains."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sized
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -15,42 +16,44 @@ if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
     from timbrec.training.scorer import TrainedScorer
 
+E = TypeVar("E", bound=Sized)  # the examples of a model, such as pairs, items or histories
 
-class Trainable(nn.Module, ABC):
-    """A model under training. Calling it gives the mean loss of some examples.
 
-    The loop does nothing else with it in a step, and `TrainedRecommender.fit` alone moves it to a device, so a
-    maintained library that spreads a module over several devices can be put around it in these two places.
+class Trainable(nn.Module, ABC, Generic[E]):
+    """A model under training. Calling it returns the mean loss of some examples.
 
-    `block` bounds how much is worked on at once: it changes the memory, and the result by rounding alone.
+    A training step only calls the model, and only `TrainedRecommender.fit` moves it to a device, so a library that
+    distributes a module over several devices can wrap the model at these two places.
+
+    `block` bounds the number of rows processed at once. It changes the memory, and the result by rounding alone.
     """
 
     can_rank_cold: bool = True
     block: int = 1
 
     @abstractmethod
-    def examples(self, pairs: Interactions) -> Any:
-        """The examples of these pairs, with a length."""
+    def examples(self, pairs: Interactions) -> E:
+        """The training examples of these pairs."""
 
     @abstractmethod
-    def forward(self, examples: Any, rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
+    def forward(self, examples: E, rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
         """The mean loss of the examples at these rows, as a scalar; randomness (negatives, masks) from `rng`."""
 
     @abstractmethod
     def scorer(self, users: Int[Array, "u"] | None = None) -> TrainedScorer:
-        """The model as it is served now. With `users`, only their scores will be asked for."""
+        """A scorer of the model's current state. With `users`, the vectors of other users may be left out."""
 
     def moved(self) -> dict[str, float]:
-        """How far training moved each table of vectors: |now - start| / |start|, exactly 0 for a frozen one."""
+        """Relative change of each table of vectors: |now - start| / |start|, exactly 0 for a frozen table."""
         return {}
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
         return next(self.parameters()).device
 
     def add_table(self, name: str, start: torch.Tensor, learned: bool) -> None:
-        """A table of vectors: a parameter if it is learned, else a buffer, which no optimiser sees."""
+        """Add a table of vectors: a parameter if it is learned, else a buffer, which no optimiser sees."""
         if learned:
             self.register_parameter(name, nn.Parameter(start.clone()))
         else:
@@ -58,7 +61,7 @@ class Trainable(nn.Module, ABC):
 
 
 def distance(now: torch.Tensor, start: Array) -> float:
-    """|now - start| / |start| (Frobenius); 0.0 only if no bit differs."""
+    """|now - start| / |start| in the Frobenius norm; 0.0 only if every bit is equal."""
     before = torch.from_numpy(start)
     after = now.detach().cpu()
     if torch.equal(after, before):

@@ -1,4 +1,4 @@
-"""Validation: how well a scorer ranks what came after its train part."""
+"""Validation: how well a scorer ranks the pairs that follow its train part."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import rank
 
 
-def question(fold: Fold, scenario: Scenario, can_rank_cold: bool) -> Task:
-    """The ranking task of one scenario; the hot one for what cannot rank cold items.
+def validation_task(fold: Fold, scenario: Scenario, can_rank_cold: bool) -> Task:
+    """The ranking task of a scenario of the fold, with the fold's candidates; the hot task if cold items cannot be
+    ranked.
 
-    Raises DataError when nobody has anything to be found in it.
+    Raises DataError if the scenario has no pairs.
     """
     task = fold.task(scenario if can_rank_cold else "hot")
     if not len(task.users):
         raise DataError(
             f"the validation fold has no {task.scenario} pairs to stop on",
-            fix="Validate on a longer time, set `stop_on` to another scenario, or fit without validation.",
+            fix="Validate on a longer period, or set `stop_on` to another scenario or to `nothing`.",
         )
     return task
 
 
 def validate(scorer: Scorer, fold: Fold, scenario: Scenario = "mixed", k: int = 50) -> float:
-    """Mean NDCG@k of a scenario of the fold, over full candidate lists without each user's train items."""
-    task = question(fold, scenario, scorer.can_rank_cold)
+    """Mean NDCG@k over the users of a scenario, with all candidates ranked except each user's train items.
+
+    In [0, 1]; of the hot scenario if the scorer cannot rank cold items. Raises DataError if the scenario has no pairs.
+    """
+    task = validation_task(fold, scenario, scorer.can_rank_cold)
     top = rank(scorer, task.users, task.candidates, fold.train, k)
     return NDCG(k).value(outcome(top.items, task, fold.train))

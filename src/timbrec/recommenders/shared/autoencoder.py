@@ -32,7 +32,7 @@ class Histories:
         return np.concatenate([[0], np.cumsum(self.pairs.user_items[users])]), self.pairs.of_users(users)[1]
 
 
-class Autoencoder(Trainable):
+class Autoencoder(Trainable[Histories]):
     """`columns` are the items that x and its reconstruction have: those in train, or, as in the study, all of the
     catalogue, where the cold ones are targets of zero."""
 
