@@ -19,8 +19,8 @@ from pathlib import Path
 
 from timbrec.audit import audit_run
 from timbrec.store.vectors import Vectors
-from timbrec.study.cell import run_study
 from timbrec.study.config import make_config
+from timbrec.study.grid import run_study
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Run
 from timbrec.worlds.planted import PlantedWorld

@@ -42,8 +42,8 @@ from timbrec.recommenders import recommender
 from timbrec.recommenders.random import RandomScorer
 from timbrec.store import VectorSource
 from timbrec.store.vectors import Vectors
-from timbrec.study.cell import answer
 from timbrec.study.controls import vectors_of
+from timbrec.study.fitting import answer
 
 SHOWN = ["recall@20", "hitrate@50", "ndcg@50"]
 KEY = ["scenario", "encoder", "recommender"]

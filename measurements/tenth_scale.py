@@ -22,10 +22,14 @@ from timbrec.protocols import Content, Workspace
 from timbrec.ranking.outcomes import outcome
 from timbrec.recommenders import recommender
 from timbrec.study.cell import run_cell
-from timbrec.study.runs import Experiment
+from timbrec.study.experiment import Experiment
+from timbrec.study.representation import Representation, Source
 
 ALL = ("knn", "shallow", "contrastive", "hybrid", "bert4rec")
 LONGEST = 30 * 60
+
+
+MADE = Representation("made", (Source("made", "made"),))
 
 
 def cell(
@@ -34,8 +38,8 @@ def cell(
     """Fit and ask one recommender; its seconds, epochs and NDCG@k. The trainings are logged in `logs`."""
     made = recommender(name, settings)
     experiment = Experiment(
-        split=cut.digest, encoder="made", vectors="made", control="real", artists=None, recommender=name,
-        settings=asdict(made), version=made.version, label=name, seed=0, depth=k, cold_candidates="tested",
+        split=cut.digest, representation=MADE, control="real", artists=None, recommender=name,
+        settings=asdict(made), version=made.version, label=name, seed=0, depth=k + 1, cold_candidates="tested",
     )  # fmt: skip
     started = time.perf_counter()
     done = run_cell(experiment, cut, content, Workspace(logs and logs / name))

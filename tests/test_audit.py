@@ -28,8 +28,10 @@ from timbrec.metrics.recall import Recall
 from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import TopK
 from timbrec.store.vectors import Vectors
-from timbrec.study.cell import run_study
+from timbrec.study.cell import Cell
+from timbrec.study.cells.ranking import lists_table
 from timbrec.study.config import make_config
+from timbrec.study.grid import run_study
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Run
 from timbrec.worlds.planted import PlantedWorld
@@ -198,7 +200,7 @@ def test_values_that_cannot_move_alarm_only_when_they_differ() -> None:
 
 def test_controls_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shuffled vectors that were not shuffled. Few cold tracks could be dealt so by chance; 45 could not."""
-    monkeypatch.setattr("timbrec.study.cell.vectors_of", lambda control, vectors, items, seed: vectors)
+    monkeypatch.setattr("timbrec.study.cells.ranking.vectors_of", lambda control, vectors, items, seed: vectors)
     run, inputs = make_run(tmp_path, size=300)
     findings = by_name(audit_run(run, inputs))
     assert not findings["controls-cold"].passed
@@ -215,7 +217,14 @@ def spoilt(run: Run, spoil: Callable[[TopK, Fold], None], scenario: Scenario = "
     stored = cell.lists[scenario]
     lists = TopK(np.array(stored.users), np.array(stored.items), np.array(stored.scores))
     spoil(lists, run.split.test)
-    run.write(replace(cell, lists=cell.lists | {scenario: lists}))
+    store(run, cell, scenario, lists)
+
+
+def store(run: Run, cell: Cell, scenario: Scenario, lists: TopK) -> None:
+    """Write a cell with other lists of a scenario."""
+    test = run.split.test
+    table = lists_table(lists, test.task(scenario), test.train)
+    run.write(replace(cell, records=cell.records | {scenario: table}))
 
 
 def _seen(lists: TopK, fold: Fold) -> None:
@@ -269,7 +278,7 @@ def test_lists_of_other_users_are_refused(clean: Clean, tmp_path: Path) -> None:
     cell = run.read(experiment)
     stored = cell.lists["hot"]
     shorter = TopK(stored.users[1:], stored.items[1:], stored.scores[1:])
-    run.write(replace(cell, lists=cell.lists | {"hot": shorter}))
+    store(run, cell, "hot", shorter)
     assert not lists_clean(Audited(run, clean[1])).passed
 
 

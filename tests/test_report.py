@@ -21,7 +21,8 @@ from timbrec.report import ReportData, numbers, write_report
 from timbrec.report.labels import Box, place
 from timbrec.report.page import render
 from timbrec.report.plot import draw
-from timbrec.results.figures import SCHEMA, Verdict
+from timbrec.results.summary import SUMMARY as SCHEMA
+from timbrec.results.verdict import Verdict
 from timbrec.statistics.intervals import Interval
 
 ENCODERS = {  # how well each does hot and cold, as a share of the best; sizes and licences of the study's encoders
@@ -372,7 +373,7 @@ def test_the_audit_comes_first_and_is_shown_in_full():
         assert all(part in table for part in (one.name, one.figure, one.expected, one.detail, one.defects))
     banner = parse(render(sample(findings=[]))).one("div", class_="state")
     assert banner.attrs["class"].split() == ["state", "unaudited"]
-    assert "not run" in banner.text
+    assert "was not audited" in banner.text
 
 
 def test_the_word_tied_is_not_used():
@@ -380,15 +381,13 @@ def test_the_word_tied_is_not_used():
         assert not re.search(r"\b(un)?tied\b|\btie[sd]?\b", parse(render(data)).text, re.IGNORECASE)
 
 
-def test_the_csv_is_the_summary_and_nothing_else_is_left_behind(tmp_path):
+def test_the_page_is_written_whole_and_nothing_else_is_left_behind(tmp_path):
     data = sample(encoders=(*NASTY, "a", "b", "c"), metrics=ALL_METRICS)
     (tmp_path / "report.html").write_text("an older report")
     path = write_report(data, tmp_path / "report.html")
     assert path == tmp_path / "report.html"
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["report.html", "results.csv"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["report.html"]
     assert path.read_text(encoding="utf-8") == render(data)
-    read = pl.read_csv(tmp_path / "results.csv", schema_overrides=SCHEMA)
-    assert read.equals(data.summary)
     assert path.stat().st_size < 600_000
 
 

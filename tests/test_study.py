@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field, replace
+import zipfile
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,16 +21,24 @@ import pytest
 import small_world
 from made import TableScorer, fold
 from timbrec import catalog
+from timbrec.api import report
 from timbrec.data.split import SCENARIOS, Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.protocols import Content, Recommender
-from timbrec.study import cell as study
-from timbrec.study.cell import answer, plan, run_cell, run_study
+from timbrec.study import fitting
+from timbrec.study.cell import Cell, run_cell
 from timbrec.study.config import make_config, read_config
 from timbrec.study.controls import vectors_of
+from timbrec.study.engines import local
+from timbrec.study.experiment import Experiment, read_experiments
+from timbrec.study.fitting import answer
+from timbrec.study.grid import run_study
+from timbrec.study.identity import added, digest_of
 from timbrec.study.inputs import load_inputs
-from timbrec.study.runs import Cell, Experiment, Run
+from timbrec.study.plan import plan
+from timbrec.study.representation import Representation, Source
+from timbrec.study.runs import Run
 
 RECOMMENDERS = ["knn", {"use": "knn", "label": "raw", "profile": "raw"}, "popularity"]
 CHANGES = {"recommenders": RECOMMENDERS, "seeds": [3, 4]}
@@ -89,7 +98,7 @@ def test_the_plan_holds_every_combination_once_and_the_baselines(world):
 def test_experiments_spell_out_every_setting(world):
     raw = next(one for one in plan(*world) if one.label == "raw")
     assert raw.settings == {"profile": "raw", "similarity": "cosine", "weights": "equal", "scale": "none"}
-    assert (raw.recommender, raw.depth, raw.cold_candidates) == ("knn", 20, "tested")
+    assert (raw.recommender, raw.depth, raw.cold_candidates) == ("knn", 21, "tested")  # one more than the largest k
 
 
 def test_a_setting_that_does_not_exist_is_refused(world):
@@ -103,8 +112,10 @@ def test_a_setting_that_does_not_exist_is_refused(world):
 # Names of cells
 
 
+E = Representation("e", (Source("v", "e"),))
+OTHER = Representation("e", (Source("w", "e"),))
 EXPERIMENT = Experiment(
-    split="s", encoder="e", vectors="v", control="real", artists=None, recommender="knn", settings={"scale": "none"},
+    split="s", representation=E, control="real", artists=None, recommender="knn", settings={"scale": "none"},
     version=1, label="knn", seed=0, depth=50, cold_candidates="tested",
 )  # fmt: skip
 
@@ -112,8 +123,9 @@ EXPERIMENT = Experiment(
 @pytest.mark.parametrize(
     "change",
     [
-        {"split": "t"}, {"vectors": "w"}, {"control": "shuffled"}, {"artists": "a"}, {"recommender": "artist-mean"},
-        {"settings": {"scale": "centre"}}, {"version": 2}, {"seed": 1}, {"depth": 20}, {"cold_candidates": "catalogue"},
+        {"split": "t"}, {"representation": OTHER}, {"control": "shuffled"}, {"artists": "a"},
+        {"recommender": "artist-mean"}, {"settings": {"scale": "centre"}}, {"version": 2}, {"seed": 1},
+        {"depth": 20}, {"cold_candidates": "catalogue"},
     ],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
@@ -123,8 +135,43 @@ def test_what_decides_the_numbers_changes_the_hash(change):
 
 
 def test_what_only_readers_see_does_not():
-    assert replace(EXPERIMENT, label="other", encoder="other").hash == EXPERIMENT.hash
-    assert Experiment(**json.loads(json.dumps(asdict(EXPERIMENT)))).hash == EXPERIMENT.hash
+    other = Representation("other", (Source("v", "other", layer=3, pool="max", windows="all"),))
+    assert replace(EXPERIMENT, label="other", representation=other).hash == EXPERIMENT.hash
+    stored = json.loads(json.dumps([asdict(EXPERIMENT)]))
+    assert [experiment.hash for experiment in read_experiments(stored, "plan.json")] == [EXPERIMENT.hash]
+
+
+def test_a_field_that_this_version_does_not_know_is_refused():
+    stored = json.loads(json.dumps(asdict(EXPERIMENT)))
+    for record in (stored | {"colour": "red"}, stored | {"representation": stored["representation"] | {"pitch": 1}}):
+        with pytest.raises(
+            DataError, match=r"plan.json has an experiment that this version cannot read: .*(colour|pitch)"
+        ):
+            read_experiments([record], "plan.json")
+
+
+def test_a_field_added_later_leaves_finished_cells_their_names_while_it_is_neutral():
+    @dataclass(frozen=True)
+    class Later(Experiment):
+        tempo: str = added(neutral="as before")
+
+    facts = {part.name: getattr(EXPERIMENT, part.name) for part in fields(EXPERIMENT)}
+    assert Later(**facts).hash == EXPERIMENT.hash
+    assert Later(**facts, tempo="twice").hash != EXPERIMENT.hash
+
+
+def test_a_changed_default_of_a_setting_changes_the_name():
+    @dataclass(frozen=True)
+    class Before:
+        width: int = 10
+
+    @dataclass(frozen=True)
+    class After:
+        width: int = 20
+
+    before, after = (replace(EXPERIMENT, settings=asdict(settings)) for settings in (Before(), After()))
+    assert before.hash != after.hash
+    assert digest_of(before) == digest_of(replace(before, settings={"width": 10}))
 
 
 def test_other_data_give_other_hashes(world, tmp_path, monkeypatch):
@@ -169,7 +216,7 @@ def test_other_data_give_other_hashes(world, tmp_path, monkeypatch):
 
 def test_a_finished_cell_never_runs_twice(world, whole, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in whole.folder.rglob("cells/*/*")}
-    monkeypatch.setattr(study, "run_cell", None)
+    monkeypatch.setattr(local, "run_cell", None)
     assert run_study(*world, start(world, whole.folder)) == 0
     assert {path: path.stat().st_mtime_ns for path in whole.folder.rglob("cells/*/*")} == before
 
@@ -177,7 +224,7 @@ def test_a_finished_cell_never_runs_twice(world, whole, monkeypatch):
 def test_only_what_is_new_runs(world, whole, tmp_path, monkeypatch):
     shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
     ran = []
-    monkeypatch.setattr(study, "run_cell", lambda one, *rest: ran.append(one) or run_cell(one, *rest))
+    monkeypatch.setattr(local, "run_cell", lambda one, *rest: ran.append(one) or run_cell(one, *rest))
     config, inputs = world
     more = config.model_copy(update={"seeds": [3, 4, 5]})
     assert run_study(more, inputs, start(world, tmp_path)) == len(ran) == 9
@@ -186,7 +233,7 @@ def test_only_what_is_new_runs(world, whole, tmp_path, monkeypatch):
 
 def test_two_names_for_the_same_run_once(world, tmp_path, monkeypatch):
     ran = []
-    monkeypatch.setattr(study, "run_cell", lambda one, *rest: ran.append(one.hash) or run_cell(one, *rest))
+    monkeypatch.setattr(local, "run_cell", lambda one, *rest: ran.append(one.hash) or run_cell(one, *rest))
     config, inputs = world
     both = make_config(
         config.model_dump() | {"recommenders": ["knn", {"use": "knn", "label": "the same"}], "seeds": [0]}
@@ -208,20 +255,19 @@ def test_progress_counts_up_to_the_end(world, tmp_path):
     assert any("poor gaussian raw (seed 4)" in what for what, _, _ in heard)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_run_goes_on_where_it_was(world, whole, tmp_path, monkeypatch, error):
+def test_an_interrupted_run_goes_on_where_it_was(world, whole, tmp_path, monkeypatch):
     calls = []
 
     def breaking(*arguments, **named):
         calls.append(1)
         if len(calls) == 20:  # within a cell: some of its scenarios are ranked
-            raise error
+            raise KeyboardInterrupt
         return rank(*arguments, **named)
 
-    rank = study.rank
-    monkeypatch.setattr(study, "rank", breaking)
+    rank = fitting.rank
+    monkeypatch.setattr(fitting, "rank", breaking)
     run = start(world, tmp_path)
-    with pytest.raises(error):
+    with pytest.raises(KeyboardInterrupt):
         run_study(*world, run)
     finished = sum(run.has(one) for one in run.experiments)
     assert 0 < finished < CELLS
@@ -229,11 +275,29 @@ def test_an_interrupted_run_goes_on_where_it_was(world, whole, tmp_path, monkeyp
     assert lists_of(Run(tmp_path)) == lists_of(whole)
 
 
+def test_a_cell_without_enough_memory_fails_and_the_others_run(world, whole, tmp_path, monkeypatch):
+    def breaking(experiment, *arguments):
+        if experiment.label == "raw" and experiment.encoder == "good" and experiment.is_real:
+            raise MemoryError
+        return run_cell(experiment, *arguments)
+
+    monkeypatch.setattr(local, "run_cell", breaking)
+    run = start(world, tmp_path)
+    run_study(*world, run)
+    assert [(experiment.encoder, experiment.label) for experiment in run.missing] == [("good", "raw")]
+    assert "not enough memory" in run.failure(run.missing[0])
+    monkeypatch.undo()
+    assert run_study(*world, start(world, tmp_path)) == 1  # it is tried again
+    assert lists_of(Run(tmp_path)) == lists_of(whole)
+    assert not list((tmp_path / "failed").iterdir())
+
+
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from timbrec.study import cell as study, runs
+from timbrec.study import fitting, runs
+from timbrec.study.grid import run_study
 from timbrec.study.config import read_config
 from timbrec.study.inputs import load_inputs
 
@@ -246,14 +310,14 @@ def until(module, name, calls):
         return original(*arguments, **named)
     setattr(module, name, dying)
 
-until({"rank": study, "_list_table": runs}[sys.argv[4]], sys.argv[4], 20)
+until({"rank": fitting, "_checksum": runs}[sys.argv[4]], sys.argv[4], 20)
 config = read_config(Path(sys.argv[2]))
 inputs = load_inputs(config)
-study.run_study(config, inputs, runs.Run.create(Path(sys.argv[3]), {}, inputs.split))
+run_study(config, inputs, runs.Run.create(Path(sys.argv[3]), {}, inputs.split))
 """
 
 
-@pytest.mark.parametrize("where", ["rank", "_list_table"])  # while it computes, and while it writes a cell
+@pytest.mark.parametrize("where", ["rank", "_checksum"])  # while it computes, and while it writes a cell
 def test_a_killed_run_goes_on_where_it_was(world, whole, tmp_path, where):
     config, _ = world
     command = [
@@ -268,7 +332,7 @@ def test_a_killed_run_goes_on_where_it_was(world, whole, tmp_path, where):
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     run = Run(tmp_path)
     left = [path for path in (tmp_path / "cells").iterdir() if path.name.startswith(".")]
-    assert len(left) == (where == "_list_table")
+    assert len(left) == (where == "_checksum")
     finished = sum(run.has(one) for one in run.experiments)
     assert 0 < finished < CELLS
     assert run_study(*world, start(world, tmp_path)) == CELLS - finished
@@ -282,12 +346,13 @@ def test_a_killed_run_goes_on_where_it_was(world, whole, tmp_path, where):
 def test_cells_are_read_as_they_were_written(world, tmp_path):
     config, inputs = world
     run = start(world, tmp_path)
-    content = Content(inputs.vectors("good"), inputs.artist_rows)
+    content = Content(inputs.vectors(inputs.representation("good")), inputs.artist_rows)
     for experiment in (plan(config, inputs)[0], next(one for one in plan(config, inputs) if one.label == "popularity")):
         cell = run_cell(experiment, inputs.split, content)
         run.write(cell)
         again = run.read(experiment)
-        assert replace(again, lists={}) == replace(cell, lists={})
+        for name in ("experiment", "refused", "facts", "chosen", "seconds", "versions"):
+            assert getattr(again, name) == getattr(cell, name)
         assert again.lists.keys() == cell.lists.keys()
         assert set(again.lists) | set(again.refused) == set(SCENARIOS)
         for scenario in again.lists:
@@ -301,13 +366,21 @@ def test_cells_are_read_as_they_were_written(world, tmp_path):
 def test_damaged_cells_are_named(world, tmp_path):
     _, inputs = world
     run, experiment = start(world, tmp_path), plan(*world)[0]
-    run.write(run_cell(experiment, inputs.split, Content(inputs.vectors("good"))))
+    run.write(run_cell(experiment, inputs.split, Content(inputs.vectors(inputs.representation("good")))))
     folder = tmp_path / "cells" / experiment.hash
     (folder / "hot.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=rf"{experiment.hash} is damaged.*Delete it and run"):
         run.read(experiment)
     (folder / "hot.parquet").unlink()
     with pytest.raises(DataError, match="is damaged"):
+        run.read(experiment)
+    other = plan(*world)[1]
+    run.write(run_cell(other, inputs.split, Content(inputs.vectors(inputs.representation("good")))))
+    shutil.copy(tmp_path / "cells" / other.hash / "hot.parquet", folder / "hot.parquet")  # lists of another cell
+    with pytest.raises(DataError, match=r"hot\.parquet is not the file that was written"):
+        run.read(experiment)
+    shutil.copytree(tmp_path / "cells" / other.hash, folder, dirs_exist_ok=True)  # all of another cell
+    with pytest.raises(DataError, match="its experiment is not the one its name says"):
         run.read(experiment)
     (folder / "cell.json").unlink()
     assert not run.has(experiment)
@@ -402,7 +475,7 @@ def toy(monkeypatch):
 def test_validation_chooses_then_all_of_train_is_fitted_with_the_choice(world, toy):
     _, inputs = world
     fit, test = inputs.split.validation, inputs.split.test
-    cell = run_cell(toy, inputs.split, Content(inputs.vectors("good")))
+    cell = run_cell(toy, inputs.split, Content(inputs.vectors(inputs.representation("good"))))
     choosing = (fit.train.digest, fit.hot.digest, fit.cold.digest)
     assert [(one.epochs, one.train, one.validation) for one in TOLD] == [
         (9, fit.train.digest, choosing),
@@ -417,7 +490,7 @@ def test_where_both_folds_share_their_train_part_the_validated_scorer_serves(wor
     _, inputs = world
     split = replace(inputs.split, validation=replace(inputs.split.test, hot=inputs.split.validation.hot.where(
         np.zeros(len(inputs.split.validation.hot), bool))))  # fmt: skip
-    cell = run_cell(toy, split, Content(inputs.vectors("good")))
+    cell = run_cell(toy, split, Content(inputs.vectors(inputs.representation("good"))))
     assert [(one.epochs, one.train) for one in TOLD] == [(9, split.test.train.digest)]
     assert cell.chosen == {"epochs": 4}
 
@@ -442,11 +515,12 @@ def test_nothing_from_the_test_on_reaches_a_fit_a_choice_or_a_control(world, toy
     told = []
     for inputs in (clean, dirty):
         TOLD.clear()
-        run_cell(toy, inputs.split, Content(inputs.vectors("good")))
+        run_cell(toy, inputs.split, Content(inputs.vectors(inputs.representation("good"))))
         told.append(list(TOLD))
         for control in ("real", "shuffled", "gaussian"):
             one, other = (
-                vectors_of(control, some.vectors("poor"), some.split.test.train.items, 1) for some in (clean, inputs)
+                vectors_of(control, some.vectors(some.representation("poor")), some.split.test.train.items, 1)
+                for some in (clean, inputs)
             )
             assert np.array_equal(one, other)
     assert told[0] == told[1]
@@ -456,8 +530,39 @@ def test_nothing_from_the_test_on_reaches_a_fit_a_choice_or_a_control(world, toy
 
 def test_a_cell_knows_its_experiment(world):
     _, inputs = world
-    cell = run_cell(EXPERIMENT, inputs.split, Content(inputs.vectors("good")))
+    cell = run_cell(EXPERIMENT, inputs.split, Content(inputs.vectors(inputs.representation("good"))))
     assert isinstance(cell, Cell)
     assert cell.experiment is EXPERIMENT
     assert cell.seconds > 0
     assert cell.facts == {"zero vectors": 0.0, "zero profiles": 0.0}
+
+
+# Runs of format 1
+
+
+@pytest.fixture
+def old_run(tmp_path: Path) -> Path:
+    """A finished run that a version before format 2 stored, with the results.csv it wrote."""
+    with zipfile.ZipFile(Path(__file__).parent / "data" / "run_format_1.zip") as archive:
+        archive.extractall(tmp_path)
+    return tmp_path
+
+
+def test_a_run_of_format_1_is_reported_with_its_figures(old_run):
+    written = pl.read_csv(old_run / "results.csv")
+    figures = report(Run(old_run)).figures.filter(pl.col("seed").is_null() == False)  # noqa: E712
+    for row in written.drop_nulls("value").iter_rows(named=True):
+        for control in ("real", "shuffled", "gaussian"):
+            old = row["value" if control == "real" else control]
+            new = figures.filter(
+                pl.col("encoder").eq_missing(pl.lit(row["encoder"])),
+                recommender=row["recommender"], control=control, scenario=row["half"], metric=row["metric"],
+            )["value"].mean()  # fmt: skip
+            assert new == (old if old is None else pytest.approx(old, abs=1e-12))
+
+
+def test_a_run_of_format_1_is_not_gone_on_with(old_run, world):
+    before = {path: path.read_bytes() for path in old_run.rglob("*") if path.is_file()}
+    with pytest.raises(DataError, match=r"holds a run of format 1 .*timbrec report.*Choose another `output`"):
+        Run.create(old_run, {}, world[1].split)
+    assert {path: path.read_bytes() for path in old_run.rglob("*") if path.is_file()} == before

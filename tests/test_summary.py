@@ -15,10 +15,17 @@ from timbrec.errors import CannotRankError
 from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
 from timbrec.ranking.outcomes import outcome
-from timbrec.results.figures import make_metrics, summarise, tables, verdicts
+from timbrec.results.figures import compute_figures, make_metrics
+from timbrec.results.lines import lines
+from timbrec.results.summary import summarise
+from timbrec.results.verdict import verdicts
 from timbrec.statistics.intervals import crossed, over_users
-from timbrec.study.cell import answer
-from timbrec.study.runs import Cell, Experiment, Run
+from timbrec.study.cell import Cell
+from timbrec.study.cells.ranking import lists_table
+from timbrec.study.experiment import Experiment
+from timbrec.study.fitting import answer
+from timbrec.study.representation import Representation, Source
+from timbrec.study.runs import Run
 
 FOLD = fold(4, n_users=50, n_items=60, new=12)
 SPLIT = Split(
@@ -26,11 +33,12 @@ SPLIT = Split(
 )
 LIKED = FOLD.hot.joined(FOLD.cold).csr().toarray()
 METRICS, KS = ["ndcg", "recall", "coverage", "popularity", "cold-recall"], [3, 10]
+GOOD = Representation("good", (Source("good", "good"),))
 BASE = Experiment(
-    split=SPLIT.digest, encoder="good", vectors="good", control="real", artists=None, recommender="knn", settings={},
+    split=SPLIT.digest, representation=GOOD, control="real", artists=None, recommender="knn", settings={},
     version=1, label="nearest", seed=0, depth=10, cold_candidates="tested",
 )  # fmt: skip
-BAD = {"encoder": "bad", "vectors": "bad"}
+BAD = {"representation": Representation("bad", (Source("bad", "bad"),))}
 PLAN = [  # experiments, and how much of what is liked their scores know
     (BASE, 0.4),
     (replace(BASE, seed=1), 0.4),
@@ -39,8 +47,8 @@ PLAN = [  # experiments, and how much of what is liked their scores know
     (replace(BASE, control="gaussian", seed=1), 0.0),
     (replace(BASE, **BAD), 0.2),
     (replace(BASE, **BAD, control="shuffled"), 0.0),
-    (replace(BASE, encoder=None, vectors=None, recommender="popularity", label="popularity"), 0.9),
-    (replace(BASE, encoder=None, vectors=None, recommender="random", label="never ran"), None),
+    (replace(BASE, representation=None, recommender="popularity", label="popularity"), 0.9),
+    (replace(BASE, representation=None, recommender="random", label="never ran"), None),
 ]  # fmt: skip
 
 
@@ -61,16 +69,45 @@ def run(tmp_path_factory):
         lists, refused = {}, {}
         for scenario in SCENARIOS:
             try:
-                lists[scenario] = lists_of(place, knows, scenario)
+                lists[scenario] = lists_table(lists_of(place, knows, scenario), FOLD.task(scenario), FOLD.train)
             except CannotRankError as error:
                 refused[scenario] = str(error)
-        made.write(Cell(experiment, lists, refused, {}, {}, 0.0))
+        made.write(Cell(experiment, lists, refused, {}, {}))
     return made
 
 
 @pytest.fixture(scope="module")
-def summary(run):
-    return summarise(run, METRICS, KS)
+def figures(run):
+    return compute_figures(run, METRICS, KS)
+
+
+@pytest.fixture(scope="module")
+def summary(figures):
+    return summarise(figures)
+
+
+def test_figures_have_a_row_for_every_seed(figures):
+    """`results.csv`: a row per representation, recommender, control, scenario, metric and seed, and no other."""
+    key = ["encoder", "recommender", "control", "scenario", "metric", "seed"]
+    assert figures.figures.select(key).is_duplicated().sum() == 0
+    rows = figures.figures.filter(encoder="good", scenario="cold", metric="recall@10").sort("control", "seed")
+    assert rows.select("control", "seed").rows() == [
+        ("gaussian", 1), ("real", 0), ("real", 1), ("shuffled", 0), ("shuffled", 1)
+    ]  # fmt: skip
+    cells = [(4, 0.0), (0, 0.4), (1, 0.4), (2, 0.1), (3, 0.1)]
+    expected = [counted_recall(place, knows, "cold", 10).mean() for place, knows in cells]
+    np.testing.assert_allclose(rows["value"], expected, atol=1e-12)
+    means = figures.figures.group_by(key[:-1]).agg(pl.col("value").mean()).sort(key[:-1])
+    standings = figures.standings.filter(pl.col("status").is_null()).sort(key[:-1])
+    np.testing.assert_allclose(means["value"], standings["value"], atol=1e-12)
+
+
+def test_gains_stand_for_every_control(figures):
+    gains = figures.gains.filter(encoder="good", scenario="hot", metric="recall@3")
+    assert set(gains["control"]) == {"shuffled", "gaussian"}
+    real = counted_recall(0, 0.4, "hot", 3).mean() / 2 + counted_recall(1, 0.4, "hot", 3).mean() / 2
+    drawn = counted_recall(4, 0.0, "hot", 3).mean()
+    assert gains.filter(control="gaussian")["difference"].item() == pytest.approx(real - drawn, abs=1e-12)
 
 
 def row(summary, encoder, label, scenario, metric):
@@ -178,8 +215,8 @@ def test_rows_are_every_line_by_half_and_metric(summary):
     assert {line[2:] for line in found} == wanted
 
 
-def test_values_per_user_are_kept(run, summary):
-    kept = pl.read_parquet(run.folder / "users.parquet")
+def test_values_per_user_are_kept(figures, summary):
+    kept = figures.users
     mine = kept.filter(encoder="good", recommender="nearest", scenario="cold")
     assert mine["user"].to_list() == SPLIT.users.take(FOLD.task("cold").users).to_list()
     wanted = np.mean([counted_recall(place, 0.4, "cold", 10) for place in (0, 1)], axis=0)
@@ -189,8 +226,8 @@ def test_values_per_user_are_kept(run, summary):
         assert row(summary, encoder, label, scenario, "ndcg@3")["value"] == pytest.approx(value)
 
 
-def test_verdicts_name_the_best_content_and_its_lead(run, summary):
-    found = verdicts(run, summary, NDCG(10))
+def test_verdicts_name_the_best_content_and_its_lead(run, figures, summary):
+    found = verdicts(run, figures.standings, NDCG(10))
     assert [(one.scenario, one.best, one.second) for one in found] == [
         (scenario, "good / nearest", "bad / nearest") for scenario in SCENARIOS
     ]  # popularity is better in hot, but a baseline
@@ -208,9 +245,10 @@ def test_a_line_alone_has_no_second(run, summary, tmp_path):
     made = Run.create(tmp_path, {}, SPLIT)
     made.plan([BASE])
     made.write(run.read(BASE))
-    assert [(one.best, one.second, one.lead) for one in verdicts(made, summarise(made, ["ndcg"], [10]), NDCG(10))] == [
-        ("good / nearest", None, None)
-    ] * 3
+    assert [
+        (one.best, one.second, one.lead)
+        for one in verdicts(made, compute_figures(made, ["ndcg"], [10]).standings, NDCG(10))
+    ] == [("good / nearest", None, None)] * 3
 
 
 def test_mixed_lists_also_get_the_metrics_of_cold_items():
@@ -224,14 +262,14 @@ def test_lines_are_read_one_at_a_time(run, monkeypatch):
     monkeypatch.setattr(
         Run, "read", lambda self, one, *rest, original=Run.read: read.append(one) or original(self, one, *rest)
     )
-    lines = tables(run, "hot")
-    next(lines)
+    each = lines(run, "hot")
+    next(each)
     assert len(read) == 5
-    assert len(list(lines)) == 2
+    assert len(list(each)) == 2
 
 
 def test_progress_is_heard(run):
     heard = []
-    summarise(run, ["ndcg"], [3], lambda *said: heard.append(said))
+    compute_figures(run, ["ndcg"], [3], lambda *said: heard.append(said))
     assert heard[-1] == ("figures", 3, 3)
     assert len(heard) == 3 * 3 + 1

@@ -1,72 +1,171 @@
-"""The main job in one call: read, split, fit, rank, audit, report."""
+"""The calls of a user: run a benchmark, audit it, write its report."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from timbrec import __version__, catalog
+from timbrec import catalog
 from timbrec.audit import Finding, audit_code, audit_run
-from timbrec.errors import DataError
+from timbrec.audit.stored import StoredAudit, read_audit, write_audit
+from timbrec.errors import ConfigError, DataError
 from timbrec.files import write_atomically
-from timbrec.report import ReportData, write_report
-from timbrec.results.figures import baselines, summarise, verdicts
-from timbrec.study.cell import run_study
+from timbrec.report import ReportData, draw_figures, write_report
+from timbrec.results.figures import Figures, compute_figures
+from timbrec.results.lines import baselines
+from timbrec.results.summary import summarise
+from timbrec.results.verdict import Verdict, verdicts
 from timbrec.study.config import Config, make_config, read_config
-from timbrec.study.inputs import FILES, Inputs, data_card, load_inputs
+from timbrec.study.description import describe_run
+from timbrec.study.grid import run_study
+from timbrec.study.inputs import FILES, Inputs, load_inputs
+from timbrec.study.memory import stored_inputs
 from timbrec.study.runs import Run
 from timbrec.types import Progress
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """What a benchmark leaves: the run's folder, its figures, what the audit found, and the page that shows them."""
+    """A finished or interrupted run: its folder, figures, verdicts and audit, and the page that shows them.
+
+    `figures` has one row per (encoder, recommender, control, scenario, metric, seed); `standings` one per line and
+    control, with intervals; `gains` what real vectors gain over each control; `summary` puts these side by side.
+    """
 
     run: Run
-    summary: pl.DataFrame
-    findings: list[Finding]
+    tables: Figures
+    verdict: list[Verdict]
+    audit: StoredAudit
     report: Path
 
+    @property
+    def figures(self) -> pl.DataFrame:
+        """The value of every metric on every cell."""
+        return self.tables.figures
 
-def bench(config: Config | dict[str, Any] | Path | str, progress: Progress | None = None) -> Result:
+    @property
+    def standings(self) -> pl.DataFrame:
+        """Means over seeds with 95 % intervals and the chance level."""
+        return self.tables.standings
+
+    @property
+    def gains(self) -> pl.DataFrame:
+        """Real vectors against each control, paired."""
+        return self.tables.gains
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        """One wide row per (encoder, recommender, scenario, metric)."""
+        return summarise(self.tables)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The findings of the audit; empty when none counts."""
+        return list(self.audit.findings)
+
+    @property
+    def primary(self) -> str:
+        """The label of the primary metric."""
+        return str(self.run.facts["config"]["primary"])
+
+    def plot(self) -> Any:
+        """The plot of hot against cold figures, as SVG that notebooks show; None when no line has both."""
+        return draw_figures(self._data)
+
+    @property
+    def _data(self) -> ReportData:
+        return _report_data(self.run, self.tables, self.verdict, self.audit)
+
+    def __repr__(self) -> str:
+        leads = "; ".join(f"{entry.scenario}: {entry.best}" for entry in self.verdict) or "no verdict"
+        missing = len(self.run.missing)
+        state = f", {missing} cells missing" if missing else ""
+        return f"<timbrec.Result {self.run.folder} ({leads}{state}; audit {self._audit_state})>"
+
+    def _repr_html_(self) -> str:
+        rows = self.summary.filter(metric=self.primary).sort("scenario", "value", descending=[False, True])
+        columns = ["encoder", "recommender", "scenario", "value", "low", "high", "chance", "shuffled"]
+        table: str = rows.select(columns)._repr_html_()
+        return f"<p><b>{self.primary}</b>, audit {self._audit_state}</p>{table}"
+
+    @property
+    def _audit_state(self) -> str:
+        if self.audit.missing:
+            return f"does not count ({self.audit.missing})"
+        return "passed" if self.audit.passed else "REFUSED"
+
+
+def bench(
+    config: Config | Mapping[str, Any] | Path | str | None = None,
+    progress: Progress | None = None,
+    *,
+    interactions: Any = None,
+    items: Any = None,
+    encoders: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Result:
     """Run a benchmark, or go on with one that was interrupted; finished cells are not run again.
 
-    `config` is a YAML file or its content. `progress(what, done, total)` hears how far each long step is. The summary
-    has one row per (encoder, recommender, scenario, metric). Raises TimbrecError for everything wrong with the input.
+    `config` is a YAML file or its content. `interactions` and `items` may be polars or pandas frames, and `encoders` a
+    mapping of names to (ids, array), frames, or encoder objects with audio (see `timbrec.study.memory`); `settings` are
+    further keys of a config. Without `output`, a run from memory goes to a new temporary folder. `progress(step, done,
+    total)` is called as each long step goes on. Raises TimbrecError for everything wrong with the input.
     """
+    in_memory = {"interactions": interactions, "items": items, "encoders": encoders}
+    if settings or any(value is not None for value in in_memory.values()):
+        if isinstance(config, Config | Path | str):
+            raise ConfigError("a config file and further settings were both given", fix="Give one of them.")
+        config = _config_from_memory(dict(config or {}) | settings, progress, **in_memory)
     if not isinstance(config, Config):
-        config = make_config(config) if isinstance(config, dict) else read_config(Path(config))
+        if config is None:
+            raise ConfigError("there is nothing to run", fix="Give a config, or `interactions` and `encoders`.")
+        config = make_config(dict(config)) if isinstance(config, Mapping) else read_config(Path(config))
     inputs = load_inputs(config, progress)
-    run = Run.create(config.at(config.output), _facts(config, inputs), inputs.split)
+    run = Run.create(config.at(config.output), describe_run(config, inputs), inputs.split)
     inputs.files.write_csv(run.folder / "files.csv")
     run_study(config, inputs, run, progress)
     audit(run, inputs, progress)
     return report(run, progress)
 
 
+def _config_from_memory(settings: dict[str, Any], progress: Progress | None, **tables: Any) -> dict[str, Any]:
+    output = settings.get("output") or tempfile.mkdtemp(prefix="timbrec-")
+    stored = stored_inputs(Path(output), progress=progress, **tables)
+    return {"name": "run"} | settings | {"output": output} | stored
+
+
 def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Finding]:
     """Audit a run against its inputs, and keep the findings in its folder."""
     findings = audit_run(run, inputs, progress)
-    write_atomically(run.folder / "audit.json", json.dumps([dataclasses.asdict(one) for one in findings], indent=1))
+    write_audit(run, findings)
     return findings
 
 
 def report(run: Run, progress: Progress | None = None) -> Result:
-    """Compute the figures of the cells that are finished and write report.html and results.csv."""
+    """Compute the figures of the cells that are finished; write report.html and the tables of figures as CSV."""
+    if not run.finished:
+        raise DataError(f"{run.folder} has no finished cell yet", fix="Run the benchmark again.")
+    config = make_config(run.facts["config"])
+    tables = compute_figures(run, config.metrics, config.k, progress)
+    name, k = config.primary.split("@")
+    verdict = verdicts(run, tables.standings, catalog.load("metrics", name)(int(k)))
+    stored = read_audit(run)
+    for stem, table in (("results", tables.figures), ("standings", tables.standings), ("gains", tables.gains)):
+        write_atomically(run.folder / f"{stem}.csv", table.write_csv())
+    tables.users.write_parquet(run.folder / "users.parquet")
+    page = write_report(_report_data(run, tables, verdict, stored), run.folder / "report.html")
+    return Result(run, tables, verdict, stored, page)
+
+
+def _report_data(run: Run, tables: Figures, verdict: list[Verdict], stored: StoredAudit) -> ReportData:
     facts = run.facts
     config = make_config(facts["config"])
-    if not any(run.has(one) for one in run.experiments):
-        raise DataError(f"{run.folder} has no finished cell yet", fix="Run the benchmark again.")
-    summary = summarise(run, config.metrics, config.k, progress)
-    name, k = config.primary.split("@")
-    findings = read_findings(run)
-    data = ReportData(
+    return ReportData(
         name=config.name,
         created=facts["created"],
         version=facts["version"],
@@ -75,18 +174,19 @@ def report(run: Run, progress: Progress | None = None) -> Result:
         synthetic=config.note,
         data_card=[tuple(row) for row in facts["data_card"]],
         split=run.split.describe(),
-        summary=summary,
-        findings=findings,
-        verdicts=verdicts(run, summary, catalog.load("metrics", name)(int(k))),
+        summary=summarise(tables),
+        findings=stored.findings,
+        not_audited=stored.missing,
+        missing=[(experiment.title, run.failure(experiment) or "not run yet") for experiment in run.missing],
+        verdicts=verdict,
         encoders=facts["encoders"],
         baselines=baselines(run),
         commands=["timbrec bench CONFIG.yaml", f"timbrec audit {config.output}"],
     )
-    return Result(run, summary, findings, write_report(data, run.folder / "report.html"))
 
 
 def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Finding]:
-    """The whole audit: the running code on worlds whose answer is known and, if one is named, a run's figures."""
+    """The whole audit: the running code on worlds whose answer is known and, if a run is named, its figures."""
     findings = audit_code(progress)
     if folder is None:
         return findings
@@ -94,33 +194,7 @@ def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Fin
     return findings + audit(run, load_inputs(make_config(run.facts["config"]), progress), progress)
 
 
-def read_findings(run: Run) -> list[Finding]:
-    """What the last audit of the run found; empty when it was not audited yet."""
-    path = run.folder / "audit.json"
-    return [Finding(**one) for one in json.loads(path.read_text())] if path.is_file() else []
-
-
 def read_files(run: Run) -> pl.DataFrame:
-    """The audio files (encoder, id, path, reason) that have no vector or are odd, as the last benchmark found them."""
+    """The audio files (encoder, id, path, reason) that have no vector or a remark, as of the last benchmark."""
     path = run.folder / "files.csv"
     return pl.read_csv(path, infer_schema=False) if path.is_file() else pl.DataFrame(schema=FILES)
-
-
-def _facts(config: Config, inputs: Inputs) -> dict[str, Any]:
-    """What describes a run: its config, with paths that hold wherever it is read again, and its data card."""
-    stored = config.model_dump(mode="json", exclude_none=True) | {"base": str(config.base.resolve())}
-    return {
-        "version": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": stored,
-        "data_card": data_card(inputs),
-        "encoders": [_encoder_facts(name, config, inputs) for name in inputs.sources],
-    }
-
-
-def _encoder_facts(name: str, config: Config, inputs: Inputs) -> dict[str, Any]:
-    facts: dict[str, Any] = {"name": name, "dim": inputs.sources[name].dim}
-    if config.encoders[name].audio is None:
-        return facts
-    card = catalog.load("encoders", config.encoders[name].encoder or name).card
-    return facts | {field: getattr(card, field) for field in ("revision", "licence_weights", "parameters", "citation")}

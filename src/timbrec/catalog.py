@@ -61,6 +61,16 @@ CATALOG: dict[str, dict[str, Part]] = {
         "cold-share": Part("timbrec.metrics.cold_share:ColdShare", "Share of the first k places that new tracks take"),
         "cold-recall": Part("timbrec.metrics.cold_recall:ColdRecall", "Hits over relevant tracks, new tracks only"),
     },
+    "transforms": {
+        "pca": Part("timbrec.transforms.pca:PCA", "The first principal components"),
+        "standardise": Part(
+            "timbrec.transforms.standardise:Standardise", "Mean 0 and standard deviation 1 in every dimension"
+        ),
+        "unit": Part("timbrec.transforms.unit:Unit", "Every vector at length 1"),
+        "whiten": Part("timbrec.transforms.whiten:Whiten", "Uncorrelated components of variance 1"),
+    },
+    "cells": {"ranking": Part("timbrec.study.cells.ranking:Ranking", "Top-k lists, hot, cold and mixed")},
+    "engines": {"local": Part("timbrec.study.engines.local:Local", "One cell after the other, in this process")},
     "datasets": {
         "hetrec": Part("timbrec.datasets.hetrec:HetRec", "1,892 Last.fm users, 17,632 artists: play counts and tags"),
         "m4a-onion": Part("timbrec.datasets.m4a_onion:M4AOnion", "253 million dated plays of 56,512 tracks"),

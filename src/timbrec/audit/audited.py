@@ -10,8 +10,9 @@ import numpy as np
 
 from timbrec.data.split import Scenario, Task
 from timbrec.study.config import Config, make_config
+from timbrec.study.experiment import Experiment
 from timbrec.study.inputs import Inputs
-from timbrec.study.runs import Experiment, Run
+from timbrec.study.runs import Run
 from timbrec.types import Array, Float32, Int
 
 SEED = 0xA0D17  # of everything the audit draws: an audit of the same run says the same

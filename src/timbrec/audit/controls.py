@@ -19,7 +19,7 @@ from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import rank
 from timbrec.recommenders import recommender
 from timbrec.study.controls import shuffled
-from timbrec.study.runs import Experiment
+from timbrec.study.experiment import Experiment
 from timbrec.types import Array, Float, Int
 
 LEVEL = 0.002  # of each of the two checks; measurements/audit_false_alarms.py measures what that means for clean runs
@@ -140,7 +140,8 @@ def _refits(
     """The metrics of these users under other shuffles; only their own plays are fitted on, which bounds the cost."""
     train = audited.run.split.test.train
     own = train.where(np.isin(train.user, users))
-    vectors = audited.inputs.vectors(str(experiment.encoder))
+    assert experiment.representation is not None  # a control has one
+    vectors = audited.inputs.vectors(experiment.representation)
     made = recommender(experiment.recommender, experiment.settings)
     rows = []
     for seed in range(SEED, SEED + REFITS):

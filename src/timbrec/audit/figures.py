@@ -12,7 +12,8 @@ from timbrec.audit.audited import Audited, sample
 from timbrec.audit.finding import Finding, nothing_to_check
 from timbrec.data.split import SCENARIOS
 from timbrec.metrics.shared.base import Metric
-from timbrec.results.figures import Figures, make_metrics, tables
+from timbrec.results.figures import make_metrics
+from timbrec.results.lines import Line, lines
 
 _USERS = 20
 _TOLERANCE = 1e-9
@@ -35,20 +36,20 @@ def metrics_recomputed(audited: Audited) -> Finding:
     return Finding(worst <= _TOLERANCE, f"off by {worst:.2g}", f"at most {_TOLERANCE:.0e}", detail)
 
 
-def _columns(audited: Audited) -> Iterator[tuple[Figures, Metric]]:
+def _columns(audited: Audited) -> Iterator[tuple[Line, Metric]]:
     """Every figure of every line whose metric the audit knows."""
     for scenario in SCENARIOS:
         metrics = make_metrics(audited.config.metrics, audited.config.k, scenario)
         known = [one for one in metrics if one.name in (*plain.METRICS, "coverage")]
-        for line in tables(audited.run, scenario):
-            if "real" in line.outcomes:
+        for line in lines(audited.run, scenario):
+            if line.of():
                 yield from ((line, metric) for metric in known)
 
 
-def _difference(audited: Audited, line: Figures, metric: Metric) -> float:
+def _difference(audited: Audited, line: Line, metric: Metric) -> float:
     """The largest difference; a value that is defined for one side alone counts as infinite."""
     name, k = metric.label.split("@")
-    lists = [one.items for one in line.outcomes["real"]]
+    lists = [one.items for one in line.of()]
     if name == "coverage":
         return _apart(
             np.array([line.value(metric)], np.float64),

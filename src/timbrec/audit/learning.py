@@ -19,8 +19,8 @@ from timbrec.recommenders.bert4rec import BERT4Rec
 from timbrec.recommenders.contrastive import Contrastive
 from timbrec.recommenders.hybrid import Hybrid
 from timbrec.recommenders.shallow import ShallowNet
-from timbrec.study.cell import answer
 from timbrec.study.controls import shuffled
+from timbrec.study.fitting import answer
 
 LEVEL, REPLICATES = 0.002, 1_000  # as of the controls of a run
 

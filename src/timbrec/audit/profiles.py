@@ -8,7 +8,7 @@ import polars as pl
 from timbrec.audit.audited import Audited, sample
 from timbrec.audit.finding import Finding, nothing_to_check
 from timbrec.store import VectorSource
-from timbrec.study.runs import Experiment
+from timbrec.study.experiment import Experiment
 from timbrec.types import Array, Float, Int
 
 _USERS, _ENTRIES = 3, 5

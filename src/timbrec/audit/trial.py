@@ -18,7 +18,7 @@ from timbrec.ranking.outcomes import outcome
 from timbrec.recommenders.knn import KNN
 from timbrec.statistics.intervals import crossed
 from timbrec.store.vectors import Vectors
-from timbrec.study.cell import answer, fit
+from timbrec.study.fitting import answer, fit
 from timbrec.types import Array, Float, Float32, Int
 from timbrec.worlds.planted import PlantedWorld
 
@@ -109,7 +109,7 @@ class Trial:
         key = (name, dial, quality)
         if key not in self._scorers:
             content = Content(self.vectors(dial, quality))
-            self._scorers[key] = fit(self.recommenders[name], self.worlds[dial].split, content, seed=0)
+            self._scorers[key] = fit(self.recommenders[name], self.worlds[dial].split, content, seed=0)[0]
         return self._scorers[key]
 
     def answer(self, name: str, scenario: Scenario, dial: float = DIALS[-1], quality: float = QUALITIES[-1]) -> Answer:

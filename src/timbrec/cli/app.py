@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from timbrec import __version__
 from timbrec.cli import encoders
 from timbrec.cli.embed import embed
 from timbrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from timbrec.api import Result
 
 app = typer.Typer(
     help="Which pretrained audio model makes your music recommender better, hot and cold start?",
@@ -44,11 +47,11 @@ def bench(config: _ConfigFile) -> None:
 
     settings = read_config(config)  # before the import of all the rest: a slip of the pen is told at once
     from timbrec.api import bench as run_bench
-    from timbrec.cli.show import progress_bars, show_result
+    from timbrec.cli.show import progress_bars
 
     with progress_bars() as progress:
         result = run_bench(settings, progress)
-    show_result(result)
+    _finish(result)
 
 
 @app.command()
@@ -67,12 +70,12 @@ def validate(config: _ConfigFile) -> None:
 def report(run_dir: _RunFolder) -> None:
     """Write the report of a run again from its stored lists."""
     from timbrec.api import report as write_report
-    from timbrec.cli.show import progress_bars, show_result
+    from timbrec.cli.show import progress_bars
     from timbrec.study.runs import Run
 
     with progress_bars() as progress:
         result = write_report(Run(run_dir), progress)
-    show_result(result)
+    _finish(result)
 
 
 @app.command()
@@ -105,13 +108,22 @@ def demo(
 ) -> None:
     """Synthesise a small music world, benchmark MFCC, MusiCNN and labels on it, and write the report."""
     from timbrec.api import bench as run_bench
-    from timbrec.cli.show import progress_bars, show_result
+    from timbrec.cli.show import progress_bars
     from timbrec.worlds.demo import write_demo
 
     with progress_bars() as progress:
         config = write_demo(folder, tracks=tracks, users=users, seed=seed, progress=progress)
         result = run_bench(config, progress)
+    _finish(result)
+
+
+def _finish(result: Result) -> None:
+    """Print a run; exit 1 where cells are missing or the audit refused."""
+    from timbrec.cli.show import show_result
+
     show_result(result)
+    if result.run.missing or (result.findings and not result.audit.passed):
+        raise typer.Exit(1)
 
 
 def run(arguments: list[str]) -> object:

@@ -83,9 +83,17 @@ def show_result(result: Result) -> None:
         _out.print(table)
         if len(files) > 20:
             _out.print(f"all {len(files):,} are in {result.run.folder / 'files.csv'}")
-    refused = [finding.name for finding in result.findings if not finding.passed]
-    _out.print(f"audit: REFUSED by {', '.join(refused)}" if refused else f"audit: {len(result.findings)} checks passed")
+    for experiment in result.run.missing:
+        _out.print(f"missing: {escape(experiment.title)}: {escape(result.run.failure(experiment) or 'not run yet')}")
+    _out.print(_audit_line(result))
     _out.print(f"report: {result.report.resolve()}", soft_wrap=True)
+
+
+def _audit_line(result: Result) -> str:
+    if result.audit.missing:
+        return f"not audited: {result.audit.missing}"
+    refused = [finding.name for finding in result.findings if not finding.passed]
+    return f"audit: REFUSED by {', '.join(refused)}" if refused else f"audit: {len(result.findings)} checks passed"
 
 
 def show_inputs(inputs: Inputs) -> None:

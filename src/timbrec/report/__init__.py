@@ -1,6 +1,6 @@
-"""The report: one self-contained HTML file and a CSV beside it."""
+"""The report: figures in, one self-contained HTML file out."""
 
 from timbrec.report.data import ReportData
-from timbrec.report.page import write_report
+from timbrec.report.page import Drawing, draw_figures, write_report
 
-__all__ = ["ReportData", "write_report"]
+__all__ = ["Drawing", "ReportData", "draw_figures", "write_report"]

@@ -11,7 +11,7 @@ import polars as pl
 
 if TYPE_CHECKING:
     from timbrec.audit import Finding
-    from timbrec.results.figures import Verdict
+    from timbrec.results.verdict import Verdict
 
 Row = dict[str, Any]  # one row of the summary
 Line = tuple[str | None, str]  # what makes a line of a table: encoder (None without content) and recommender
@@ -21,11 +21,12 @@ Line = tuple[str | None, str]  # what makes a line of a table: encoder (None wit
 class ReportData:
     """Everything a report shows.
 
-    `summary` has the columns of `timbrec.results.figures.SCHEMA`, one row per (encoder, recommender, scenario, metric);
+    `summary` has the columns of results.summary.SUMMARY, one row per (encoder, recommender, scenario, metric);
     `primary` is the label of the metric the verdict is about; `split` is `Split.describe()`; `verdicts` says how far
     the best line of each scenario leads the next. No `findings` means that the run was not audited. `synthetic` is a
     note shown prominently when the data is not of real listeners. `encoders` holds facts by name, `data_card` (label,
     value) rows, `commands` what reproduces the run. `baselines` names the recommenders that are never called the best.
+    `not_audited` says why no findings count. `missing` lists the cells that are not finished, with the reason.
     """
 
     name: str
@@ -42,6 +43,8 @@ class ReportData:
     commands: Sequence[str] = ()
     baselines: Collection[str] = ()
     synthetic: str | None = None
+    not_audited: str = ""
+    missing: Sequence[tuple[str, str]] = ()
 
     @cached_property
     def figures(self) -> dict[tuple[str, str], dict[Line, Row]]:

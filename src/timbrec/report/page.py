@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -26,8 +27,7 @@ _WIDE, _NARROW = (1080, 600), (350, 430)  # sizes of the plot in pixels: the pag
 
 
 def write_report(data: ReportData, path: Path) -> Path:
-    """Write the report to `path` and the summary as results.csv beside it, each in one step; returns `path`."""
-    write_atomically(path.with_name("results.csv"), data.summary.write_csv())
+    """Write the report to `path` in one step; returns `path`."""
     write_atomically(path, render(data))
     return path
 
@@ -53,6 +53,26 @@ def render(data: ReportData) -> str:
         script=Markup(script),
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The plot of hot against cold figures, which notebooks show."""
+
+    svg: str
+
+    def _repr_html_(self) -> str:
+        return f"<style>{(_HERE / 'page.css').read_text(encoding='utf-8')}</style>{self.svg}"
+
+
+def draw_figures(data: ReportData) -> Drawing | None:
+    """The plot of the page on its own; None when no line has a figure in both scenarios."""
+    plot = draw(data, "wide", _WIDE, 12)
+    if plot is None:
+        return None
+    environment = _environment()
+    part = environment.get_template("parts.html.j2").module
+    return Drawing(environment.get_template("plot.svg.j2").render(plot=plot, data=data, part=part))
 
 
 @cache

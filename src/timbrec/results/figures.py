@@ -1,4 +1,4 @@
-"""From stored lists to figures: every metric of every cell, lifts over the controls, and the verdict's comparisons."""
+"""From stored lists to tables of figures: every metric of every line and control."""
 
 from __future__ import annotations
 
@@ -10,182 +10,131 @@ import numpy as np
 import polars as pl
 
 from timbrec import catalog
-from timbrec.data.split import SCENARIOS, Scenario, Task
-from timbrec.metrics.shared.base import Metric, Outcome, mean
-from timbrec.ranking.outcomes import outcome
+from timbrec.data.split import SCENARIOS, Scenario
+from timbrec.metrics.shared.base import Metric, mean
+from timbrec.results.lines import Line, lines
 from timbrec.statistics.intervals import Interval, crossed, over_users
-from timbrec.study.controls import Control
-from timbrec.study.runs import Experiment, Run
-from timbrec.types import Array, Float, Progress
+from timbrec.study.controls import REAL
+from timbrec.study.runs import Run
+from timbrec.types import Progress
 
-SCHEMA = {
-    "encoder": pl.String, "recommender": pl.String, "scenario": pl.String, "metric": pl.String,
+_KEY = {
+    "encoder": pl.String, "recommender": pl.String, "control": pl.String, "scenario": pl.String, "metric": pl.String,
+}  # fmt: skip
+FIGURES = _KEY | {"seed": pl.Int64, "value": pl.Float64}
+STANDINGS = _KEY | {
     "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "chance": pl.Float64,
-    "shuffled": pl.Float64, "gaussian": pl.Float64, "lift": pl.Float64,
-    "difference": pl.Float64, "difference_low": pl.Float64, "difference_high": pl.Float64,
     "users": pl.Int64, "pairs": pl.Int64, "seeds": pl.Int64, "status": pl.String,
 }  # fmt: skip
+GAINS = _KEY | {"lift": pl.Float64, "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64}
 MIXED_METRICS = ("cold-share", "cold-recall")
 
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """One line of a table: a recommender on an encoder, over its seeds, with the same on its controls."""
+    """The figures of a run as three long tables, each keyed by encoder, recommender, control, scenario and metric.
 
-    encoder: str | None
-    label: str
-    task: Task
-    outcomes: dict[Control, list[Outcome]]  # one per seed
-    refused: str | None
+    `figures`: the value of every seed. `standings`: the mean over seeds with its 95 % interval (`low`, `high`), the
+    exact expectation of a random order (`chance`), the number of users and relevant pairs, and in `status` why a line
+    has no value. `gains`: what the real vectors gain over each control: `lift`, the ratio, and the paired `difference`
+    with its 95 % interval. Null where something is not defined.
+    """
 
-    def values(self, metric: Metric, control: Control = "real") -> Float[Array, "users"] | None:
-        """Per-user values, averaged over seeds; None where the control did not run."""
-        if not (outcomes := self.outcomes.get(control)):
-            return None
-        return np.mean([metric.values(one) for one in outcomes], axis=0)
-
-    def value(self, metric: Metric, control: Control = "real") -> float | None:
-        """The metric over all users and seeds; None where it is not defined."""
-        values = [metric.value(one) for one in self.outcomes.get(control, [])]
-        return _defined(mean(np.array(values)))
-
-    def interval(self, metric: Metric, minus: Figures | None = None, control: Control = "real") -> Interval:
-        """The value, or its difference to `control` of `minus`, with its interval over users and items."""
-        sides = [(self.outcomes["real"], 1.0)]
-        if minus is not None:
-            sides.append((minus.outcomes[control], -1.0))
-        gains = [
-            metric.gains(one) * (sign / len(outcomes))  # type: ignore[operator]  # asked of metrics that have them
-            for outcomes, sign in sides
-            for one in outcomes
-        ]
-        items = [one.items[:, : metric.k] for outcomes, _ in sides for one in outcomes]
-        return crossed(np.concatenate(gains, 1), np.concatenate(items, 1), self.task.users, self.task.relevant)
+    figures: pl.DataFrame
+    standings: pl.DataFrame
+    gains: pl.DataFrame
+    users: pl.DataFrame
 
 
 def make_metrics(names: Sequence[str], ks: Sequence[int], scenario: Scenario) -> list[Metric]:
     """Every metric at every k; mixed lists also get the share and the recall of cold items."""
-    wanted = [*names, *(name for name in MIXED_METRICS if scenario == "mixed" and name not in names)]
-    return [catalog.load("metrics", name)(k) for name in wanted for k in ks]
+    labels = [*names, *(name for name in MIXED_METRICS if scenario == "mixed" and name not in names)]
+    return [catalog.load("metrics", name)(k) for name in labels for k in ks]
 
 
-def summarise(run: Run, metrics: Sequence[str], ks: Sequence[int], progress: Progress | None = None) -> pl.DataFrame:
-    """One row per (encoder, recommender, scenario, metric), as written to results.csv.
-
-    `value` is the mean over users and seeds with its interval `low` to `high`; `chance` the exact expectation of a
-    random order; `shuffled` and `gaussian` the same recommender on the controls; `lift` = value / shuffled and
-    `difference` = value - shuffled with its interval. Null where something does not apply; `status` says why a
-    row has no value. Per-user values go to users.parquet in the run's folder.
-    """
-    rows: list[dict[str, Any]] = []
+def compute_figures(run: Run, metrics: Sequence[str], ks: Sequence[int], progress: Progress | None = None) -> Figures:
+    """The figures of the finished cells of a run, one line in memory at a time."""
+    rows: dict[str, list[dict[str, Any]]] = {"figures": [], "standings": [], "gains": []}
     users: list[pl.DataFrame] = []
     for done, scenario in enumerate(SCENARIOS):
         chosen = make_metrics(metrics, ks, scenario)
-        for figures in tables(run, scenario):
+        for line in lines(run, scenario):
             if progress:
-                progress(f"figures: {scenario} {_name(figures)}", done, len(SCENARIOS))
-            rows += [_row(figures, metric) for metric in chosen]
-            if "real" in figures.outcomes:
-                users.append(_per_user(figures, chosen, run))
+                progress(f"figures: {scenario} {line.name}", done, len(SCENARIOS))
+            for metric in chosen:
+                rows["figures"] += _figures(line, metric)
+                rows["standings"] += _standings(line, metric)
+                rows["gains"] += _gains(line, metric)
+            if line.of():
+                users.append(_per_user(line, chosen, run))
     if progress:
         progress("figures", len(SCENARIOS), len(SCENARIOS))
-    if users:
-        pl.concat(users, how="diagonal").write_parquet(run.folder / "users.parquet")
-    return pl.DataFrame(rows, schema=SCHEMA)
+    return Figures(
+        pl.DataFrame(rows["figures"], schema=FIGURES),
+        pl.DataFrame(rows["standings"], schema=STANDINGS),
+        pl.DataFrame(rows["gains"], schema=GAINS),
+        pl.concat(users, how="diagonal") if users else pl.DataFrame(),
+    )
 
 
-def tables(run: Run, scenario: Scenario) -> Iterator[Figures]:
-    """The lines of one scenario's table, one at a time: lists are read when they are needed."""
-    for experiments in _lines(run).values():
-        yield _figures(run, experiments, scenario)
+def interval(line: Line, metric: Metric, control: str = REAL, minus: Line | None = None) -> Interval:
+    """The value of a line on a control with its interval; with `minus`, real minus that line's `control`, paired."""
+    sides = [(line.of(control), 1.0)] if minus is None else [(line.of(), 1.0), (minus.of(control), -1.0)]
+    if metric.gains(sides[0][0][0]) is None:
+        return over_users(np.asarray(line.values(metric, control)))
+    gains = [
+        metric.gains(judged) * (sign / len(outcomes))  # type: ignore[operator]  # the metric has gains
+        for outcomes, sign in sides
+        for judged in outcomes
+    ]
+    items = [judged.items[:, : metric.k] for outcomes, _ in sides for judged in outcomes]
+    return crossed(np.concatenate(gains, 1), np.concatenate(items, 1), line.task.users, line.task.relevant)
 
 
-def _lines(run: Run) -> dict[tuple[str | None, str], list[Experiment]]:
-    """The finished experiments of each line, by encoder and label, in the order of the plan."""
-    lines: dict[tuple[str | None, str], list[Experiment]] = {}
-    for experiment in run.experiments:
-        if run.has(experiment):
-            lines.setdefault((experiment.encoder, experiment.label), []).append(experiment)
-    return lines
+def _key(line: Line, metric: Metric, control: str) -> dict[str, Any]:
+    return {
+        "encoder": line.encoder, "recommender": line.label, "control": control, "scenario": line.task.scenario,
+        "metric": metric.label,
+    }  # fmt: skip
 
 
-def _figures(run: Run, experiments: Sequence[Experiment], scenario: Scenario) -> Figures:
-    task = run.split.test.task(scenario, experiments[0].cold_candidates)
-    outcomes: dict[Control, list[Outcome]] = {}
-    refused = None
-    for experiment in experiments:
-        cell = run.read(experiment, [scenario])
-        refused = cell.refused.get(scenario, refused)
-        if scenario in cell.lists:
-            found = outcome(cell.lists[scenario].items, task, run.split.test.train)
-            outcomes.setdefault(experiment.control, []).append(found)
-    return Figures(experiments[0].encoder, experiments[0].label, task, outcomes, refused)
+def _figures(line: Line, metric: Metric) -> Iterator[dict[str, Any]]:
+    for control, by_seed in line.outcomes.items():
+        for seed, judged in by_seed.items():
+            yield _key(line, metric, control) | {"seed": seed, "value": _defined(metric.value(judged))}
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The best line of a scenario on the primary metric, and by how much it leads the next (None when it is alone)."""
-
-    scenario: Scenario
-    best: str
-    second: str | None
-    lead: Interval | None
-
-
-def verdicts(run: Run, summary: pl.DataFrame, metric: Metric) -> list[Verdict]:
-    """The best line of every scenario that has one, by a metric that has gains; baselines are never the best."""
-    lines, weaker = _lines(run), baselines(run)
-    found = []
-    for scenario in SCENARIOS:
-        rows = summary.filter(scenario=scenario, metric=metric.label).drop_nulls("value").sort("value", descending=True)
-        ranked = [key for key in rows.select("encoder", "recommender").iter_rows() if key[1] not in weaker]
-        first = [_figures(run, lines[key], scenario) for key in ranked[:2]]
-        if len(first) == 2:
-            found.append(Verdict(scenario, _name(first[0]), _name(first[1]), first[0].interval(metric, minus=first[1])))
-        elif first:
-            found.append(Verdict(scenario, _name(first[0]), None, None))
-    return found
+def _standings(line: Line, metric: Metric) -> Iterator[dict[str, Any]]:
+    if not line.of():
+        yield _key(line, metric, REAL) | {"status": line.refused}
+    for control in line.outcomes:
+        around = interval(line, metric, control)
+        chance = metric.chance(line.of(control)[0])
+        yield _key(line, metric, control) | {
+            "value": line.value(metric, control),
+            "low": _defined(around.low),
+            "high": _defined(around.high),
+            "chance": None if chance is None else _defined(mean(chance)),
+            "users": len(line.task.users),
+            "pairs": len(line.task.relevant),
+            "seeds": len(line.of(control)),
+        }
 
 
-def baselines(run: Run) -> set[str]:
-    """The labels of the recommenders that are there to be beaten."""
-    return {one.label for one in run.experiments if catalog.load("recommenders", one.recommender).baseline}
+def _gains(line: Line, metric: Metric) -> Iterator[dict[str, Any]]:
+    for control in line.outcomes:
+        if control == REAL or not line.of():
+            continue
+        value, base = line.value(metric), line.value(metric, control)
+        row = _key(line, metric, control) | {"lift": value / base if value is not None and base else None}
+        if metric.gains(line.of()[0]) is not None:
+            gain = interval(line, metric, control, minus=line)
+            row |= {"difference": gain.value, "low": _defined(gain.low), "high": _defined(gain.high)}
+        yield row
 
 
-def _name(line: Figures) -> str:
-    return f"{line.encoder} / {line.label}" if line.encoder else line.label
-
-
-def _row(line: Figures, metric: Metric) -> dict[str, Any]:
-    key = {"encoder": line.encoder, "recommender": line.label, "scenario": line.task.scenario, "metric": metric.label}
-    if "real" not in line.outcomes:
-        return key | {"status": line.refused}
-    outcomes = line.outcomes["real"]
-    chance = metric.chance(outcomes[0])
-    shuffled = line.value(metric, "shuffled")
-    value = line.value(metric)
-    has_gains = metric.gains(outcomes[0]) is not None
-    interval = line.interval(metric) if has_gains else over_users(line.values(metric))  # type: ignore[arg-type]
-    difference = line.interval(metric, minus=line, control="shuffled") if has_gains and shuffled is not None else None
-    return key | {
-        "value": value,
-        "low": _defined(interval.low),
-        "high": _defined(interval.high),
-        "chance": None if chance is None else _defined(mean(chance)),
-        "shuffled": shuffled,
-        "gaussian": line.value(metric, "gaussian"),
-        "lift": value / shuffled if value is not None and shuffled else None,
-        "difference": None if difference is None else difference.value,
-        "difference_low": None if difference is None else _defined(difference.low),
-        "difference_high": None if difference is None else _defined(difference.high),
-        "users": len(line.task.users),
-        "pairs": len(line.task.relevant),
-        "seeds": len(outcomes),
-    }
-
-
-def _per_user(line: Figures, metrics: Sequence[Metric], run: Run) -> pl.DataFrame:
-    """Per-user values of the real vectors, averaged over seeds; NaN where a metric is not defined for a user."""
+def _per_user(line: Line, metrics: Sequence[Metric], run: Run) -> pl.DataFrame:
+    """Per-user values on the real vectors, averaged over seeds; NaN where a metric is not defined for a user."""
     key = {"encoder": line.encoder, "recommender": line.label, "scenario": line.task.scenario}
     table = pl.DataFrame({"user": run.split.users.take(line.task.users)})
     columns = [pl.Series(metric.label, line.values(metric)) for metric in metrics]
@@ -194,4 +143,4 @@ def _per_user(line: Figures, metrics: Sequence[Metric], run: Run) -> pl.DataFram
 
 
 def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else value
+    return None if np.isnan(value) else float(value)

@@ -95,17 +95,29 @@ class SplitConfig(Part):
         return self
 
 
-class RecommenderConfig(BaseModel):
-    """A recommender by its catalogue name (`use`), its settings, and how it is called in the report (`label`)."""
+class PartConfig(BaseModel):
+    """A part by its catalogue name (`use`) and its settings."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     use: str
-    label: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The hyperparameters given."""
+        """The settings given."""
         return dict(self.model_extra or {})
+
+
+class RecommenderConfig(PartConfig):
+    """A recommender by its catalogue name (`use`), its settings, and how it is called in the report (`label`)."""
+
+    label: str | None = None
+
+
+class RepresentationConfig(Part):
+    """Vectors made from those of encoders: one encoder, or several side by side (`of`), and a chain of transforms."""
+
+    of: Distinct[Name]
+    transforms: list[PartConfig] = []
 
 
 class Config(Part):
@@ -116,6 +128,7 @@ class Config(Part):
     interactions: LogConfig
     items: ItemsConfig | None = None
     encoders: dict[Name, EncoderConfig] = Field(min_length=1)
+    representations: dict[Name, RepresentationConfig] = {}
     split: SplitConfig
     recommenders: list[RecommenderConfig] = [RecommenderConfig(use="knn")]
     seeds: Distinct[Annotated[int, Field(ge=0)]] = [0, 1, 2]
@@ -123,21 +136,41 @@ class Config(Part):
     metrics: Distinct[str] = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
     primary: str = "ndcg@50"
     cold_candidates: Literal["tested", "catalogue"] = "tested"
+    cells: list[PartConfig] = [PartConfig(use="ranking")]
     note: str | None = None
     base: Path = Path()
 
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, data: Any) -> Any:
-        """`- knn` stands for `- {use: knn}`."""
-        if isinstance(data, dict) and isinstance(data.get("recommenders"), list):
-            full = [{"use": one} if isinstance(one, str) else one for one in data["recommenders"]]
-            data = {**data, "recommenders": full}
-        return data
+        """`- knn` stands for `- {use: knn}`, and `of: mert` for `of: [mert]`."""
+        if not isinstance(data, dict):
+            return data
+        lists: dict[str, Any] = {
+            key: _parts(data[key]) for key in ("recommenders", "cells") if isinstance(data.get(key), list)
+        }
+        if isinstance(data.get("representations"), dict):
+            lists["representations"] = {name: _representation(value) for name, value in data["representations"].items()}
+        return data | lists
 
     def at(self, path: Path) -> Path:
         """A path of the config as seen from the working folder."""
         return resolved(self.base, path)
+
+
+def _parts(entries: list[Any]) -> list[Any]:
+    return [{"use": entry} if isinstance(entry, str) else entry for entry in entries]
+
+
+def _representation(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    names = value.get("of")
+    transforms = value.get("transforms", [])
+    return value | {
+        "of": names if isinstance(names, list) else [names],
+        "transforms": _parts(transforms) if isinstance(transforms, list) else transforms,
+    }
 
 
 def read_config(path: Path) -> Config:
@@ -159,7 +192,7 @@ def make_config(data: dict[str, Any], where: str = "the config") -> Config:
         config = Config.model_validate(data)
     except ValidationError as error:
         raise _one_or_several([_explained(detail, where) for detail in error.errors()]) from error
-    checks = (_unknown_parts, _impossible_settings, _primary_problems, _repeated_labels)
+    checks = (_unknown_parts, _impossible_settings, _primary_problems, _repeated_labels, _unknown_sources)
     if wrong := [ConfigError(f"{where}: {problem}") for check in checks for problem in check(config)]:
         raise _one_or_several(wrong)
     return config
@@ -167,6 +200,8 @@ def make_config(data: dict[str, Any], where: str = "the config") -> Config:
 
 def _unknown_parts(config: Config) -> Iterator[object]:
     asked = [("metrics", name) for name in [*config.metrics, config.primary.split("@")[0]]]
+    asked += [("cells", entry.use) for entry in config.cells]
+    asked += [("transforms", step.use) for entry in config.representations.values() for step in entry.transforms]
     asked += [("encoders", one.encoder or name) for name, one in config.encoders.items() if one.audio is not None]
     for kind, name in dict.fromkeys(asked):
         if name not in catalog.names(kind) and not (kind == "encoders" and ":" in name):
@@ -196,6 +231,17 @@ def _repeated_labels(config: Config) -> Iterator[object]:
     labels += set(BASELINES) - {one.use for one in config.recommenders}
     if repeated := sorted({label for label in labels if labels.count(label) > 1}):
         yield f"two recommenders are called {repeated[0]!r}. Give each its own `label`."
+
+
+def _unknown_sources(config: Config) -> Iterator[object]:
+    """Representations are made of encoders of the config, under names of their own."""
+    for name, entry in config.representations.items():
+        if name in config.encoders:
+            yield f"`representations` and `encoders` both have {name!r}. Give the representation another name."
+        for encoder in entry.of:
+            if encoder not in config.encoders:
+                known = ", ".join(config.encoders)
+                yield f"representation {name!r} is made of {encoder!r}, which `encoders` lacks. It has: {known}."
 
 
 def _refusal(make: Callable[..., object], *arguments: object) -> TimbrecError | None:

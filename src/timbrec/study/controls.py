@@ -1,24 +1,15 @@
-"""Controls: vectors that carry nothing about the tracks, but look like the encoder's."""
+"""Controls: vectors that carry nothing about the tracks but look like the encoder's."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
 
 import numpy as np
 
 from timbrec.types import Array, Float32, Int
 
-Control = Literal["real", "shuffled", "gaussian"]
-CONTROLS: tuple[Control, ...] = ("shuffled", "gaussian")
-
-
-def vectors_of(
-    control: Control, vectors: Float32[Array, "items dim"], train_items: Int[Array, "n"], seed: int
-) -> Float32[Array, "items dim"]:
-    """The vectors themselves, or one of their controls, by name."""
-    if control == "shuffled":
-        return shuffled(vectors, seed)
-    return gaussian(vectors, train_items, seed) if control == "gaussian" else vectors
+REAL = "real"  # the name under which the vectors themselves stand beside their controls
+Control = Callable[[Float32[Array, "items dim"], Int[Array, "n"], int], Float32[Array, "items dim"]]
 
 
 def shuffled(vectors: Float32[Array, "items dim"], seed: int) -> Float32[Array, "items dim"]:
@@ -36,3 +27,16 @@ def gaussian(
     spread = (axes * np.sqrt(variances.clip(min=0))).T.astype(np.float32)
     drawn = np.random.default_rng([seed, 0x6_A5]).standard_normal(vectors.shape, dtype=np.float32)
     return drawn @ spread + mean.astype(np.float32)
+
+
+CONTROLS: dict[str, Control] = {
+    "shuffled": lambda vectors, train_items, seed: shuffled(vectors, seed),
+    "gaussian": gaussian,
+}
+
+
+def vectors_of(
+    control: str, vectors: Float32[Array, "items dim"], train_items: Int[Array, "n"], seed: int
+) -> Float32[Array, "items dim"]:
+    """The vectors themselves for "real", else those of the control of this name."""
+    return vectors if control == REAL else CONTROLS[control](vectors, train_items, seed)

@@ -22,6 +22,7 @@ from timbrec.data.split import Split, by_items, by_time, tamm2026
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError, SeveralErrors, TimbrecError
 from timbrec.study.config import Config, EncoderConfig, SplitConfig
+from timbrec.study.representation import Representation, Source, representations_of
 from timbrec.types import Array, Float32, Int, Progress
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ class Inputs:
     sources: dict[str, VectorSource]
     artists: pl.Series | None = None
     files: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FILES))
+    representations: tuple[Representation, ...] = ()  # by default every source as it is
+
+    def __post_init__(self) -> None:
+        if not self.representations:
+            plain = (Representation(name, (Source(store.digest, name),)) for name, store in self.sources.items())
+            object.__setattr__(self, "representations", tuple(plain))
 
     @property
     def catalogue(self) -> Vocabulary:
@@ -63,9 +70,13 @@ class Inputs:
         rows = self.artist_rows
         return None if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()[:16]
 
-    def vectors(self, encoder: str) -> Float32[Array, "items dim"]:
-        """The encoder's vectors of the catalogue, in row order."""
-        return self.sources[encoder].aligned(self.catalogue.ids)
+    def representation(self, name: str) -> Representation:
+        """The representation of this name."""
+        return next(entry for entry in self.representations if entry.name == name)
+
+    def vectors(self, representation: Representation) -> Float32[Array, "items dim"]:
+        """(items, dim) vectors of the catalogue's tracks, in row order."""
+        return representation.vectors(self.sources, self.catalogue, self.split.test.train.items)
 
 
 def load_inputs(config: Config, progress: Progress | None = None, *, encode: bool = True) -> Inputs:
@@ -102,7 +113,8 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     catalogue = shared_catalogue(log, sources)
     events = log.restricted_to(catalogue)
     artists = None if items is None else _artists(items, catalogue)
-    return Inputs(log, events, make_split(events, config.split), sources, artists, pl.concat(files))
+    split = make_split(events, config.split)
+    return Inputs(log, events, split, sources, artists, pl.concat(files), representations_of(config, sources))
 
 
 def shared_catalogue(log: Events, sources: dict[str, VectorSource]) -> Vocabulary:

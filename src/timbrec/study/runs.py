@@ -1,4 +1,4 @@
-"""Runs on disk: one folder per run, one folder per finished cell, named by the hash of what decides its numbers.
+"""Runs on disk: a folder with a folder per finished cell, named by the hash of what decides its numbers.
 
 A cell appears under its name in one rename, complete or not at all, so an interrupted run loses no finished cell.
 """
@@ -9,66 +9,23 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from timbrec.data.split import SCENARIOS, ColdCandidates, Scenario, Split, load_split, save_split
+from timbrec.data.split import SCENARIOS, Split, load_split, save_split
 from timbrec.errors import DataError
 from timbrec.files import replacing, write_atomically
-from timbrec.ranking.rank import TopK
-from timbrec.study.controls import Control
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Everything that decides a cell's numbers, and nothing else.
-
-    `split`, `vectors` and `artists` are digests; `vectors` is None for a recommender without content. `settings` are
-    all hyperparameters, defaults included; `version` is the recommender's.
-    """
-
-    split: str
-    encoder: str | None
-    vectors: str | None
-    control: Control
-    artists: str | None
-    recommender: str
-    settings: dict[str, Any]
-    version: int
-    label: str
-    seed: int
-    depth: int
-    cold_candidates: ColdCandidates
-
-    @cached_property
-    def hash(self) -> str:
-        """The cell's name. The label and the encoder's name are for readers and do not count."""
-        facts = {name: value for name, value in asdict(self).items() if name not in ("label", "encoder")}
-        return hashlib.sha256(json.dumps([FORMAT, facts], sort_keys=True).encode()).hexdigest()[:16]
-
-
-FORMAT = 1  # raised when the split, the ranking or a control changes numbers: every cell then runs again
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A finished experiment: top-k lists per scenario, or why there are none, and what fitting found."""
-
-    experiment: Experiment
-    lists: dict[Scenario, TopK]
-    refused: dict[Scenario, str]
-    facts: dict[str, float]
-    chosen: dict[str, Any]
-    seconds: float
+from timbrec.study.cell import Cell
+from timbrec.study.experiment import FORMAT, Experiment, read_experiments
+from timbrec.study.old import read_old_experiments
 
 
 class Run:
-    """A run's folder. `split` is read when first asked for; cells one at a time."""
+    """A run's folder. The split is read when first asked for; cells one at a time."""
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "run.json").is_file():
@@ -77,12 +34,16 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, facts: dict[str, Any], split: Split) -> Run:
-        """Make or take over the folder; `facts` (JSON) describe the run, its config included."""
+        """Make or take over the folder; `facts` (JSON) describe the run, its config included.
+
+        Raises DataError for a folder with a run of another format.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in (folder / "cells").glob(".*"):  # of a run that was stopped while it wrote
-            shutil.rmtree(leftover, ignore_errors=True)
+        _refuse_other_format(folder)
+        for leftover in [*(folder / "cells").glob(".*"), *(folder / "training" / "shared").glob(".*")]:
+            shutil.rmtree(leftover, ignore_errors=True)  # of a run that was stopped while it wrote
         save_split(split, folder / "split")
-        write_atomically(folder / "run.json", json.dumps(facts, indent=2, default=str))
+        write_atomically(folder / "run.json", json.dumps({"format": FORMAT} | facts, indent=2, default=str))
         run = cls(folder)
         run.__dict__["split"] = split
         return run
@@ -94,68 +55,130 @@ class Run:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What `create` was given."""
+        """The facts that `create` was given."""
         facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
         return facts
+
+    @cached_property
+    def _old(self) -> dict[str, Experiment]:
+        """The plan of a run of format 1, by folder; empty for a run of this format."""
+        if self.facts.get("format", 1) == FORMAT:
+            return {}
+        path = self.folder / "plan.json"
+        return read_old_experiments(json.loads(path.read_text()), str(path))
 
     def has(self, experiment: Experiment) -> bool:
         """Whether the cell is finished."""
         return (self._cell(experiment) / "cell.json").is_file()
 
     def write(self, cell: Cell) -> None:
-        """Store a finished cell: written beside its place, then renamed into it."""
-        facts = {
-            "experiment": asdict(cell.experiment),
-            "refused": cell.refused,
-            "facts": cell.facts,
-            "chosen": cell.chosen,
-            "seconds": cell.seconds,
-        }
-        with replacing(self._cell(cell.experiment)) as partial:
-            partial.mkdir(parents=True)
-            for scenario, lists in cell.lists.items():
-                _list_table(lists).write_parquet(partial / f"{scenario}.parquet")
+        """Store a finished cell in one step, and forget that it failed before."""
+        folder = self._cell(cell.experiment)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(folder) as partial:
+            partial.mkdir()
+            for name, table in cell.records.items():
+                table.write_parquet(partial / f"{name}.parquet")
+            facts = {
+                "experiment": asdict(cell.experiment),
+                "records": {name: _checksum(partial / f"{name}.parquet") for name in cell.records},
+                "refused": cell.refused,
+                "facts": cell.facts,
+                "chosen": cell.chosen,
+                "seconds": cell.seconds,
+                "versions": cell.versions,
+            }
             (partial / "cell.json").write_text(json.dumps(facts, indent=2))
+        self._failure(cell.experiment).unlink(missing_ok=True)
 
-    def read(self, experiment: Experiment, scenarios: Sequence[Scenario] = SCENARIOS) -> Cell:
-        """A finished cell with its lists of these scenarios. Raises DataError when its files are damaged."""
+    def read(self, experiment: Experiment, names: Sequence[str] = SCENARIOS) -> Cell:
+        """A finished cell with its records of these names, as far as it has them.
+
+        Raises DataError when files are missing or changed, or belong to another cell.
+        """
         folder = self._cell(experiment)
         try:
             facts = json.loads((folder / "cell.json").read_text())
-            lists: dict[Scenario, TopK] = {
-                scenario: _read_lists(folder / f"{scenario}.parquet")
-                for scenario in scenarios
-                if scenario not in facts["refused"]
-            }
-        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            if self._old:
+                return _old_cell(folder, experiment, facts, names)
+            if read_experiments([facts["experiment"]], str(folder))[0].hash != folder.name:
+                raise ValueError("its experiment is not the one its name says")
+            records = {name: _table(folder, name, facts["records"][name]) for name in names if name in facts["records"]}
+        except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
             raise DataError(f"{folder} is damaged: {error}", fix="Delete it and run the benchmark again.") from error
-        return Cell(experiment, lists, facts["refused"], facts["facts"], facts["chosen"], facts["seconds"])
+        return Cell(
+            experiment, records, facts["refused"], facts["facts"], facts["chosen"], facts["seconds"], facts["versions"]
+        )
+
+    def checksums(self, experiment: Experiment) -> dict[str, str]:
+        """The checksums of a cell's files as they are now; empty for a cell that is not finished."""
+        return {path.name: _checksum(path) for path in sorted(self._cell(experiment).glob("*"))}
+
+    def fail(self, experiment: Experiment, reason: str) -> None:
+        """Remember why a cell could not be finished."""
+        path = self._failure(experiment)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, reason)
+
+    def failure(self, experiment: Experiment) -> str | None:
+        """Why a cell could not be finished the last time; None for finished cells and for those that never ran."""
+        path = self._failure(experiment)
+        return path.read_text() if path.is_file() and not self.has(experiment) else None
 
     @property
     def experiments(self) -> list[Experiment]:
-        """The run's plan: what it consists of, finished or not."""
-        return [Experiment(**one) for one in json.loads((self.folder / "plan.json").read_text())]
+        """The run's plan: the experiments it consists of, finished or not."""
+        path = self.folder / "plan.json"
+        return list(self._old.values()) or read_experiments(json.loads(path.read_text()), str(path))
+
+    @property
+    def finished(self) -> list[Experiment]:
+        """The experiments of the plan whose cells are finished."""
+        return [experiment for experiment in self.experiments if self.has(experiment)]
+
+    @property
+    def missing(self) -> list[Experiment]:
+        """The experiments of the plan whose cells are not finished."""
+        return [experiment for experiment in self.experiments if not self.has(experiment)]
 
     def plan(self, experiments: Sequence[Experiment]) -> None:
-        """Remember what the run consists of; cells of earlier plans stay and are found again when asked for."""
-        write_atomically(self.folder / "plan.json", json.dumps([asdict(one) for one in experiments], indent=1))
+        """Store what the run consists of; cells of earlier plans stay and are used again by plans that need them."""
+        records = [asdict(experiment) for experiment in experiments]
+        write_atomically(self.folder / "plan.json", json.dumps(records, indent=1))
 
     def _cell(self, experiment: Experiment) -> Path:
-        return self.folder / "cells" / experiment.hash
+        names = [name for name, old in self._old.items() if old == experiment]
+        return self.folder / "cells" / (names[0] if names else experiment.hash)
+
+    def _failure(self, experiment: Experiment) -> Path:
+        return self.folder / "failed" / f"{experiment.hash}.txt"
 
 
-def _list_table(lists: TopK) -> pl.DataFrame:
-    depth = lists.items.shape[1]
-    return pl.DataFrame(
-        {"user": lists.users, "items": lists.items.astype(np.int32), "scores": lists.scores},
-        schema={"user": pl.Int32, "items": pl.Array(pl.Int32, depth), "scores": pl.Array(pl.Float32, depth)},
-    )
+def _refuse_other_format(folder: Path) -> None:
+    path = folder / "run.json"
+    if not path.is_file():
+        return
+    facts = json.loads(path.read_text())
+    if (stored := facts.get("format", 1)) != FORMAT:
+        raise DataError(
+            f"{folder} holds a run of format {stored} (timbrec {facts.get('version', 'unknown')}), "
+            f"which format {FORMAT} cannot go on with; `timbrec report` still reads it",
+            fix="Choose another `output`.",
+        )
 
 
-def _read_lists(path: Path) -> TopK:
-    table = pl.read_parquet(path)
-    return TopK(
-        table["user"].to_numpy().astype(np.int64),
-        table["items"].to_numpy().astype(np.int64),
-        table["scores"].to_numpy(),
-    )
+def _old_cell(folder: Path, experiment: Experiment, facts: dict[str, Any], names: Sequence[str]) -> Cell:
+    """A cell of format 1: lists without checksums, as deep as the largest k."""
+    records = {name: pl.read_parquet(folder / f"{name}.parquet") for name in names if name not in facts["refused"]}
+    return Cell(experiment, records, facts["refused"], facts["facts"], facts["chosen"], facts["seconds"])
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _table(folder: Path, name: str, checksum: str) -> pl.DataFrame:
+    path = folder / f"{name}.parquet"
+    if _checksum(path) != checksum:
+        raise ValueError(f"{path.name} is not the file that was written")
+    return pl.read_parquet(path)

@@ -1,0 +1,58 @@
+"""Stored audits: findings that count only for what was audited."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from timbrec.audit.finding import Finding
+from timbrec.files import write_atomically
+from timbrec.study.identity import digest_of
+from timbrec.study.runs import Run
+from timbrec.study.versions import code_digest
+
+
+@dataclass(frozen=True)
+class StoredAudit:
+    """The findings of the last audit of a run; `missing` says why there are none that count, "" where they do."""
+
+    findings: tuple[Finding, ...] = ()
+    missing: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether an audit counts and every one of its checks passed; an audit without checks does not pass."""
+        return bool(self.findings) and all(finding.passed for finding in self.findings)
+
+
+def write_audit(run: Run, findings: list[Finding]) -> None:
+    """Store findings with digests of everything they depend on."""
+    content = {"audited": _audited(run), "findings": [asdict(finding) for finding in findings]}
+    write_atomically(run.folder / "audit.json", json.dumps(content, indent=1))
+
+
+def read_audit(run: Run) -> StoredAudit:
+    """The findings of the last audit, if the run is still the one that was audited."""
+    path = run.folder / "audit.json"
+    if not path.is_file():
+        return StoredAudit(missing="the run was not audited")
+    content = json.loads(path.read_text())
+    if not isinstance(content, dict):
+        return StoredAudit(missing="the audit is of an earlier version of timbrec")
+    now = _audited(run)
+    changed = [name for name in now if content["audited"].get(name) != now[name]]
+    if changed:
+        return StoredAudit(missing=f"these changed since the audit: {', '.join(changed)}")
+    return StoredAudit(tuple(Finding(**finding) for finding in content["findings"]))
+
+
+def _audited(run: Run) -> dict[str, str]:
+    """Digests of what an audit looks at, by the words a reader knows them by."""
+    plan = run.experiments
+    return {
+        "the config": digest_of(run.facts["config"]),
+        "the split": run.split.digest,
+        "the plan": digest_of([experiment.hash for experiment in plan]),
+        "the finished cells and their lists": digest_of([run.checksums(experiment) for experiment in plan]),
+        "the code of timbrec": code_digest(),
+    }

@@ -1,0 +1,62 @@
+"""From interactions and vectors to a model, in one call."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.interactions import Interactions
+from timbrec.data.vocabulary import Vocabulary
+from timbrec.errors import DataError
+from timbrec.models.model import Model
+from timbrec.protocols import Content
+from timbrec.recommenders import recommender as make_recommender
+from timbrec.store import VectorSource
+from timbrec.store.vectors import Vectors
+from timbrec.study.representation import Representation, Source
+from timbrec.study.versions import versions
+
+
+def fit(
+    interactions: Any, vectors: Any, recommender: str = "knn", *, seed: int = 0, name: str = "vectors", **settings: Any
+) -> Model:
+    """A model fitted on all interactions.
+
+    `interactions` is a polars or pandas frame with `user` and `item` columns and, optionally, `plays` and `time`; rows
+    of one pair are added up. `vectors` is a pair (ids, array) or a vector source: the catalogue, items without plays
+    included. Interactions with other items are left out. `settings` are the recommender's. Raises DataError when no
+    item of the log has a vector, ConfigError for settings that do not exist.
+    """
+    source = vectors if isinstance(vectors, VectorSource) else Vectors(vectors[0], np.asarray(vectors[1]), name)
+    log = interactions if isinstance(interactions, pl.DataFrame) else pl.from_pandas(interactions)
+    items = Vocabulary(pl.Series(source.ids).cast(pl.String).sort())
+    chosen = make_recommender(recommender, settings)
+    users, played = _pairs(log, items)
+    content = Content(source.aligned(items.ids))
+    scorer = chosen.fit(played, content, None, np.random.default_rng(seed))
+    representation = Representation(name, (Source(source.digest, name),)) if chosen.uses_content else None
+    card = {"recommender": recommender, "settings": asdict(chosen), "version": chosen.version, "seed": seed}
+    return Model(scorer, users, items, played, representation, card | {"versions": versions()})
+
+
+def _pairs(log: pl.DataFrame, items: Vocabulary) -> tuple[Vocabulary, Interactions]:
+    """The users of the log, and its (user, item) pairs with their plays and first times."""
+    if missing := [column for column in ("user", "item") if column not in log.columns]:
+        raise DataError(
+            f"the interactions have no column {missing[0]!r}", fix=f"They have: {', '.join(log.columns[:20])}."
+        )
+    rows = log.with_columns(item=pl.Series(items.rows(log["item"])))
+    known = rows.filter(pl.col("item") >= 0)
+    if not len(known):
+        example = (str(log["item"][0]) if len(log) else "nothing", items.ids[0])
+        raise DataError("no item of the interactions has a vector", example=example, fix="Make the ids the same kind.")
+    users = Vocabulary.of(known["user"])
+    plays = pl.col("plays").sum() if "plays" in log.columns else pl.len()
+    first = [pl.col("time").min().alias("first")] if "time" in log.columns else []
+    pairs = known.with_columns(user=pl.Series(users.rows(known["user"])))
+    return users, Interactions.of(
+        pairs.group_by("user", "item").agg(plays.alias("plays"), *first), len(users), len(items)
+    )

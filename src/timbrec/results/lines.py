@@ -1,0 +1,88 @@
+"""Lines: a recommender on a representation with its controls, over all seeds; what a row of a table stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from timbrec import catalog
+from timbrec.data.split import Scenario, Task
+from timbrec.metrics.shared.base import Metric, Outcome, mean
+from timbrec.ranking.outcomes import outcome
+from timbrec.study.controls import REAL
+from timbrec.study.experiment import Experiment
+from timbrec.study.runs import Run
+from timbrec.types import Array, Float
+
+Key = tuple[str | None, str]  # representation (None without content) and label of the recommender
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """The outcomes of one scenario by control and seed; `refused` says why there are none."""
+
+    encoder: str | None
+    label: str
+    task: Task
+    outcomes: dict[str, dict[int, Outcome]]
+    refused: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Representation and label."""
+        return self.encoder, self.label
+
+    @property
+    def name(self) -> str:
+        """How the line is called where people read."""
+        return f"{self.encoder} / {self.label}" if self.encoder else self.label
+
+    def of(self, control: str = REAL) -> list[Outcome]:
+        """The outcomes of a control, one per seed; empty where it did not run."""
+        return list(self.outcomes.get(control, {}).values())
+
+    def values(self, metric: Metric, control: str = REAL) -> Float[Array, "users"] | None:
+        """(users,) values averaged over seeds; None where the control did not run."""
+        outcomes = self.of(control)
+        return np.mean([metric.values(judged) for judged in outcomes], axis=0) if outcomes else None
+
+    def value(self, metric: Metric, control: str = REAL) -> float | None:
+        """The mean over users and seeds; None where it is not defined."""
+        value = mean(np.array([metric.value(judged) for judged in self.of(control)]))
+        return None if np.isnan(value) else value
+
+
+def lines(run: Run, scenario: Scenario) -> Iterator[Line]:
+    """The lines of a scenario in the order of the plan, one at a time; lists are read when they are needed."""
+    for experiments in grouped(run).values():
+        yield _line(run, experiments, scenario)
+
+
+def grouped(run: Run) -> dict[Key, list[Experiment]]:
+    """The finished ranking experiments by line, in the order of the plan."""
+    groups: dict[Key, list[Experiment]] = {}
+    for experiment in run.finished:
+        if experiment.kind == "ranking":
+            groups.setdefault((experiment.encoder, experiment.label), []).append(experiment)
+    return groups
+
+
+def baselines(run: Run) -> set[str]:
+    """The labels of the recommenders that are there to be beaten."""
+    kinds = {experiment.label: experiment.recommender for experiment in run.experiments}
+    return {label for label, name in kinds.items() if catalog.load("recommenders", name).baseline}
+
+
+def _line(run: Run, experiments: list[Experiment], scenario: Scenario) -> Line:
+    task = run.split.test.task(scenario, experiments[0].cold_candidates)
+    outcomes: dict[str, dict[int, Outcome]] = {}
+    refused = None
+    for experiment in experiments:
+        cell = run.read(experiment, [scenario])
+        refused = cell.refused.get(scenario, refused)
+        if scenario in cell.lists:
+            judged = outcome(cell.lists[scenario].items, task, run.split.test.train)
+            outcomes.setdefault(experiment.control, {})[experiment.seed] = judged
+    return Line(experiments[0].encoder, experiments[0].label, task, outcomes, refused)

@@ -1,0 +1,1 @@
+"""Kinds of cells: what one experiment computes and keeps; one file each, named in the catalogue."""

@@ -1,0 +1,106 @@
+"""Ranking cells: a recommender on a representation or a control, asked for hot, cold and mixed lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import SCENARIOS, Split, Task
+from timbrec.errors import CannotRankError
+from timbrec.protocols import Content, Workspace
+from timbrec.ranking.outcomes import outcome
+from timbrec.ranking.rank import TopK
+from timbrec.recommenders import recommender
+from timbrec.study.cell import Cell
+from timbrec.study.config import BASELINES
+from timbrec.study.controls import CONTROLS, REAL, vectors_of
+from timbrec.study.experiment import Experiment
+from timbrec.study.fitting import answer, fit
+
+if TYPE_CHECKING:
+    from timbrec.protocols import Recommender
+    from timbrec.study.config import Config
+    from timbrec.study.inputs import Inputs
+
+
+class Ranking:
+    """Every recommender of the config on every representation and control, with every seed."""
+
+    def plan(self, config: Config, inputs: Inputs) -> list[Experiment]:
+        """The experiments, controls included, in the order in which they run.
+
+        A recommender without content runs once, not once per representation. One that no seed changes runs with the
+        first seed alone, and with all seeds on the controls, whose vectors the seed draws.
+        """
+        entries = [(entry.use, entry.settings, entry.label or entry.use) for entry in config.recommenders]
+        named = [use for use, _, _ in entries]
+        entries += [(name, {}, name) for name in BASELINES if name not in named]
+        return [
+            Experiment(
+                split=inputs.split.digest,
+                representation=representation,
+                control=control,
+                artists=inputs.artists_digest,
+                recommender=use,
+                settings=asdict(parts),
+                version=parts.version,
+                label=label,
+                seed=seed,
+                depth=max(config.k) + 1,
+                cold_candidates=config.cold_candidates,
+            )
+            for use, settings, label in entries
+            for parts in [recommender(use, settings)]
+            for representation in (inputs.representations if parts.uses_content else [None])
+            for control, seed in _controls(parts, config.seeds)
+        ]
+
+    def run(self, experiment: Experiment, split: Split, content: Content, workspace: Workspace) -> Cell:
+        """Fit on train, rank the test's candidates."""
+        vectors = vectors_of(experiment.control, content.vectors, split.test.train.items, experiment.seed)
+        chosen_recommender = recommender(experiment.recommender, experiment.settings)
+        scorer, chosen = fit(chosen_recommender, split, replace(content, vectors=vectors), experiment.seed, workspace)
+        records: dict[str, pl.DataFrame] = {}
+        refused: dict[str, str] = {}
+        for scenario in SCENARIOS:
+            task = split.test.task(scenario, experiment.cold_candidates)
+            try:
+                lists = answer(scorer, task, split.test, experiment.depth, experiment.seed)
+            except CannotRankError as error:
+                refused[scenario] = str(error)
+            else:
+                records[scenario] = lists_table(lists, task, split.test.train)
+        return Cell(experiment, records, refused, scorer.facts, chosen)
+
+
+def _controls(parts: Recommender, seeds: list[int]) -> Iterator[tuple[str, int]]:
+    for control in (REAL, *CONTROLS) if parts.uses_content else (REAL,):
+        for seed in seeds[:1] if parts.deterministic and control == REAL else seeds:
+            yield control, seed
+
+
+def lists_table(lists: TopK, task: Task, train: Interactions) -> pl.DataFrame:
+    """Lists as a table, one row per user: items (-1 where the candidates ran out), scores, hits, relevant items."""
+    depth = lists.items.shape[1]
+    judged = outcome(lists.items, task, train, lists.users)
+    return pl.DataFrame(
+        {
+            "user": lists.users,
+            "items": lists.items.astype(np.int32),
+            "scores": lists.scores,
+            "hits": judged.hits,
+            "relevant": judged.relevant,
+        },
+        schema={
+            "user": pl.Int32,
+            "items": pl.Array(pl.Int32, depth),
+            "scores": pl.Array(pl.Float32, depth),
+            "hits": pl.Array(pl.Boolean, depth),
+            "relevant": pl.Int32,
+        },
+    )

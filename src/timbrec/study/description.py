@@ -1,0 +1,33 @@
+"""The description of a run: its config and the facts about its data and encoders, as JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from timbrec import catalog
+from timbrec.study.config import Config
+from timbrec.study.inputs import Inputs, data_card
+
+_CARD = ("revision", "licence_weights", "parameters", "citation")
+
+
+def describe_run(config: Config, inputs: Inputs) -> dict[str, Any]:
+    """The config, with paths that hold wherever it is read again, the data card, and facts about each encoder."""
+    return {
+        "version": version("timbrec"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": config.model_dump(mode="json", exclude_none=True) | {"base": str(config.base.resolve())},
+        "data_card": data_card(inputs),
+        "encoders": [_encoder(name, config, inputs) for name in inputs.sources],
+    }
+
+
+def _encoder(name: str, config: Config, inputs: Inputs) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": name, "dim": inputs.sources[name].dim}
+    entry = config.encoders[name]
+    if entry.audio is None or ":" in (entry.encoder or name):
+        return facts
+    card = catalog.load("encoders", entry.encoder or name).card
+    return facts | {fact: getattr(card, fact) for fact in _CARD}

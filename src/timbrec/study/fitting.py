@@ -1,0 +1,45 @@
+"""Fitting a recommender as the protocol says, and asking it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from timbrec.data.split import Fold, Split, Task
+from timbrec.errors import CannotRankError
+from timbrec.protocols import Content, Recommender, Scorer, Workspace
+from timbrec.ranking.rank import TopK, rank
+
+
+def fit(
+    recommender: Recommender, split: Split, content: Content, seed: int, workspace: Workspace = Workspace()
+) -> tuple[Scorer, dict[str, Any]]:
+    """The scorer that serves, and the settings that validation chose for it.
+
+    A recommender that validates is first fitted on the validation fold, which chooses, and then on all of train with
+    what was chosen. Where both folds share their train part (tamm2026), the first of these scorers serves.
+    """
+    if not recommender.validates:
+        return recommender.fit(split.test.train, content, None, np.random.default_rng(seed), workspace), {}
+    inside, rng = workspace.inside("validation"), np.random.default_rng(seed)
+    scorer = recommender.fit(split.validation.train, content, split.validation, rng, inside)
+    if split.validation.train.digest == split.test.train.digest:
+        return scorer, scorer.chosen
+    final = replace(recommender, **scorer.chosen)
+    inside, rng = workspace.inside("refit"), np.random.default_rng(seed)
+    return final.fit(split.test.train, content, None, rng, inside), scorer.chosen
+
+
+def answer(scorer: Scorer, task: Task, fold: Fold, depth: int, seed: int) -> TopK:
+    """The scorer's lists for a task, `depth` items long. Raises CannotRankError when no user has a relevant item.
+
+    In mixed lists, a scorer that cannot rank cold items ranks the others alone, as it would in service.
+    """
+    if not len(task.relevant):
+        raise CannotRankError(f"nobody to ask: the {task.scenario} scenario is empty")
+    candidates = task.candidates
+    if task.scenario == "mixed" and not scorer.can_rank_cold:
+        candidates = candidates[fold.train.item_users[candidates] > 0]
+    return rank(scorer, task.users, candidates, fold.train, depth, seed=seed)

@@ -1,0 +1,98 @@
+"""Inputs from memory: data frames, arrays and encoders become files, so that a run can be audited and repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from timbrec.errors import ConfigError
+from timbrec.files import replacing
+
+if TYPE_CHECKING:
+    from timbrec.types import Progress
+
+_FILES = "inputs"  # the folder in a run's output
+
+
+def stored_inputs(
+    output: Path, interactions: Any, items: Any, encoders: Mapping[str, Any] | None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """The config entries `interactions`, `items` and `encoders`, with everything given in memory written to files.
+
+    `interactions` and `items` are polars or pandas frames, or entries as a config has them. An encoder is a pair
+    (ids, array), a frame with a column of ids, an entry of a config, or such an entry whose `encoder` is an object or a
+    class: its audio is then encoded here. Files go to `inputs` in the output folder. Raises ConfigError for anything
+    else.
+    """
+    folder = output / _FILES
+    entries: dict[str, Any] = {}
+    for key, table in (("interactions", interactions), ("items", items)):
+        if table is not None:
+            entries[key] = table if isinstance(table, Mapping) else {"path": str(_write_table(table, folder, key))}
+    if encoders is not None:
+        entries["encoders"] = {name: _encoder(name, value, folder, progress) for name, value in encoders.items()}
+    return entries
+
+
+def _encoder(name: str, value: Any, folder: Path, progress: Progress | None) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        entry = dict(value)
+        if "encoder" not in entry or isinstance(entry["encoder"], str | Path):
+            return entry
+        return {"vectors": str(_encode(name, entry, folder, progress))}
+    if isinstance(value, tuple) and len(value) == 2:
+        return _write_array(name, *value, folder)
+    if _is_frame(value):
+        return {"vectors": str(_write_table(value, folder, f"{name}"))}
+    raise ConfigError(
+        f"encoder {name!r} is a {type(value).__name__}",
+        fix="Give (ids, array), a frame with an id column, or an entry such as {'vectors': 'mine.parquet'}.",
+    )
+
+
+def _encode(name: str, entry: dict[str, Any], folder: Path, progress: Progress | None) -> Path:
+    """The store with the vectors that an encoder object, or a class without arguments, makes of the entry's audio."""
+    from timbrec.audio import Windows
+    from timbrec.embed import Output, embed_all
+
+    if "audio" not in entry:
+        raise ConfigError(
+            f"encoder {name!r} has no `audio` to encode", fix="Name a folder or a manifest under `audio`."
+        )
+    encoder = entry["encoder"]() if isinstance(entry["encoder"], type) else entry["encoder"]
+    store = folder / name
+    windows = Windows(entry.get("windows", "spread"), entry.get("count", 8))
+    output = Output(encoder, store, windows, entry.get("layer"), entry.get("pool", "mean"))
+    embed_all(Path(entry["audio"]), [output])
+    return store.absolute()
+
+
+def _write_array(name: str, ids: Any, array: Any, folder: Path) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    vectors, names = folder / f"{name}.npy", folder / f"{name}.ids.parquet"
+    with replacing(vectors) as partial, partial.open("wb") as file:
+        np.save(file, np.asarray(array), allow_pickle=False)
+    with replacing(names) as partial:
+        pl.DataFrame({"id": pl.Series(list(ids))}).write_parquet(partial)
+    return {"vectors": str(vectors.absolute()), "ids": str(names.absolute())}
+
+
+def _write_table(table: Any, folder: Path, name: str) -> Path:
+    if not _is_frame(table):
+        raise ConfigError(
+            f"`{name}` is a {type(table).__name__}", fix="Give a polars or pandas frame, or an entry with a `path`."
+        )
+    frame = table if isinstance(table, pl.DataFrame) else pl.from_pandas(table)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.parquet"
+    with replacing(path) as partial:
+        frame.write_parquet(partial)
+    return path.absolute()
+
+
+def _is_frame(value: Any) -> bool:
+    return isinstance(value, pl.DataFrame) or type(value).__module__.startswith("pandas.")

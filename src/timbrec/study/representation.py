@@ -1,0 +1,108 @@
+"""Representations: what a recommender gets as vectors of the tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from timbrec import catalog
+from timbrec.data.vocabulary import Vocabulary
+from timbrec.errors import ConfigError
+from timbrec.store import VectorSource
+from timbrec.study.config import Config, EncoderConfig, PartConfig
+from timbrec.study.identity import FOR_READERS, digest_of
+from timbrec.types import Array, Float32, Int
+
+
+@dataclass(frozen=True)
+class Source:
+    """The vectors of one encoder.
+
+    `digest` is the hash of ids and values, and so also covers encoder, layer, pooling and windows. Those are repeated
+    for readers; `layer` None is the encoder's own output, and all of them are None for vectors made elsewhere.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    digest: str
+    encoder: str = field(metadata=FOR_READERS)
+    layer: int | None = field(default=None, metadata=FOR_READERS)
+    pool: str | None = field(default=None, metadata=FOR_READERS)
+    windows: str | None = field(default=None, metadata=FOR_READERS)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transform by its name in the catalogue, with all its settings and its version."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    use: str
+    settings: dict[str, Any]
+    version: int
+
+
+@dataclass(frozen=True)
+class Representation:
+    """The vectors of one or several encoders and the transforms they go through; a value with a digest.
+
+    Vectors of several sources stand side by side, in the order of `sources`, before the first of `steps`. Transforms
+    are fitted on the tracks of the train part alone. `name` is how tables and the page call it.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: str = field(metadata=FOR_READERS)
+    sources: tuple[Source, ...]
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """A hash of everything that decides the vectors."""
+        return digest_of(self)
+
+    def vectors(
+        self, stores: Mapping[str, VectorSource], catalogue: Vocabulary, train_items: Int[Array, "n"]
+    ) -> Float32[Array, "items dim"]:
+        """(items, dim) vectors of the catalogue's tracks in row order, from the vector sources by encoder name."""
+        parts = [stores[source.encoder].aligned(catalogue.ids) for source in self.sources]
+        vectors = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        for step in self.steps:
+            transform = catalog.load("transforms", step.use)(**step.settings)
+            vectors = transform.fitted(vectors[train_items])(vectors)
+        return vectors
+
+
+def representations_of(config: Config, stores: Mapping[str, VectorSource]) -> tuple[Representation, ...]:
+    """Every encoder of the config as it is, then the representations that the config names.
+
+    Raises ConfigError for settings that a transform does not have.
+    """
+    sources = {name: _source(name, config.encoders[name], stores[name].digest) for name in stores}
+    plain = [Representation(name, (source,)) for name, source in sources.items()]
+    named = [
+        Representation(name, tuple(sources[encoder] for encoder in entry.of), tuple(map(_step, entry.transforms)))
+        for name, entry in config.representations.items()
+    ]
+    return (*plain, *named)
+
+
+def _source(name: str, entry: EncoderConfig, digest: str) -> Source:
+    if entry.audio is None:
+        return Source(digest, name)
+    return Source(digest, name, entry.layer, entry.pool, entry.windows)
+
+
+def _step(entry: PartConfig) -> Step:
+    kind = catalog.load("transforms", entry.use)
+    try:
+        transform = TypeAdapter(kind).validate_python(entry.settings)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        place = ".".join(map(str, detail["loc"])) or "settings"
+        raise ConfigError(f"transform {entry.use!r}: {place}: {detail['msg']}", example=detail["input"]) from error
+    return Step(entry.use, asdict(transform), kind.version)

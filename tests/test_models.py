@@ -1,0 +1,111 @@
+"""Models: asked by ids, extended, saved and loaded, with answers that plain arithmetic gives too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import timbrec
+from timbrec.errors import CannotRankError, ConfigError, DataError
+from timbrec.worlds.planted import PlantedWorld
+
+WORLD = PlantedWorld(users=60, items=90, dim=8, seed=2)
+IDS = WORLD.events.items.ids.to_list()
+VECTORS = WORLD.vectors(0.9)
+LOG = WORLD.events.table.select(
+    user=WORLD.events.users.ids.gather(WORLD.events.table["user"]),
+    item=WORLD.events.items.ids.gather(WORLD.events.table["item"]),
+    time="time",
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> timbrec.Model:
+    return timbrec.fit(LOG, (IDS, VECTORS), "knn", scale="none")
+
+
+def cosine(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def scores_of(history: list[str]) -> dict[str, float]:
+    """KNN by its definition: the cosine of each item with the mean of the unit vectors of the history."""
+    place = {item: row for row, item in enumerate(IDS)}
+    profile = cosine(cosine(VECTORS)[[place[item] for item in history]].mean(0))
+    return dict(zip(IDS, cosine(VECTORS) @ profile, strict=True))
+
+
+def test_a_known_user_gets_the_best_unplayed_items(model: timbrec.Model) -> None:
+    user = LOG["user"][0]
+    history = LOG.filter(user=user)["item"].unique().to_list()
+    scores = {item: score for item, score in scores_of(history).items() if item not in history}
+    expected = sorted(scores, key=lambda item: -scores[item])[:5]
+    top = model.recommend(user, k=5)
+    assert top["item"].to_list() == expected
+    assert top["rank"].to_list() == [1, 2, 3, 4, 5]
+    np.testing.assert_allclose(top["score"], [scores[item] for item in expected], atol=1e-5)
+
+
+def test_a_history_is_folded_in_as_a_known_user_is(model: timbrec.Model) -> None:
+    user = LOG["user"][0]
+    history = LOG.filter(user=user)["item"].unique().to_list()
+    folded = model.recommend(history=[*history, "never heard of"], k=7)
+    assert folded["item"].to_list() == model.recommend(user, k=7)["item"].to_list()
+
+
+def test_added_items_are_ranked_at_once(model: timbrec.Model) -> None:
+    user = LOG["user"][0]
+    twin = VECTORS[IDS.index(model.recommend(user, k=1)["item"][0])]
+    grown = model.add_items(["new"], twin[None])
+    assert "new" in grown.recommend(user, k=2)["item"].to_list()
+    assert "new" not in model.recommend(user, k=90)["item"].to_list()
+    assert grown.recommend(user, candidates=["new"])["item"].to_list() == ["new"]
+    with pytest.raises(DataError, match="items are known already"):
+        grown.add_items(["new"], twin[None])
+    with pytest.raises(DataError, match="1 ids for 2 vectors"):
+        model.add_items(["new"], np.stack([twin, twin]))
+
+
+def test_a_loaded_model_answers_as_the_saved_one(model: timbrec.Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    again = timbrec.Model.load(tmp_path / "model")
+    for user in LOG["user"].unique()[:5]:
+        assert again.recommend(user).equals(model.recommend(user))
+    assert again.card == json.loads(json.dumps(model.card))
+    assert again.representation == model.representation
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+
+
+def test_a_damaged_model_is_refused(model: timbrec.Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    items = tmp_path / "model" / "items.parquet"
+    pl.DataFrame({"id": IDS[::-1]}).write_parquet(items)
+    with pytest.raises(DataError, match=r"no readable model: items\.parquet is not the file that was written"):
+        timbrec.Model.load(tmp_path / "model")
+    with pytest.raises(DataError, match="holds no model"):
+        timbrec.Model.load(tmp_path)
+
+
+def test_unknown_ids_are_named_with_the_nearest(model: timbrec.Model) -> None:
+    user = LOG["user"][0]
+    with pytest.raises(DataError, match=rf"does not know user '{user}x'.*{user[:2]}"):
+        model.recommend(f"{user}x")
+    with pytest.raises(DataError, match="knows no item of the history"):
+        model.recommend(history=["nothing"])
+    with pytest.raises(DataError, match="either a user or a history"):
+        model.recommend()
+    with pytest.raises(ConfigError, match="has no setting 'scael'"):
+        timbrec.fit(LOG, (IDS, VECTORS), scael="none")
+    with pytest.raises(DataError, match="no item of the interactions has a vector"):
+        timbrec.fit(LOG.with_columns(item=pl.lit("other")), (IDS, VECTORS))
+
+
+def test_popularity_cannot_fold_in(model: timbrec.Model) -> None:
+    popular = timbrec.fit(LOG, (IDS, VECTORS), "popularity")
+    assert popular.representation is None
+    with pytest.raises(CannotRankError, match="cannot fold in users"):
+        popular.recommend(history=IDS[:3])
