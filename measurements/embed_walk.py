@@ -33,7 +33,7 @@ def pretend(folder: Path, output: Output) -> None:
     rng = np.random.default_rng(0)
     for number, track in enumerate(find_tracks(folder)):
         state, vector = track.path.stat(), rng.standard_normal(output.card.dim, dtype=np.float32)
-        store.add(Entry(track.id, f"{number:032x}", state.st_size, state.st_mtime_ns, f"{number:032x}", vector))
+        store.add(Entry(track.id, f"{number:032x}", state.st_size, state.st_mtime_ns, f"{number:032x}", vector=vector))
     store.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 from audio_files import sine, write, write_wav
 from moments import DIM, EXPECTED, RATE, Moments, assert_expected, of, vectors, write_music
 from timbrec.audio import Windows, load_mono
-from timbrec.embed import embed, find_tracks, length_invariance, pool, pooling
+from timbrec.embed import Output, embed, embed_all, find_tracks, length_invariance, list_tracks, pool, pooling
 from timbrec.encoders import load
 from timbrec.encoders.mfcc import MFCC
 from timbrec.errors import ConfigError, DataError, StoreError
@@ -102,7 +102,9 @@ def test_bad_files_are_listed_and_stop_nothing(music: Path, tmp_path: Path) -> N
         "x-text": "it is text, which is not read",
     }
     assert report.failures.filter(id="x-nan")["path"].item() == str(music / "x-nan.wav")
-    assert report.remarks.rows() == [("z", str(music / "z.ogg"), "it is named .ogg, but its content is flac")]
+    assert report.remarks.rows() == [
+        ("z", str(music / "z.ogg"), "it is named .ogg, but its content is flac", "Rename it.")
+    ]
     assert report.done == 6
     assert set(vectors(tmp_path / "s")) == {*EXPECTED, "z"}
 
@@ -132,11 +134,19 @@ def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
         embed(tmp_path / "notes.md", Moments(), tmp_path / "s")
 
 
-def test_two_files_with_one_id_are_an_error_naming_both(music: Path, tmp_path: Path) -> None:
+def test_names_that_collide_later_are_refused_and_paths_tell_them_apart(music: Path, tmp_path: Path) -> None:
+    embed(music, Moments(), tmp_path / "s")
     write(music / "album/a.flac", sine(100, 8000, 1), 8000)
-    with pytest.raises(DataError, match=r"same id: .*music/a\.wav and .*music/album/a\.flac") as caught:
+    with pytest.raises(DataError, match=r"same id: .*music/a\.wav and .*music/album/a\.flac.*--ids path") as caught:
         embed(music, Moments(), tmp_path / "s")
     assert caught.value.count == 1
+    report = embed_all(music, [Output(Moments(), tmp_path / "s")], ids="path")
+    assert (report.done, report.recognised, report.skipped, report.gone) == (1, 3, 2, 3)
+    paths = {"a", "album/a", "album/c", "album/d d", "album/é", "b"}
+    assert paths < set(vectors(tmp_path / "s"))
+    again = embed_all(music, [Output(Moments(), tmp_path / "s")], prune=True)  # the choice is kept
+    assert (again.done, again.skipped, again.gone) == (0, 6, 3)
+    assert set(vectors(tmp_path / "s")) == paths
 
 
 def test_linked_folders_are_not_followed(music: Path) -> None:

@@ -58,7 +58,9 @@ def test_encode_then_nothing_to_do_then_what_failed(music: Path, tmp_path: Path)
     assert code == 1
     assert "music/bad.mp3 │ it is text, which is not read" in told
     failures = pl.read_csv(tmp_path / "vectors/failures.csv")
-    assert failures.rows() == [("bad", "music/bad.mp3", "it is text, which is not read", None)]
+    assert failures.select("id", "path", "reason", "encoder").rows() == [
+        ("bad", "music/bad.mp3", "it is text, which is not read", None)
+    ]
     code, told = timbrec("embed", "music", "--encoder", "mfcc", "--prune", "--max-failures", 1, cwd=tmp_path)
     assert (code, "1 not in AUDIO, forgotten" in told, "mfcc: 3 x 104" in told) == (0, True, True)
     (music / "bad.mp3").unlink()

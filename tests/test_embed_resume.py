@@ -135,7 +135,7 @@ def test_killed_before_any_step_on_the_disk_it_ends_in_the_same_store(tmp_path: 
 
 
 def test_a_torn_or_damaged_journal_loses_its_end_alone(tmp_path: Path) -> None:
-    entries = [Entry(f"t{n}", f"audio {n}", n, n, f"file {n}", np.full(3, n, np.float32)) for n in range(3)]
+    entries = [Entry(f"t{n}", f"audio {n}", n, n, f"file {n}", vector=np.full(3, n, np.float32)) for n in range(3)]
     journal, sizes = Journal(tmp_path), []
     for entry in entries:
         journal.append([entry])

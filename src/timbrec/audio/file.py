@@ -23,6 +23,7 @@ from timbrec.audio.sound import Levels, Remark
 from timbrec.errors import AudioError
 from timbrec.types import Array, Float32
 
+VERSION = 2  # raised when other files are refused or remarked on: failures of another version are tried again
 NAMED = "it is named "  # how the remark on a suffix begins: it belongs to the name, not to the content
 LONG = 3600.0  # seconds from which a file is remarked on: is it one track?
 SLOWEST = 1000  # Hz; a block at a lower rate would be hours long

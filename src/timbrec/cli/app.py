@@ -10,6 +10,7 @@ import typer
 from timbrec import __version__
 from timbrec.cli import encoders
 from timbrec.cli.embed import embed
+from timbrec.cli.manifest import manifest
 from timbrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def audit(
 
 
 app.command()(embed)
+app.command()(manifest)
 app.command("list")(encoders.list_parts)
 app.command()(encoders.convert)
 app.command("check-encoder")(encoders.check_encoder)

@@ -30,37 +30,63 @@ def embed(
     pool: Annotated[str, typer.Option(metavar="mean,max,meanstd", help="What is kept of time.")] = "mean",
     windows: Annotated[WindowPolicy, typer.Option(help="Which windows of a track.")] = "spread",
     count: Annotated[int, typer.Option(help="How many windows are spread over a track.", min=1)] = 8,
-    store: Annotated[Path | None, typer.Option(help="Where the stores go; by default `vectors` beside AUDIO.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Windows at once; by default 60 s of audio, 480 s on GPU.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads that read and encode; by default the cores.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    ids: Annotated[
+        str | None, typer.Option(metavar="stem|path|tag", help="Names of tracks: of files, paths, or tag:NAME.")
+    ] = None,
+    store: Annotated[Path | None, typer.Option(help="Folder of the stores; by default ./vectors.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Windows at once; by default 60 s of audio, 480 s on GPU.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that read and encode; by default the cores.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto (a GPU, if there is one), cpu, cuda or cuda:1.")] = "auto",
     max_failures: Annotated[int, typer.Option(help="Files that may fail before the exit code is 1.", min=0)] = 0,
     prune: Annotated[bool, typer.Option(help="Forget tracks that are not in AUDIO.")] = False,
+    retry: Annotated[bool, typer.Option(help="Read files again that failed before and have not changed.")] = False,
     options: _Options = [],  # noqa: B006 - typer reads it
 ) -> None:
-    """Encode audio files into stores of vectors, or go on with what was interrupted.
+    """Encode audio files into stores of vectors, or go on after an interruption.
 
     Each encoder, layer and pool has a store of its own: a folder that a config can name.
-    Files that fail are listed, here and in failures.csv beside the stores.
+    Files that fail and files with remarks are listed in failures.csv and remarks.csv beside the stores.
     Exit code 1: more files failed than --max-failures.
     """
     from timbrec.audio import Windows
-    from timbrec.cli.embed_show import progress_bar, show_report, write_failures
+    from timbrec.cli.embed_show import progress_bar, show_end, show_report, write_lists
+    from timbrec.devices import device_of
     from timbrec.embed import embed_all, outputs
+    from timbrec.embed.tracks import check_ids
 
-    root = store or audio.absolute().parent / "vectors"
+    device = "cpu" if device == "cpu" else str(device_of(device))
+    ids = None if ids is None else check_ids(ids)
+    root = store or Path("vectors")
     asked = [name for names in encoder for name in names.split(",")]
     loaded = _load(asked, _by_name(weights, asked), _options_by_name(options, asked), layers, device)
     chosen: list[Output] = []
-    for one in loaded:
-        wanted = _layers(layers, one)
-        chosen += outputs(one, root, wanted, pool.split(","), Windows(windows, count))
+    for model in loaded:
+        chosen += outputs(model, root, _layers(layers, model), pool.split(","), Windows(windows, count))
+    if store is None:
+        _refuse_stores_elsewhere(chosen, audio)
     with progress_bar(audio.name) as progress:
-        report = embed_all(audio, chosen, batch=batch, workers=workers, prune=prune, progress=progress)
-    write_failures(report, root)
+        report = embed_all(
+            audio, chosen, batch=batch, workers=workers, prune=prune, ids=ids, retry=retry, progress=progress
+        )
     show_report(report, chosen, root, prune)
-    if len(report.failures["id"].unique()) > max_failures:
-        raise typer.Exit(1)
+    write_lists(report, root)
+    raise typer.Exit(show_end(report, max_failures))
+
+
+def _refuse_stores_elsewhere(outputs: Sequence[Output], audio: Path) -> None:
+    """Name the stores beside AUDIO, where earlier versions put them, rather than encode everything again."""
+    former = audio.absolute().parent / "vectors"
+    for output in outputs:
+        store = former / output.store.name
+        if any(store.glob("manifest-*.json")) and not any(output.store.glob("manifest-*.json")):
+            raise ConfigError(
+                f"there is a store at {store}, and none at {output.store}",
+                fix=f"Use it by --store {former}, or start afresh by --store {output.store.parent}.",
+            )
 
 
 def _load(
@@ -111,24 +137,24 @@ def _numbers(layers: str) -> list[int]:
 
 
 def _by_name(pairs: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE, of names that are asked for."""
-    found = {}
+    """Values by key, from texts KEY=VALUE; a key is an encoder's name, or NAME.OPTION."""
+    values = {}
     for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or (name.partition(".")[0] not in names and name not in names):
+        key, equals, value = pair.partition("=")
+        if not equals or not any(key == name or key.startswith(f"{name}.") for name in names):
             raise ConfigError(f"{pair!r} is not NAME=VALUE of an encoder asked for", fix=f"NAME: {', '.join(names)}.")
-        found[name] = value
-    return found
+        values[key] = value
+    return values
 
 
 def _options_by_name(pairs: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """NAME.OPTION=VALUE, the value as YAML has it: true, 7, text."""
+    """Options by encoder, from texts NAME.OPTION=VALUE; values are read as YAML: true, 7, text."""
     import yaml
 
-    found: dict[str, dict[str, Any]] = {}
+    chosen: dict[str, dict[str, Any]] = {}
     for key, value in _by_name(pairs, names).items():
         name, dot, option = key.rpartition(".")
-        if not dot:
+        if not dot or name not in names:
             raise ConfigError(f"{key!r} names no option", fix=f"For example: --set {key}.OPTION={value}.")
-        found.setdefault(name, {})[option] = yaml.safe_load(value)
-    return found
+        chosen.setdefault(name, {})[option] = yaml.safe_load(value)
+    return chosen

@@ -1,7 +1,9 @@
-"""What `timbrec embed` shows while it works and when it is done."""
+"""Output of `timbrec embed`: progress, the outcome of all files, and the lists of failures and remarks."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,20 +17,24 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from timbrec.errors import StoreError
+from timbrec.files import write_atomically
+
 if TYPE_CHECKING:
     from timbrec.embed import EmbedReport, Output
 
-SHOWN = 20  # rows of a table; all are in failures.csv
+SHOWN = 20  # rows of a table; all are in the lists
+SUFFIXES = 8  # kinds of other files that are counted one by one
 _out, _err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
 def loading(name: str) -> Status:
-    """Says what is being loaded, as long as its block lasts."""
+    """A line that names the encoder while its block loads it."""
     return _err.status(f"loading {escape(name)}")
 
 
 class _Rate(ProgressColumn):
-    """Tracks per second, of late."""
+    """Tracks per second, over the last minute."""
 
     def render(self, task: Task) -> Text:
         """Empty until it is known."""
@@ -52,53 +58,95 @@ def progress_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
 
         def progress(what: str, done: int, total: int) -> None:
             nonlocal task
-            if task is None:  # what was there before is no part of the speed
+            if task is None:  # tracks of earlier runs do not count for the speed
                 task = bar.add_task(name, total=total, completed=done)
             bar.update(task, completed=done)
 
         yield progress
 
 
-def write_failures(report: EmbedReport, root: Path) -> None:
-    """The failures of this run alone; no file where there are none."""
-    path = root / "failures.csv"
-    path.unlink(missing_ok=True)
-    if len(report.failures):
-        report.failures.write_csv(path)
+def write_lists(report: EmbedReport, root: Path) -> None:
+    """Write failures.csv and remarks.csv, of all files and not of this run alone; no file where there are none."""
+    for name, table in (("failures", report.failures), ("remarks", report.remarks)):
+        path = root / f"{name}.csv"
+        try:
+            if len(table):
+                root.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, table.write_csv())
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {path}: {error.strerror}", fix="The vectors are stored; move that file away."
+            ) from error
 
 
 def show_report(report: EmbedReport, outputs: Sequence[Output], root: Path, pruned: bool) -> None:
-    """What came of the files, and which stores there are now."""
+    """Print remarks, duplicates, failures, counts, and the stores."""
     from timbrec.store import VectorStore
 
-    _rows(report.remarks.select("path", "reason"), "encoded, but odd")
+    _rows(report.remarks.select("path", "reason"), f"remarks, all in {root / 'remarks.csv'}")
     _rows(report.duplicates.select("path", _same("same audio as {}")), "the same audio twice, encoded once")
     _rows(report.failures.select("path", "reason"), f"failures, all in {root / 'failures.csv'}")
-    failed = report.failures["id"].n_unique()
-    _out.print(
+    for title, table in (("remarks", report.remarks), ("failures", report.failures)):
+        for reason, count in _by_reason(table):
+            _print(f"{title}: {count:,} x {reason}")
+    _print(
         f"{report.done:,} encoded, {report.recognised:,} recognised by their audio, {report.skipped:,} unchanged, "
-        f"{failed:,} failed"
+        f"{_failed(report):,} failed"
         + (f"; {report.gone:,} not in AUDIO, {'forgotten' if pruned else 'kept'}" * (report.gone > 0))
     )
+    if report.aside:
+        most = sorted(report.aside.items(), key=lambda item: -item[1])
+        more = f", and {len(most) - SUFFIXES} more kinds" if len(most) > SUFFIXES else ""
+        _print("left aside: " + ", ".join(f"{count:,} {kind}" for kind, count in most[:SUFFIXES]) + more)
     for output in outputs:
         if next(output.store.glob("manifest-*.json"), None) is not None:
-            made = VectorStore.open(output.store)
-            _out.print(f"{output.store}: {len(made):,} x {made.dim}", soft_wrap=True, markup=False)
+            store = VectorStore.open(output.store)
+            _print(f"{output.store}: {len(store):,} x {store.dim}")
+
+
+def show_end(report: EmbedReport, allowed: int) -> int:
+    """Print why the exit code is what it is, and return it: 1 where more files failed than are allowed."""
+    failed = _failed(report)
+    code = int(failed > allowed)
+    if failed:
+        verdict = "more than" if code else "no more than"
+        _print(f"exit code {code}: {failed:,} files have no vector, {verdict} --max-failures {allowed} allows")
+    return code
+
+
+def _failed(report: EmbedReport) -> int:
+    return report.failures["id"].n_unique()
+
+
+def _by_reason(table: Any) -> list[tuple[str, int]]:
+    """Reasons with their counts, the most frequent first; figures within a reason do not count."""
+    reasons = Counter(re.sub(r"'.*?'|\d[\d.,e+]*", "…", reason.partition(": ")[0]) for reason in table["reason"])
+    return reasons.most_common()
 
 
 def _same(text: str) -> Any:
-    """The id of the track that is the same, in words."""
+    """A column that names the track with the same audio."""
     import polars as pl
 
     return pl.format(text, "same_as").alias("reason")
 
 
 def _rows(rows: Any, title: str) -> None:
+    from timbrec.embed.tracks import printable
+
     if not len(rows):
         return
-    table = Table(title=f"{title} ({len(rows):,})", title_justify="left", show_header=False)
+    table = Table(title=f"{escape(title)} ({len(rows):,})", title_justify="left", show_header=False)
     for row in rows.head(SHOWN).iter_rows():
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(printable(value)) for value in row))
     _out.print(table)
     if len(rows) > SHOWN:
-        _out.print(f"and {len(rows) - SHOWN:,} more")
+        _print(f"and {len(rows) - SHOWN:,} more")
+
+
+def _print(line: str) -> None:
+    from timbrec.embed.tracks import printable
+
+    _out.print(printable(line), soft_wrap=True, markup=False)

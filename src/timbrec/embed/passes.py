@@ -87,7 +87,7 @@ class Pass:
             if not is_out_of_memory(error):
                 raise
         if len(windows) == 1:  # outside of the except, whose error holds what the encoder had in memory
-            return AudioError("there is not enough memory to encode one window of it")
+            return AudioError("there is not enough memory to encode one window of it", passing=True)
         half = len(windows) // 2
         if half < self.batch:
             _LOG.warning("%s: out of memory; going on with batches of %d windows", self.encoder.card.name, half)

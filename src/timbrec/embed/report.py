@@ -1,26 +1,37 @@
-"""What came of the tracks."""
+"""The outcome of a run: counts, and tables of failures, remarks and duplicates."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import polars as pl
 
+from timbrec.embed.target import Target
 from timbrec.embed.tracks import Track, text
 
-COLUMNS = dict.fromkeys(("id", "path", "reason"), pl.String)
+COLUMNS = dict.fromkeys(("id", "path", "reason", "fix"), pl.String)
+
+
+class Row(NamedTuple):
+    """A failure or remark; `encoder` is None where the file itself is at fault."""
+
+    track: Track
+    encoder: str | None
+    reason: str
+    fix: str
 
 
 @dataclass(frozen=True, eq=False)
 class EmbedReport:
-    """What came of the tracks: how many were encoded now (`done`), were known by their audio (`recognised`: renamed,
+    """The outcome of a run: how many tracks were encoded (`done`), were known by their audio (`recognised`: renamed,
     retagged, or the same as another track), and were unchanged (`skipped`); the rest is in `failures`.
 
-    Tables (id, path, reason): `failures`, files that have no vector, to be tried again by the next run, with the
-    `encoder` whose failure it is, null where the file itself is at fault; `remarks`, files encoded now that something
-    is odd about. `duplicates` (id, path, same_as): tracks with the audio of another one. `gone`: how many tracks have
-    vectors and were not asked for; they are kept.
+    Tables (id, path, reason, fix): `failures`, files without a vector, with the `encoder` that failed, null where the
+    file itself is at fault; `remarks` on files that have one. Both include files that this run did not read again.
+    `duplicates` (id, path, same_as): tracks with the audio of another one. `gone`: how many tracks have vectors and are
+    not in the folder or manifest; they are kept. `aside`: how many other files are in the folder, by suffix.
     """
 
     done: int
@@ -30,16 +41,24 @@ class EmbedReport:
     remarks: pl.DataFrame
     duplicates: pl.DataFrame
     gone: int = 0
+    aside: dict[str, int] = field(default_factory=dict)
 
 
-def table(rows: list[tuple[Track, str]]) -> pl.DataFrame:
-    """Tracks and reasons as a table."""
-    data = [(track.id, text(str(track.path)), reason) for track, reason in rows]
-    return pl.DataFrame(data, COLUMNS, orient="row")
+def tables(
+    tracks: Sequence[Track], targets: Sequence[Target], passing: Sequence[Row]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The failures and the remarks of all tracks, from the notes of their stores and from this run."""
+    failures = list(dict.fromkeys([*_noted(tracks, targets, failed=True), *passing]))
+    order = {track: number for number, track in enumerate(tracks)}
+    failures.sort(key=lambda row: order[row.track])
+    failed = {row.track for row in failures}
+    remarks = [row for row in dict.fromkeys(_noted(tracks, targets, failed=False)) if row.track not in failed]
+    encoders = pl.Series("encoder", [row.encoder for row in failures], pl.String)
+    return _table(failures).with_columns(encoders), _table(remarks)
 
 
 def duplicates(tracks: Sequence[Track], known: pl.DataFrame) -> pl.DataFrame:
-    """The tracks (id, path, same_as) whose audio another one has, that comes before them."""
+    """The tracks (id, path, same_as) whose audio another track in front of them has."""
     asked = pl.DataFrame({"id": [track.id for track in tracks]}, {"id": pl.String})
     with_audio = asked.join(known.select("id", "audio"), on="id", maintain_order="left")
     with_audio = with_audio.with_columns(same_as=pl.col("id").first().over("audio"))
@@ -48,3 +67,20 @@ def duplicates(tracks: Sequence[Track], known: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
         "id", pl.Series("path", [text(str(paths[track].path)) for track in rows["id"]], pl.String), "same_as"
     )
+
+
+def _noted(tracks: Sequence[Track], targets: Sequence[Target], failed: bool) -> Iterator[Row]:
+    noted = set().union(*(target.notes.records for target in targets))
+    for track in tracks:
+        if track.id not in noted:
+            continue
+        for target in targets:
+            record = target.notes.records.get(track.id)
+            for note in record.notes if record else ():
+                if note.failed == failed:
+                    yield Row(track, target.output.card.name if note.own else None, note.reason, note.fix)
+
+
+def _table(rows: Sequence[Row]) -> pl.DataFrame:
+    data = [(row.track.id, text(str(row.track.path)), row.reason, row.fix) for row in rows]
+    return pl.DataFrame(data, COLUMNS, orient="row")

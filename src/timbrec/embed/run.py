@@ -12,9 +12,10 @@ from timbrec.embed.outputs import Output
 from timbrec.embed.report import EmbedReport
 from timbrec.embed.schedule import process
 from timbrec.embed.target import Target
-from timbrec.embed.tracks import find_tracks
+from timbrec.embed.tracks import MANIFEST, Listing, list_tracks
 from timbrec.errors import ConfigError, StoreError
 from timbrec.protocols import Encoder
+from timbrec.store.manifest import newest
 from timbrec.types import Progress
 
 
@@ -42,6 +43,8 @@ def embed_all(
     batch: int | None = None,
     workers: int | None = None,
     prune: bool = False,
+    ids: str | None = None,
+    retry: bool = False,
     progress: Progress | None = None,
 ) -> EmbedReport:
     """Encode the audio of a folder or manifest (see `find_tracks`) into a store per output.
@@ -55,25 +58,53 @@ def embed_all(
     GPU). `workers` threads (None: one per core, at most 16) read ahead and, on a processor, encode. `progress` counts
     tracks.
 
-    A file that cannot be used is a row of the report and stops nothing; the vector of what it was before is taken from
-    it. Raises DataError if there are no tracks or an encoder's vectors are not as its card says, ConfigError for no
+    `ids` says how the tracks of a folder are called (see `list_tracks`); by default as the stores keep them.
+
+    A file that cannot be used is a row of the report and stops nothing; its track loses the vector of an earlier state
+    of the file. It is not read again until it changes, or `retry` is given. A track keeps its vector while the file it
+    was made of exists: another file with the same id, from another folder, is a failure unless its audio is the same.
+    Raises DataError if there are no tracks or an encoder's vectors are not as its card says, ConfigError for no
     output and for two with one store, and StoreError for a store of anything else, one that is being written, and a
     full disk.
     """
     if not outputs or len({output.store for output in outputs}) < len(outputs):
         raise ConfigError("there must be outputs, each with a store of its own", count=len(outputs))
-    tracks = find_tracks(source)
+    check_counts(batch, workers)
+    listing = tracks_for(source, [output.store for output in outputs], ids)
     with _Targets() as targets:
         for output in outputs:
-            targets.append(Target(output))
-        ledger = Ledger(tracks, targets, progress)
+            targets.append(Target(output, "" if listing.ids == MANIFEST else listing.ids))
+        ledger = Ledger(listing, targets, progress, retry)
         process(ledger, targets, batch, workers)
         report = ledger.report()
         if prune:
-            asked = {track.id for track in tracks}
+            asked = {track.id for track in listing.tracks}
             for target in targets:
                 target.drop(set(target.tracks["id"]) - asked)
     return report
+
+
+def tracks_for(source: Path | str, stores: Sequence[Path], ids: str | None = None) -> Listing:
+    """The tracks of a folder or manifest, called as these stores call them, unless `ids` says otherwise.
+
+    Raises ConfigError where the stores call their tracks in different ways.
+    """
+    if ids is None and Path(source).is_dir():
+        existing = [store for store in stores if next(store.glob("manifest-*.json"), None) is not None]
+        kept = {newest(store).track_ids for store in existing} - {""}
+        if len(kept) > 1:
+            raise ConfigError(
+                "the stores name their tracks in different ways", example=sorted(kept), fix="Choose with `--ids`."
+            )
+        ids = next(iter(kept), None)
+    return list_tracks(source, ids)
+
+
+def check_counts(batch: int | None, workers: int | None) -> None:
+    """Raise ConfigError for numbers of windows or threads below 1."""
+    for name, count in (("batch", batch), ("workers", workers)):
+        if count is not None and count < 1:
+            raise ConfigError(f"`{name}` must be 1 or more", example=count, fix="Leave it out for the default.")
 
 
 class _Targets(list[Target]):

@@ -83,7 +83,7 @@ class _Work:
     def _keep(self, future: Future[Parts | AudioError]) -> None:
         one, windows = self._encoding.pop(future)
         for job in one.finish(windows, future.result()):
-            self._ledger.keep(job, one.encoder.card.name)
+            self._ledger.keep(job, one)
         for target in self._targets:
             target.flush()
 

@@ -1,4 +1,4 @@
-"""An output while it is being filled: what its store knows, and what is added to it."""
+"""An output while it is being filled: the tracks and notes of its store, and additions to them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,34 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 
+import av
 import numpy as np
 import polars as pl
 
+from timbrec.audio.file import NAMED, VERSION
 from timbrec.embed.outputs import Output
-from timbrec.embed.tracks import Track
+from timbrec.embed.tracks import Track, text
 from timbrec.store import Entry, TrackStore
 from timbrec.store.manifest import newest
+from timbrec.store.notes import Note, Notes, Record
 from timbrec.types import Array, Float32
 
 UNKNOWN = -1
+READER = f"{VERSION}, PyAV {av.__version__}"  # notes of another reader are not relied on
+File = tuple[int, int, str]  # size, time of change (ns), hash
 
 
 class Target:
-    """The store of an output, opened for writing; made where there is none, once its vectors' length is known."""
+    """The store of an output, opened for writing. A missing store is made once its vectors' length is known."""
 
-    def __init__(self, output: Output) -> None:
-        self.output = output
+    def __init__(self, output: Output, ids: str = "") -> None:
+        self.output, self._ids = output, ids
         self._store: TrackStore | None = None
-        there = next(output.store.glob("manifest-*.json"), None)
-        dim = output.dim or (newest(output.store).info.dim if there else None)
+        exists = next(output.store.glob("manifest-*.json"), None)
+        dim = output.dim or (newest(output.store).info.dim if exists else None)
         if dim:
             self._open(dim)
+        self.notes = Notes(output.store)
 
     @property
     def kind(self) -> tuple[int | None, str]:
@@ -44,12 +50,55 @@ class Target:
         """The audio of every file read before, by the hash of the file."""
         return {} if self._store is None else dict(self._store.tracks.select("file", "audio").iter_rows())
 
+    @cached_property
+    def failed_files(self) -> dict[str, Record]:
+        """The records of files that failed, by the hash of the file."""
+        return {record.file: record for record in self.notes.records.values() if record.failed and _valid(record)}
+
+    @cached_property
+    def remarks_of(self) -> dict[str, tuple[Note, ...]]:
+        """The remarks on files, apart from remarks on their names, by the hash of the file."""
+        return {
+            record.file: tuple(note for note in record.notes if not note.reason.startswith(NAMED))
+            for record in self.notes.records.values()
+            if not record.failed
+        }
+
+    @cached_property
+    def _owners(self) -> dict[str, tuple[str, str]]:
+        """The audio and the path of every track that had a vector when the run began."""
+        if self._store is None:
+            return {}
+        rows = self._store.tracks.select("id", "audio", "path").iter_rows()
+        return {track: (audio, path or "") for track, audio, path in rows}
+
     def unchanged(self, states: pl.DataFrame) -> set[str]:
-        """The tracks (id, size, mtime) whose files are as they were when their vectors were made."""
+        """The tracks (id, size, mtime, path) whose files are as they were when their vectors were made.
+
+        A track whose file was moved gets its new path. A file elsewhere with the id of a track whose own file still
+        exists is another file.
+        """
         if self._store is None:
             return set()
-        self.audio_of, self.ids  # noqa: B018 - as they are now: threads look into them
-        return set(states.join(self._store.tracks, on=["id", "size", "mtime"], how="semi")["id"])
+        self.audio_of, self.failed_files, self.remarks_of, self._owners  # noqa: B018 - threads look into them
+        same = states.join(self._store.tracks, on=["id", "size", "mtime"], how="inner", suffix="_before")
+        moved = same.filter(pl.col("path").ne_missing(pl.col("path_before")))
+        others = {row["id"] for row in moved.iter_rows(named=True) if row["path_before"] and exists(row["path_before"])}
+        for row in moved.iter_rows(named=True):
+            if row["id"] not in others:
+                self.add(Entry(row["id"], row["audio"], row["size"], row["mtime"], row["file"], row["path"]))
+        return set(same["id"]) - others
+
+    def failed(self, states: pl.DataFrame) -> set[str]:
+        """The tracks whose files failed before and have not changed since."""
+        known = [record[:3] for record in self.notes.records.values() if record.failed and _valid(record)]
+        table = pl.DataFrame(known, {"id": pl.String, "size": pl.Int64, "mtime": pl.Int64}, orient="row")
+        return set(states.join(table, on=["id", "size", "mtime"], how="semi")["id"])
+
+    def owner(self, track: Track) -> tuple[str, str] | None:
+        """The audio and the path of another file that has this track's id in the store, if that file still exists."""
+        audio, path = self._owners.get(track.id, ("", ""))
+        return (audio, path) if path and path != place(track) and exists(path) else None
 
     def has(self, audio: str) -> bool:
         """Whether there is a vector of this audio."""
@@ -62,44 +111,67 @@ class Target:
         if self._store is not None:
             self._store.add(entry)
 
+    def note(self, track: Track, file: File, notes: Sequence[Note]) -> None:
+        """Replace the notes on a track."""
+        self.notes.set(Record(track.id, *file, READER, tuple(notes)))
+
     @cached_property
     def ids(self) -> set[str]:
         """The tracks that had vectors when the run began."""
         return set(self.tracks["id"])
 
     def drop(self, ids: set[str]) -> None:
-        """Take tracks' vectors from them: what they were made of is no longer there."""
+        """Take vectors from tracks: their files hold other audio now, or are no longer asked for."""
         for track in sorted(ids & self.ids):
             self.add(Entry(track, None, 0, 0, ""))
 
     def flush(self) -> None:
-        """Make what was added safe from a killed process."""
+        """Make additions safe from a killed process. Notes go first: a track with a vector is not read again."""
+        self.notes.flush()
         if self._store is not None:
             self._store.flush()
 
     def close(self, commit: bool) -> None:
-        """Commit what was added, and let others write."""
-        if self._store is not None:
-            self._store.close(commit)
+        """Commit additions, and let other processes write."""
+        try:
+            if commit:
+                self.notes.close()
+        finally:
+            if self._store is not None:
+                self._store.close(commit)
 
     def _open(self, dim: int) -> None:
         if self._store is None:
-            self._store = TrackStore(self.output.store, self.output.info(dim))
+            self._store = TrackStore(self.output.store, self.output.info(dim), self._ids)
 
 
 def states(tracks: Sequence[Track]) -> pl.DataFrame:
-    """Size and time of change (ns) of every track's file; UNKNOWN where there is none."""
-    found = np.full((len(tracks), 2), UNKNOWN, np.int64)
+    """Size, time of change (ns) and path of every track's file; UNKNOWN where there is none."""
+    facts = np.full((len(tracks), 2), UNKNOWN, np.int64)
     for row, track in enumerate(tracks):
         try:
             state = os.stat(track.path)  # noqa: PTH116 - a tenth of a second per 100,000 files faster
         except (OSError, ValueError):
             continue
-        found[row] = state.st_size, state.st_mtime_ns
-    return pl.DataFrame({"id": [track.id for track in tracks], "size": found[:, 0], "mtime": found[:, 1]})
+        facts[row] = state.st_size, state.st_mtime_ns
+    columns = {"id": [track.id for track in tracks], "path": [place(track) for track in tracks]}
+    return pl.DataFrame(columns).with_columns(size=facts[:, 0], mtime=facts[:, 1])
 
 
-def entry(track: Track, heard: tuple[int, int, str], audio: str, vector: Float32[Array, "d"] | None = None) -> Entry:
-    """A track as the store keeps it: `heard` is the size, time of change and hash of the file."""
-    size, mtime, file = heard
-    return Entry(track.id, audio, size, mtime, file, vector)
+def entry(track: Track, file: File, audio: str, vector: Float32[Array, "d"] | None = None) -> Entry:
+    """A track as the store keeps it."""
+    return Entry(track.id, audio, *file, place(track), vector)
+
+
+def place(track: Track) -> str:
+    """The absolute path of a track's file as text."""
+    return text(os.path.abspath(track.path))  # noqa: PTH100 - a Path would resolve links or take ten times as long
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file."""
+    return os.path.exists(path)  # noqa: PTH110 - as above
+
+
+def _valid(record: Record) -> bool:
+    return record.reader == READER

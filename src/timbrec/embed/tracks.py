@@ -1,17 +1,25 @@
-"""Which tracks there are: the audio files of a folder, or those a manifest names."""
+"""The tracks to encode: the audio files of a folder, or those that a manifest names."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from timbrec.audio import CONTAINERS
+from timbrec.audio.tags import read_tag
 from timbrec.data.compression import plain_name
 from timbrec.data.tables import KINDS, open_table
-from timbrec.errors import DataError
+from timbrec.errors import ConfigError, DataError
+
+STEM, PATH, TAG, MANIFEST = "stem", "path", "tag", "manifest"
+DEFAULT_TAG = "musicbrainz_trackid"
 
 
 class Track(NamedTuple):
@@ -21,56 +29,142 @@ class Track(NamedTuple):
     path: Path
 
 
-def find_tracks(source: Path | str) -> list[Track]:
+@dataclass(frozen=True)
+class Listing:
+    """The tracks of a folder or manifest, and where their ids come from: `stem`, `path`, `tag:NAME` or `manifest`.
+
+    `aside` counts the folder's other files, by suffix: they are of no kind that is read, hidden, or linked folders.
+    """
+
+    tracks: list[Track]
+    ids: str
+    aside: dict[str, int] = field(default_factory=dict)
+
+
+def find_tracks(source: Path | str, ids: str | None = None) -> list[Track]:
+    """The tracks of a folder or manifest; see `list_tracks`."""
+    return list_tracks(source, ids).tracks
+
+
+def list_tracks(source: Path | str, ids: str | None = None, *, distinct: bool = True) -> Listing:
     """The tracks of a folder, in order of their ids, or of a manifest, in its order.
 
-    Of a folder: all files below it with a suffix of CONTAINERS, hidden ones and linked folders aside; the id is the
-    file's name without suffix (bytes that are not UTF-8 become U+FFFD). A manifest is a table with columns
-    id and path; ids are text as they stand, paths are relative to its folder. Raises DataError where there is
-    nothing, or an id comes twice.
+    Of a folder: all files below it with a suffix of CONTAINERS, without hidden files and linked folders. `ids` says how
+    they are called: `stem`, the file's name without suffix; `path`, the path below the folder without suffix
+    ("Album/01 Intro"); `tag`, the MusicBrainz id of the recording, or `tag:NAME`, any other tag. None is `stem`, or
+    `path` where two files have one name. Bytes of names that are not UTF-8 become U+FFFD.
+
+    A manifest is a table (see `data.tables`) with columns id and path; ids are text as they stand, paths are relative
+    to its folder. Raises DataError where there is no track, where a tag is missing, and where an id comes twice, unless
+    ids need not be `distinct`; ConfigError for an unknown kind of ids.
     """
     source = Path(source)
     if not source.exists():
         raise DataError(f"{source} does not exist", fix="Check the path.")
-    tracks = _in_folder(source) if source.is_dir() else _in_manifest(source)
-    if not tracks:
+    if source.is_dir():
+        listing = _in_folder(source, ids)
+    elif ids in (None, MANIFEST):
+        listing = Listing(_in_manifest(source), MANIFEST)
+    else:
+        raise ConfigError("ids can be chosen for a folder alone", example=ids, fix=f"{source} names its ids.")
+    if not listing.tracks:
         raise DataError(f"there is no audio in {source}", fix=f"Looked for {', '.join(CONTAINERS)}.")
-    first: dict[str, Path] = {}
-    twice = [track for track in tracks if first.setdefault(track.id, track.path) is not track.path]
-    if twice:
-        raise DataError(
-            f"{source}: two files have the same id: {first[twice[0].id]} and {twice[0].path}",
-            count=len(twice),
-            example=twice[0].id,
-            fix="Rename one of them, or give a manifest with columns id and path.",
-        )
-    return tracks
-
-
-def _in_folder(folder: Path) -> list[Track]:
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename} cannot be listed: {error.strerror}", fix="Check its permissions.")
-
-    found = []
-    for where, _, names in os.walk(folder, onerror=refuse):
-        there = Path(where)
-        for name in names:
-            stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a path per name would take most of the walk
-            if suffix.lower() in CONTAINERS and not name.startswith("."):
-                found.append(Track(text(stem), there / name))
-    return sorted(found)
-
-
-def _in_manifest(path: Path) -> list[Track]:
-    if Path(plain_name(path)).suffix.lower() not in KINDS:
-        raise DataError(f"{path} is neither a folder nor a manifest", fix="Give a folder, or a table with id and path.")
-    table = open_table(path).read(["id", "path"])
-    table = table.select(pl.col("id", "path").cast(pl.String))
-    if nothing := table.filter(pl.any_horizontal(pl.all().is_null() | (pl.all() == ""))).height:
-        raise DataError(f"{path} has rows without id or path", count=nothing, fix="Fill them in.")
-    return [Track(track, path.parent / file) for track, file in table.iter_rows()]
+    if distinct:
+        _refuse_repeated(source, listing, chosen=ids is not None)
+    return listing
 
 
 def text(name: str) -> str:
     """A file name as text: bytes that are not UTF-8 become U+FFFD."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def printable(name: str) -> str:
+    """A name for a terminal or a message: control characters become escapes such as `\\n`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text(name))
+
+
+def check_ids(ids: str) -> str:
+    """The ids asked for, a tag with its name. Raises ConfigError for any other word."""
+    if ids == TAG:
+        return f"{TAG}:{DEFAULT_TAG}"
+    if ids in (STEM, PATH) or (ids.startswith(f"{TAG}:") and len(ids) > len(TAG) + 1):
+        return ids
+    raise ConfigError(f"there are no ids of kind {ids!r}", fix="Known: stem, path, tag, tag:NAME.")
+
+
+def _in_folder(folder: Path, ids: str | None) -> Listing:
+    paths, aside = _files(folder)
+    if ids is not None:
+        ids = check_ids(ids)
+    else:
+        stems = {path.stem for path in paths}
+        ids = STEM if len(stems) == len(paths) else PATH
+    names = _tags(paths, ids.partition(":")[2]) if ids.startswith(TAG) else [_name(path, folder, ids) for path in paths]
+    return Listing(sorted(map(Track, names, paths)), ids, dict(aside))
+
+
+def _files(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The audio files below a folder, and the number of other files by suffix."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename} cannot be listed: {error.strerror}", fix="Check its permissions.")
+
+    paths, aside = list[Path](), Counter[str]()
+    for where, folders, names in os.walk(folder, onerror=refuse):
+        parent = Path(where)
+        aside["linked folder"] += sum(os.path.islink(os.path.join(where, name)) for name in folders)  # noqa: PTH114, PTH118
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a path per name would take most of the walk
+            if name.startswith("."):
+                aside["hidden"] += 1
+            elif suffix in CONTAINERS:
+                paths.append(parent / name)
+            else:
+                aside[suffix or "no suffix"] += 1
+    return paths, +aside
+
+
+def _name(path: Path, folder: Path, ids: str) -> str:
+    return text(path.stem if ids == STEM else path.relative_to(folder).with_suffix("").as_posix())
+
+
+def _tags(paths: Sequence[Path], tag: str) -> Iterable[str]:
+    with ThreadPoolExecutor() as threads:
+        tags = list(threads.map(lambda path: read_tag(path, tag), paths))
+    if missing := [path for path, value in zip(paths, tags, strict=True) if not value]:
+        raise DataError(
+            f"some files have no tag {tag!r}",
+            count=len(missing),
+            example=text(str(missing[0])),
+            fix="Tag them, or use `--ids path`.",
+        )
+    return tags
+
+
+def _in_manifest(path: Path) -> list[Track]:
+    if Path(plain_name(path)).suffix.lower() not in KINDS:
+        raise DataError(f"{path} is neither a folder nor a manifest", fix="Give a folder, or a table with id and path.")
+    table = open_table(path).read(["id", "path"]).select(pl.col("id", "path").cast(pl.String))
+    if empty := table.filter(pl.any_horizontal(pl.all().is_null() | (pl.all() == ""))).height:
+        raise DataError(f"{path} has rows without id or path", count=empty, fix="Fill them in.")
+    return [Track(track, path.parent / file) for track, file in table.iter_rows()]
+
+
+def _refuse_repeated(source: Path, listing: Listing, chosen: bool) -> None:
+    first: dict[str, Path] = {}
+    twice = [track for track in listing.tracks if first.setdefault(track.id, track.path) is not track.path]
+    if not twice:
+        return
+    fix = "Give a manifest with columns id and path: `timbrec manifest` writes one."
+    if listing.ids == STEM and chosen:
+        fix = f"Use `--ids path`, in a config `ids: path`, or a manifest. {fix.partition(': ')[2]}"
+    elif listing.ids == MANIFEST:
+        fix = "Give each file an id of its own."
+    raise DataError(
+        f"{source}: two files have the same id: {printable(str(first[twice[0].id]))} and "
+        f"{printable(str(twice[0].path))}",
+        count=len(twice),
+        example=twice[0].id,
+        fix=fix,
+    )

@@ -1,4 +1,4 @@
-"""An append-only file beside a store: what was made since its last commit, safe from a killed process."""
+"""An append-only file beside a store: the tracks and vectors since its last commit, safe from a killed process."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ NAME = "journal"
 
 
 class Entry(NamedTuple):
-    """A track (see `TRACKS`), and the vector of its audio where that is new."""
+    """A track (see `TRACKS`), and the vector of its audio if that is new."""
 
     id: str
     audio: str | None
     size: int
     mtime: int
     file: str
+    path: str = ""
     vector: Float32[Array, "dim"] | None = None
 
 
 class Journal:
-    """The entries since the last commit. One process has it at a time; the lock goes when the process goes.
+    """The entries since the last commit. One process holds it at a time; its lock ends with the process.
 
-    An entry is written with its length and its checksum, so what a killed writer left of one is found and cut off.
+    An entry is written with its length and its checksum, so that an entry of a killed writer is found and cut off.
     Entries outlive the process, not a power cut: only commits are flushed to the disk. Raises StoreError where another
-    process has it, and where the disk is full: then the file is as it was before.
+    process holds it, and where the disk is full: then the file is as it was before.
     """
 
     def __init__(self, folder: Path) -> None:

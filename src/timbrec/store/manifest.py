@@ -63,15 +63,17 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A state of a store: its info and what all commits up to `version` brought, in their order.
+    """A state of a store: its info, and the shards of all commits up to `version`, in their order.
 
     `tracks` are tables of changes to which track has which row; a store whose ids are the rows' names has none.
+    `track_ids` says where the ids of tracks come from: `stem`, `path` or `tag:NAME` of files in a folder, or empty.
     """
 
     info: StoreInfo
     shards: tuple[Shard, ...] = ()
     version: int = 0
     tracks: tuple[File, ...] = ()
+    track_ids: str = ""
 
     @property
     def files(self) -> list[File]:
@@ -89,11 +91,18 @@ class Manifest:
         shards = sorted(json.dumps(asdict(shard)) for shard in self.shards)
         facts = [self.format, asdict(replace(self.info, created="")), shards]
         facts += [[file.sha256 for file in self.tracks]] if self.tracks else []
+        facts += [self.track_ids] if self.track_ids else []
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def plus(self, *shards: Shard, tracks: tuple[File, ...] = ()) -> Manifest:
-        """The state after one more commit."""
-        return replace(self, shards=(*self.shards, *shards), version=self.version + 1, tracks=(*self.tracks, *tracks))
+    def plus(self, *shards: Shard, tracks: tuple[File, ...] = (), ids: str = "") -> Manifest:
+        """The state after one more commit, with other ids of tracks where these are named."""
+        return replace(
+            self,
+            shards=(*self.shards, *shards),
+            version=self.version + 1,
+            tracks=(*self.tracks, *tracks),
+            track_ids=ids or self.track_ids,
+        )
 
 
 def publish(folder: Path, manifest: Manifest) -> bool:
@@ -101,6 +110,7 @@ def publish(folder: Path, manifest: Manifest) -> bool:
     shards = [asdict(shard) for shard in manifest.shards]
     facts = {"format": manifest.format, "digest": manifest.digest, "info": asdict(manifest.info), "shards": shards}
     facts |= {"tracks": [asdict(file) for file in manifest.tracks]} if manifest.tracks else {}
+    facts |= {"track_ids": manifest.track_ids} if manifest.track_ids else {}
     return write_once(folder, f"manifest-{manifest.version:06d}.json", json.dumps(facts, indent=1).encode())
 
 
@@ -126,7 +136,8 @@ def newest(folder: Path) -> Manifest:
 
 def _manifest(facts: dict[str, Any], version: int) -> Manifest:
     tracks = tuple(File(**file) for file in facts.get("tracks", ()))
-    manifest = Manifest(StoreInfo(**facts["info"]), tuple(map(_shard, facts["shards"])), version, tracks)
+    shards, ids = tuple(map(_shard, facts["shards"])), facts.get("track_ids", "")
+    manifest = Manifest(StoreInfo(**facts["info"]), shards, version, tracks, ids)
     if manifest.digest != facts["digest"] or manifest.format != facts["format"]:
         raise ValueError("the digest is of another state")
     return manifest

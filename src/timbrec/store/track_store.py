@@ -19,12 +19,13 @@ _SHARD_VALUES = 1 << 25  # values after which the journal becomes a shard: 128 M
 class TrackStore:
     """Tracks and the vectors of their audio, to be written by one process.
 
-    What is added lies in the journal at once, and becomes a commit when there is a shard's worth of it and at `close`.
-    Rows of a commit are sorted, so it does not tell in which order they came. Opening goes on with the journal a
-    killed run left. Raises StoreError as VectorStore and Journal do.
+    Entries go into the journal, and become a commit when there are enough for a shard, and at `close`. Rows of a commit
+    are sorted, so that their order of arrival leaves no trace. `ids` says where the tracks' ids come from (see
+    `Manifest`). Opening goes on with the journal of a killed run. Raises StoreError as VectorStore and Journal do.
     """
 
-    def __init__(self, folder: Path, info: StoreInfo) -> None:
+    def __init__(self, folder: Path, info: StoreInfo, ids: str = "") -> None:
+        self._ids = ids
         if next(folder.glob("manifest-*.json"), None) is None:
             VectorStore.create(folder, info)
         self._journal = Journal(folder)  # first: what is opened behind it, nobody else changes
@@ -41,8 +42,8 @@ class TrackStore:
     @property
     def tracks(self) -> pl.DataFrame:
         """The tracks that have vectors, those of the journal included; columns as `TRACKS`."""
-        both = pl.concat([self._store.tracks, _table(self._entries.values())])
-        return both.unique("id", keep="last", maintain_order=True).filter(pl.col("audio").is_not_null())
+        tables = pl.concat([self._store.tracks, _table(self._entries.values())])
+        return tables.unique("id", keep="last", maintain_order=True).filter(pl.col("audio").is_not_null())
 
     def has(self, audio: str) -> bool:
         """Whether there is a vector of this audio."""
@@ -71,7 +72,7 @@ class TrackStore:
         audio = sorted(key for key in new if key is not None and key not in self._store.audio)
         if len(changes) or audio:
             vectors = [new[key] for key in audio]
-            self._store.commit(changes.sort("id"), audio, _stacked(vectors, self._store.dim))
+            self._store.commit(changes.sort("id"), audio, _stacked(vectors, self._store.dim), self._ids)
         self._journal.clear()
         self._entries, self._new = {}, set()
 

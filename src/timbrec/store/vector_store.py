@@ -20,8 +20,10 @@ from timbrec.store.manifest import Manifest, Shard, StoreInfo, newest, publish
 from timbrec.store.source import Ids, VectorSource, blocks, count_zeros, distinct_ids
 from timbrec.types import Array, Int
 
-# A track: its id, the hash of its audio, and the size, time of change (ns) and hash of the file it was read from.
-TRACKS = {"id": pl.String, "audio": pl.String, "size": pl.Int64, "mtime": pl.Int64, "file": pl.String}
+# A track: its id, the hash of its audio, and the size, time of change (ns), hash and path of the file it was read from.
+TRACKS = {
+    "id": pl.String, "audio": pl.String, "size": pl.Int64, "mtime": pl.Int64, "file": pl.String, "path": pl.String,
+}  # fmt: skip
 
 
 class VectorStore(VectorSource):
@@ -78,6 +80,11 @@ class VectorStore(VectorSource):
         return self._manifest.info
 
     @property
+    def track_ids(self) -> str:
+        """Where the ids of tracks come from (see `Manifest`); empty where that is not known."""
+        return self._manifest.track_ids
+
+    @property
     def dim(self) -> int:
         """The vectors' length."""
         return self.info.dim
@@ -97,13 +104,13 @@ class VectorStore(VectorSource):
         if not self._manifest.tracks:
             return self._manifest.digest
         whose = self.tracks.select("id", "audio").sort("id").write_ndjson()
-        return hashlib.sha256((replace(self._manifest, tracks=()).digest + whose).encode()).hexdigest()
+        return hashlib.sha256((replace(self._manifest, tracks=(), track_ids="").digest + whose).encode()).hexdigest()
 
     @cached_property
     def tracks(self) -> pl.DataFrame:
         """One row per track (see `TRACKS`) of a store whose rows are named by audio; of another, none."""
         changes = [pl.DataFrame(schema=TRACKS), *map(self._table_of, self._manifest.tracks)]
-        last = pl.concat(changes).unique("id", keep="last", maintain_order=True)
+        last = pl.concat(changes, how="diagonal").unique("id", keep="last", maintain_order=True)
         return last.filter(pl.col("audio").is_not_null())
 
     @cached_property
@@ -126,11 +133,12 @@ class VectorStore(VectorSource):
         if len(ids) or len(vectors):
             self._publish(ids, vectors)
 
-    def commit(self, changes: pl.DataFrame, audio: Ids, vectors: Array) -> None:
+    def commit(self, changes: pl.DataFrame, audio: Ids, vectors: Array, ids: str = "") -> None:
         """Commit which tracks have which audio, and (n, dim) vectors of n kinds of audio that are new, all or nothing.
 
-        `changes` is a table like `TRACKS`; a track's `audio` is null where its vector is taken from it. Raises
-        DataError as `append` does, and StoreError where the audio is known already, or the store's rows have ids.
+        `changes` is a table like `TRACKS`; a track's `audio` is null where its vector is taken from it. `ids` says
+        where new ids come from (see `Manifest`). Raises DataError as `append` does, and StoreError where the audio is
+        known already, or the store's rows have ids.
         """
         if self._manifest.shards and not self._manifest.tracks:
             raise StoreError(
@@ -138,9 +146,9 @@ class VectorStore(VectorSource):
                 fix="Choose another folder, or delete it and encode the tracks again.",
             )
         table = self._write_table(changes.match_to_schema(TRACKS))
-        self._publish(distinct_ids(audio, self.name), np.asanyarray(vectors), table)
+        self._publish(distinct_ids(audio, self.name), np.asanyarray(vectors), table, ids=ids)
 
-    def _publish(self, names: pl.Series, vectors: Array, *tables: File) -> None:
+    def _publish(self, names: pl.Series, vectors: Array, *tables: File, ids: str = "") -> None:
         """Write the vectors of some names, which must be new, and commit them with these tables of tracks."""
         if vectors.ndim == 2 and vectors.shape[1] != self.dim:
             raise DataError(f"{self.name}: the store's vectors have {self.dim} dimensions, these {vectors.shape[1]}")
@@ -150,9 +158,9 @@ class VectorStore(VectorSource):
             self._newest_without(names)
             shards = [Shard(len(names), zeros, self._write_vectors(vectors), self._write_table(names.to_frame()))]
         base = self._newest_without(names)
-        while not publish(self.path, base.plus(*shards, tracks=tables)):
+        while not publish(self.path, base.plus(*shards, tracks=tables, ids=ids)):
             base = self._newest_without(names)
-        self._manifest = base.plus(*shards, tracks=tables)
+        self._manifest = base.plus(*shards, tracks=tables, ids=ids)
         for name in ("_vocabulary", "_row_of", "tracks", "audio", "digest"):
             self.__dict__.pop(name, None)
 

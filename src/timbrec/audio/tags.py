@@ -1,0 +1,32 @@
+"""Tags of audio files, such as MusicBrainz ids, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import av.error
+
+from timbrec.audio.kinds import OPTIONS
+
+_ALIASES = {"tsrc": "isrc", "ufid": "musicbrainztrackid"}
+
+
+def read_tag(path: Path, name: str) -> str:
+    """A tag of a file's container or its first stream of sound; empty where there is none, or no readable file.
+
+    Names are compared by letters and digits alone: `MUSICBRAINZ_TRACKID` is `MusicBrainz Track Id`.
+    """
+    try:
+        with av.open(f"file:{path}", metadata_errors="replace", container_options=OPTIONS) as container:
+            tags = dict(container.metadata)
+            for stream in container.streams.audio[:1]:
+                tags = dict(stream.metadata) | tags
+    except (av.error.FFmpegError, OSError, ValueError):
+        return ""
+    return next((value.strip() for key, value in tags.items() if _plain(key) == _plain(name)), "")
+
+
+def _plain(name: str) -> str:
+    letters = "".join(letter for letter in name.lower() if letter.isalnum())
+    return _ALIASES.get(letters, letters)

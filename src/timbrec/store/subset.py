@@ -1,0 +1,65 @@
+"""Some tracks of a source of vectors, as a source of their own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.vocabulary import Vocabulary
+from timbrec.store.source import Ids, VectorSource, as_ids
+from timbrec.types import Array, Int
+
+_BLOCK = 1 << 14  # tracks that are hashed at once
+
+
+class Subset(VectorSource):
+    """The vectors of those `ids` that have one in `source`; nothing else of the source can be read or counts.
+
+    The digest depends on these ids and vectors alone, whatever else the source holds.
+    """
+
+    def __init__(self, source: VectorSource, ids: Ids) -> None:
+        self._source, self.name = source, source.name
+        chosen = as_ids(ids, source.name)
+        self._chosen = Vocabulary(chosen.filter(source.has(chosen)))
+
+    @property
+    def dim(self) -> int:
+        """The vectors' length."""
+        return self._source.dim
+
+    @cached_property
+    def zeros(self) -> int:
+        """How many vectors are all zero."""
+        return int((~self.aligned(self.ids).any(axis=1)).sum())
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the ids and their vectors, in ascending order of id."""
+        ids, digest = self.ids.sort(), hashlib.sha256()
+        for start in range(0, len(ids), _BLOCK):
+            block = ids[start : start + _BLOCK]
+            digest.update("\0".join(block).encode() + b"\0")
+            digest.update(np.ascontiguousarray(self.aligned(block)).data)
+        return digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @property
+    def _vocabulary(self) -> Vocabulary:
+        return self._chosen
+
+    @property
+    def _part_rows(self) -> Sequence[int]:
+        return self._source._part_rows
+
+    def _part(self, number: int) -> Array:
+        return self._source._part(number)
+
+    def _rows(self, ids: pl.Series) -> Int[Array, "n"]:
+        return np.where(self._chosen.rows(ids) >= 0, self._source._rows(ids), -1)
