@@ -120,12 +120,11 @@ def demo(
 
 
 def _finish(result: Result) -> None:
-    """Print a run; exit 1 where cells are missing or the audit refused."""
-    from timbrec.cli.show import show_result
+    """Print a run; exit 1 where cells are missing, the audit refused, or too many audio files have no vector."""
+    from timbrec.cli.show import show_end, show_result
 
     show_result(result)
-    if result.run.missing or (result.findings and not result.audit.passed):
-        raise typer.Exit(1)
+    raise typer.Exit(show_end(result))
 
 
 def run(arguments: list[str]) -> object:

@@ -58,8 +58,10 @@ def check_encoder(
     from timbrec.audit.contract import check_encoder as check
     from timbrec.audit.contract import failed
     from timbrec.cli.show import progress_bars
+    from timbrec.devices import device_of
     from timbrec.encoders import load
 
+    device_of(device)
     encoder = load(name, weights, device, **_settings(options))
     with progress_bars() as progress:
         findings = check(encoder, seconds, progress)

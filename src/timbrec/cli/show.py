@@ -96,6 +96,26 @@ def _audit_line(result: Result) -> str:
     return f"audit: REFUSED by {', '.join(refused)}" if refused else f"audit: {len(result.findings)} checks passed"
 
 
+def show_end(result: Result) -> int:
+    """Print why the exit code is what it is, and return it: 1 where something is missing or refused."""
+    from timbrec.api import read_files
+
+    files, allowed = read_files(result.run), result.run.facts["config"].get("max_failures", 0)
+    failed = files.filter(outcome="failed")["path"].n_unique() if "outcome" in files.columns else 0
+    reasons = []
+    if result.run.missing:
+        reasons.append("cells are missing")
+    if result.findings and not result.audit.passed:
+        reasons.append("the audit refused")
+    if failed > allowed:
+        reasons.append(f"{failed:,} audio files have no vector, more than `max_failures: {allowed}` in the config allows")
+    if reasons:
+        _out.print(f"exit code 1: {'; '.join(reasons)}", soft_wrap=True)
+    elif failed:
+        _out.print(f"exit code 0: {failed:,} audio files have no vector, `max_failures: {allowed}` allows them")
+    return int(bool(reasons))
+
+
 def show_inputs(inputs: Inputs) -> None:
     """The data card and the sizes of every scenario."""
     from timbrec.study.inputs import data_card

@@ -85,6 +85,7 @@ class Ledger:
             duplicates=duplicates(self._tracks, known),
             gone=len(set(known["id"]) - {track.id for track in self._tracks}),
             aside=self._listing.aside,
+            tracks=[track.id for track in self._tracks],
         )
 
     def _reading(self, heard: Heard) -> list[Target]:

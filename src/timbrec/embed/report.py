@@ -31,7 +31,8 @@ class EmbedReport:
     Tables (id, path, reason, fix): `failures`, files without a vector, with the `encoder` that failed, null where the
     file itself is at fault; `remarks` on files that have one. Both include files that this run did not read again.
     `duplicates` (id, path, same_as): tracks with the audio of another one. `gone`: how many tracks have vectors and are
-    not in the folder or manifest; they are kept. `aside`: how many other files are in the folder, by suffix.
+    not in the folder or manifest; they are kept. `aside`: how many other files are in the folder, by suffix. `tracks`:
+    the ids of all tracks in the folder or manifest.
     """
 
     done: int
@@ -42,6 +43,7 @@ class EmbedReport:
     duplicates: pl.DataFrame
     gone: int = 0
     aside: dict[str, int] = field(default_factory=dict)
+    tracks: list[str] = field(default_factory=list)
 
 
 def tables(

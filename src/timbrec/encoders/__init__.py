@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from timbrec import catalog
+from timbrec.devices import device_of
 from timbrec.encoders.shared.own import class_in_file, is_file_name
 from timbrec.encoders.shared.precomputed import Precomputed, is_vectors
 from timbrec.errors import ConfigError, did_you_mean
@@ -31,6 +32,7 @@ def load(name: str, weights: Path | str | None = None, device: str = "cpu", **op
     if unknown := next((option for option in given if option not in known), None):
         hint = did_you_mean(unknown, known)
         raise ConfigError(f"encoder {name!r} takes no {unknown!r}", fix=f"{hint}It takes: {', '.join(known) or '–'}.")
+    device = device if device == "cpu" else str(device_of(device))
     if "device" in known:
         given = {"device": device, **given}
     loaded: Encoder = encoder(**given)

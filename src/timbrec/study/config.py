@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +45,8 @@ class EncoderConfig(TextPart):
 
     `encoder` is the catalogue name for `audio`, or path/to/file.py:Name; by default the name the source has in the
     config. `weights` is where its weights are, `options` are its own settings. `layer`, `pool`, `windows` and `count`
-    say what is kept of it, as in `timbrec embed`. `store` is where vectors are kept, by default beside the audio.
+    say what is kept of it, as in `timbrec embed`; with `audio`, `ids` says how its tracks are called: stem, path, tag
+    or tag:NAME. `store` is where vectors are kept, by default in `vectors/NAME` beside the config.
     """
 
     vectors: Path | None = None
@@ -69,6 +71,8 @@ class EncoderConfig(TextPart):
         changed -= {"vectors", "ids", "columns", *TextPart.model_fields}
         if self.vectors is not None and changed:
             raise ValueError(f"`{min(changed)}` is for `audio`; vectors are taken as they are")
+        if self.audio is not None and self.ids is not None and not re.fullmatch("stem|path|tag(:.+)?", str(self.ids)):
+            raise ValueError("`ids` of audio are stem, path, tag or tag:NAME")
         return self
 
 
@@ -121,7 +125,10 @@ class RepresentationConfig(Part):
 
 
 class Config(Part):
-    """Everything a run needs to know. Paths are relative to the file it was read from."""
+    """Everything a run needs to know. Paths are relative to the file it was read from.
+
+    With more than `max_failures` audio files that have no vector, `timbrec bench` ends with exit code 1.
+    """
 
     name: str = Field(min_length=1)
     output: Path
@@ -137,6 +144,7 @@ class Config(Part):
     primary: str = "ndcg@50"
     cold_candidates: Literal["tested", "catalogue"] = "tested"
     cells: list[PartConfig] = [PartConfig(use="ranking")]
+    max_failures: int = Field(0, ge=0)
     note: str | None = None
     base: Path = Path()
 

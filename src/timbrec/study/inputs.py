@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from timbrec.embed import EmbedReport
     from timbrec.store import VectorSource
 
-FILES = dict.fromkeys(("encoder", "id", "path", "reason"), pl.String)
+FILES = dict.fromkeys(("encoder", "id", "path", "outcome", "reason", "fix"), pl.String)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Inputs:
 
     `sources` gives vectors by encoder name, `artists` the artist of each catalogue track where an items table says.
     `log` is the log as read, before it was cut down to the catalogue; `files` lists audio files (encoder, id, path,
-    reason) that have no vector, or one that something is odd about.
+    outcome, reason, fix) that have no vector (outcome "failed") or a remark ("remark").
     """
 
     log: Events
@@ -227,7 +227,7 @@ def _encoded(
     from timbrec.audio import Windows
     from timbrec.embed import Output, embed_all
     from timbrec.encoders import load
-    from timbrec.store import VectorStore
+    from timbrec.store import Subset, VectorStore
 
     outputs = {}
     for name in names:
@@ -236,35 +236,53 @@ def _encoded(
         weights = None if one.weights is None else config.at(one.weights)
         encoder = load(one.encoder or name, weights, **one.options)
         outputs[name] = Output(encoder, store, Windows(one.windows, one.count), one.layer, one.pool)
-    report = embed_all(audio, list(outputs.values()), progress=progress)
-    sources: dict[str, VectorSource] = {name: VectorStore.open(output.store) for name, output in outputs.items()}
+    report = embed_all(audio, list(outputs.values()), ids=_ids(names, config), progress=progress)
+    sources: dict[str, VectorSource] = {  # a store may hold tracks of other folders
+        name: Subset(VectorStore.open(output.store), report.tracks) for name, output in outputs.items()
+    }
     return sources, pl.concat([_listed(name, outputs[name].card.name, report) for name in names])
 
 
 def _listed(name: str, encoder: str, report: EmbedReport) -> pl.DataFrame:
-    """The audio files that have no vector of an encoder, or one that something is odd about."""
-    failed = report.failures.filter(pl.col("encoder").is_null() | (pl.col("encoder") == encoder))
-    listed = pl.concat([failed.drop("encoder"), report.remarks])
-    return listed.select(pl.lit(name).alias("encoder"), *list(FILES)[1:])
+    """The audio files without a vector of an encoder, and those with a remark."""
+    failed = report.failures.filter(pl.col("encoder").is_null() | (pl.col("encoder") == encoder)).drop("encoder")
+    tables = (failed.with_columns(outcome=pl.lit("failed")), report.remarks.with_columns(outcome=pl.lit("remark")))
+    return pl.concat(tables).select(pl.lit(name).alias("encoder"), *list(FILES)[1:])
+
+
+def _ids(names: list[str], config: Config) -> str | None:
+    """How encoders of the same audio name its tracks. Raises ConfigError where they differ."""
+    ids = {str(config.encoders[name].ids) for name in names if config.encoders[name].ids is not None}
+    if len(ids) > 1:
+        raise ConfigError(f"{', '.join(names)} name the same tracks in different ways", example=sorted(ids),
+                          fix="Give them the same `ids`.")  # fmt: skip
+    return next(iter(ids), None)
 
 
 def _announced(name: str, one: EncoderConfig, config: Config) -> VectorSource:
     """The ids that encoding would give vectors to, for a look at the data without hours of encoding."""
-    from timbrec.embed import find_tracks
+    from timbrec.embed import tracks_for
     from timbrec.store.vectors import Vectors
 
-    audio, _ = _audio(name, one, config)
-    tracks = find_tracks(audio)
+    audio, store = _audio(name, one, config)
+    tracks = tracks_for(audio, [store], _ids([name], config)).tracks
     dim = 1 if ":" in (one.encoder or name) else catalog.load("encoders", one.encoder or name).card.dim
     return Vectors([track.id for track in tracks], np.broadcast_to(np.float32(1), (len(tracks), dim)), str(audio))
 
 
 def _audio(name: str, one: EncoderConfig, config: Config) -> tuple[Path, Path]:
-    """Where the audio is, and where its vectors go: by default into `vectors/NAME` beside it."""
+    """The audio and the store of its vectors, by default `vectors/NAME` beside the config.
+
+    Raises ConfigError where only the former default, beside the audio, holds a store.
+    """
     if one.audio is None:
         raise ConfigError(f"{name} names neither vectors nor audio")
     audio = config.at(one.audio)
-    return audio, config.at(one.store) if one.store else audio.parent / "vectors" / name
+    store, former = config.at(one.store or Path("vectors", name)), audio.parent / "vectors" / name
+    if one.store is None and any(former.glob("manifest-*.json")) and not any(store.glob("manifest-*.json")):
+        raise ConfigError(f"{name}: there is a store at {former}, and none at {store}",
+                          fix=f"Use it by `store: {former}`, or move it there.")  # fmt: skip
+    return audio, store
 
 
 def _utc(moment: datetime | None) -> datetime:
