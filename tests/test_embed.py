@@ -10,7 +10,7 @@ import pytest
 from audio_files import sine, write, write_wav
 from moments import DIM, EXPECTED, RATE, Moments, assert_expected, of, vectors, write_music
 from timbrec.audio import Windows, load_mono
-from timbrec.embed import Output, embed, embed_all, find_tracks, length_invariance, list_tracks, pool, pooling
+from timbrec.embed import Output, embed, embed_all, find_tracks, length_invariance, pool, pooling
 from timbrec.encoders import load
 from timbrec.encoders.mfcc import MFCC
 from timbrec.errors import ConfigError, DataError, StoreError

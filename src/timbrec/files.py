@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with aside(path) as partial:
         yield partial
-        if path.is_dir():
+        if path.is_dir() and partial.is_dir():  # a file never replaces a folder
             shutil.rmtree(path)
         partial.replace(path)
 

@@ -25,10 +25,11 @@ _ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What t
 _RunFolder = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The `output` of a config.")]
 
 
-def _show_version(asked: bool) -> None:
+def _show_version(asked: bool) -> bool:
     if asked:
         typer.echo(f"timbrec {__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

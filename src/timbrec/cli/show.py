@@ -108,7 +108,9 @@ def show_end(result: Result) -> int:
     if result.findings and not result.audit.passed:
         reasons.append("the audit refused")
     if failed > allowed:
-        reasons.append(f"{failed:,} audio files have no vector, more than `max_failures: {allowed}` in the config allows")
+        reasons.append(
+            f"{failed:,} audio files have no vector, more than `max_failures: {allowed}` in the config allows"
+        )
     if reasons:
         _out.print(f"exit code 1: {'; '.join(reasons)}", soft_wrap=True)
     elif failed:

@@ -19,16 +19,14 @@ from timbrec.types import Progress
 class Ledger:
     """The tracks of a run; `lacking` are the targets that each track still to be read has no vector in.
 
-    A file that failed before and has not changed is not read again, unless `retry` asks for it.
+    A file that failed before and has not changed is not read again.
     """
 
-    def __init__(
-        self, listing: Listing, targets: Sequence[Target], progress: Progress | None, retry: bool = False
-    ) -> None:
+    def __init__(self, listing: Listing, targets: Sequence[Target], progress: Progress | None) -> None:
         self._listing, self._tracks, self._targets, self._progress = listing, listing.tracks, targets, progress
         now = states(self._tracks)
         unchanged = [target.unchanged(now) for target in targets]
-        failed = [set() if retry else target.failed(now) for target in targets]
+        failed = [target.failed(now) for target in targets]
         done = [ids | ended for ids, ended in zip(unchanged, failed, strict=True)]
         self.lacking = {
             track: lacking

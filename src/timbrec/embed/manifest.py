@@ -20,9 +20,9 @@ def manifest_of(folder: Path, base: Path, ids: str | None = None) -> pl.DataFram
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder", fix="Name a folder of audio files.")
     tracks = _listing(folder, ids).tracks
-    if odd := [track for track in tracks if text(str(track.path)) != str(track.path)]:
+    if odd := [track for track in tracks if not str(track.path).isprintable()]:
         raise DataError(
-            "the names of some files are not UTF-8",
+            "the names of some files have control characters, or bytes that are not UTF-8",
             count=len(odd),
             example=printable(str(odd[0].path)),
             fix="Rename them.",

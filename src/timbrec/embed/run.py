@@ -73,8 +73,8 @@ def embed_all(
     listing = tracks_for(source, [output.store for output in outputs], ids)
     with _Targets() as targets:
         for output in outputs:
-            targets.append(Target(output, "" if listing.ids == MANIFEST else listing.ids))
-        ledger = Ledger(listing, targets, progress, retry)
+            targets.append(Target(output, "" if listing.ids == MANIFEST else listing.ids, retry))
+        ledger = Ledger(listing, targets, progress)
         process(ledger, targets, batch, workers)
         report = ledger.report()
         if prune:

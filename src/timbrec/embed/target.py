@@ -24,10 +24,13 @@ File = tuple[int, int, str]  # size, time of change (ns), hash
 
 
 class Target:
-    """The store of an output, opened for writing. A missing store is made once its vectors' length is known."""
+    """The store of an output, opened for writing. A missing store is made once its vectors' length is known.
 
-    def __init__(self, output: Output, ids: str = "") -> None:
-        self.output, self._ids = output, ids
+    Files that failed before and have not changed count as failed, unless `retry` asks to read them again.
+    """
+
+    def __init__(self, output: Output, ids: str = "", retry: bool = False) -> None:
+        self.output, self._ids, self._retry = output, ids, retry
         self._store: TrackStore | None = None
         exists = next(output.store.glob("manifest-*.json"), None)
         dim = output.dim or (newest(output.store).info.dim if exists else None)
@@ -53,16 +56,12 @@ class Target:
     @cached_property
     def failed_files(self) -> dict[str, Record]:
         """The records of files that failed, by the hash of the file."""
-        return {record.file: record for record in self.notes.records.values() if record.failed and _valid(record)}
+        return {record.file: record for record in self._failures}
 
     @cached_property
     def remarks_of(self) -> dict[str, tuple[Note, ...]]:
         """The remarks on files, apart from remarks on their names, by the hash of the file."""
-        return {
-            record.file: tuple(note for note in record.notes if not note.reason.startswith(NAMED))
-            for record in self.notes.records.values()
-            if not record.failed
-        }
+        return {record.file: _on_content(record) for record in self.notes.records.values() if not record.failed}
 
     @cached_property
     def _owners(self) -> dict[str, tuple[str, str]]:
@@ -87,12 +86,16 @@ class Target:
         for row in moved.iter_rows(named=True):
             if row["id"] not in others:
                 self.add(Entry(row["id"], row["audio"], row["size"], row["mtime"], row["file"], row["path"]))
+                self._forget_name(row["id"], row["path_before"], row["path"])
         return set(same["id"]) - others
 
     def failed(self, states: pl.DataFrame) -> set[str]:
         """The tracks whose files failed before and have not changed since."""
-        known = [record[:3] for record in self.notes.records.values() if record.failed and _valid(record)]
-        table = pl.DataFrame(known, {"id": pl.String, "size": pl.Int64, "mtime": pl.Int64}, orient="row")
+        table = pl.DataFrame(
+            [record[:3] for record in self._failures],
+            {"id": pl.String, "size": pl.Int64, "mtime": pl.Int64},
+            orient="row",
+        )
         return set(states.join(table, on=["id", "size", "mtime"], how="semi")["id"])
 
     def owner(self, track: Track) -> tuple[str, str] | None:
@@ -140,6 +143,17 @@ class Target:
             if self._store is not None:
                 self._store.close(commit)
 
+    @property
+    def _failures(self) -> list[Record]:
+        records = self.notes.records.values()
+        return [] if self._retry else [record for record in records if record.failed and record.reader == READER]
+
+    def _forget_name(self, track: str, before: str | None, now: str) -> None:
+        """Drop the remark on the name of a file that has another suffix now."""
+        record = self.notes.records.get(track)
+        if record is not None and os.path.splitext(before or "")[1] != os.path.splitext(now)[1]:  # noqa: PTH122
+            self.notes.set(record._replace(notes=_on_content(record)))
+
     def _open(self, dim: int) -> None:
         if self._store is None:
             self._store = TrackStore(self.output.store, self.output.info(dim), self._ids)
@@ -173,5 +187,6 @@ def exists(path: str) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - as above
 
 
-def _valid(record: Record) -> bool:
-    return record.reader == READER
+def _on_content(record: Record) -> tuple[Note, ...]:
+    """The notes on a file that are not about its name."""
+    return tuple(note for note in record.notes if not note.reason.startswith(NAMED))
