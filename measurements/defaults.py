@@ -22,7 +22,8 @@ import polars as pl
 import torch
 from scipy.stats import t
 
-from timbrec.data.split import Fold, Scenario, by_items
+from timbrec.data.cuts import by_items
+from timbrec.data.split import Fold, Scenario
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.datasets.hetrec import HetRec
 from timbrec.protocols import Content

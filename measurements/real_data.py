@@ -22,9 +22,10 @@ from harness.hetrec import hetrec_split
 from scipy.stats import t
 
 from timbrec import bench
+from timbrec.data.cuts import tamm2026
 from timbrec.data.events import Events
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import SCENARIOS, Fold, Split, Task, tamm2026
+from timbrec.data.split import SCENARIOS, Fold, Split, Task
 from timbrec.datasets.hetrec import HetRec
 from timbrec.datasets.lastfm_1k import LastFM1K
 from timbrec.datasets.m4a_onion import M4AOnion

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 from harness import machine, seconds
 
+from timbrec.data.cuts import by_time
 from timbrec.data.events import Events
-from timbrec.data.split import by_time
 from timbrec.data.vocabulary import Vocabulary
 
 USERS, ITEMS, PLAYS_PER_PAIR = 100_000, 56_000, 5

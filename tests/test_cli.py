@@ -176,7 +176,7 @@ def test_a_mistake_in_the_config_is_told_before_torch_is_loaded(tmp_path):
 def test_validate_says_what_is_there(tmp_path):
     answer = timbrec("validate", small_world.write(tmp_path), cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    for text in ("120", "200", "cold", "good", "poor", "nothing is wrong"):
+    for text in ("120", "200", "cold", "good", "poor", "usable, with 1 warning"):
         assert text in answer.stdout
 
 

@@ -14,9 +14,10 @@ import polars as pl
 import pytest
 
 from timbrec import catalog
+from timbrec.data.cuts import tamm2026
 from timbrec.data.events import Events
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import Fold, Task, tamm2026
+from timbrec.data.split import Fold, Task
 from timbrec.datasets.hetrec import HetRec
 from timbrec.datasets.lastfm_1k import LastFM1K
 from timbrec.datasets.m4a_onion import M4AOnion

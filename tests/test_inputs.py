@@ -10,7 +10,7 @@ import pytest
 
 import small_world
 from made import log
-from timbrec.data.split import by_items, by_time, tamm2026
+from timbrec.data.cuts import by_items, by_time, tamm2026
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
 from timbrec.study.config import SplitConfig, read_config
 from timbrec.study.inputs import data_card, load_inputs, make_split
@@ -86,7 +86,7 @@ def test_artists_are_those_of_the_table(read):
     ("change", "message"),
     [
         (lambda folder: (folder / "ids.txt").write_text("\n".join(f"t{n}" for n in range(200))),
-         r"no track of the log has vectors \(e.g. \('.*', 't0'\)\). .* make them the same kind"),
+         r"no track of the log has vectors \(e.g. \('.*', 't0'\)\).. Make the ids"),
         (rewrite("tracks.csv", lambda table: pl.concat([table, table[:3]])),
          r"tracks.csv has tracks twice \(6 in all, e.g. '.*'\). Keep one row per track"),
         (rewrite("tracks.csv", lambda table: table.with_columns(track=pl.lit("t") + pl.col("track"))),
@@ -95,7 +95,7 @@ def test_artists_are_those_of_the_table(read):
         (rewrite("plays.csv", lambda table: table.filter(pl.col("played_at") < "2019-02-01")),
          "both test scenarios are empty: nobody in train played anything new"),
         (rewrite("plays.csv", lambda table: table.filter(pl.col("played_at") >= "2019-02-01")),
-         "no play falls into the train part. Move the split's times"),
+         "no play falls into the train part; plays of .* from 2019-02-01 to 2019-02-28; train is from 2018-02-01 to"),
         (rewrite("plays.csv", lambda table: table[:1]), "both test scenarios are empty"),
         (rewrite("plays.csv", lambda table: table[:0]), r"plays\.csv: the log has no rows"),
         (rewrite("plays.csv", lambda table: table.drop("played_at")), "plays.csv has no column 'played_at'"),

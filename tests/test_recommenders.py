@@ -16,9 +16,9 @@ from scipy import stats
 
 from made import fold, interactions
 from timbrec import catalog
+from timbrec.data.cuts import by_time, tamm2026
 from timbrec.data.events import make_events
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import by_time, tamm2026
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError
 from timbrec.metrics.shared.base import mean

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrec.data.split import Split, by_items
+from timbrec.data.cuts import by_items
+from timbrec.data.split import Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.datasets.hetrec import HetRec
 from timbrec.protocols import Content

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from timbrec.data.cuts import by_time
 from timbrec.data.events import make_events
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import Split, by_time
+from timbrec.data.split import Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.protocols import Content
 from timbrec.worlds.music import MusicWorld

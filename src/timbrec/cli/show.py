@@ -124,7 +124,7 @@ def show_inputs(inputs: Inputs) -> None:
 
     card = narrow_table()
     card.show_header = False
-    for label, value in data_card(inputs):
+    for label, value in data_card(inputs)[: -len(inputs.warnings) or None]:  # they come below
         card.add_row(escape(label), escape(value))
     _out.print(card)
     split = inputs.split.describe()
@@ -134,7 +134,10 @@ def show_inputs(inputs: Inputs) -> None:
     for statistic in split.columns[1:]:
         table.add_row(statistic.replace("_", " "), *map(_count, split[statistic]))
     _out.print(table)
-    _out.print("nothing is wrong")
+    for warning in inputs.warnings:
+        _out.print(f"warning: {escape(warning)}", soft_wrap=True)
+    count = len(inputs.warnings)
+    _out.print(f"usable, with {count} warning{'s' if count > 1 else ''}" if count else "nothing is wrong")
 
 
 def show_findings(findings: Sequence[Finding]) -> None:

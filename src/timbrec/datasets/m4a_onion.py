@@ -73,5 +73,5 @@ class M4AOnion(Dataset):
         path = self.file(f"id_{feature}.tsv")
         with reading(path):
             table = open_table(path, _FORM)
-            ids, array, _ = read_matrix(table, {"id": table.names[0], "vector": "*"})
+            ids, array, *_ = read_matrix(table, {"id": table.names[0], "vector": "*"})
             return Vectors(ids, array, feature)

@@ -25,6 +25,7 @@ class VectorSource(ABC):
 
     name: str
     facts: Sequence[tuple[str, str]] = ()  # remarks (what, how much) on how a file was read
+    dimensions: Sequence[str] = ()  # their names, where a table gives them
 
     @property
     @abstractmethod

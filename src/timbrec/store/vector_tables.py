@@ -25,8 +25,8 @@ _HOW = "Name the vector's columns in `columns.vector`: a list of names, 'f*' for
 
 def read_matrix(
     table: Table, columns: Columns
-) -> tuple[pl.Series, Float32[Array, "rows dim"], tuple[tuple[str, str], ...]]:
-    """The ids, the vectors, and remarks (what, how much) on columns that were left out.
+) -> tuple[pl.Series, Float32[Array, "rows dim"], list[tuple[str, str]], list[str]]:
+    """The ids, the vectors, remarks (what, how much) on columns that were left out, and the columns' names.
 
     Text is held a block at a time beside the matrix. Raises DataError for values that are missing or no numbers, for
     lists of different lengths, for a table without rows, and for columns of which it is not clear that they are
@@ -51,7 +51,7 @@ def read_matrix(
     if not filled:
         raise DataError(f"{table.path}: there are no rows below the header", fix="Write it again.")
     matrix.resize((filled, matrix.shape[1]), refcheck=False)
-    return pl.concat(ids, how="vertical").alias("id"), matrix, tuple(facts)
+    return pl.concat(ids, how="vertical").alias("id"), matrix, facts, names
 
 
 def id_column(table: Table, columns: Columns) -> str:

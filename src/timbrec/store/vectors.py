@@ -86,8 +86,10 @@ def read_vectors(
     if ids is not None and path.exists():
         raise ConfigError(f"{path} has ids of its own", fix="Leave out `ids`; name its column under `columns`.")
     table = open_table(path, form)
-    names, array, facts = read_matrix(table, columns)
-    return Vectors(distinct_ids(names, str(path)), array, str(path), (*table.facts, *facts))
+    keys, array, facts, names = read_matrix(table, columns)
+    vectors = Vectors(distinct_ids(keys, str(path)), array, str(path), (*table.facts, *facts))
+    vectors.dimensions = names if len(names) == vectors.dim else ()
+    return vectors
 
 
 def _holds_tables(folder: Path) -> bool:

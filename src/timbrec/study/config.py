@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,6 +21,7 @@ from timbrec import catalog
 from timbrec.data.items import ItemsConfig
 from timbrec.data.log import LogConfig
 from timbrec.data.settings import Name, Part, TextPart, resolved
+from timbrec.data.splitting import SplitConfig
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.recommenders import recommender
@@ -76,29 +76,6 @@ class EncoderConfig(TextPart):
         return self
 
 
-class SplitConfig(Part):
-    """Which split. The times default to a year of history before `test_at` (T) and a month on both sides of it."""
-
-    protocol: Literal["corrected", "tamm2026", "item-holdout"] = "corrected"
-    test_at: datetime | None = None
-    start: datetime | None = None
-    validate_at: datetime | None = None
-    end: datetime | None = None
-    cold: float = Field(0.1, gt=0, lt=1)
-    hot: float = Field(0.2, gt=0, lt=1)
-    validation: float = Field(0.1, gt=0, lt=1)
-    seed: int = Field(0, ge=0)
-
-    @model_validator(mode="after")
-    def _complete(self) -> SplitConfig:
-        if self.protocol == "item-holdout":
-            if self.cold + self.validation >= 1 or self.hot + self.validation >= 1:
-                raise ValueError("the shares leave nothing to train on")
-        elif self.test_at is None:
-            raise ValueError("`test_at` is needed: the moment T from which plays are test (or use item-holdout)")
-        return self
-
-
 class PartConfig(BaseModel):
     """A part by its catalogue name (`use`) and its settings."""
 
@@ -145,6 +122,7 @@ class Config(Part):
     cold_candidates: Literal["tested", "catalogue"] = "tested"
     cells: list[PartConfig] = [PartConfig(use="ranking")]
     max_failures: int = Field(0, ge=0)
+    device: str = "auto"
     note: str | None = None
     base: Path = Path()
 

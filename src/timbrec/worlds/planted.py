@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from timbrec.data.cuts import by_time
 from timbrec.data.events import Events, make_events
-from timbrec.data.split import Split, by_time
+from timbrec.data.split import Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.protocols import Scorer
 from timbrec.types import Array, Float, Float32, Int

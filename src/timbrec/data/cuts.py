@@ -1,0 +1,140 @@
+"""The three protocols that cut a log into a split: in time, as the paper did, and by held-out items."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.events import Events
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Fold, Split
+from timbrec.data.vocabulary import Vocabulary
+from timbrec.errors import DataError
+from timbrec.types import Array, Int
+
+
+class EmptyPartError(DataError):
+    """A split would have a part without plays."""
+
+
+def by_time(events: Events, start: datetime, validate_at: datetime, test_at: datetime, end: datetime) -> Split:
+    """`corrected`: validation is the time before T, with hot and cold scenarios of its own, taken out of train.
+
+    Plays in [start, end) count. A pair belongs to the moment of its first play in the window, so a pair played before
+    T is never test; a play exactly at a boundary belongs to the part after it. `fit` counts the plays
+    before `validate_at`, `train` those before `test_at`; a test pair's plays are those up to `end`.
+    """
+    pairs = _pairs(events, [start, validate_at, test_at, end])
+    return _split("corrected", _cut(pairs, validate_at, test_at), _cut(pairs, test_at, end), events)
+
+
+def tamm2026(events: Events, start: datetime, test_at: datetime, end: datetime) -> Split:
+    """The paper's split: one cut at T; 30 % of the users with hot but no cold test pairs validate instead.
+
+    They are the train side of scikit-learn's `train_test_split(users, test_size=.7, random_state=42)` with these users
+    in ascending order of id; their hot pairs leave the hot test. Validation thus lies in the test month, has no cold
+    scenario, and shares its train part with the test.
+    """
+    train, hot, cold = _cut(_pairs(events, [start, test_at, end]), test_at, end)
+    free = np.setdiff1d(hot["user"].to_numpy(), cold["user"].to_numpy())
+    validates = pl.col("user").is_in(free[_paper_validation(len(free))])
+    return _split(
+        "tamm2026", (train, hot.filter(validates), cold.clear()), (train, hot.filter(~validates), cold), events
+    )
+
+
+def by_items(events: Events, seed: int, cold: float = 0.1, hot: float = 0.2, validation: float = 0.1) -> Split:
+    """`item-holdout`, for logs without usable time: random items are cold, random pairs of the others are hot.
+
+    A share `cold` of the played items is held out for the test and a share `validation` for validation; of the pairs
+    on the remaining items a share `hot` is test and a share `validation` validation. Whether a held-out pair is hot
+    or cold is then decided as everywhere: by whether its item is in train. Pairs of users left without train pairs
+    are dropped.
+    """
+    pairs = _pairs(events, [])
+    rng = np.random.default_rng(seed)
+    items = np.unique(pairs["item"].to_numpy())
+    stage_of_item = np.zeros(len(events.items), np.int8)
+    stage_of_item[rng.permutation(items)] = _stages(len(items), cold, validation)
+    stage = stage_of_item[pairs["item"].to_numpy()]
+    warm = np.flatnonzero(stage == 0)
+    stage[rng.permutation(warm)] = _stages(len(warm), hot, validation)
+    fit, validated, tested = (pairs.filter(pl.lit(stage == number)) for number in (0, 1, 2))
+    return _split("item-holdout", _folded(fit, validated), _folded(pl.concat([fit, validated]), tested), events)
+
+
+_Parts = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]  # train, hot, cold
+_USERS_AT_ONCE = 16  # a group-by holds several copies of its input; a sixteenth of the users at a time bounds that
+
+
+def _pairs(events: Events, cuts: list[datetime]) -> pl.DataFrame:
+    """One row per pair with its `first` play and its number of `plays`.
+
+    With cuts, only plays in [cuts[0], cuts[-1]) count, and a column per later cut holds the plays before it.
+    """
+    if cuts and not events.timed:
+        raise DataError("the log has no time column", fix="Name it in `columns`, or use the item-holdout protocol.")
+    if sorted(set(cuts)) != cuts:
+        raise DataError("the split's times must ascend", example=[str(cut) for cut in cuts], fix="Put them in order.")
+    plays = [pl.col("plays").sum()] if not cuts else [pl.col(str(cut)).sum() for cut in cuts[1:]]
+    first = [pl.col("time").min().alias("first")] if events.timed else []
+    before = [pl.when(pl.col("time") < cut).then("plays").otherwise(0).alias(str(cut)) for cut in cuts[1:]]
+    edges = np.linspace(0, len(events.users), _USERS_AT_ONCE + 1).astype(np.int64)
+    tables = []
+    for low, high in pairwise(edges):
+        chosen = (pl.col("user") >= low) & (pl.col("user") < high)
+        if cuts:
+            chosen &= (pl.col("time") >= cuts[0]) & (pl.col("time") < cuts[-1])
+        block = events.table.lazy().filter(chosen).with_columns(before)
+        tables.append(block.group_by("user", "item").agg(*first, *plays).sort("user", "item").collect())
+    return pl.concat(tables)
+
+
+def _cut(pairs: pl.DataFrame, at: datetime, until: datetime) -> _Parts:
+    """Pairs first played before `at` are train; those first played from then until `until` come after."""
+    key = ["user", "item", "first"]
+    train = pairs.filter(pl.col("first") < at).select(*key, plays=str(at))
+    later = pairs.filter((pl.col("first") >= at) & (pl.col("first") < until)).select(*key, plays=str(until))
+    return _folded(train, later)
+
+
+def _folded(train: pl.DataFrame, later: pl.DataFrame) -> _Parts:
+    """Train, and the later pairs of its users: hot if the item is in train, cold if not."""
+    later = later.filter(pl.col("user").is_in(train["user"].unique().implode()))
+    seen = pl.col("item").is_in(train["item"].unique().implode())
+    return train, later.filter(seen), later.filter(~seen)
+
+
+def _stages(n: int, test: float, validation: float) -> Int[Array, "n"]:
+    """2 for the share `test` of n places, 1 for the share `validation`, 0 for the rest."""
+    stages = np.zeros(n, np.int8)
+    tested, validated = round(n * test), round(n * validation)
+    stages[:tested] = 2
+    stages[tested : tested + validated] = 1
+    return stages
+
+
+def _paper_validation(n: int) -> Int[Array, "m"]:
+    """The train side of scikit-learn's train_test_split(range(n), test_size=.7, random_state=42)."""
+    shuffled = np.random.RandomState(42).permutation(n)
+    return shuffled[int(np.ceil(0.7 * n)) :]
+
+
+def _split(protocol: str, validation: _Parts, test: _Parts, events: Events) -> Split:
+    """Folds over the users of the test's train part and all catalogue items. Raises EmptyPartError for an empty one."""
+    if test[0].is_empty():
+        raise EmptyPartError("no play falls into the train part")
+    if validation[0].is_empty():
+        raise EmptyPartError("no play falls into the part of train before validation")
+    rows = np.unique(test[0]["user"].to_numpy()).astype(np.int64)
+    row_of = np.full(len(events.users), -1)
+    row_of[rows] = np.arange(len(rows))
+
+    def fold(parts: _Parts) -> Fold:
+        moved = (part.with_columns(user=row_of[part["user"].to_numpy()]) for part in parts)
+        return Fold(*(Interactions.of(part, len(rows), len(events.items)) for part in moved))
+
+    return Split(protocol, fold(validation), fold(test), Vocabulary(events.users.take(rows)), events.items)

@@ -1,0 +1,140 @@
+"""The split that a config asks for: a protocol with its times or shares."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal, NamedTuple
+
+import polars as pl
+from pydantic import BeforeValidator, Field, model_validator
+
+from timbrec.data.cuts import EmptyPartError, by_items, by_time, tamm2026
+from timbrec.data.events import Events
+from timbrec.data.settings import Part
+from timbrec.data.split import Split
+from timbrec.errors import DataError
+
+
+def _moment(value: Any) -> Any:
+    """A moment in time from 2018, "2018-03", 20180301 or a date; pydantic reads everything longer."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)
+    if match := re.fullmatch(r"((?:19|20)\d\d)(?:-?(\d\d)(?:-?(\d\d))?)?", str(value).strip()):
+        year, month, day = (int(part or 1) for part in match.groups())
+        return datetime(year, month, day)
+    if isinstance(value, int | float) or str(value).strip().isdigit():
+        raise ValueError("a number that is no year; write a date such as 2018-01-31")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+class SplitConfig(Part):
+    """Which split. The times default to a year of history before `test_at` (T) and a month on both sides of it."""
+
+    protocol: Literal["corrected", "tamm2026", "item-holdout"] = "corrected"
+    test_at: Moment | None = None
+    start: Moment | None = None
+    validate_at: Moment | None = None
+    end: Moment | None = None
+    cold: float = Field(0.1, gt=0, lt=1)
+    hot: float = Field(0.2, gt=0, lt=1)
+    validation: float = Field(0.1, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> SplitConfig:
+        if self.protocol == "item-holdout":
+            if self.cold + self.validation >= 1 or self.hot + self.validation >= 1:
+                raise ValueError("the shares leave nothing to train on")
+        elif self.test_at is None:
+            raise ValueError("`test_at` is needed: the moment T from which plays are test (or use item-holdout)")
+        return self
+
+
+class Window(NamedTuple):
+    """The times of a split, in UTC: train is [start, test_at), the test [test_at, end)."""
+
+    start: datetime
+    validate_at: datetime
+    test_at: datetime
+    end: datetime
+
+
+def window_of(config: SplitConfig) -> Window | None:
+    """The times of a split, those left out filled in; None for a split that is not in time."""
+    if config.test_at is None or config.protocol == "item-holdout":
+        return None
+    test_at = _utc(config.test_at)
+    start = _moved(test_at, "-1y") if config.start is None else _utc(config.start)
+    validate_at = _moved(test_at, "-1mo") if config.validate_at is None else _utc(config.validate_at)
+    return Window(start, validate_at, test_at, _moved(test_at, "1mo") if config.end is None else _utc(config.end))
+
+
+def make_split(events: Events, config: SplitConfig) -> Split:
+    """The split that the config asks for, with a year before T and a month on both sides of it as default times.
+
+    Raises DataError when a part has no pair or neither test scenario has one; the message then has the log's span, the
+    window, and a `test_at` that works.
+    """
+    try:
+        return _made(events, config)
+    except EmptyPartError as error:
+        raise _explained(error, events, config) from None
+
+
+def _made(events: Events, config: SplitConfig) -> Split:
+    window = window_of(config)
+    if window is None:
+        split = by_items(events, config.seed, config.cold, config.hot, config.validation)
+    elif config.protocol == "tamm2026":
+        split = tamm2026(events, window.start, window.test_at, window.end)
+    else:
+        split = by_time(events, *window)
+    if not len(split.test.hot) and not len(split.test.cold):
+        raise EmptyPartError("both test scenarios are empty: nobody in train played anything new")
+    return split
+
+
+def _explained(error: EmptyPartError, events: Events, config: SplitConfig) -> DataError:
+    """The error with the times of the log and of the window, and with advice."""
+    window = window_of(config)
+    if window is None or not len(events):
+        return DataError(error.what, fix="Check the ids and the shares of the split.")
+    first, last = (str(moment)[:10] for moment in (events.table["time"].min(), events.table["time"].max()))
+    start, validate_at, test_at, end = (f"{moment:%Y-%m-%d}" for moment in window)
+    times = f"train is from {start} to {test_at} (validation from {validate_at}), the test to {end}"
+    works = _working(events, config)
+    advice = f"`test_at: {works:%Y-%m-%d}` works." if works else "No `test_at` works: the log has too few plays."
+    return DataError(f"{error.what}; plays of catalogue tracks are from {first} to {last}; {times}", fix=advice)
+
+
+def _working(events: Events, config: SplitConfig) -> datetime | None:
+    """A day T, with default times around it, that leaves hot and cold test pairs; None where none was found."""
+    usable = None
+    for share in (0.85, 0.7, 0.95):
+        moment = events.table["time"].quantile(share, "nearest")
+        if not isinstance(moment, datetime):
+            return None
+        day = datetime(moment.year, moment.month, moment.day)
+        try:
+            split = _made(events, SplitConfig(protocol=config.protocol, test_at=day))
+        except DataError:
+            continue
+        if len(split.test.hot) and len(split.test.cold):
+            return day
+        usable = usable or day
+    return usable
+
+
+def _utc(moment: datetime) -> datetime:
+    """A moment in UTC without a zone, as in the log; moments without one are UTC."""
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _moved(moment: datetime, by: str) -> datetime:
+    """A moment some calendar months or years away, e.g. "-1mo"."""
+    moved: datetime = pl.select(pl.lit(moment).dt.offset_by(by)).item()
+    return moved

@@ -1,0 +1,91 @@
+"""Odd vectors that spoil similarities: zeros, copies of another vector, dimensions of huge scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timbrec.store.source import VectorSource
+from timbrec.types import Array, Float32, UInt64
+
+_BLOCK_BYTES = 32 << 20
+_HUGE = 1000  # times the median standard deviation of a dimension
+
+
+@dataclass(frozen=True)
+class Health:
+    """Counts of odd vectors in a source, each with an example.
+
+    `zeros` are all zero; `copies` equal another vector that is not zero; `huge` are the dimensions whose standard
+    deviation is more than 1,000 times the median one, and `times` how many times the largest is.
+    """
+
+    rows: int
+    zeros: int
+    zero: str | None
+    copies: int
+    copy: str | None
+    huge: tuple[int, ...]
+    times: float
+
+    def remarks(self, names: Sequence[str] = ()) -> list[str]:
+        """A sentence for each oddity; `names` are those of the dimensions, if they have any."""
+        said = []
+        if self.zeros:
+            said.append(f"{self.zeros:,} of {self.rows:,} vectors are all zero (e.g. {self.zero!r}): no cosine exists")
+        if self.copies:
+            said.append(f"{self.copies:,} of {self.rows:,} vectors equal that of another track (e.g. {self.copy!r})")
+        if self.huge:
+            shown = ", ".join(repr(names[place]) if names else str(place) for place in self.huge[:3])
+            which = f"dimension {shown} is" if len(self.huge) == 1 else f"{len(self.huge)} dimensions ({shown}) are"
+            said.append(f"{which} {self.times:,.0f} times larger than the others and decides every cosine")
+        return said
+
+
+def examine(source: VectorSource) -> Health:
+    """The health of all vectors of a source, read once, a block at a time."""
+    ids = source.ids
+    step = max(1, _BLOCK_BYTES // (4 * source.dim))
+    shift = total = squares = np.zeros(source.dim)
+    prints, zero = [], []
+    for start in range(0, len(ids), step):
+        block = source.aligned(ids[start : start + step])
+        shift = block.mean(0, dtype=np.float64) if start == 0 else shift
+        centred = block - shift
+        total, squares = total + centred.sum(0), squares + np.square(centred).sum(0)
+        prints.append(_prints(block))
+        zero.append(~block.any(1))
+    is_zero = np.concatenate(zero)
+    copy = _repeated(np.concatenate(prints)) & ~is_zero
+    deviation = np.sqrt(np.maximum(squares / len(ids) - np.square(total / len(ids)), 0))
+    huge, times = _huge(deviation)
+    first = [None if not which.any() else str(ids[int(which.argmax())]) for which in (is_zero, copy)]
+    return Health(len(ids), int(is_zero.sum()), first[0], int(copy.sum()), first[1], huge, times)
+
+
+def _prints(block: Float32[Array, "n dim"]) -> UInt64[Array, "n"]:
+    """A hash of each row's bits; -0 counts as 0. Integer arithmetic, so that equal rows always have equal hashes."""
+    weights = np.random.default_rng(0).integers(2**62, 2**63, (block.shape[1],)).astype(np.uint64)
+    bits = (block + np.float32(0)).view(np.uint32)
+    hashes = np.zeros(len(block), np.uint64)
+    for column in range(0, block.shape[1], 64):
+        part = slice(column, column + 64)
+        hashes += (bits[:, part].astype(np.uint64) * weights[part]).sum(1)
+    return hashes
+
+
+def _repeated(prints: UInt64[Array, "n"]) -> Array:
+    """Which hashes come more than once."""
+    _, places, counts = np.unique(prints, return_inverse=True, return_counts=True)
+    return np.asarray(counts[places] > 1)
+
+
+def _huge(deviation: Array) -> tuple[tuple[int, ...], float]:
+    """The dimensions of huge spread and how many times the median the largest is."""
+    varying = deviation[deviation > 0]
+    if len(varying) < 3:
+        return (), 1.0
+    times = deviation / np.median(varying)
+    return tuple(int(place) for place in np.flatnonzero(times > _HUGE)), float(times.max())

@@ -1,0 +1,120 @@
+"""The vectors that a config names: files and stores that exist, and audio that is encoded or only looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from timbrec.errors import ConfigError
+from timbrec.study.config import Config, EncoderConfig
+from timbrec.types import Progress
+
+if TYPE_CHECKING:
+    from timbrec.embed import EmbedReport
+    from timbrec.store import VectorSource
+
+FILES = dict.fromkeys(("encoder", "id", "path", "outcome", "reason", "fix"), pl.String)
+
+
+def given_vectors(entry: EncoderConfig, config: Config) -> VectorSource:
+    """The vectors of a file or store."""
+    from timbrec.store.vectors import read_vectors
+
+    if entry.vectors is None:
+        raise ConfigError("there are neither vectors nor audio")
+    ids = None if entry.ids is None else config.at(entry.ids)
+    columns = {str(ours): theirs for ours, theirs in entry.columns.items()}
+    return read_vectors(config.at(entry.vectors), ids, columns, entry.form)
+
+
+def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> VectorSource:
+    """The ids that encoding would give vectors to, with ones in their place: nothing is decoded or encoded.
+
+    Raises what encoding would raise before it opens the first file: for the encoder's class, its weights, its options
+    and the audio folder.
+    """
+    from timbrec.embed import tracks_for
+    from timbrec.encoders import find
+    from timbrec.store.vectors import Vectors
+
+    card = find(encoder_name(name, entry, config)).card
+    if entry.weights is not None and not config.at(entry.weights).exists():
+        raise ConfigError(f"{name}: there are no weights at {config.at(entry.weights)}", fix="Check the path.")
+    audio, store = _places(name, entry, config)
+    tracks = tracks_for(audio, [store], _ids([name], config)).tracks
+    ones = np.broadcast_to(np.float32(1), (len(tracks), card.dim))
+    return Vectors([track.id for track in tracks], ones, str(audio))
+
+
+def encoded_vectors(
+    names: list[str], config: Config, progress: Progress | None
+) -> tuple[dict[str, VectorSource], pl.DataFrame]:
+    """The stores of encoders of the same audio, after encoding the missing vectors, and a table of odd files."""
+    from timbrec.audio import Windows
+    from timbrec.devices import device_of
+    from timbrec.embed import Output, embed_all
+    from timbrec.encoders import load
+    from timbrec.store import Subset, VectorStore
+
+    outputs = {}
+    device = str(device_of(config.device))
+    for name in names:
+        entry = config.encoders[name]
+        audio, store = _places(name, entry, config)
+        weights = None if entry.weights is None else config.at(entry.weights)
+        encoder = load(encoder_name(name, entry, config), weights, device, **entry.options)
+        outputs[name] = Output(encoder, store, Windows(entry.windows, entry.count), entry.layer, entry.pool)
+    report = embed_all(audio, list(outputs.values()), ids=_ids(names, config), progress=progress)
+    sources: dict[str, VectorSource] = {  # a store may hold tracks of other folders
+        name: Subset(VectorStore.open(output.store), report.tracks) for name, output in outputs.items()
+    }
+    return sources, pl.concat([_listed(name, outputs[name].card.name, report) for name in names])
+
+
+def grouped_by_audio(config: Config) -> list[list[str]]:
+    """The encoders of the same audio, together: it is decoded once for all of them."""
+    groups: dict[Path, list[str]] = {}
+    for name, entry in config.encoders.items():
+        if entry.audio is not None:
+            groups.setdefault(config.at(entry.audio), []).append(name)
+    return list(groups.values())
+
+
+def encoder_name(name: str, entry: EncoderConfig, config: Config) -> str:
+    """The encoder's name for `timbrec.encoders`; the path of a user's own class is relative to the config."""
+    given = entry.encoder or name
+    return str(config.at(Path(given))) if ".py" in given else given
+
+
+def _listed(name: str, encoder: str, report: EmbedReport) -> pl.DataFrame:
+    """The audio files without a vector of an encoder, and those with a remark."""
+    failed = report.failures.filter(pl.col("encoder").is_null() | (pl.col("encoder") == encoder)).drop("encoder")
+    tables = (failed.with_columns(outcome=pl.lit("failed")), report.remarks.with_columns(outcome=pl.lit("remark")))
+    return pl.concat(tables).select(pl.lit(name).alias("encoder"), *list(FILES)[1:])
+
+
+def _ids(names: list[str], config: Config) -> str | None:
+    """How encoders of the same audio name its tracks. Raises ConfigError where they differ."""
+    ids = {str(config.encoders[name].ids) for name in names if config.encoders[name].ids is not None}
+    if len(ids) > 1:
+        raise ConfigError(f"{', '.join(names)} name the same tracks in different ways", example=sorted(ids),
+                          fix="Give them the same `ids`.")  # fmt: skip
+    return next(iter(ids), None)
+
+
+def _places(name: str, entry: EncoderConfig, config: Config) -> tuple[Path, Path]:
+    """The audio and the store of its vectors, by default `vectors/NAME` beside the config.
+
+    Raises ConfigError where only the former default, beside the audio, holds a store.
+    """
+    if entry.audio is None:
+        raise ConfigError(f"{name} names neither vectors nor audio")
+    audio = config.at(entry.audio)
+    store, former = config.at(entry.store or Path("vectors", name)), audio.parent / "vectors" / name
+    if entry.store is None and any(former.glob("manifest-*.json")) and not any(store.glob("manifest-*.json")):
+        raise ConfigError(f"{name}: there is a store at {former}, and none at {store}",
+                          fix=f"Use it by `store: {former}`, or move it there.")  # fmt: skip
+    return audio, store
