@@ -173,7 +173,7 @@ def test_out_of_memory_halves_the_block_and_says_so(
 
     def greedy(self: Any, *arguments: Any) -> torch.Tensor:
         if self.block > 100:
-            raise torch.OutOfMemoryError("too much")
+            raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(self, *arguments)
 
     whole = bench(write(tmp_path, usual(), VECTORS, [small("contrastive")]))
@@ -186,11 +186,11 @@ def test_out_of_memory_halves_the_block_and_says_so(
         )
 
     def full(*_: Any) -> torch.Tensor:
-        raise torch.OutOfMemoryError("too much")
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(HybridModel, "forward", full)
     run = bench(write(tmp_path, usual(), VECTORS, [small("contrastive"), small("hybrid")])).run
-    assert "out of memory in step 1 of epoch 1 (e.g. '8 examples'). Lower `batch`" in why_missing(run)[0]
+    assert "ran out of memory in step 1 of epoch 1 (e.g. '8 examples'). Lower `batch`" in why_missing(run)[0]
     assert {experiment.label for experiment in run.missing} == {"hybrid"}
 
 
@@ -211,7 +211,7 @@ def test_a_checkpoint_of_other_settings_is_refused_and_left_alone(tmp_path: Path
     shutil.copy(other, mine)
     before = mine.read_bytes()
     reason = why_missing(bench(config).run)[0]
-    assert re.search(r"is of another training: its lr is 0.5, asked for is 0.01.*left as it is", reason)
+    assert re.search(r"belongs to another training: lr is 0.5 there and 0.01 here.*not changed", reason)
     assert mine.read_bytes() == before
     mine.unlink()
     half_written = tmp_path / "one" / "training" / "shared" / ".elsa-0.1"

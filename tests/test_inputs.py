@@ -57,7 +57,7 @@ def test_the_catalogue_is_what_every_encoder_has(read):
     assert len(inputs.log.items) > len(inputs.catalogue)
     places = ids.to_list()
     wanted = small_world.WORLD.vectors(0.2)[[places.index(one) for one in inputs.catalogue.ids]]
-    assert np.array_equal(inputs.vectors("poor"), wanted)
+    assert np.array_equal(inputs.vectors(inputs.representation("poor")), wanted)
     assert inputs.artist_rows.shape == (194,)
 
 
@@ -86,7 +86,7 @@ def test_artists_are_those_of_the_table(read):
     ("change", "message"),
     [
         (lambda folder: (folder / "ids.txt").write_text("\n".join(f"t{n}" for n in range(200))),
-         r"no track of the log has vectors \(e.g. \('.*', 't0'\)\).. Make the ids"),
+         r"no track of the log has vectors \(e.g. \('.*', 't0'\)\)\. Make the ids"),
         (rewrite("tracks.csv", lambda table: pl.concat([table, table[:3]])),
          r"tracks.csv has tracks twice \(6 in all, e.g. '.*'\). Keep one row per track"),
         (rewrite("tracks.csv", lambda table: table.with_columns(track=pl.lit("t") + pl.col("track"))),
