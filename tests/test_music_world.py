@@ -17,8 +17,9 @@ from scipy.signal import find_peaks
 from scipy.stats import norm
 
 from timbrec.errors import ConfigError
-from timbrec.worlds.music import FACTORS, GENRES, TAGS, MusicWorld
-from timbrec.worlds.shared.synth import HEARD, RATE, render
+from timbrec.worlds.music import FACTORS, MusicWorld
+from timbrec.worlds.shared.labels import GENRES, TAGS
+from timbrec.worlds.shared.synth import AUDIBLE, RATE, render
 
 T = datetime(2019, 3, 1)
 SMALL = MusicWorld(users=20, tracks=24, tracks_per_user=8, clip_seconds=1, seed=7)
@@ -48,7 +49,7 @@ def cold_pairs(events: pl.DataFrame, start: datetime, at: datetime, end: datetim
 
 
 def sound(seed: int = 0, seconds: float = 6.0, **factors: float) -> np.ndarray:
-    return render(np.array([factors.get(name, 0.0) for name in HEARD]), seconds, np.random.default_rng(seed))
+    return render(np.array([factors.get(name, 0.0) for name in AUDIBLE]), seconds, np.random.default_rng(seed))
 
 
 # -- the tables -------------------------------------------------------------------------------------------------------
@@ -250,19 +251,19 @@ def test_vectors_have_the_shape_and_refuse_a_quality_that_is_no_share():
 
 
 def test_every_heard_factor_is_a_factor_of_the_world_in_the_same_order():
-    assert list(FACTORS)[: len(HEARD)] == list(HEARD)
+    assert list(FACTORS)[: len(AUDIBLE)] == list(AUDIBLE)
 
 
 def test_clips_are_finite_below_full_scale_without_dc_and_as_loud_as_asked():
-    factors = np.random.default_rng(0).standard_normal((40, len(HEARD)))
-    factors[:2] = [[-8] * len(HEARD), [8] * len(HEARD)]  # both ends of every dial at once
+    factors = np.random.default_rng(0).standard_normal((40, len(AUDIBLE)))
+    factors[:2] = [[-8] * len(AUDIBLE), [8] * len(AUDIBLE)]  # both ends of every dial at once
     for number, row in enumerate(factors):
         clip = render(row, 2.0, np.random.default_rng(number))
         assert clip.shape == (2 * RATE,)
         assert np.isfinite(clip).all()
         assert np.abs(clip).max() < 1
         assert abs(clip.mean()) < 1e-4
-        asked = -30 + 18 * norm.cdf(row[HEARD.index("loudness")])
+        asked = -30 + 18 * norm.cdf(row[AUDIBLE.index("loudness")])
         assert 10 * np.log10(np.mean(clip**2)) == pytest.approx(asked, abs=0.1)
 
 
@@ -333,7 +334,7 @@ def test_a_written_world_is_complete_readable_and_says_that_it_is_synthetic(writ
     assert {file.name for file in (written / "audio").iterdir()} == {
         f"{name}.flac" for name in tables.items["track_id"]
     }
-    for name, loudness in zip(tables.items["track_id"], SMALL.latents[:, HEARD.index("loudness")], strict=True):
+    for name, loudness in zip(tables.items["track_id"], SMALL.latents[:, AUDIBLE.index("loudness")], strict=True):
         clip, rate = soundfile.read(written / "audio" / f"{name}.flac")
         assert (rate, clip.shape) == (22_050, (22_050,))
         assert soundfile.info(written / "audio" / f"{name}.flac").subtype == "PCM_16"

@@ -1,1 +1,1 @@
-"""Made worlds whose answer is known: planted vectors for the audit, synthesised music for the demo."""
+"""Synthetic worlds with a known answer: planted vectors for the audit, synthesised music for the demo."""

@@ -1,4 +1,4 @@
-"""The demo: a synthesised music world on disk, with a config as a user would write it."""
+"""The demo: a synthetic music world on disk, with a config like one that a user writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from timbrec.files import write_atomically
+from timbrec.files import replacing, write_atomically
 from timbrec.types import Progress
 from timbrec.worlds.music import MusicWorld
 
@@ -40,14 +40,16 @@ HEADER = "# Made by `timbrec demo`; change it and run `timbrec bench` on it agai
 
 
 def write_demo(folder: Path, tracks: int, users: int, seed: int, progress: Progress | None = None) -> Path:
-    """Make the world in `folder` (clips that are there already are kept) and return the path of its config.
+    """Write the world to `folder` and return the path of its config. Existing clips are kept.
 
-    Encoders: MFCC and both models of MusiCNN, pretrained on real music, of the audio, and the genre and tag labels as
-    vectors, which agree with taste only in part. Without the package that has MusiCNN's weights, it is left out.
+    The encoders of the config are MFCC, both models of MusiCNN (pretrained on real music) and the genre and tag labels
+    as vectors, which agree with taste only in part. MusiCNN is left out, and the note says so, where the package with
+    its weights is not installed.
     """
     world = MusicWorld(users=users, tracks=tracks, seed=seed)
     world.write(folder, progress=progress)
-    label_vectors(world.tables().items).write_parquet(folder / "labels.parquet")
+    with replacing(folder / "labels.parquet") as partial:
+        label_vectors(world.tables().items).write_parquet(partial)
     config = folder / "config.yaml"
     write_atomically(config, HEADER + yaml.safe_dump(_config(), sort_keys=False))
     return config
@@ -61,7 +63,7 @@ def _config() -> dict[str, Any]:
 
 
 def label_vectors(items: pl.DataFrame) -> pl.DataFrame:
-    """One 0/1 column per genre and tag of the items table, beside the track's `id`."""
+    """A table of `id` and one column per genre and tag, 1 where the track has the label and 0 elsewhere; by `id`."""
     labels = items.select(id="track_id", label=pl.concat_list("genre", "tags"))
     pairs = labels.explode("label").unique().with_columns(has=pl.lit(1.0))
     return pairs.pivot("label", index="id", values="has").fill_null(0.0).sort("id")

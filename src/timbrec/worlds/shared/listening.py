@@ -1,4 +1,4 @@
-"""Made-up listeners: who plays which track, and when."""
+"""Synthetic listeners: which tracks they play, and when."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from timbrec.types import Array, Float, Float32, Int
 
 DAY = 86_400  # seconds
 
-TASTES = 4  # the most a listener has
-SHARES = (0.65, 0.25, 0.1)  # of a listener's choices: by taste, by popularity, by chance; on average
-NOVELTY = 12.0  # how many times the usual interest a release meets on its first day
-NOVELTY_DAYS = 30.0  # how long until that has fallen to a third
+TASTES = 4  # largest number of tastes of a listener
+SHARES = (0.65, 0.25, 0.1)  # mean shares of a listener's choices: by taste, by popularity, by chance
+NOVELTY = 12.0  # interest in a release on its first day, in multiples of the usual interest
+NOVELTY_DAYS = 30.0  # time in which novelty falls to 1/e
 ACTIVITY_SPREAD = 1.0  # standard deviation of log activity among listeners
 LATECOMERS = 0.2  # share of listeners who join during the first half of the log rather than before it
-FEWEST = 20  # tracks of the least active listener, as in the study's data
+FEWEST = 20  # tracks of the least active listener, as in the data of tamm2026
 
-_BLOCK = 32  # listeners at a time; a constant, since the draws depend on it
+_BLOCK = 32  # listeners in a block; fixed, because the draws depend on it
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """What listeners choose from: row i of everything is track i.
+    """The tracks that listeners choose from; row i of each array is track i.
 
-    `positions`: where a track lies in taste space; interest falls with the squared distance from a taste.
-    `popularity`: positive, any scale. `released`: days since the log's first day, negative for older tracks.
+    `positions`: points in taste space; interest falls with the squared distance from a taste.
+    `popularity`: positive, on any scale. `released`: days since the log's first day, negative for older tracks.
     """
 
     positions: Float32[Array, "tracks tastes"]
@@ -36,7 +36,7 @@ class Shelf:
 
 @dataclass(frozen=True)
 class Plays:
-    """One row per play: user and track rows, and seconds since the log's first day, ascending."""
+    """One row per play, in order of time: row of the user, row of the track, seconds since the log's first day."""
 
     user: Int[Array, "plays"]
     track: Int[Array, "plays"]
@@ -51,11 +51,11 @@ def listen(
     plays_per_pair: int | float,
     rng: np.random.Generator,
 ) -> Plays:
-    """All plays of a log of `days` days; none comes before its track's release.
+    """All plays of a log of `days` days. No play precedes the release of its track.
 
-    Each listener has one to four tastes, a weight on popularity and some chance in it. The distinct tracks of a
-    listener are drawn without replacement, `tracks_per_user` on average with a long tail; each is played for the
-    first time at a moment that follows interest in it, and again a number of times with a long tail.
+    Each listener has one to four tastes and chooses by taste, popularity and chance. A listener's tracks are drawn
+    without replacement; their number has the mean `tracks_per_user` and a long tail. The time of a first play follows
+    the interest in the track; the number of plays of a pair has the mean `plays_per_pair` and a long tail.
     """
     user, track = _pairs(shelf, _activity(users, len(shelf.popularity), tracks_per_user, rng), days, rng)
     joined = np.where(rng.random(users) < LATECOMERS, rng.random(users) * days / 2, 0.0)
@@ -64,7 +64,7 @@ def listen(
 
 
 def _activity(users: int, tracks: int, mean: int | float, rng: np.random.Generator) -> Int[Array, "users"]:
-    """How many distinct tracks each listener plays: log-normal above a floor, at most half of all."""
+    """Number of distinct tracks of each listener: log-normal above a floor, at most half of all tracks."""
     floor = min(FEWEST, mean / 2)
     spread = rng.lognormal(-(ACTIVITY_SPREAD**2) / 2, ACTIVITY_SPREAD, users)
     return np.clip(np.rint(floor + (mean - floor) * spread), 1, max(1, tracks // 2)).astype(np.int64)
@@ -73,23 +73,23 @@ def _activity(users: int, tracks: int, mean: int | float, rng: np.random.Generat
 def _pairs(
     shelf: Shelf, counts: Int[Array, "users"], days: int, rng: np.random.Generator
 ) -> tuple[Int[Array, "pairs"], Int[Array, "pairs"]]:
-    """Distinct (user, track) pairs, `counts[u]` for user u: an exponential race, the first to arrive are played.
+    """Distinct (user, track) pairs, `counts[u]` for user u, by an exponential race.
 
-    The tracks with the smallest E / weight, E standard exponential, are a draw without replacement by weight.
-    Users of like counts share a block, so that little of a block's sorting is thrown away.
+    The tracks with the smallest E / weight, E standard exponential, are a draw without replacement by weight. Users
+    with similar counts share a block, so that few sorted entries are discarded.
     """
     interest = _interest(shelf.released, days)
     by_count = np.argsort(counts, kind="stable")
     pairs = []
     for low in range(0, len(counts), _BLOCK):
         block = by_count[low : low + _BLOCK]
-        wanted, most = counts[block], counts[block].max()
+        sizes, most = counts[block], counts[block].max()
         weight = _weights(shelf, interest, len(block), rng)
         arrival = rng.standard_exponential(weight.shape, np.float32) / weight
         early = np.argpartition(arrival, most - 1, axis=1)[:, :most]
         order = np.argsort(np.take_along_axis(arrival, early, 1), axis=1)
-        chosen = np.arange(most) < wanted[:, None]
-        pairs.append((np.repeat(block, wanted), np.take_along_axis(early, order, 1)[chosen]))
+        chosen = np.arange(most) < sizes[:, None]
+        pairs.append((np.repeat(block, sizes), np.take_along_axis(early, order, 1)[chosen]))
     users, tracks = zip(*pairs, strict=True)
     return np.concatenate(users), np.concatenate(tracks)
 
@@ -97,16 +97,16 @@ def _pairs(
 def _weights(
     shelf: Shelf, interest: Float[Array, "tracks"], users: int, rng: np.random.Generator
 ) -> Float32[Array, "users tracks"]:
-    """How each of a block of new listeners weighs each track: a mixture of taste, popularity and chance.
+    """Weights of all tracks for `users` new listeners: a mixture of taste, popularity and chance.
 
-    A taste is a place near a track, popular ones more often; a listener's tastes share in unequal parts.
+    A taste is a point near a track, chosen by popularity; a listener's tastes have unequal shares.
     """
     popular = shelf.popularity * interest / (shelf.popularity @ interest)
     has = rng.integers(1, TASTES + 1, users)
     first = np.cumsum(has) - has
     near = shelf.positions[rng.choice(len(popular), size=has.sum(), p=popular)]
     centres = near + 0.5 * rng.standard_normal(near.shape, np.float32)
-    by_taste, *by_else = rng.dirichlet(10 * np.array(SHARES), users).T
+    by_taste, *by_other = rng.dirichlet(10 * np.array(SHARES), users).T
 
     # The exponent log(base) - |centre - position|^2 / 2 as one product of rows lengthened by the squares
     base = np.log(np.sqrt(shelf.popularity) * interest) - _half_square(shelf.positions)
@@ -118,7 +118,7 @@ def _weights(
     liking *= (part / liking.sum(axis=1)).astype(np.float32)[:, None]
     weight = np.add.reduceat(liking, first, axis=0)
     otherwise = np.stack([popular, interest / interest.sum()]).astype(np.float32)
-    weight += np.column_stack(by_else).astype(np.float32) @ otherwise
+    weight += np.column_stack(by_other).astype(np.float32) @ otherwise
     return weight
 
 
@@ -127,7 +127,7 @@ def _half_square(rows: Float32[Array, "n d"]) -> Float32[Array, "n"]:
 
 
 def _interest(released: Int[Array, "tracks"], days: int) -> Float[Array, "tracks"]:
-    """Interest summed over a track's days in the log: 1 a day, and what novelty adds after a release in it."""
+    """Interest in each track, summed over its days in the log: 1 a day, plus novelty after a release within it."""
     left = (days - np.maximum(released, 0)).astype(np.float64)
     return left + np.where(released >= 0, _novelty(left), 0)
 
@@ -139,7 +139,7 @@ def _novelty(left: Float[Array, "n"]) -> Float[Array, "n"]:
 def _first_plays(
     released: Int[Array, "pairs"], joined: Float[Array, "pairs"], days: int, rng: np.random.Generator
 ) -> Float[Array, "pairs"]:
-    """The day of each pair's first play, by the same interest: evenly spread, or soon after the release."""
+    """The day of each pair's first play, by the same interest: uniform, or soon after the release."""
     start = np.maximum(released, joined)
     left = days - start
     extra = np.where(released >= 0, _novelty(left), 0)
@@ -156,7 +156,7 @@ def _with_repeats(
     mean: int | float,
     rng: np.random.Generator,
 ) -> Plays:
-    """First plays and the later ones, more of them soon after the first; in order of time, to the second."""
+    """First plays and repeats in order of time, to the second; repeats come more often soon after the first play."""
     keenness = rng.exponential(mean - 1, len(user)) if mean > 1 else np.zeros(len(user))
     plays = 1 + rng.poisson(keenness)
     pair = np.repeat(np.arange(len(user)), plays)

@@ -1,4 +1,4 @@
-"""A small synthesiser: a dozen factors in, a few seconds of music out (chords, bass, lead and drums)."""
+"""A small synthesiser: renders a dozen factors as a few seconds of chords, bass, lead and drums."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from timbrec.types import Array, Float, Float32, Int
 
 RATE = 22_050  # Hz
 
-HEARD = (
+AUDIBLE = (
     "brightness",  # cutoff of the tone control, depth of the voices' modulation
     "roughness",  # inharmonic modulation and overdrive
     "attack",  # from bowed pads to plucked strings
@@ -45,12 +45,12 @@ _HATS = ("....x.......x...", "..x...x...x...x.", "x.x.x.x.x.x.x.x.", "xxxxxxxxxx
 
 
 def render(factors: Float[Array, "heard"], seconds: int | float, rng: np.random.Generator) -> Float32[Array, "samples"]:
-    """A mono clip at RATE: finite, below full scale, without DC; the same for the same factors and generator state.
+    """A mono clip at RATE: finite, below full scale, without a DC offset; deterministic given factors and generator.
 
-    `factors` stand in the order of HEARD and are read as standard normal. The generator draws what no factor
-    decides: key, chord progression, motif, and every noise. A clip lasts a second or longer.
+    `factors` are standard normal, in the order of AUDIBLE. The generator draws everything else: key, chord
+    progression, motif and noises. `seconds` is at least 1.
     """
-    amount = dict(zip(HEARD, ndtr(factors).tolist(), strict=True))
+    amount = dict(zip(AUDIBLE, ndtr(factors).tolist(), strict=True))
     n = round(seconds * RATE)
     steps = _steps(amount, n)
     music = _drive(_voices(amount, steps, n, rng), 1 + 9 * amount["roughness"] ** 2)
@@ -60,7 +60,7 @@ def render(factors: Float[Array, "heard"], seconds: int | float, rng: np.random.
 
 
 def write_clip(path: Path, factors: Float[Array, "heard"], seconds: int | float, seed: tuple[int, ...]) -> None:
-    """Render one clip as 16-bit FLAC. The file appears under its name only when it is whole."""
+    """Render a clip and write it as 16-bit FLAC, whole or not at all."""
     clip = render(factors, seconds, np.random.default_rng(seed))
     samples = np.rint(clip * (2**15 - 1)).astype(np.int16)
     with replacing(path) as partial, av.open(str(partial), "w", format="flac") as file:
@@ -71,7 +71,7 @@ def write_clip(path: Path, factors: Float[Array, "heard"], seconds: int | float,
 
 
 def _steps(amount: dict[str, float], n: int) -> Int[Array, "steps"]:
-    """The sample at which each sixteenth starts; swing delays every second one by up to half its length."""
+    """The sample at which each sixteenth note starts; swing delays every second note by up to half its length."""
     sixteenth = 15 / (70 + 100 * amount["tempo"]) * RATE
     grid = np.arange(int(np.ceil(n / sixteenth)) + 1, dtype=np.float64)
     grid[1::2] += 0.5 * amount["swing"]
@@ -79,7 +79,7 @@ def _steps(amount: dict[str, float], n: int) -> Int[Array, "steps"]:
 
 
 def _since(onsets: Int[Array, "notes"], n: int) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
-    """At each sample: the latest onset (the first before there is one) and the seconds since, large before it."""
+    """For each sample, the latest onset and the seconds since it; before the first onset, the first and 1,000 s."""
     onsets = onsets[onsets < n]
     note = np.repeat(np.arange(len(onsets)), np.diff(onsets, prepend=0, append=n)[1:])
     note = np.concatenate([np.zeros(onsets[0], np.int64), note])
@@ -113,7 +113,7 @@ def _voices(
 def _voice(
     hertz: Float[Array, "tones notes"], onsets: Int[Array, "notes"], n: int, amount: dict[str, float], slow: float
 ) -> Float32[Array, "n"]:
-    """Parallel lines by frequency modulation; each note swells, fades, and is let go before the next; 0 Hz rests."""
+    """Parallel lines by frequency modulation. A note swells, fades and ends before the next; 0 Hz is a rest."""
     note, t = _since(onsets, n)
     rise, fade = 0.12 * 0.02 ** amount["attack"], slow * 0.5 * 0.15 ** amount["attack"]
     left = np.append(np.diff(onsets), n).astype(np.float32)[note] / np.float32(RATE) - t
@@ -150,7 +150,7 @@ def _drums(
 def _tone_and_space(
     music: Float32[Array, "n"], amount: dict[str, float], rng: np.random.Generator
 ) -> Float32[Array, "n"]:
-    """The tone control and the room in one pass through the frequency domain; what is below 30 Hz goes."""
+    """Tone control, reverberation and a high-pass at 30 Hz, in one pass through the frequency domain."""
     n = len(music)
     length = int(RATE * (0.1 + 0.7 * amount["space"]))
     room = rng.standard_normal(length, np.float32) * np.exp(np.linspace(0, -7, length, dtype=np.float32))
@@ -164,12 +164,12 @@ def _tone_and_space(
 
 
 def _drive(signal: Float32[Array, "n"], gain: int | float) -> Float32[Array, "n"]:
-    """Overdrive: the louder, the more it is bent."""
+    """Overdrive: a soft clip that grows with the level."""
     return np.tanh(np.float32(gain) * signal) / np.float32(np.sqrt(gain))
 
 
 def _master(signal: Float32[Array, "n"], dbfs: int | float) -> Float32[Array, "n"]:
-    """Soft-limit the peaks, fade the ends, and bring the RMS to `dbfs`, or to where the peak reaches 0.98."""
+    """Limit the peaks, fade the ends and scale the RMS to `dbfs`, or less where the peak would exceed 0.98."""
     limited = np.tanh(signal / np.float32(3 * np.sqrt(np.mean(signal**2)) + 1e-9))
     edge = min(len(limited) // 2, RATE // 100)
     limited[:edge] *= np.linspace(0, 1, edge, dtype=np.float32)
