@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from timbrec.api import bench
@@ -24,6 +25,16 @@ def test_without_the_weights_musicnn_is_left_out_and_the_page_will_say_so(
     assert set(config.encoders) == {"mfcc", "labels"}
     assert config.note.startswith(demo.NOTE)
     assert "pip install --no-deps musicnn" in config.note
+
+
+def test_label_vectors_are_the_labels_in_sorted_columns_at_every_call() -> None:
+    items = pl.DataFrame({"track_id": ["b", "a"], "genre": ["pop", "dub"], "tags": [["slow", "deep"], []]})
+    expected = {"id": ["a", "b"], "deep": [0, 1], "dub": [1, 0], "pop": [0, 1], "slow": [0, 1]}
+    assert demo.label_vectors(items).to_dict(as_series=False) == expected
+    many = pl.DataFrame({"track_id": [f"{n:02}" for n in range(60)], "genre": [f"g{n % 9}" for n in range(60)]})
+    many = many.with_columns(tags=pl.concat_list(pl.lit("fast"), pl.lit("slow")))
+    for _ in range(5):  # an unordered set differs from call to call
+        assert demo.label_vectors(many).columns == ["id", "fast", *(f"g{n}" for n in range(9)), "slow"]
 
 
 @pytest.mark.skipif(find_spec("musicnn") is None, reason="the package with MusiCNN's weights is not installed")

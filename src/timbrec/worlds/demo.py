@@ -63,7 +63,7 @@ def _config() -> dict[str, Any]:
 
 
 def label_vectors(items: pl.DataFrame) -> pl.DataFrame:
-    """A table of `id` and one column per genre and tag, 1 where the track has the label and 0 elsewhere; by `id`."""
+    """A table of `id` and one column per genre and tag, 1 where the track has the label, else 0. Both sorted."""
     labels = items.select(id="track_id", label=pl.concat_list("genre", "tags"))
-    pairs = labels.explode("label").unique().with_columns(has=pl.lit(1.0))
+    pairs = labels.explode("label").unique().sort("label", "id").with_columns(has=pl.lit(1.0))
     return pairs.pivot("label", index="id", values="has").fill_null(0.0).sort("id")

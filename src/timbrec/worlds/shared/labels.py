@@ -57,7 +57,7 @@ def genres(latents: Float32[Array, "tracks factors"], factors: Sequence[str], rn
 
 
 def tags(latents: Float32[Array, "tracks factors"], factors: Sequence[str], rng: np.random.Generator) -> pl.Series:
-    """A list of tags for each track, possibly empty: a tag for each direction in which the track is strong, after noise."""
+    """Tags of each track, a list that may be empty: the directions in which the track is strong, after noise."""
     strong = _noisy_strength(latents, factors, TAGS, rng)[0] > _TAG_THRESHOLD
     chosen = [pl.when(pl.Series(strong[:, number])).then(pl.lit(tag)) for number, tag in enumerate(TAGS)]
     return pl.select(pl.concat_list(chosen).list.drop_nulls()).to_series()
