@@ -15,9 +15,9 @@ import pytest
 
 from timbrec import catalog
 from timbrec.audit.contract import CHECKS, check_encoder
-from timbrec.encoders import find, load
+from timbrec.encoders import check_options, check_weights, find, load, located
 from timbrec.errors import AudioError, ConfigError
-from timbrec.protocols import EncoderCard
+from timbrec.protocols import EncoderCard, FrameEncoder
 
 TIMBREC = Path(sys.executable).with_name("timbrec")
 TEN_LINES = """
@@ -203,8 +203,7 @@ def test_ten_lines_in_a_file_are_an_encoder(tmp_path: Path) -> None:
     encoder = load(f"{path}:Loudness")
     assert encoder.encode(np.ones((2, 8000), np.float32)).tolist() == [[1, 1], [1, 1]]
     assert encoder.card.dim == find(f"{path}:Loudness").card.dim == 2
-    with pytest.raises(ConfigError, match="loudness gives no frames"):
-        encoder.frames(np.ones((2, 8000), np.float32))
+    assert not isinstance(encoder, FrameEncoder)
     wrong = {finding.name for finding in check_encoder(encoder) if not finding.passed}
     assert wrong == {"very short", "mono"}  # as a file of ten lines may be
 
@@ -226,7 +225,7 @@ def test_another_state_of_the_file_is_another_revision(tmp_path: Path) -> None:
         (TEN_LINES + "1 / 0\n", "Loudness", r"ZeroDivisionError: division by zero \(line 10\)"),
         (TEN_LINES, "Loudnes", r"there is no class Loudnes in .*It has: Loudness"),
         (TEN_LINES, "np", "there is no class np in"),
-        (TEN_LINES, None, r"does not say which class .*It has: Loudness"),
+        (TEN_LINES, None, r"names no class of .*It has: Loudness"),
         (TEN_LINES.replace("card =", "crad ="), "Loudness", "has no card"),
         (TEN_LINES.replace("def encode", "def encoed"), "Loudness", "has no method `encode`"),
         (TEN_LINES.replace("rate=8000", "rate=0"), "Loudness", r"takes no audio.*\(0, 10\.0, 2\)"),
@@ -238,6 +237,48 @@ def test_a_broken_file_is_one_message(tmp_path: Path, source: str, name: str | N
     with pytest.raises(ConfigError, match=message) as error:
         load(f"{path}:{name}" if name else str(path))
     assert str(path) in str(error.value)
+
+
+OPTIONS = (
+    TEN_LINES
+    + """
+    def __init__(self, gain: float = 1.0, weights=None):
+        self.gain = float(gain)
+"""
+)
+
+
+def test_a_path_is_relative_to_a_base(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(TEN_LINES)
+    assert find("mine.py:Loudness", tmp_path).card.dim == 2
+    assert located("mine.py:Loudness", tmp_path) == f"{tmp_path / 'mine.py'}:Loudness"
+    assert located("mfcc", tmp_path) == "mfcc"
+    with pytest.raises(ConfigError, match=r"there is no file .*other\.py"):
+        find("other.py:Loudness", tmp_path)
+
+
+def test_options_of_an_own_encoder_are_checked_before_it_is_created(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OPTIONS)
+    name = located("mine.py:Loudness", tmp_path)
+    check_options("mine.py:Loudness", {"gain": 2}, tmp_path)
+    with pytest.raises(ConfigError, match=r"takes no 'gian'.*Did you mean 'gain'"):
+        check_options("mine.py:Loudness", {"gian": 2}, tmp_path)
+    assert check_weights(name, "any.pt") == []
+    assert vars(load(name, gain=3)) == {"gain": 3.0}
+    with pytest.raises(ConfigError, match=r"cannot be created: ValueError: could not convert .*\(line 12\)"):
+        load(name, gain="loud")
+
+
+def test_the_users_class_is_not_changed(tmp_path: Path) -> None:
+    """Its card and attributes stay as the file says; a card replaced in the constructor gets the file's state too."""
+    source = TEN_LINES + "\n    def __init__(self):\n        self.card = replace(Loudness.card, revision='2')\n"
+    (tmp_path / "mine.py").write_text("from dataclasses import replace\n" + source)
+    encoder = find("mine.py:Loudness", tmp_path)
+    (own,) = encoder.__bases__
+    assert own.card.revision == "1"
+    assert "frames" not in dir(own)
+    state = encoder.card.revision.removeprefix("1, ")
+    assert load(located("mine.py:Loudness", tmp_path)).card.revision == f"2, {state}"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

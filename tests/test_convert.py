@@ -78,7 +78,7 @@ def test_half_precision_stays_half(tmp_path: Path) -> None:
 def test_the_final_activation_of_mule_is_kept(tmp_path: Path) -> None:
     """Its official file tells by its graph whether there is one; a slim file has no graph."""
     from timbrec.encoders.weights.mule import mule_network
-    from timbrec.encoders.weights.reading import Slim
+    from timbrec.protocols import Slim
 
     weights = TINY["mule"](tmp_path).weights
     assert weights is not None
@@ -90,7 +90,7 @@ def test_the_final_activation_of_mule_is_kept(tmp_path: Path) -> None:
 
 
 def test_tensors_that_share_memory_are_written_apart(tmp_path: Path) -> None:
-    from timbrec.encoders.weights.reading import Slim
+    from timbrec.protocols import Slim
 
     whole = torch.arange(12.0).view(3, 4)
     tensors = {"a": whole, "b": whole, "row": whole[1], "turned": whole.T}
@@ -103,7 +103,7 @@ def test_tensors_that_share_memory_are_written_apart(tmp_path: Path) -> None:
     ("name", "options", "message"),
     [
         ("mfcc", {}, "mfcc has no weights to convert"),
-        ("mule", {"layer": 3}, "mule cannot be cut down by 'layer'"),
+        ("mule", {"layer": 3}, "mule cannot be cut at a layer"),
         ("jukebox-5b", {"layer": 99}, "no layer 99 of jukebox-5b"),
         ("mulee", {}, "Did you mean 'mule'"),
     ],

@@ -268,9 +268,9 @@ class Layered(Moments):
         if one_pass:
             self.encode_layers = self._encode_layers
 
-    def _encode_layers(self, windows: np.ndarray, layers: list[int]) -> np.ndarray:
+    def _encode_layers(self, windows: np.ndarray, layers: list[int]) -> dict[int, np.ndarray]:
         self.batches.append(windows.shape)
-        return np.stack([self.frames(windows, layer).mean(1) for layer in layers], axis=1)
+        return {layer: self.frames(windows, layer).mean(1) for layer in layers}
 
     def frames(self, windows: np.ndarray, layer: int | None = None) -> np.ndarray:
         return super().frames(windows) * np.float32(3 if layer is None else layer)

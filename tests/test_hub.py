@@ -19,7 +19,7 @@ import pytest
 
 from timbrec import catalog
 from timbrec.encoders.weights import hub
-from timbrec.encoders.weights.hub import find_files, is_hub_id
+from timbrec.encoders.weights.hub import check_files, find_files, is_hub_id
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
@@ -97,11 +97,31 @@ def test_all_files_are_fetched_once_at_their_revision(caplog: pytest.LogCaptureF
     assert COMMIT in str(first)
     assert fetched() == list(FILES)
     told = caplog.messages
-    assert told[0] == "tiny: getting weights/model.bin of org/model (0 MB; licence of the weights: CC-BY-NC-4.0)"
+    assert told[0] == "tiny: downloading weights/model.bin of org/model (0 MB; licence of the weights: CC-BY-NC-4.0)"
     caplog.clear()
     assert find_files(None, CARD) == [first, config]
     assert fetched() == list(FILES)
     assert not caplog.messages  # nothing is fetched, so nothing is told
+
+
+def test_a_check_lists_missing_files_and_downloads_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from huggingface_hub import constants
+
+    assert check_files(None, CARD) == list(CARD.files)
+    assert not fetched()
+    find_files(None, CARD)
+    assert check_files(None, CARD) == []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert check_files(None, CARD) == []
+    with pytest.raises(ConfigError, match=r"weights/model\.bin of org/model is not in the hub's cache"):
+        check_files("org/model@v2", CARD)
+    with pytest.raises(ConfigError, match=r"no weights of tiny in"):
+        check_files(tmp_path, CARD)
+    with pytest.raises(ConfigError, match=r"there is no file .*nowhere\.bin"):
+        check_files(tmp_path / "nowhere.bin", CARD)
+    (tmp_path / "model.bin").write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(ConfigError, match="Git LFS pointer"):
+        check_files(tmp_path, CARD)
 
 
 def test_the_cache_serves_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +219,7 @@ def test_the_environment_decides_the_mirror_the_cache_and_the_offline_mode(endpo
     assert "cannot be reached" in run(HF_HUB_OFFLINE="1").stderr
     online = run()
     assert online.stdout.startswith(str(tmp_path / "home")), online.stderr
-    assert "getting config.json of org/model" in online.stderr
+    assert "downloading config.json of org/model" in online.stderr
     assert run(HF_HUB_OFFLINE="1").stdout == online.stdout
 
 
@@ -242,7 +262,7 @@ def test_names_of_repositories_are_not_paths(text: str, is_one: bool) -> None:
 
 
 @pytest.mark.parametrize("name", catalog.names("encoders"))
-def test_a_pinned_commit_is_whole_for_the_hub_knows_no_short_ones(name):
+def test_a_pinned_commit_is_whole_for_the_hub_knows_no_short_ones(name: str) -> None:
     for file in catalog.load("encoders", name).card.files:
         assert file.revision == "main" or re.fullmatch("[0-9a-f]{40}", file.revision)
         assert re.fullmatch("([0-9a-f]{8,64})?", file.sha256)

@@ -21,7 +21,8 @@ from safetensors.torch import save_file
 
 from timbrec.encoders import load
 from timbrec.encoders.jukebox import Jukebox, read_jukebox
-from timbrec.encoders.networks.jukebox import JukeboxNetwork, Sizes
+from timbrec.encoders.networks.jukebox import JukeboxNetwork
+from timbrec.encoders.networks.jukebox_sizes import Sizes
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 
@@ -156,11 +157,15 @@ def test_no_code_sees_what_comes_after_it(encoder: Jukebox) -> None:
     codes = torch.randint(0, 32, (1, 64), generator=torch.Generator().manual_seed(0))
     other = codes.clone()
     other[0, 40] = (other[0, 40] + 1) % 32
-    before, after = (encoder._network.hidden(some, 7)[0] for some in (codes, other))
+
+    def last(codes: torch.Tensor) -> torch.Tensor:
+        return dict(encoder._network.states(codes, [7]))[7][0]
+
+    before, after = last(codes), last(other)
     changed = (before != after).any(dim=1)
     assert not changed[:41].any()  # the state at a code is made of those before it
     assert changed[41]
-    torch.testing.assert_close(encoder._network.hidden(codes[:, :30], 7)[0], before[:30], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(last(codes[:, :30]), before[:30], rtol=1e-4, atol=1e-5)
 
 
 def test_blocks_behind_the_layer_and_training_s_parts_are_not_loaded(
@@ -221,7 +226,7 @@ def test_a_code_takes_128_samples_and_fewer_are_refused(encoder: Jukebox) -> Non
     assert encoder.frames(noise(1, 1000)).shape == (1, 7, 64)
     assert encoder.frames(noise(1, 100_000)).shape == (1, 64, 64)
     for samples in (0, 127):
-        with pytest.raises(AudioError, match=f"^{samples} samples are too short for Jukebox.*128"):
+        with pytest.raises(AudioError, match=f"^{samples} samples are too short for jukebox-5b.*128"):
             encoder.encode(noise(1, samples))
 
 
@@ -302,11 +307,17 @@ def test_all_layers_come_from_one_pass(
     encoder: Jukebox, expected: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audio, layers = np.stack([expected["input_long"]] * 2), [7, 3, 5]
-    passes, real = [], encoder._network.all_hidden
-    monkeypatch.setattr(encoder._network, "all_hidden", lambda codes: passes.append(1) or real(codes))
-    values = encoder.encode_layers(audio, layers)
-    assert (values.shape[:2], len(passes)) == ((2, 3), 2)
-    for place, layer in enumerate(layers):
-        np.testing.assert_allclose(values[0, place], expected[f"long_layer{layer}_meanpool"], atol=5e-5)
+    passes: list[int] = []
+    real = encoder._network.states
+
+    def counted(codes: torch.Tensor, layers: list[int]) -> Any:
+        passes.append(len(codes))
+        return real(codes, layers)
+
+    monkeypatch.setattr(encoder._network, "states", counted)
+    vectors = encoder.encode_layers(audio, layers)
+    assert (vectors.keys(), passes) == (set(layers), [1, 1])
+    for layer in layers:
+        np.testing.assert_allclose(vectors[layer][0], expected[f"long_layer{layer}_meanpool"], atol=5e-5)
     with pytest.raises(ConfigError, match="no layer 8 among the 7 loaded"):
         encoder.encode_layers(audio, [8])

@@ -23,6 +23,7 @@ from torch.nn.functional import gelu, layer_norm, linear
 from torch.utils.flop_counter import FlopCounterMode
 
 from timbrec.encoders import load
+from timbrec.encoders.bases.layered import LayeredBase
 from timbrec.encoders.bases.wav2vec import hidden_states, wav2vec_network
 from timbrec.encoders.mert import MERT95M, MERT330M
 from timbrec.encoders.weights.convert import convert
@@ -58,7 +59,7 @@ def folder(
 
 @pytest.fixture(scope="module")
 def encoder(folder: Path) -> MERT330M:
-    return load("mert-330m", folder)
+    return MERT330M(folder, normalise=False)
 
 
 def test_every_layer_is_the_references(encoder: MERT330M, expected: dict[str, np.ndarray]) -> None:
@@ -67,12 +68,13 @@ def test_every_layer_is_the_references(encoder: MERT330M, expected: dict[str, np
         np.testing.assert_allclose(encoder.frames(audio, layer)[0], state, atol=2e-5, err_msg=str(layer))
     np.testing.assert_array_equal(encoder.frames(audio), encoder.frames(audio, 3))  # the last: behind the final norm
     np.testing.assert_allclose(encoder.encode(audio)[0], expected["pooled"], atol=2e-5)
-    np.testing.assert_allclose(encoder.encode_layers(audio, [0, 1, 2, 3])[0], states.mean(1), atol=2e-5)
+    for layer, vectors in encoder.encode_layers(audio, [0, 1, 2, 3]).items():
+        np.testing.assert_allclose(vectors[0], states[layer].mean(0), atol=2e-5)
 
 
 def test_the_whole_golden_from_safetensors_and_a_batch(test_data: Path) -> None:
     folder = test_data / "golden/mert_330m_tiny"
-    official, encoder = np.load(folder / "expected.npz"), load("mert-330m", folder)
+    official, encoder = np.load(folder / "expected.npz"), load("mert-330m", folder, normalise=False)
     audio = np.load(folder / "input.npy")[None]
     np.testing.assert_allclose(encoder.frames(audio)[0], official["last_hidden_state"], atol=2e-5)
     np.testing.assert_allclose(encoder.frames(official["batch_input"]), official["batch_nomask_last"], atol=2e-5)
@@ -88,7 +90,7 @@ def test_one_pass_over_the_layers_is_the_models_own(expected: dict[str, np.ndarr
         for parameter in network.parameters():
             parameter.normal_(0, 0.2)
         audio = torch.from_numpy(noise(1, 4_001))
-        last = hidden_states(network, audio, [3])[3]
+        last = dict(hidden_states(network, audio, [3]))[3]
         torch.testing.assert_close(last, network(audio).last_hidden_state, atol=1e-6, rtol=0)
 
 
@@ -98,7 +100,7 @@ def test_a_block_that_normalises_afterwards_is_its_formula(expected: dict[str, n
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(0, 0.2)
-        states = hidden_states(network, torch.from_numpy(noise(1, 3_000)), [0, 1])
+        states = dict(hidden_states(network, torch.from_numpy(noise(1, 3_000)), [0, 1]))
         plain = post_norm_block(network.encoder.layers[0].state_dict(), states[0][0], heads=4)
     torch.testing.assert_close(states[1][0], plain, atol=1e-5, rtol=1e-5)
 
@@ -126,11 +128,9 @@ def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: MERT330M, sa
 
 
 def test_many_windows_are_encoded_in_blocks(encoder: MERT330M, monkeypatch: pytest.MonkeyPatch) -> None:
-    from timbrec.encoders.bases import layered as wav2vec_layers
-
     batch = noise(5, 2_400)
     whole = encoder.encode(batch)
-    monkeypatch.setattr(wav2vec_layers, "ON_CPU", 0.25)  # seconds: two windows
+    monkeypatch.setattr(LayeredBase, "seconds", (0.25, 0.0))  # two windows
     np.testing.assert_allclose(encoder.encode(batch), whole, rtol=1e-5, atol=1e-6)
     assert encoder.frames(batch).shape == (5, 7, 32)
 
@@ -144,9 +144,12 @@ def test_a_frame_every_320_samples(encoder: MERT330M, samples: int, time: int) -
 def test_layers_in_one_pass_are_the_frames_means(encoder: MERT330M) -> None:
     audio = noise(2, 9_999)
     layers = encoder.encode_layers(audio, [2, 0, 3, 2])
-    np.testing.assert_allclose(layers, np.stack([encoder.frames(audio, k).mean(1) for k in (2, 0, 3, 2)], 1), atol=1e-6)
-    assert encoder.encode_layers(audio, []).shape == (2, 0, 32)
-    assert encoder.encode_layers(noise(0, 9_999), [1, 2]).shape == (0, 2, 32)
+    assert layers.keys() == {0, 2, 3}
+    for layer, vectors in layers.items():
+        np.testing.assert_allclose(vectors, encoder.frames(audio, layer).mean(1), atol=1e-6)
+    assert encoder.encode_layers(audio, []) == {}
+    empty = encoder.encode_layers(noise(0, 9_999), [1, 2])
+    assert {layer: vectors.shape for layer, vectors in empty.items()} == {1: (0, 32), 2: (0, 32)}
     assert encoder.encode(noise(0, 9_999)).shape == (0, 32)
 
 
@@ -164,17 +167,45 @@ def test_what_it_cannot_do_is_refused(encoder: MERT330M, folder: Path) -> None:
 
 def test_options_change_vectors_and_revision(encoder: MERT330M, folder: Path) -> None:
     audio = noise(2, 8_000) * np.float32(1e-3) + np.float32(5e-4)
-    loaded: dict[str, Any] = {"": encoder}
-    for option in ({"layer": 2}, {"normalise": True}, {"dtype": "bfloat16"}):
-        loaded[str(option)] = load("mert-330m", folder, **option)
-    assert len({one.card.revision for one in loaded.values()}) == 4
-    vectors = {name: one.encode(audio) for name, one in loaded.items()}
-    np.testing.assert_allclose(vectors["{'layer': 2}"], encoder.frames(audio, 2).mean(1), atol=1e-6)
+    layered = MERT330M(folder, layer=2, normalise=False)
+    half = MERT330M(folder, normalise=False, dtype="bfloat16")
+    normalised = MERT330M(folder)
+    assert len({loaded.card.revision for loaded in (encoder, layered, half, normalised)}) == 4
+    np.testing.assert_allclose(layered.encode(audio), encoder.frames(audio, 2).mean(1), atol=1e-6)
     standard = (audio - audio.mean(1, keepdims=True)) / np.sqrt(audio.var(1, keepdims=True) + 1e-7)
-    np.testing.assert_allclose(vectors["{'normalise': True}"], encoder.encode(standard), atol=1e-4)
-    assert np.abs(vectors["{'normalise': True}"] - vectors[""]).max() > 0.01  # the first norm's epsilon matters so low
-    assert 1e-4 < np.abs(vectors["{'dtype': 'bfloat16'}"] - vectors[""]).max() < 0.2
-    assert vectors["{'dtype': 'bfloat16'}"].dtype == np.float32
+    np.testing.assert_allclose(normalised.encode(audio), encoder.encode(standard), atol=1e-4)
+    assert np.abs(normalised.encode(audio) - encoder.encode(audio)).max() > 0.01  # the first norm's epsilon matters
+    assert 1e-4 < np.abs(half.encode(audio) - encoder.encode(audio)).max() < 0.2
+    assert half.encode(audio).dtype == np.float32
+
+
+def test_windows_are_normalised_unless_a_file_beside_the_weights_or_an_option_says_no(
+    folder: Path, expected: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    assert MERT330M(folder).normalise  # the hub's preprocessor_config.json says so
+    (tmp_path / "pytorch_model.bin").write_bytes((folder / "pytorch_model.bin").read_bytes())
+    (tmp_path / "config.json").write_text(str(expected["config"]))
+    for stated in (True, False):
+        recipe = tmp_path / "preprocessor_config.json"
+        recipe.write_text(json.dumps({"do_normalize": stated, "sampling_rate": 24000}))
+        assert MERT330M(tmp_path).normalise is stated
+        assert MERT330M(tmp_path, normalise=not stated).normalise is not stated
+        slim = tmp_path / f"slim-{stated}.safetensors"
+        convert("mert-330m", tmp_path, slim)
+        recipe.unlink()
+        assert MERT330M(slim).normalise is stated
+
+
+def test_a_quiet_track_has_its_loud_vector_when_normalised(encoder: MERT330M, folder: Path) -> None:
+    loud = noise(1, 24_000)
+    quiet = loud * np.float32(0.01)
+    normalised = MERT330M(folder)
+
+    def change(mert: MERT330M) -> float:
+        vectors = mert.encode(loud)[0], mert.encode(quiet)[0]
+        return float(np.linalg.norm(vectors[0] - vectors[1]) / np.linalg.norm(vectors[0]))
+
+    assert change(normalised) < 0.1 < change(encoder)
 
 
 def test_names_of_either_layout_and_a_slim_file_give_the_same(
@@ -188,9 +219,10 @@ def test_names_of_either_layout_and_a_slim_file_give_the_same(
     (tmp_path / "config.json").write_text(str(expected["config"]))
     convert("mert-330m", folder, tmp_path / "slim.safetensors")
     audio = expected["input"][None, :5_000]
-    np.testing.assert_array_equal(MERT330M(tmp_path / "model.safetensors").encode(audio), encoder.encode(audio))
+    other = MERT330M(tmp_path / "model.safetensors", normalise=False)
+    np.testing.assert_array_equal(other.encode(audio), encoder.encode(audio))
     (tmp_path / "config.json").unlink()
-    slim = MERT330M(tmp_path / "slim.safetensors")
+    slim = MERT330M(tmp_path / "slim.safetensors", normalise=False)
     np.testing.assert_array_equal(slim.encode(audio), encoder.encode(audio))
     assert slim.card == encoder.card
 
@@ -260,7 +292,7 @@ def test_the_published_sizes_are_as_the_card_says(kind: type[MERT95M], millions:
     assert card.parameters == count
     assert round((count + card.dim) / 1e6, 2) == millions  # with what masks frames in training
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        states = hidden_states(network, torch.empty(1, 30 * card.rate, device="meta"), [0, card.layers])
+        states = dict(hidden_states(network, torch.empty(1, 30 * card.rate, device="meta"), [0, card.layers]))
     assert states[card.layers].shape == (1, 2249, card.dim)
     assert card.gflop == pytest.approx(counter.get_total_flops() / 1e9, abs=0.1)
     assert card.frames_per_second == 75
@@ -296,6 +328,6 @@ def test_the_cards_need_no_torch() -> None:
 def test_without_transformers_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(
-        ConfigError, match=r"mert-330m takes the package transformers.*pip install 'timbrec\[encoders\]'"
+        ConfigError, match=r"mert-330m needs the package transformers.*pip install 'timbrec\[encoders\]'"
     ):
         MERT330M(folder)

@@ -20,7 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import conv2d, pad, relu
 
 from timbrec.audio import Windows, read_windows
-from timbrec.encoders import load, musicnn
+from timbrec.encoders import load
+from timbrec.encoders.bases import patches
 from timbrec.encoders.musicnn import MusiCNNMSD, MusiCNNMTT
 from timbrec.encoders.networks.musicnn import MusiCNNNetwork, renamed
 from timbrec.encoders.weights.tf_checkpoint import read_tf_checkpoint
@@ -145,14 +146,14 @@ def test_the_network_is_that_of_plain_convolutions_whatever_the_sign_of_a_gain()
 
 
 def test_the_log_mel_is_librosas(encoder: MusiCNNMSD, random_weights: Path, expected: dict[str, np.ndarray]) -> None:
-    patches = encoder.patches(expected["input"])
-    np.testing.assert_allclose(patches[0].numpy(), np.log10(1e4 * expected["mel_power"] + 1), atol=2e-5)
+    logmel = encoder.patches(expected["input"])
+    np.testing.assert_allclose(logmel[0].numpy(), np.log10(1e4 * expected["mel_power"] + 1), atol=2e-5)
     constant = MusiCNNMSD(random_weights, pad_mode="constant").patches(expected["input"])
     np.testing.assert_allclose(
         constant[0, 0].numpy(), expected["padconstant_logmel_frame0"], atol=5e-4
     )  # float16 inside
-    assert (patches[0, 0] - constant[0, 0]).abs().max() > 0.01
-    torch.testing.assert_close(patches[0, 1:], constant[0, 1:])
+    assert (logmel[0, 0] - constant[0, 0]).abs().max() > 0.01
+    torch.testing.assert_close(logmel[0, 1:], constant[0, 1:])
 
 
 def test_the_vectors_are_the_official_ones(msd: MusiCNNMSD, expected: dict[str, np.ndarray]) -> None:
@@ -300,13 +301,13 @@ def test_silence_is_finite_and_nothing_is_refused(encoder: MusiCNNMSD) -> None:
     assert np.isfinite(encoder.encode(np.zeros((1, PATCH), np.float32))).all()
     assert encoder.encode(noise(0, PATCH)).shape == (0, 200)
     assert encoder.frames(noise(0, 480_000)).shape == (0, 10, 200)
-    with pytest.raises(AudioError, match="no samples"):
+    with pytest.raises(AudioError, match="0 samples are too short for musicnn-msd"):
         encoder.encode(noise(1, 0))
 
 
 def test_what_it_does_not_have_is_refused(encoder: MusiCNNMSD, random_weights: Path) -> None:
-    with pytest.raises(ConfigError, match="musicnn-msd has no numbered layers"):
-        encoder.frames(noise(1, PATCH), layer=2)
+    with pytest.raises(ConfigError, match=r"musicnn-msd has no layer 7\. Its layers are 0 to 6"):
+        encoder.frames(noise(1, PATCH), layer=7)
     with pytest.raises(ConfigError, match=r"no pad_mode 'zeros'.*reflect, constant"):
         MusiCNNMSD(random_weights, pad_mode="zeros")
 
@@ -326,7 +327,7 @@ def test_loading_by_name_from_the_package_a_folder_and_a_file(package: Path, tes
 
 
 def test_other_weights_have_another_revision(encoder: MusiCNNMSD, tmp_path: Path) -> None:
-    assert encoder.card.revision.startswith("weights ")
+    assert encoder.card.revision.startswith("musicnn 0.1.0, weights ")
     save_file(random_variables(2), tmp_path / "MSD_musicnn.safetensors")
     assert MusiCNNMSD(tmp_path).card.revision != encoder.card.revision
     assert MusiCNNMSD.card.revision == "musicnn 0.1.0"
@@ -351,7 +352,7 @@ def test_weights_that_are_not_the_models_are_each_refused_by_name(
         save_file(variables, tmp_path / f"{name}.safetensors")
         with pytest.raises(ConfigError, match=message):
             MusiCNNMSD(tmp_path / f"{name}.safetensors")
-    monkeypatch.setattr(musicnn, "find_spec", lambda name: None)
+    monkeypatch.setattr(patches, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"not installed.*pip install --no-deps musicnn"):
         MusiCNNMSD()
 
@@ -395,10 +396,10 @@ def test_a_damaged_package_is_not_taken_for_other_weights(
     data.write_bytes(content)
     spec = find_spec("musicnn")
     monkeypatch.setattr(spec, "submodule_search_locations", [str(tmp_path / "musicnn")])
-    monkeypatch.setattr(musicnn, "find_spec", lambda name: spec)
+    monkeypatch.setattr(patches, "find_spec", lambda name: spec)
     with pytest.raises(ConfigError, match="cut short or damaged"):
         MusiCNNMSD()
-    assert MusiCNNMSD(tmp_path / "musicnn").card.revision.startswith("weights ")
+    assert MusiCNNMSD(tmp_path / "musicnn").card.revision.startswith("musicnn 0.1.0, weights ")
 
 
 def test_cards_are_read_without_torch_and_the_package_without_tensorflow() -> None:

@@ -9,15 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from timbrec import catalog
-from timbrec.encoders import find, load
-from timbrec.encoders.weights.reading import Slim, fingerprint, read_config, read_weights
+from timbrec.encoders import check_weights, find, load
+from timbrec.encoders.weights.reading import fingerprint, read_config, read_weights
 from timbrec.errors import ConfigError
+from tiny_encoders import TINY
 
 CATALOGUE = [name for name in catalog.CATALOG["encoders"] if not find(name).card.precomputed]
 WITH_WEIGHTS = [name for name in CATALOGUE if find(name).card.parameters]
@@ -45,14 +45,16 @@ KINDS: dict[str, Callable[[Path], None]] = {"x.safetensors": safetensors, "x.pt"
 @pytest.mark.parametrize("kind", [*KINDS, "model.keras", ".index"])
 def test_pointers_and_nothing_at_all(name: str, kind: str, tmp_path: Path) -> None:
     path = tmp_path / kind
-    with pytest.raises(ConfigError, match=r"there is no file .*Check the path of the weights"):
-        load(name, weights=path)
-    path.write_bytes(POINTER)
-    with pytest.raises(ConfigError, match=r"Git LFS pointer, not the weights it points to.*git lfs pull"):
-        load(name, weights=path)
-    path.write_bytes(b"")
-    with pytest.raises(ConfigError, match="is empty"):
-        load(name, weights=path)
+    for refuse in (load, check_weights):
+        path.unlink(missing_ok=True)
+        with pytest.raises(ConfigError, match=r"there is no file .*Check the path of the weights"):
+            refuse(name, path)
+        path.write_bytes(POINTER)
+        with pytest.raises(ConfigError, match=r"Git LFS pointer, not the weights it points to.*git lfs pull"):
+            refuse(name, path)
+        path.write_bytes(b"")
+        with pytest.raises(ConfigError, match="is empty"):
+            refuse(name, path)
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
@@ -74,8 +76,22 @@ def test_files_cut_short_and_those_of_other_models(name: str, kind: str, tmp_pat
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
 def test_an_empty_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=rf"there are no weights of {name} in .*Looked for"):
-        load(name, weights=tmp_path)
+    for refuse in (load, check_weights):
+        with pytest.raises(ConfigError, match=rf"there are no weights of {name} in .*Looked for"):
+            refuse(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
+def test_weights_that_load_pass_the_check(name: str, tmp_path: Path) -> None:
+    assert check_weights(name, TINY[name](tmp_path).weights) == []
+
+
+def test_a_check_of_an_encoder_without_weights() -> None:
+    assert check_weights("mfcc") == []
+    with pytest.raises(ConfigError, match=r"encoder 'mfcc' takes no 'weights'"):
+        check_weights("mfcc", "x.pt")
+    with pytest.raises(ConfigError, match="mule's weights must be given"):
+        check_weights("mule")
 
 
 class Harm:
@@ -140,4 +156,3 @@ def test_settings_beside_the_tensors(tmp_path: Path) -> None:
     assert read_config(tmp_path / "b.safetensors") == read_config(tmp_path / "d.pt") == {}
     with pytest.raises(ConfigError, match="cut short or damaged"):
         read_config(tmp_path / "c.safetensors")
-    assert Slim({"a": torch.from_numpy(np.ones(1))}).config == {}

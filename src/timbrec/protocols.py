@@ -1,16 +1,16 @@
-"""The contracts between the parts. What a part must offer stands here; how it does it, in its own file."""
+"""Contracts between the parts: each protocol states what a part offers, its own file how."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from timbrec.errors import CannotRankError, ConfigError, did_you_mean
 from timbrec.types import Array, Float32, Int, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of official weights: `path` in the repository `repo` of the model hub.
+    """An official file of weights on the model hub: `path` in the repository `repo`.
 
-    `revision` is a commit, or a branch where no commit is known; `sha256` its first digits as far as they are known,
-    `bytes` 0 where unknown.
+    `revision` is a commit, or a branch where no commit is pinned. `sha256` is the checksum or its first digits, empty
+    where unknown; `bytes` is the size, 0 where unknown.
     """
 
     repo: str
@@ -40,15 +40,36 @@ class WeightsFile:
 
 
 @dataclass(frozen=True)
-class EncoderCard:
-    """What is known of an encoder without loading it.
+class Slim:
+    """The part of an encoder's weights that encoding needs, ready to be written to one file.
 
-    `rate` in Hz; `window` in seconds of audio per encoded window; both 0 where the vectors were made elsewhere and no
-    audio can be encoded. `dim` of one pooled vector; `frames_per_second` of what `frames` returns, and `time`, what one
-    of them is; `layers` that can be asked for (0 = the input of the first block where there is one). `commercial` says
-    whether code and weights may be used commercially. `gflop` is the arithmetic of one window, in 10^9 multiplications
-    and additions, 0 where unknown. `files` are the official weights on the model hub, that with the tensors first;
-    none where they come another way. What has a default need not be known of an encoder of one's own.
+    `tensors` by the names that the encoder expects in a .safetensors file; `config`, the settings stored with them;
+    `files`, the files they were read from.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    files: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """Metadata of an encoder, readable without loading weights.
+
+    `revision` names everything the vectors depend on; two encoders of one name and revision give the same vectors.
+    `rate` is the sample rate in Hz and `window` the length of an encoded window in seconds; both are 0 for vectors
+    that were computed elsewhere. `dim` is the length of a pooled vector.
+
+    `frames_per_second` is the rate of the frames that `frames` returns, `time` the name of one of them. `layers` is the
+    number of the last layer, 0 without numbered layers; layer 0 is the input of the first block. `layer` is the layer
+    that `encode` pools by default where that is not the last; higher blocks are then not loaded. An encoder with layers
+    takes the option `layer`.
+
+    `commercial` says whether code and weights may be used commercially. `gflop` is the cost of one window in 10^9
+    multiplications and additions, 0 if unknown. `concurrent` says whether several threads may call the encoder at once.
+    `resampler` ("soxr" or "kaiser_best") is how files are resampled to `rate`. `files` are the official weights on the
+    model hub, the file with the tensors first; empty where weights come another way. Fields with a default are optional
+    for a user's own encoder.
     """
 
     name: str
@@ -58,6 +79,7 @@ class EncoderCard:
     dim: int
     frames_per_second: float = 0.0
     layers: int = 0
+    layer: int | None = None
     parameters: int = 0
     licence_code: str = "not stated"
     licence_weights: str = "not stated"
@@ -66,26 +88,77 @@ class EncoderCard:
     citation: str = "none"
     time: str = "frames"
     gflop: float = 0.0
+    concurrent: bool = False
+    resampler: str = "soxr"
     files: tuple[WeightsFile, ...] = ()
 
     @property
     def precomputed(self) -> bool:
-        """Whether there are only vectors, made elsewhere, and nothing that encodes audio."""
+        """Whether the card describes vectors computed elsewhere, with no model that encodes audio."""
         return self.rate == 0
+
+    def loaded(self, *details: str, **changes: Any) -> EncoderCard:
+        """The card of a loaded encoder: `details` (weights, options) extend the revision, `changes` replace fields."""
+        return replace(self, revision=", ".join([self.revision, *details]), **changes)
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Equal-length windows of audio in, one vector per window out."""
+    """Turns windows of audio into vectors. The protocols below add what some encoders offer besides."""
 
     card: EncoderCard
 
     def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n dim"]:
-        """Vectors pooled over time, of mono windows at `card.rate`."""
+        """One vector per window, pooled over time. Windows are mono, of equal length, sampled at `card.rate`."""
         ...
 
+
+@runtime_checkable
+class FrameEncoder(Encoder, Protocol):
+    """An encoder that also returns frames, which other pools and layers need."""
+
     def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n time dim"]:
-        """What `encode` pools, before pooling; `layer` None is the card's default."""
+        """The frames of a layer; None is the layer that `encode` pools."""
+        ...
+
+
+@runtime_checkable
+class LayeredEncoder(FrameEncoder, Protocol):
+    """An encoder that pools several layers in one pass."""
+
+    def encode_layers(
+        self, windows: Float32[Array, "n samples"], layers: Sequence[int]
+    ) -> dict[int, Float32[Array, "n dim"]]:
+        """One vector per window for each of these layers, by layer; the lengths of layers may differ."""
+        ...
+
+
+@runtime_checkable
+class DeviceEncoder(Encoder, Protocol):
+    """An encoder that computes on a device: "cpu", or another one by its name in torch."""
+
+    device: str
+
+
+@runtime_checkable
+class WeightedEncoder(Protocol):
+    """An encoder class that reads files of weights: `weights` is None (the usual place), a file or a folder."""
+
+    card: EncoderCard
+
+    @classmethod
+    def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
+        """The official files that loading would download. Raises ConfigError for weights that are not there."""
+        ...
+
+
+@runtime_checkable
+class ConvertibleEncoder(WeightedEncoder, Protocol):
+    """An encoder class whose weights `timbrec convert` reduces to one slim file."""
+
+    @classmethod
+    def slim(cls, weights: Path | str | None, layer: int | None = None) -> Slim:
+        """The tensors that encoding needs, up to `layer` where given. Raises ConfigError as loading does."""
         ...
 
 

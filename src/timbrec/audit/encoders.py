@@ -8,7 +8,7 @@ from timbrec.audit.audited import SEED
 from timbrec.audit.finding import Finding
 from timbrec.audit.trial import Trial
 from timbrec.embed import length_invariance, pool
-from timbrec.protocols import Encoder
+from timbrec.protocols import Encoder, FrameEncoder
 from timbrec.types import Array, Float
 
 _TOLERANCE = 1e-4
@@ -33,7 +33,10 @@ def _off(encoder: Encoder) -> float:
     """How far `encode` is from the means of `frames`; infinite where the shapes are not the card's."""
     card = encoder.card
     windows = np.random.default_rng(SEED).normal(0, 0.1, (2, round(card.window * card.rate))).astype(np.float32)
-    vectors, frames = encoder.encode(windows), encoder.frames(windows)
+    vectors = encoder.encode(windows)
+    if not isinstance(encoder, FrameEncoder):
+        return 0.0 if vectors.shape == (2, card.dim) else np.inf
+    frames = encoder.frames(windows)
     expected = card.window * card.frames_per_second
     if vectors.shape != (2, card.dim) or frames.shape[2] > card.dim or abs(frames.shape[1] - expected) > 2:
         return np.inf

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -102,21 +101,12 @@ def _load(
     loaded = []
     for name in names:
         given = dict(options.get(name, {}))
-        if layers and (card := _card(name)) is not None:  # Jukebox loads no more blocks than it is told to
-            given.setdefault("layer", card.layers if layers == "all" else max(_numbers(layers)))
+        if layers and (card := encoders.find(name).card).layer is not None:  # it loads no blocks above its layer
+            deepest = card.layers if layers == "all" else max(_numbers(layers))
+            given.setdefault("layer", max(deepest, card.layer))
         with loading(name):
             loaded.append(encoders.load(name, weights.get(name), device, **given))
     return loaded
-
-
-def _card(name: str) -> Any:
-    """The card of an encoder that is told which layer when it is loaded."""
-    from timbrec import catalog
-
-    if name not in catalog.names("encoders"):
-        return None
-    kind = catalog.load("encoders", name)
-    return kind.card if "layer" in inspect.signature(kind).parameters else None
 
 
 def _layers(layers: str, encoder: Encoder) -> Sequence[int | None]:

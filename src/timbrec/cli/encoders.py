@@ -41,10 +41,9 @@ def convert(
     """Write what an encoder needs of its weights to one slim file, which the encoder takes as its weights."""
     from timbrec.encoders.weights.convert import convert as convert_weights
 
-    options = {} if layer is None else {"layer": layer}
-    made = convert_weights(name, None if weights == "hub" else weights, out, **options)
-    before = f"{made.before / 1e6:,.1f} MB" if made.before else "unknown size"
-    typer.echo(f"{made.path}: {made.tensors:,} tensors, {made.after / 1e6:,.1f} MB (before: {before})")
+    converted = convert_weights(name, None if weights == "hub" else weights, out, layer)
+    before = f"{converted.before / 1e6:,.1f} MB" if converted.before else "unknown size"
+    typer.echo(f"{converted.path}: {converted.tensors:,} tensors, {converted.after / 1e6:,.1f} MB (before: {before})")
 
 
 def check_encoder(

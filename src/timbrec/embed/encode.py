@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from timbrec.embed.pooling import pool_windows, window_parts
-from timbrec.errors import AudioError, DataError
-from timbrec.protocols import Encoder, EncoderCard
+from timbrec.errors import AudioError, ConfigError, DataError
+from timbrec.protocols import Encoder, EncoderCard, FrameEncoder, LayeredEncoder
 from timbrec.types import Array, Float, Float32
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as torch says it
@@ -27,7 +27,7 @@ def encode_windows(encoder: Encoder, windows: Float32[Array, "n samples"], kinds
     """
     parts = _means_of_layers(encoder, windows, [layer for layer, pool in kinds if pool == "mean"])
     for layer in {layer: None for layer, pool in kinds if (layer, pool) not in parts}:
-        frames = encoder.frames(windows) if layer is None else encoder.frames(windows, layer=layer)
+        frames = _frames(encoder, windows, layer)
         asked = [pool for other, pool in kinds if other == layer and (layer, pool) not in parts]
         parts |= {(layer, pool): window_parts(frames, pool) for pool in asked}
     for values in parts.values():
@@ -80,11 +80,16 @@ def _means_of_layers(encoder: Encoder, windows: Float32[Array, "n samples"], lay
         _refuse_other_shape(vectors, (len(windows), encoder.card.dim), encoder.card)
         parts[None, "mean"] = vectors
     numbered = [layer for layer in layers if layer is not None]
-    if numbered and hasattr(encoder, "encode_layers"):
-        values = encoder.encode_layers(windows, numbered)
-        _refuse_other_shape(values, (len(windows), len(numbered), values.shape[-1]), encoder.card)
-        parts |= {(layer, "mean"): values[:, place] for place, layer in enumerate(numbered)}
+    if numbered and isinstance(encoder, LayeredEncoder):
+        parts |= {(layer, "mean"): values for layer, values in encoder.encode_layers(windows, numbered).items()}
     return parts
+
+
+def _frames(encoder: Encoder, windows: Float32[Array, "n samples"], layer: int | None) -> Float32[Array, "n time _"]:
+    if not isinstance(encoder, FrameEncoder):
+        name = encoder.card.name
+        raise ConfigError(f"{name} gives no frames, only pooled vectors", fix="Use its own output: no layer, the mean.")
+    return encoder.frames(windows) if layer is None else encoder.frames(windows, layer=layer)
 
 
 def _refuse_other_shape(values: Array, shape: tuple[int, ...], card: EncoderCard) -> None:

@@ -16,7 +16,7 @@ from timbrec.embed.ledger import Ledger
 from timbrec.embed.passes import Pass, Window
 from timbrec.embed.target import Target
 from timbrec.errors import AudioError
-from timbrec.protocols import Encoder
+from timbrec.protocols import DeviceEncoder, Encoder
 
 _MOST_WORKERS = 16
 _BATCH_SECONDS = {"cpu": 60.0, "gpu": 480.0}  # of audio: a processor's cache holds little, a GPU wants much
@@ -107,19 +107,18 @@ def _batch(target: Target) -> int:
 
 
 def _executor(encoder: Encoder, shared: Executor, stack: ExitStack) -> Executor:
-    """The readers' threads for our encoders on a processor; else threads of their own.
+    """The readers' threads for concurrent encoders on a processor, else separate threads.
 
-    A GPU is served by two, so that one has its windows ready when the other's are done. Encoders from elsewhere may not
-    be made for several threads, and are called by one.
+    A GPU is served by two, so that one prepares windows while the other's are encoded. An encoder that is not
+    concurrent is called by one thread.
     """
-    ours = type(encoder).__module__.split(".")[0] == "timbrec"
-    if ours and not _on_gpu(encoder):
+    if encoder.card.concurrent and not _on_gpu(encoder):
         return shared
-    return _threads(2 if ours else 1, stack)
+    return _threads(2 if encoder.card.concurrent else 1, stack)
 
 
 def _on_gpu(encoder: Encoder) -> bool:
-    return not str(getattr(encoder, "device", "cpu")).startswith("cpu")
+    return isinstance(encoder, DeviceEncoder) and not str(encoder.device).startswith("cpu")
 
 
 def _threads(count: int, stack: ExitStack) -> Executor:

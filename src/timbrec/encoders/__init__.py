@@ -1,54 +1,73 @@
-"""Audio encoders: one file each, windows of audio in, one vector per window out."""
+"""Audio encoders, one file per family: windows of audio in, one vector per window out."""
 
 from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from timbrec import catalog
 from timbrec.devices import device_of
-from timbrec.encoders.shared.own import class_in_file, is_file_name
+from timbrec.encoders.shared.own import class_in_file, created, is_file_name, located
 from timbrec.encoders.shared.precomputed import Precomputed, is_vectors
 from timbrec.errors import ConfigError, did_you_mean
-from timbrec.protocols import Encoder
+from timbrec.protocols import Encoder, WeightedEncoder, WeightsFile
+
+__all__ = ["check_options", "check_weights", "find", "load", "located"]
 
 
 def load(name: str, weights: Path | str | None = None, device: str = "cpu", **options: Any) -> Encoder:
     """The encoder called `name`, ready to encode on `device`.
 
-    `name` is one of the catalogue, an installed entry point's, `path/to/file.py:Name` for a class of one's own, or a
-    file of vectors, which has a card and refuses to encode. `weights` is a file or folder (None: where the encoder
-    finds its own, if it has any); `options` are the encoder's own settings. What is known of an encoder without loading
-    it is its class's `card`. Raises ConfigError for an unknown name, for a file that holds no such encoder, and for
-    weights and options the encoder does not take.
+    `name` is a name of the catalogue or of an installed entry point, `path/to/file.py:Name` for a user's own class, or
+    a file of vectors, which has a card and refuses to encode. `weights` is a file or folder, None for the encoder's
+    usual place; `options` are the encoder's settings. Raises ConfigError for an unknown name, for a file without such
+    an encoder, and for weights and options that the encoder does not take.
     """
     if is_vectors(name):
         weights, encoder = name, Precomputed
     else:
         encoder = find(name)
-    known = inspect.signature(encoder).parameters
     given = options if weights is None else {"weights": weights, **options}
-    if unknown := next((option for option in given if option not in known), None):
-        hint = did_you_mean(unknown, known)
-        raise ConfigError(f"encoder {name!r} takes no {unknown!r}", fix=f"{hint}It takes: {', '.join(known) or '–'}.")
     device = device if device == "cpu" else str(device_of(device))
-    if "device" in known:
+    _refuse_unknown(encoder, name, given)
+    if "device" in inspect.signature(encoder).parameters:
         given = {"device": device, **given}
+    if is_file_name(name):
+        return created(encoder, name, given)
     loaded: Encoder = encoder(**given)
     return loaded
 
 
-def find(name: str) -> Any:
-    """The class of an encoder, which has a `card`, by a name that `load` takes; not of a file of vectors.
+def find(name: str, base: Path = Path()) -> Any:
+    """The class of the encoder called `name`, whose `card` is readable without weights; not for files of vectors.
 
-    A class without `frames` gets one that says so.
+    The path of a user's own class is relative to `base`. Raises ConfigError for a name without an encoder.
     """
-    encoder = class_in_file(name) if is_file_name(name) else catalog.load("encoders", name)
-    if not hasattr(encoder, "frames"):
-        encoder.frames = _no_frames
-    return encoder
+    return class_in_file(located(name, base)) if is_file_name(name) else catalog.load("encoders", name)
 
 
-def _no_frames(self: Encoder, windows: object, layer: int | None = None) -> NoReturn:
-    raise ConfigError(f"{self.card.name} gives no frames, only what it pools of them", fix="Use its own output.")
+def check_options(name: str, options: dict[str, Any], base: Path = Path()) -> None:
+    """Raise ConfigError for options that the encoder called `name` does not take; their values are not checked."""
+    _refuse_unknown(find(name, base), name, options)
+
+
+def check_weights(name: str, weights: Path | str | None = None, base: Path = Path()) -> list[WeightsFile]:
+    """The official files that loading the encoder would download; nothing is downloaded or loaded.
+
+    Raises ConfigError for weights that are not there, and for weights given to an encoder that takes none. The list is
+    empty for a user's own encoder, whose weights only its constructor knows.
+    """
+    encoder = find(name, base)
+    if weights is not None:
+        _refuse_unknown(encoder, name, {"weights": weights})
+    return encoder.check_weights(weights) if isinstance(encoder, WeightedEncoder) else []
+
+
+def _refuse_unknown(encoder: Any, name: str, options: dict[str, Any]) -> None:
+    known = inspect.signature(encoder).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    if unknown := next((option for option in options if option not in known), None):
+        hint = did_you_mean(unknown, known)
+        raise ConfigError(f"encoder {name!r} takes no {unknown!r}", fix=f"{hint}It takes: {', '.join(known) or '–'}.")

@@ -1,20 +1,19 @@
-"""EncodecMAE: a transformer that learned to predict EnCodec's codes of masked audio (Pepino, Riera & Ferrer 2023)."""
+"""EncodecMAE: a transformer trained to predict EnCodec's codes of masked audio (Pepino, Riera & Ferrer 2023)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from timbrec.encoders.bases.layered import LayeredEncoder
+from timbrec.encoders.bases.layered import LayeredBase, checked_dtype, dtype_details, layer_details
 from timbrec.encoders.bases.wav2vec import import_transformers, plain_convolutions, without_weight_norm
-from timbrec.encoders.weights.hub import find_files
-from timbrec.encoders.weights.official import inference_tensors, read_json
-from timbrec.encoders.weights.reading import Slim, load_strictly, read_config, read_weights
+from timbrec.encoders.weights.hub import check_files, find_files
+from timbrec.encoders.weights.official import inference_tensors, read_json, small_fingerprint
+from timbrec.encoders.weights.reading import load_strictly, read_config, read_weights
 from timbrec.errors import ConfigError
-from timbrec.protocols import EncoderCard, WeightsFile
+from timbrec.protocols import EncoderCard, Slim, WeightsFile
 
 if TYPE_CHECKING:
     import torch
@@ -23,33 +22,35 @@ if TYPE_CHECKING:
 
 RATE, HOP, HEADS = 24_000, 320, 12
 CHUNK = 4 * RATE  # samples
-# What the checkpoint holds besides: what predicts the codes while training, and the codes.
+# Tensors in the checkpoint that encoding does not need: those that predict the codes in training, and the codes.
 UNUSED = re.compile(r"(decoder|decoder_projector|head|target_encoder|masker)\..+")
 CODEC = re.compile(r"wav_encoder\.model\.model\.(\d+)\.(.*)")
 
 
-class EncodecMAE(LayeredEncoder):
-    """768 values: the mean over time of a layer of EncodecMAE "base" (v1), by default the last.
+class EncodecMAE(LayeredBase):
+    """768 values: the mean over time of a layer of EncodecMAE "base" (v1), by default the model's output.
 
-    A window is cut into chunks of 4 s that know nothing of each other, the last as long as what is left; a frame is
-    13.3 ms of a chunk, the last one perhaps of less. Layer 0 is the input of the first block, k the output of the
-    k-th: of its two streams, that which is normalised. The last layer has the other one added and is what the model
-    returns.
+    A window is cut into independent chunks of 4 s, the last of which has the remaining length. A frame is 13.3 ms of a
+    chunk, the last frame perhaps less.
+
+    Layer 0 is the input of the first block; layers 1 to 10 are the outputs of the blocks, of their two residual streams
+    the normalised one; layer 11, the default, is the model's output: layer 10 plus the other stream after the final
+    norm. The official package counts blocks from 0: its layer k is layer k + 1 here.
 
     `weights`: None (the hub), "owner/name@revision" there, the official `model.pt`, a safetensors file of its tensors,
-    or the folder of either. Sizes are read from the tensors; a `config.json` beside them may tell the number of heads
-    (`num_encoder_heads`) where it is not 12. `dtype="bfloat16"` concerns the transformer and moves values by some
+    or the folder of either. Sizes are read from the tensors; a `config.json` beside them may give the number of heads
+    (`num_encoder_heads`) where it is not 12. `dtype="bfloat16"` applies to the transformer and changes values by a few
     hundredths; EnCodec's encoder stays in float32. float16 is refused.
     """
 
     card = EncoderCard(
         name="encodecmae-base",
-        revision="encodecmae-base v1",
+        revision="encodecmae-base v1, 11 layers",
         rate=RATE,
         window=30.0,
         dim=768,
         frames_per_second=RATE / HOP,
-        layers=10,
+        layers=11,
         parameters=37_446_401,
         licence_code="MIT (EnCodec) and none (EncodecMAE: its code is not used)",
         licence_weights="MIT",
@@ -58,6 +59,7 @@ class EncodecMAE(LayeredEncoder):
         citation="Pepino, Riera & Ferrer, EnCodecMAE: leveraging neural codecs for universal audio representation "
         "learning, 2023",
         gflop=499.2,
+        concurrent=True,
         files=(WeightsFile("lpepino/encodecmae-base", "model.pt", bytes=255_000_000),),
     )
     shortest = 1
@@ -71,43 +73,51 @@ class EncodecMAE(LayeredEncoder):
     ) -> None:
         import torch
 
-        self._check_dtype(dtype)
+        checked_dtype(dtype, self.card.name)
         tensors, heads, source = _read(weights)
-        network = encodecmae_network(tensors, heads, source)
-        network.to(device)
+        network = encodecmae_network(tensors, heads, source).to(device)
         for part in (network.feat_projector, network.positional_encoder, network.visible_encoder):
             part.to(getattr(torch, dtype))
-        self._network = network
-        self._set(tensors, device, layer, network.sizes.layers, network.sizes.dim, dtype)
-        self.card = replace(self.card, parameters=_count(tensors))
+        self._network, self.device = network, device
+        layers = network.sizes.layers + 1  # the last is the model's output
+        self.card = self.card.loaded(layers=layers, dim=network.sizes.dim)
+        self.layer = layers if layer is None else self._checked(layer)
+        details = [f"weights {small_fingerprint(tensors)}", *layer_details(self.layer, layers), *dtype_details(dtype)]
+        self.card = self.card.loaded(*details, parameters=_count(tensors))
 
     @classmethod
-    def slim(cls, weights: Path | str | None = None) -> Slim:
-        """The tensors under their official names, and the number of heads. Raises ConfigError as loading them does."""
+    def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
+        """The official files that loading would download. Raises ConfigError for weights that are not there."""
+        return check_files(weights, cls.card)
+
+    @classmethod
+    def slim(cls, weights: Path | str | None = None, layer: int | None = None) -> Slim:
+        """The tensors by their official names, and the number of heads. Raises ConfigError as loading does."""
         tensors, heads, source = _read(weights)
         encodecmae_network(tensors, heads, source)
         return Slim(tensors, {"num_encoder_heads": heads}, [source])
 
-    def _states(self, audio: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """All whole chunks at once, then what is left of each window."""
+    def _states(self, audio: torch.Tensor, layers: Collection[int]) -> Iterator[tuple[int, torch.Tensor]]:
+        """The states of all whole chunks at once, followed by those of the remainder of each window."""
         import torch
 
         whole = audio.shape[1] // CHUNK
         chunks, rest = audio[:, : whole * CHUNK], audio[:, whole * CHUNK :]
-        parts = []
+        parts: list[Iterator[tuple[int, torch.Tensor]]] = []
         if whole:
-            states = self._network(chunks.reshape(-1, CHUNK), HOP, wanted)
-            parts.append({layer: state.unflatten(0, (-1, whole)).flatten(1, 2) for layer, state in states.items()})
+            states = self._network.states(chunks.reshape(-1, CHUNK), HOP, layers)
+            parts.append((layer, state.unflatten(0, (-1, whole)).flatten(1, 2)) for layer, state in states)
         if rest.shape[1]:
-            parts.append(self._network(rest, HOP, wanted))
-        return {layer: torch.cat([part[layer] for part in parts], 1) for layer in parts[0]}
+            parts.append(self._network.states(rest, HOP, layers))
+        for same in zip(*parts, strict=True):
+            yield same[0][0], torch.cat([state for _, state in same], 1)
 
-    def _time(self, samples: int) -> int:
-        return -(-samples // HOP)
+    def _shape(self, samples: int, layer: int) -> tuple[int, int]:
+        return -(-samples // HOP), self.card.dim
 
 
 def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], int, Path]:
-    """What encoding needs of the checkpoint, the number of heads, and the file."""
+    """The checkpoint's tensors that encoding needs, the number of heads, and the file."""
     source = Path(str(find_files(weights, EncodecMAE.card)[0]))
     beside = source.parent / "config.json"
     config = read_config(source) or read_json(beside if beside.is_file() else None)
@@ -115,7 +125,7 @@ def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], int, Pat
 
 
 def encodecmae_network(tensors: Mapping[str, torch.Tensor], heads: int, source: Path) -> EncodecMAENetwork:
-    """The network with these tensors. Raises ConfigError where some are missing, or of another model."""
+    """The network with these tensors. Raises ConfigError for missing tensors or those of another model."""
     import torch
 
     from timbrec.encoders.networks.encodecmae import EncodecMAENetwork, Sizes
@@ -130,8 +140,8 @@ def encodecmae_network(tensors: Mapping[str, torch.Tensor], heads: int, source: 
         ) from error
     if sizes.dim % heads:
         raise ConfigError(
-            f"{source}: {sizes.dim} values cannot be shared out among {heads} heads",
-            fix="Put the config.json that tells `num_encoder_heads` beside it.",
+            f"{source}: {sizes.dim} values cannot be divided among {heads} heads",
+            fix="Put a config.json with the right `num_encoder_heads` beside it.",
         )
     config = transformers.EncodecConfig(num_filters=sizes.filters, hidden_size=sizes.codec)
     codec = plain_convolutions(transformers.EncodecModel(config).encoder)
@@ -143,12 +153,12 @@ def encodecmae_network(tensors: Mapping[str, torch.Tensor], heads: int, source: 
 
 
 def _codec_name(match: re.Match[str]) -> str:
-    """transformers' name of a tensor of EnCodec's encoder; its convolutions stand one module less deep."""
+    """transformers' name of a tensor of EnCodec's encoder, whose convolutions it nests one module less deep."""
     return f"wav_encoder.layers.{match[1]}.{match[2].replace('conv.conv.', 'conv.')}"
 
 
 def _count(tensors: Mapping[str, torch.Tensor]) -> int:
-    """The number of values; what several blocks share is counted once, however the file holds it."""
+    """The number of values; those shared by several blocks count once, also where the file repeats them."""
     distinct: dict[tuple[Any, ...], int] = {}
     for name, tensor in tensors.items():
         key = re.sub(r"\.\d+\.ff_layer\.", ".ff_layer.", name)

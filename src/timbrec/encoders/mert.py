@@ -1,4 +1,4 @@
-"""MERT: transformers that learned to predict codes and a constant-Q transform of masked music (Li et al. 2024)."""
+"""MERT: transformers trained to predict codes and a constant-Q transform of masked music (Li et al. 2024)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ def _files(repo: str, size: int, revision: str = "main", sha256: str = "") -> tu
 
 
 class MERT(Wav2VecEncoder):
-    """The mean over time of a layer of MERT: by default the last, which is what the model returns.
+    """The mean over time of a layer of MERT, by default the last, which is the model's output.
 
-    A frame is 13.3 ms, and looks at the whole window. Layers are numbered as in the reference: 0 is the input of the
-    first block, k the output of the k-th. Of mert-330m, which normalises before each block and once more at the end,
-    the last layer is behind that final norm and the others are not.
+    A frame is 13.3 ms and attends to the whole window. Layers are numbered as in the reference: 0 is the input of the
+    first block, k the output of the k-th. mert-330m normalises before each block and once at the end: its last layer
+    includes that final norm, its other layers do not.
 
     `weights`: None (the hub), "owner/name@revision" there, a checkpoint in the layout of `pytorch_model.bin`, or its
-    folder; a `config.json` beside it tells the sizes, which are the published ones without. `normalise` gives each
-    window mean 0 and variance 1, as the model card's recipe may do; training and the study do not, and the first norm
-    makes up for most of it except in windows that are nearly silent. `dtype="bfloat16"` halves memory and moves values
-    by some hundredths; float16 is refused.
+    folder. A `config.json` beside it gives the sizes; without one they are the published ones. `normalise` gives each
+    window mean 0 and variance 1. None follows `do_normalize` in a `preprocessor_config.json` beside the weights, and
+    normalises without one, as the hub's file says. False is the study's way: raw samples, as in training. Quiet music
+    depends on it: vectors of quiet tracks change by a fifth to a third. `dtype="bfloat16"` halves memory and changes
+    values by a few hundredths; float16 is refused.
     """
 
     _model: ClassVar[str] = "HubertModel"
@@ -39,16 +40,16 @@ class MERT(Wav2VecEncoder):
         weights: Path | str | None = None,
         device: str = "cpu",
         layer: int | None = None,
-        normalise: bool = False,
+        normalise: bool | None = None,
         dtype: str = "float32",
     ) -> None:
-        self.normalise = normalise
         source, config = self._find(weights)
-        found = (config.get("hidden_size"), config.get("num_hidden_layers"))
+        sizes = (config.get("hidden_size"), config.get("num_hidden_layers"))
         for other in {MERT95M, MERT330M} - {type(self)}:
-            if found == (other.card.dim, other.card.layers):
+            if sizes == (other.card.dim, other.card.layers):
                 raise ConfigError(f"{source} holds the weights of {other.card.name}", fix=f"Load {other.card.name}.")
-        self._load(source, config, device, layer, dtype, ["normalised"] * normalise)
+        self.normalise = bool(config.get("do_normalize", True)) if normalise is None else normalise
+        self._load(source, config, device, layer, dtype, [self.normalisation])
 
 
 class MERT95M(MERT):
@@ -70,6 +71,7 @@ class MERT95M(MERT):
         citation="Li et al., MERT: acoustic music understanding model with large-scale self-supervised training, "
         "ICLR 2024",
         gflop=812.4,
+        concurrent=True,
         files=_files("m-a-p/MERT-v1-95M", 377_000_000, "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5"),
     )
 

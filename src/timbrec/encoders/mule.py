@@ -1,8 +1,7 @@
-"""MULE: embeddings of three-second slices, learned without labels; its official file is read without TensorFlow."""
+"""MULE: embeddings of slices of 3 s, learned without labels; its official file is read without TensorFlow."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,9 @@ import numpy as np
 
 from timbrec.encoders.signals.mel import mel_bands, mel_power
 from timbrec.encoders.signals.windows import mono
-from timbrec.encoders.weights.reading import Slim, fingerprint, read_config, read_weights
+from timbrec.encoders.weights.reading import fingerprint, read_config, read_weights, weights_file
 from timbrec.errors import AudioError, ConfigError
-from timbrec.protocols import EncoderCard
+from timbrec.protocols import EncoderCard, Slim, WeightsFile
 from timbrec.types import Array, Float32
 
 if TYPE_CHECKING:
@@ -23,18 +22,19 @@ if TYPE_CHECKING:
 RATE, N_FFT, WIN, HOP, MELS = 16_000, 2048, 400, 160, 96
 FRAMES, STEP = 300, 200  # of a slice; from one slice's centre to the next
 FLOOR = 0.01  # of a slice's standard deviation
-POOLS, MONO_GAINS = ("mean", "sum"), {"full": 1.0, "official": 0.5}
+POOLS, MONO_GAINS, RESAMPLERS = ("mean", "sum"), {"full": 1.0, "official": 0.5}, ("soxr", "kaiser_best")
 
 
 class MULE:
     """1,728 values: the mean over its slices of a window's embeddings by SF-NFNet-F0, trained on Musicset.
 
-    A slice is 3 s of log-mel, standardised as a whole; slices are centred every 2 s, the first at 2 s, the last moved
-    back to end with the window. A window shorter than a slice is played again from its start until it fills one.
+    A slice is 3 s of log-mel, standardised as a whole. Slices are centred every 2 s, the first at 2 s; the last slice
+    is moved back to end with the window. A window shorter than a slice is repeated until it fills one.
 
     `weights`: the official `model.keras` (h5py reads it), a safetensors file of its variables, or the folder of either.
-    `pool="sum"` is the study's: it adds the slices up, so that vectors grow with the track. `mono_gain="official"`
-    halves the samples, as the official reader does with mono files, and not with stereo.
+    `pool="sum"` is the study's way: it adds up the slices, so that vectors grow with the track. `mono_gain="official"`
+    halves the samples, as the official reader does with mono files but not with stereo files. `resampler="kaiser_best"`
+    reads files through resampy, as the official reader does, instead of soxr.
     """
 
     card = EncoderCard(
@@ -54,6 +54,7 @@ class MULE:
         "understanding, ISMIR 2022",
         time="slices of 3 s, one every 2 s",
         gflop=128.0,
+        concurrent=True,
     )
 
     def __init__(
@@ -62,6 +63,7 @@ class MULE:
         device: str = "cpu",
         pool: str = "mean",
         mono_gain: str = "full",
+        resampler: str = "soxr",
     ) -> None:
         import torch
 
@@ -69,11 +71,18 @@ class MULE:
             raise ConfigError(f"mule cannot be pooled by {pool!r}", fix=f"Known: {', '.join(POOLS)}.")
         if mono_gain not in MONO_GAINS:
             raise ConfigError(f"there is no mono_gain {mono_gain!r}", fix=f"Known: {', '.join(MONO_GAINS)}.")
+        if resampler not in RESAMPLERS:
+            raise ConfigError(f"there is no resampler {resampler!r}", fix=f"Known: {', '.join(RESAMPLERS)}.")
         network = _read(_find(weights))
-        parts = [self.card.revision, f"weights {fingerprint(network.state_dict())}"]
-        parts += ["summed"] * (pool == "sum") + ["half gain"] * (mono_gain == "official")
-        count = sum(parameter.numel() for parameter in network.parameters())
-        self.card = replace(self.card, revision=", ".join(parts), dim=network.dim, parameters=count)
+        options = ["summed"] * (pool == "sum") + ["half gain"] * (mono_gain == "official")
+        self.card = self.card.loaded(
+            f"weights {fingerprint(network.state_dict())}",
+            *options,
+            *[resampler] * (resampler != "soxr"),
+            dim=network.dim,
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            resampler=resampler,
+        )
         self.device, self.pool, self.mono_gain = device, pool, mono_gain
         self._network = network.to(device)
         self._bands = torch.from_numpy(mel_bands(RATE, N_FFT, MELS, scale="htk", norm="l2")).float().to(device)
@@ -97,8 +106,14 @@ class MULE:
         return np.concatenate(blocks).reshape(len(windows), -1, self.card.dim)
 
     @classmethod
-    def slim(cls, weights: Path | str | None = None) -> Slim:
-        """The weights by their places in the network. Raises ConfigError as loading them does."""
+    def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
+        """Nothing, as loading downloads nothing. Raises ConfigError for weights that are not there."""
+        weights_file(_find(weights))
+        return []
+
+    @classmethod
+    def slim(cls, weights: Path | str | None = None, layer: int | None = None) -> Slim:
+        """The weights by their positions in the network. Raises ConfigError as loading does."""
         path = _find(weights)
         network = _read(path)
         return Slim(network.state_dict(), {"final_activation": network.final_activation}, [path])
@@ -109,7 +124,7 @@ class MULE:
 
         if not len(window):
             raise AudioError("there are no samples to encode")
-        window = np.resize(window, max(len(window), (FRAMES - 1) * HOP))  # repeats what is short
+        window = np.resize(window, max(len(window), (FRAMES - 1) * HOP))  # repeats a short window
         audio = torch.from_numpy(window * np.float32(MONO_GAINS[self.mono_gain])).to(self.device)
         log_mel = (10_000 * mel_power(audio[None], self._bands, HOP, win=WIN)[0] + 1).log10()
         slices = torch.stack([log_mel[:, start : start + FRAMES] for start in _starts(log_mel.shape[1])])
@@ -122,14 +137,14 @@ def _frames(samples: int) -> int:
 
 
 def _starts(frames: int) -> list[int]:
-    """The first frame of each slice. Centres that are too near to an end are moved away from it."""
+    """The first frame of each slice. Slices that would pass an end are moved to it."""
     return [min(max(centre - FRAMES // 2, 0), frames - FRAMES) for centre in range(STEP, frames, STEP)]
 
 
 def _find(weights: Path | str | None) -> Path:
     if weights is None:
         raise ConfigError(
-            "mule's weights must be given: their licence (CC BY-NC 4.0) lets nobody pass them on with this package",
+            "mule's weights must be given: their licence (CC BY-NC 4.0) forbids shipping them with this package",
             fix="`git lfs pull` github.com/PandoraMedia/music-audio-representations and give the path of "
             "supporting_data/model/model.keras.",
         )
@@ -137,10 +152,10 @@ def _find(weights: Path | str | None) -> Path:
     if not path.is_dir():
         return path
     names = ("model.keras", "mule.safetensors", "supporting_data/model/model.keras")
-    found = next((path / name for name in names if (path / name).exists()), None)
-    if found is None:
+    file = next((path / name for name in names if (path / name).exists()), None)
+    if file is None:
         raise ConfigError(f"there are no weights of mule in {path}", fix=f"Looked for {', '.join(names)}.")
-    return found
+    return file
 
 
 def _read(path: Path) -> MULENetwork:

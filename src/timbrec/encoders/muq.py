@@ -16,8 +16,8 @@ class MuQ(ConformerEncoder):
 
     `weights`: None (the hub), "owner/name@revision" there, or a folder with `model.safetensors` (or
     `pytorch_model.bin`) and `config.json`, which has the mel statistics. Layers are 0 to 12; the last is the default.
-    The authors compute in float32 alone: float16 gives NaN and is not offered; `dtype="bfloat16"` moves values by some
-    hundredths.
+    The authors compute in float32 only: float16 gives NaN and is not offered; `dtype="bfloat16"` changes values by a
+    few hundredths.
     """
 
     card = EncoderCard(
@@ -36,6 +36,7 @@ class MuQ(ConformerEncoder):
         citation="Zhu et al., MuQ: self-supervised music representation learning with mel residual vector "
         "quantization, 2025",
         gflop=1282.8,
+        concurrent=True,
         files=(
             WeightsFile(
                 _REPO,

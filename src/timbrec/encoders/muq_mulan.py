@@ -1,33 +1,33 @@
-"""MuQ-MuLan: MuQ tuned to meet the text that describes its music (Zhu et al. 2025); of its two towers, the audio's."""
+"""MuQ-MuLan: MuQ trained to share a space with descriptions of music (Zhu et al. 2025); only its audio tower."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from timbrec.encoders.bases.conformer import (
-    DTYPES,
     MSD,
     RATE,
+    SECONDS,
     SHORTEST,
     UNUSED,
     Conformer,
     beside_or_within,
+    costs,
     empty,
-    sized,
-    told,
-)  # fmt: skip
-from timbrec.encoders.signals.windows import mono
-from timbrec.encoders.weights.hub import find_files
+    stored,
+)
+from timbrec.encoders.bases.layered import dtype_details
+from timbrec.encoders.signals.windows import batches, mono
+from timbrec.encoders.weights.hub import check_files, find_files
 from timbrec.encoders.weights.official import inference_tensors
-from timbrec.encoders.weights.reading import Slim, load_strictly, read_weights, refuse_other_tensors
+from timbrec.encoders.weights.reading import load_strictly, read_weights, refuse_other_tensors
 from timbrec.errors import AudioError, ConfigError
-from timbrec.protocols import EncoderCard, WeightsFile
+from timbrec.protocols import EncoderCard, Slim, WeightsFile
 from timbrec.types import Array, Float32
 
 if TYPE_CHECKING:
@@ -36,19 +36,20 @@ if TYPE_CHECKING:
 
 CLIP = 10.0  # seconds
 _REPO, _AUDIO = "OpenMuQ/MuQ-MuLan-large", "audio.model.model."
-# The text's tower, what joined both in training, and what weighed the layers of a transformer that is not there.
+# Tensors that audio does not need: the text tower, the contrastive loss, and the weights of an absent transformer.
 _TRAINING = re.compile(r"(text|text_to_latents|contrast|audio\.aggregator)\..+")
 _HEAD = {"audio.proj.": "0.", "audio_to_latents.": "1."}
 
 
 class MuQMuLan:
-    """512 values: the mean over its clips of a window's place in the space MuQ-MuLan shares with text.
+    """512 values: the mean over its clips of a window's vector in the space that MuQ-MuLan shares with text.
 
-    A clip is 10 s. A shorter last one is completed with the start of the window, of which a window under 5 s has too
-    little and stays shorter. Each clip's vector has length one, their mean less. There are no numbered layers.
+    A clip is 10 s. A shorter last clip is completed with the start of the window; a window under 5 s has too little of
+    it and makes one shorter clip. Each clip's vector has length one; their mean is shorter. There are no numbered
+    layers.
 
     `weights`: None (the hub), "owner/name@revision" there, or a folder with `pytorch_model.bin` (or safetensors) and
-    `config.json`. The mel statistics are MuQ's own, which are not among them. `dtype`: see MuQ.
+    `config.json`. The mel statistics, which these lack, are MuQ's. `dtype`: see MuQ.
     """
 
     card = EncoderCard(
@@ -68,6 +69,7 @@ class MuQMuLan:
         "quantization, 2025",
         time="10 s clips",
         gflop=1265.5,
+        concurrent=True,
         files=(
             WeightsFile(_REPO, "pytorch_model.bin", sha256="d42ae3f7", bytes=2_650_000_000),
             WeightsFile(_REPO, "config.json"),
@@ -81,15 +83,18 @@ class MuQMuLan:
         head = _head(outer, self._conformer.sizes.dim)
         load_strictly(head, outer, path, self.card.name)
         self.device, self._head, self._clip = device, head.to(device), round(settings.get("clip", CLIP) * RATE)
-        found = self._conformer.digest(_needed(inner, outer), float(self._clip))
-        parts = [self.card.revision, f"weights {found}", *([dtype] * (dtype != DTYPES[0]))]
-        self.card = replace(
-            sized(self.card, self._conformer), revision=", ".join(parts), dim=len(outer["1.bias"]),
-            frames_per_second=RATE / self._clip, time=f"{self._clip / RATE:g} s clips",
-        )  # fmt: skip
+        digest = self._conformer.digest(_needed(inner, outer), float(self._clip))
+        self.card = self.card.loaded(
+            f"weights {digest}",
+            *dtype_details(dtype),
+            dim=len(outer["1.bias"]),
+            frames_per_second=RATE / self._clip,
+            time=f"{self._clip / RATE:g} s clips",
+            **costs(self._conformer, self.card.window),
+        )
 
     def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n dim"]:
-        """The mean over a window's clips. Raises AudioError for windows under 513 samples."""
+        """The mean over a window's clips. Raises AudioError for windows of fewer than 513 samples."""
         return self.frames(windows).mean(axis=1)
 
     def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n clips dim"]:
@@ -103,44 +108,49 @@ class MuQMuLan:
                 f"{windows.shape[1]:,} samples are too short for {self.card.name}",
                 fix=f"It takes {-(-SHORTEST // 2)} at {RATE:,} Hz (21 ms).",
             )
-        last = self._conformer.sizes.layers
-        states = self._conformer.states(clips.reshape(n * count, samples), [last])
-        vectors = [self._latents(hidden[last]) for hidden in states]
-        flat = np.concatenate(vectors) if vectors else np.empty((0, self.card.dim), np.float32)
-        return flat.reshape(n, count, self.card.dim)
+        at_once = int(SECONDS[not self.device.startswith("cpu")] * RATE) // max(samples, 1)
+        parts = batches(clips.reshape(n * count, samples), at_once, self.device)
+        vectors = [self._latents(audio) for audio in parts] or [np.empty((0, self.card.dim), np.float32)]
+        return np.concatenate(vectors).reshape(n, count, self.card.dim)
 
     def clips(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n clips clip"]:
-        """Windows cut into clips; under half a clip, a window is one that is shorter, itself twice."""
+        """Windows cut into clips; a window shorter than half a clip makes one shorter clip, itself twice."""
         missing = -mono(windows).shape[1] % self._clip
         whole = np.concatenate([windows, windows[:, :missing]], axis=1)
         count = max(1, whole.shape[1] // self._clip)
         return whole.reshape(len(windows), count, whole.shape[1] // count)
 
     @classmethod
-    def slim(cls, weights: Path | str | None = None) -> Slim:
-        """What encoding audio needs of the weights, in their precision. Raises ConfigError as loading does."""
+    def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
+        """The official files that loading would download. Raises ConfigError for weights that are not there."""
+        return check_files(weights, cls.card)
+
+    @classmethod
+    def slim(cls, weights: Path | str | None = None, layer: int | None = None) -> Slim:
+        """The tensors that encoding audio needs, in their precision. Raises ConfigError as loading does."""
         tensors, settings, path = _read(weights)
         inner, outer = _parts(tensors)
         network, needed = empty(inner, settings, UNUSED["muq"], path, cls.card.name)
         refuse_other_tensors(network, needed, path, cls.card.name)
         refuse_other_tensors(_head(outer, network.sizes.dim), outer, path, cls.card.name)
-        config = told(settings | {"heads": float(network.sizes.heads)}, cls.card.name)
+        config = stored(settings | {"heads": float(network.sizes.heads)}, cls.card.name)
         return Slim(_needed(inner, outer), config, [path])
 
-    def _latents(self, hidden: torch.Tensor) -> Float32[Array, "clips dim"]:
-        """Unit vectors of (clips, time, dim) hidden states."""
+    def _latents(self, audio: torch.Tensor) -> Float32[Array, "clips dim"]:
+        """Unit vectors of (clips, samples) audio."""
         import torch
         from torch.nn.functional import normalize
 
         with torch.inference_mode():
-            return normalize(self._head[1](self._head[0](hidden).mean(1)), dim=-1).cpu().numpy()
+            ((_, hidden),) = self._conformer.states(audio, [self._conformer.sizes.layers])
+            return normalize(self._head[1](self._head[0](hidden.float()).mean(1)), dim=-1).cpu().numpy()
 
 
 def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], dict[str, float], Path]:
-    """The tensors but for those of training, what the files say besides, and where they are."""
+    """The tensors without those of training, the settings in the files, and the path of the tensors."""
     card = MuQMuLan.card
-    found, config = find_files(weights, card)
-    path = Path(str(found))
+    file, config = find_files(weights, card)
+    path = Path(str(file))
     return (
         inference_tensors(read_weights(path), _TRAINING, "mulan."),
         MSD | beside_or_within(path, config, card.name),
@@ -149,23 +159,23 @@ def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], dict[str
 
 
 def _parts(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """The tensors of MuQ, by its own names, and those of what follows it, by the names in `_head`."""
-    inner = {name.removeprefix(_AUDIO): one for name, one in tensors.items() if name.startswith(_AUDIO)}
-    outer = {name: one for name, one in tensors.items() if not name.startswith(_AUDIO)}
-    for official, here in _HEAD.items():
-        outer = {name.replace(official, here): one for name, one in outer.items()}
+    """The tensors of MuQ by its own names, and those of the head by their names in `_head`."""
+    inner = {name.removeprefix(_AUDIO): tensor for name, tensor in tensors.items() if name.startswith(_AUDIO)}
+    outer = {name: tensor for name, tensor in tensors.items() if not name.startswith(_AUDIO)}
+    for official, ours in _HEAD.items():
+        outer = {name.replace(official, ours): tensor for name, tensor in outer.items()}
     return inner, outer
 
 
 def _needed(inner: Mapping[str, torch.Tensor], outer: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What is needed of both parts, by the official names."""
-    official = {here: name for name, here in _HEAD.items()}
-    named = {f"{_AUDIO}{name}": one for name, one in inference_tensors(inner, UNUSED["muq"]).items()}
-    return named | {f"{official[name[:2]]}{name[2:]}": one for name, one in outer.items()}
+    """The tensors of both parts that encoding needs, by their official names."""
+    official = {ours: name for name, ours in _HEAD.items()}
+    named = {f"{_AUDIO}{name}": tensor for name, tensor in inference_tensors(inner, UNUSED["muq"]).items()}
+    return named | {f"{official[name[:2]]}{name[2:]}": tensor for name, tensor in outer.items()}
 
 
 def _head(tensors: Mapping[str, torch.Tensor], dim: int) -> nn.Sequential:
-    """From the hidden states to the shared space, without values: two layers, the mean over time between them."""
+    """The layers from hidden states to the shared space, without values; the mean over time comes between them."""
     import torch
     from torch import nn
 

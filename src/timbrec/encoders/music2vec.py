@@ -1,32 +1,31 @@
-"""Music2Vec: a transformer that learned to predict its own states of masked music (Li et al. 2022)."""
+"""Music2Vec: a transformer trained to predict its own states of masked music (Li et al. 2022)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from timbrec.encoders.bases.wav2vec import Wav2VecEncoder
-from timbrec.encoders.weights.official import read_json
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
 RATE, STUDY_RATE, HOP = 16_000, 24_000, 320
+STUDY_GFLOP = 806.9  # of a window at STUDY_RATE
 _HUB = "m-a-p/music2vec-v1"
 
 
 class Music2Vec(Wav2VecEncoder):
-    """768 values: the mean over time of a layer of Music2Vec-v1, by default the last, which is what the model returns.
+    """768 values: the mean over time of a layer of Music2Vec-v1, by default the last, which is the model's output.
 
-    A frame is 20 ms, and looks at the whole window. Layer 0 is the input of the first block, k the output of the k-th.
+    A frame is 20 ms and attends to the whole window. Layer 0 is the input of the first block, k the output of the k-th.
 
     `weights`: None (the hub), "owner/name@revision" there, a checkpoint in the layout of `pytorch_model.bin`, or its
-    folder; a `config.json` beside it tells the sizes, which are the published ones without. `rate=24_000` is the
-    study's way: samples at 24 kHz for a model that was trained on 16 kHz, so that music seems to play at two thirds of
-    its speed, and a window has 75 frames a second. `normalise` gives each window mean 0 and variance 1; None does what
-    the folder of the weights says (`do_normalize` in `preprocessor_config.json`), else what the model card's recipe
-    does, which is to normalise; at 24 kHz it does as the study, which did not. `dtype="bfloat16"` halves memory and
-    moves values by some hundredths; float16 is refused.
+    folder. A `config.json` beside it gives the sizes; without one they are the published ones. `rate=24_000` is the
+    study's way: samples at 24 kHz for a model trained at 16 kHz, so that music seems to play at two thirds of its
+    speed, and a window has 75 frames a second. `normalise` gives each window mean 0 and variance 1. None follows
+    `do_normalize` in a `preprocessor_config.json` beside the weights, and normalises without one, as the model card's
+    recipe does; at 24 kHz it does not normalise, as in the study. `dtype="bfloat16"` halves memory and changes values
+    by a few hundredths; float16 is refused.
     """
 
     card = EncoderCard(
@@ -45,6 +44,7 @@ class Music2Vec(Wav2VecEncoder):
         citation="Li et al., MAP-Music2Vec: a simple and effective baseline for self-supervised music audio "
         "representation learning, ISMIR late-breaking demo, 2022",
         gflop=496.4,
+        concurrent=True,
         files=(
             WeightsFile(_HUB, "pytorch_model.bin", bytes=373_000_000),
             WeightsFile(_HUB, "config.json"),
@@ -65,20 +65,12 @@ class Music2Vec(Wav2VecEncoder):
             raise ConfigError(f"music2vec takes no audio at {rate:,} Hz", fix=f"Choose from {RATE}, {STUDY_RATE}.")
         source, config = self._find(weights)
         self.normalise = _normalises(config, rate) if normalise is None else normalise
-        gflop = self.card.gflop if rate == RATE else 806.9
-        self.card = replace(self.card, rate=rate, frames_per_second=rate / HOP, gflop=gflop)
-        options = [f"{rate} Hz"] * (rate != RATE) + ["normalised" if self.normalise else "not normalised"]
-        self._load(source, config, device, layer, dtype, options)
-
-    @classmethod
-    def _find(cls, weights: Path | str | None) -> tuple[Path, dict[str, Any]]:
-        source, config = super()._find(weights)
-        beside = source.parent / "preprocessor_config.json"
-        says = read_json(beside if beside.is_file() else None).get("do_normalize")
-        return source, config if says is None else {**config, "do_normalize": says}
+        gflop = self.card.gflop if rate == RATE else STUDY_GFLOP
+        self.card = self.card.loaded(rate=rate, frames_per_second=rate / HOP, gflop=gflop)
+        self._load(source, config, device, layer, dtype, [*[f"{rate} Hz"] * (rate != RATE), self.normalisation])
 
 
 def _normalises(config: dict[str, Any], rate: int) -> bool:
-    """Whether windows are normalised by default. A test model's config says how its values were made."""
+    """Whether windows are normalised by default. The config of a test model says how its values were computed."""
     raw = str(config.get("input_normalisation", "")).startswith("none")
     return rate == RATE and bool(config.get("do_normalize", not raw))

@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from timbrec.encoders.bases.conformer import HOP, MSD, RATE, ConformerEncoder, beside_or_within, settings_in
+from timbrec.encoders.bases.conformer import MSD, RATE, ConformerEncoder, beside_or_within, settings_in
 from timbrec.encoders.weights.official import read_json
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 from timbrec.types import Array, Float32
+
+if TYPE_CHECKING:
+    import torch
 
 _HUB, _REVISION = "minzwon/MusicFM", "4513b38bc25ad1d227b1980819b9691ba97f4d87"
 _AXES = ("time", "channels")
 
 
 class MusicFM(ConformerEncoder):
-    """Base of the two published models. Layer 12, the default, is the study's; the authors' example takes 7.
+    """Base of the two published models. Layer 12, the default, is the study's; the authors' example takes layer 7.
 
-    `weights`: None (the hub), "owner/name@revision" there, a checkpoint, or a folder with it; the mel statistics of the
-    training data are read from beside it (`msd_stats.json`, `fma_stats.json`, or a `config.json` that has them). Those
-    of MSD are known and may be missing; FMA's must be there. `over="channels"` is what the first study computed: each
-    frame's mean over its channels, so that a vector has a value a frame, 750 of a window of 30 s, and says how the
-    window goes on rather than what it is; all windows must then be of 30 s. `dtype="bfloat16"` halves the memory and
-    moves values by some hundredths; the authors advise float32.
+    `weights`: None (the hub), "owner/name@revision" there, a checkpoint, or its folder. The mel statistics of the
+    training data are read from a file beside it: `msd_stats.json`, `fma_stats.json`, or a `config.json` with them.
+    MSD's are known and may be missing; FMA's must be there. `over="channels"` is the study's way: each frame's mean
+    over its channels, so that a vector has one value per frame, 750 of a window of 30 s, and describes the course of
+    the window instead of its content; all windows must then last 30 s. `dtype="bfloat16"` halves the memory and changes
+    values by a few hundredths; the authors recommend float32.
     """
 
     _model = "musicfm"
@@ -47,32 +50,35 @@ class MusicFM(ConformerEncoder):
         super().__init__(weights, device, layer, dtype)
         self.over = over
         if over == "channels":
-            self._pooled, channels = 2, self.card.dim
-            self.card = replace(
-                self.card,
-                revision=f"{self.card.revision}, over channels",
-                dim=-(-round(self.card.window * RATE) // HOP // 4),
-                frames_per_second=channels / self.card.window,
+            self.card = self.card.loaded(
+                "over channels",
+                dim=self._shape(round(self.card.window * RATE), self.layer)[0],
+                frames_per_second=self.card.dim / self.card.window,
                 time="channels",
             )
 
     def encode_layers(
         self, windows: Float32[Array, "n samples"], layers: Sequence[int]
-    ) -> Float32[Array, "n layers dim"]:
-        """The mean over time of each of these layers (over channels if asked for), all from one pass."""
-        vectors = super().encode_layers(windows, layers)
-        if vectors.shape[2] != self.card.dim:
+    ) -> dict[int, Float32[Array, "n dim"]]:
+        """The mean over time (or channels) of each of these layers, from one pass.
+
+        Raises ConfigError over channels for windows of another length than the card's.
+        """
+        values = self._shape(windows.shape[1], self.layer)[0] if windows.ndim == 2 else self.card.dim
+        if self.over == "channels" and len(windows) and values != self.card.dim:
             raise ConfigError(
-                f"over channels, a window of {windows.shape[1]:,} samples has {vectors.shape[2]} values, "
-                f"not {self.card.dim}",
+                f"over channels, a window of {windows.shape[1]:,} samples has {values} values, not {self.card.dim}",
                 fix=f"Give windows of {self.card.window:g} s, or pool over time.",
             )
-        return vectors
+        return super().encode_layers(windows, layers)
 
     def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n time dim"]:
-        """The states of a layer, 0 to 12, the last behind the final norm. Over channels, these stand where time did."""
+        """The states of a layer, 0 to 12, of which the last includes the final norm; over channels, transposed."""
         states = super().frames(windows, layer)
         return states if self.over == "time" else np.ascontiguousarray(states.swapaxes(1, 2))
+
+    def _pool(self, states: torch.Tensor) -> torch.Tensor:
+        return states.mean(1 + (self.over == "channels"))
 
     @classmethod
     def _settings(cls, path: Path, beside: Path | None) -> dict[str, float]:
@@ -80,7 +86,7 @@ class MusicFM(ConformerEncoder):
             raise ConfigError(f"{path} holds the weights of musicfm-{cls._other}", fix="Load that encoder.")
         config = path.parent / "config.json"
         general = settings_in(read_json(config if config.is_file() else None))
-        if not cls._mel:  # a config may have MSD's statistics, which would do harm unseen
+        if not cls._mel:  # a config may have MSD's statistics, which would give plausible but wrong vectors
             general = {key: value for key, value in general.items() if key not in MSD}
         return cls._mel | general | beside_or_within(path, beside, cls.card.name)
 
@@ -103,6 +109,7 @@ class MusicFMMSD(MusicFM):
         trained_on="Million Song Dataset: audio, no labels",
         citation="Won, Hung & Le, A foundation model for music informatics, ICASSP 2024",
         gflop=1282.8,
+        concurrent=True,
         files=(
             WeightsFile(
                 _HUB,

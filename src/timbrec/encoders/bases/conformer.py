@@ -1,34 +1,31 @@
-"""What MusicFM, MuQ and MuQ-MuLan share: reading a conformer's weights, and its hidden states for windows of audio."""
+"""Conformers over mel spectra: reading their weights, their states, and the base class of MusicFM and MuQ."""
 
 from __future__ import annotations
 
 import math
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from timbrec.encoders.signals.windows import mono
-from timbrec.encoders.weights.hub import find_files
+from timbrec.encoders.bases.layered import DTYPES, LayeredBase, checked_dtype, dtype_details, layer_details
+from timbrec.encoders.weights.hub import check_files, find_files
 from timbrec.encoders.weights.official import inference_tensors, read_json, small_fingerprint
-from timbrec.encoders.weights.reading import Slim, load_strictly, read_config, read_weights, refuse_other_tensors
-from timbrec.errors import AudioError, ConfigError
-from timbrec.protocols import EncoderCard
-from timbrec.types import Array, Float32
+from timbrec.encoders.weights.reading import load_strictly, read_config, read_weights, refuse_other_tensors
+from timbrec.errors import ConfigError
+from timbrec.protocols import EncoderCard, Slim, WeightsFile
 
 if TYPE_CHECKING:
     import torch
 
     from timbrec.encoders.networks.conformer import ConformerNetwork
 
-RATE, HOP, SHORTEST = 24_000, 240, 1025  # SHORTEST samples can be mirrored at their ends by half a transform
-DTYPES = ("float32", "bfloat16")
+RATE, HOP = 24_000, 240
+SHORTEST = 1025  # samples; fewer cannot be mirrored at their ends by half a transform
+SECONDS = (0.0, 240.0)  # per pass: one window fills a processor, and then is the same in any batch
 MSD = {"mean": 6.768444971712967, "deviation": 18.417922652295623}  # of the decibels in the Million Song Dataset
-# What checkpoints hold besides: what only training uses, and the positions that rotary ones replaced.
+# Tensors in checkpoints that encoding does not need: those of training, and positions replaced by rotary ones.
 _UNUSED = (
     r"cls_token|linear\.(weight|bias)|conformer\.embed_positions\.inv_freq"
     r"|conformer\.pos_conv_embed\.conv\.(bias|weight|weight_g|weight_v|parametrizations\.weight\.original[01])"
@@ -65,54 +62,38 @@ class Conformer:
 
         from timbrec.encoders.networks.conformer import training_bands
 
-        if dtype not in DTYPES:
-            raise ConfigError(f"{card.name} cannot compute in {dtype!r}", fix=f"Choose from {', '.join(DTYPES)}.")
+        checked_dtype(dtype, card.name)
         network, needed = empty(tensors, settings, unused, source, card.name)
         load_strictly(network, needed, source, card.name)
-        self.device, self.dtype, self.sizes = device, getattr(torch, dtype), network.sizes
+        self.dtype, self.sizes = getattr(torch, dtype), network.sizes
         self.mean, self.deviation = mel_statistics(settings, source, card)
         self.bands = training_bands().to(device)
         self.network = network.ready().to(device, self.dtype)
 
-    def states(self, windows: Float32[Array, "n samples"], wanted: Sequence[int]) -> Iterator[dict[int, torch.Tensor]]:
-        """The wanted layers of some windows at a time: one fills a processor, and then is the same in any batch.
+    def states(self, audio: torch.Tensor, layers: Collection[int]) -> Iterator[tuple[int, torch.Tensor]]:
+        """The numbers and states (n, time, dim) of these layers, of (n, samples) on the device."""
+        return self.network.states(self.mel(audio).to(self.dtype), layers)
 
-        Raises AudioError for windows under 1,025 samples.
-        """
-        import torch
+    def mel(self, audio: torch.Tensor) -> torch.Tensor:
+        """(n, 128, samples // 240) decibels, standardised by mean and deviation of the training data."""
+        from timbrec.encoders.networks.conformer import decibels
 
-        step = 1 if self.device == "cpu" else max(1, 8 * 30 * RATE // max(1, windows.shape[1]))
-        for start in range(0, len(windows), step):
-            with torch.inference_mode():
-                mel = self.mel(windows[start : start + step]).to(self.dtype)
-                yield {number: state.float() for number, state in self.network(mel, wanted).items()}
+        return (decibels(audio, self.bands) - self.mean) / self.deviation
 
-    def digest(self, tensors: Mapping[str, torch.Tensor], *others: float) -> str:
-        """A fingerprint of all in the files that decides the hidden states: tensors, and what stands beside them."""
+    def digest(self, tensors: Mapping[str, torch.Tensor], *settings: float) -> str:
+        """A fingerprint of the tensors and of all settings that the states depend on."""
         import torch
 
         sizes = self.sizes
-        numbers = (sizes.heads, sizes.epsilon, sizes.rotary_base, self.mean, self.deviation, *others)
+        numbers = (sizes.heads, sizes.epsilon, sizes.rotary_base, self.mean, self.deviation, *settings)
         return small_fingerprint({**tensors, "settings": torch.tensor(numbers, dtype=torch.float32)})
 
-    def mel(self, windows: Float32[Array, "n samples"]) -> torch.Tensor:
-        """(n, 128, samples // 240) decibels, standardised by their mean and deviation in the training data."""
-        import torch
 
-        from timbrec.encoders.networks.conformer import decibels
+class ConformerEncoder(LayeredBase):
+    """Base of MusicFM and MuQ: hidden states of a conformer over mel spectra. A frame is 40 ms."""
 
-        if windows.shape[1] < SHORTEST:
-            raise AudioError(
-                f"{windows.shape[1]:,} samples are too short", fix=f"It takes {SHORTEST:,} at {RATE:,} Hz (43 ms)."
-            )
-        audio = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
-        return (decibels(audio, self.bands) - self.mean) / self.deviation
-
-
-class ConformerEncoder(ABC):
-    """Hidden states of a conformer over mel spectra; base of MusicFM and MuQ. A frame is 40 ms."""
-
-    card: EncoderCard
+    shortest = SHORTEST
+    seconds = SECONDS
     _model: ClassVar[str]
 
     def __init__(
@@ -126,63 +107,44 @@ class ConformerEncoder(ABC):
         unused = UNUSED[self._model]
         self._conformer = Conformer(tensors, settings, unused, path, self.card, device, dtype)
         sizes, self.device = self._conformer.sizes, device
-        self.card = replace(self.card, layers=sizes.layers)
+        self.card = self.card.loaded(layers=sizes.layers, dim=sizes.dim)
         self.layer = sizes.layers if layer is None else self._checked(layer)
-        found = self._conformer.digest(inference_tensors(tensors, unused))
-        parts = [self.card.revision, f"weights {found}", *([dtype] * (dtype != DTYPES[0]))]
-        parts += [f"layer {self.layer}"] * (self.layer != sizes.layers)
-        self.card = sized(replace(self.card, revision=", ".join(parts), dim=sizes.dim), self._conformer)
-
-    def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n dim"]:
-        """The mean over time of `frames`. Raises AudioError for windows under 1,025 samples (43 ms)."""
-        return self.encode_layers(windows, [self.layer])[:, 0]
-
-    def encode_layers(
-        self, windows: Float32[Array, "n samples"], layers: Sequence[int]
-    ) -> Float32[Array, "n layers dim"]:
-        """The mean over time of each of these layers, all from one pass."""
-        import torch
-
-        wanted = [self._checked(layer) for layer in layers]
-        pooled = [torch.stack([states[layer].mean(self._pooled) for layer in wanted], 1).cpu().numpy()
-                  for states in self._conformer.states(mono(windows), wanted)] if wanted else []  # fmt: skip
-        return np.concatenate(pooled) if pooled else np.empty((len(windows), len(wanted), self.card.dim), np.float32)
-
-    def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n time dim"]:
-        """The states of a layer: 0 is the first one's input, the last (the default) comes behind the final norm."""
-        wanted = self.layer if layer is None else self._checked(layer)
-        states = [states[wanted].cpu().numpy() for states in self._conformer.states(mono(windows), [wanted])]
-        time = -(-(windows.shape[1] // HOP) // 4)
-        return np.concatenate(states) if states else np.empty((0, time, self._conformer.sizes.dim), np.float32)
+        details = [f"weights {self._conformer.digest(inference_tensors(tensors, unused))}", *dtype_details(dtype)]
+        self.card = self.card.loaded(
+            *details, *layer_details(self.layer, sizes.layers), **costs(self._conformer, self.card.window)
+        )
 
     @classmethod
-    def slim(cls, weights: Path | str | None = None) -> Slim:
-        """What encoding needs of the weights, in their precision. Raises ConfigError as loading does."""
+    def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
+        """The official files that loading would download. Raises ConfigError for weights that are not there."""
+        return check_files(weights, cls.card)
+
+    @classmethod
+    def slim(cls, weights: Path | str | None = None, layer: int | None = None) -> Slim:
+        """The tensors that encoding needs, in their precision. Raises ConfigError as loading does."""
         tensors, settings, path = cls._read(weights)
         network, needed = empty(tensors, settings, UNUSED[cls._model], path, cls.card.name)
         refuse_other_tensors(network, needed, path, cls.card.name)
         mel_statistics(settings, path, cls.card)
-        return Slim(needed, told(settings | {"heads": float(network.sizes.heads)}, cls.card.name), [path])
+        return Slim(needed, stored(settings | {"heads": float(network.sizes.heads)}, cls.card.name), [path])
 
-    _pooled: int = 1  # the axis
+    def _states(self, audio: torch.Tensor, layers: Collection[int]) -> Iterator[tuple[int, torch.Tensor]]:
+        return self._conformer.states(audio, layers)
+
+    def _shape(self, samples: int, layer: int) -> tuple[int, int]:
+        return -(-(samples // HOP) // 4), self._conformer.sizes.dim
 
     @classmethod
     def _read(cls, weights: Path | str | None) -> tuple[dict[str, torch.Tensor], dict[str, float], Path]:
-        """The tensors without their prefix, what the files say besides, and where they are."""
-        found, beside = find_files(weights, cls.card)
-        path = Path(str(found))
-        tensors = inference_tensors(read_weights(path), re.compile(""), "model.")
-        return tensors, cls._settings(path, beside), path
+        """The tensors without their prefix, the settings in the files, and the path of the tensors."""
+        tensors, beside = find_files(weights, cls.card)
+        path = Path(str(tensors))
+        return inference_tensors(read_weights(path), re.compile(""), "model."), cls._settings(path, beside), path
 
     @classmethod
     @abstractmethod
     def _settings(cls, path: Path, beside: Path | None) -> dict[str, float]:
-        """What the files at this path and beside it say of the model."""
-
-    def _checked(self, layer: int) -> int:
-        if not 0 <= layer <= self.card.layers:
-            raise ConfigError(f"{self.card.name} has no layer {layer}", fix=f"Its layers are 0 to {self.card.layers}.")
-        return layer
+        """The settings of the model, from the file of weights and the file beside it."""
 
 
 def empty(
@@ -192,7 +154,10 @@ def empty(
     source: Path,
     name: str,
 ) -> tuple[ConformerNetwork, dict[str, torch.Tensor]]:
-    """The network for these tensors, without values, and those it needs. Raises ConfigError where they tell no size."""
+    """The network for these tensors, without values, and the tensors it needs.
+
+    Raises ConfigError if sizes cannot be read from the tensors.
+    """
     import torch
 
     from timbrec.encoders.networks.conformer import ConformerNetwork, Sizes
@@ -205,41 +170,46 @@ def empty(
     except IndexError as error:
         raise ConfigError(f"{source} holds tensors of other shapes than {name}", fix=fix) from error
     if sizes.heads < 1 or sizes.dim % (2 * sizes.heads):
-        raise ConfigError(f"{source}: {sizes.dim} channels cannot be dealt to {sizes.heads} heads", fix=fix)
+        raise ConfigError(f"{source}: {sizes.dim} channels cannot be divided among {sizes.heads} heads", fix=fix)
     with torch.device("meta"):
         network = ConformerNetwork(sizes)
     return network, inference_tensors(tensors, unused)
 
 
 def settings_in(config: Mapping[str, Any]) -> dict[str, float]:
-    """What a config says of the network and its mel spectrum, at whatever depth, by the names of `Sizes`."""
-    found: dict[str, float] = {}
+    """The settings of network and mel spectrum at any depth of a config, by their names in `Sizes`."""
+    settings: dict[str, float] = {}
     for key, value in config.items():
         if isinstance(value, dict):
-            found |= settings_in(value)
+            settings |= settings_in(value)
         elif key in _SETTINGS and isinstance(value, int | float) and math.isfinite(value):
-            found[_SETTINGS[key]] = float(value)
-    return found
+            settings[_SETTINGS[key]] = float(value)
+    return settings
 
 
 def beside_or_within(path: Path, beside: Path | None, name: str) -> dict[str, float]:
-    """The settings that a converted file of weights holds itself, or those of a JSON file beside it.
+    """The settings in a JSON file beside the weights, and those within a converted file, which take precedence.
 
     Raises ConfigError for a file that was converted for another encoder.
     """
     within = read_config(path)
     if within.get("encoder", name) != name:
-        raise ConfigError(f"{path} holds the weights of {within['encoder']}, not {name}", fix="Give the other's.")
+        raise ConfigError(
+            f"{path} holds the weights of {within['encoder']}, not {name}", fix=f"Give the weights of {name}."
+        )
     return settings_in(read_json(beside)) | settings_in(within)
 
 
-def told(settings: Mapping[str, float], name: str) -> dict[str, Any]:
+def stored(settings: Mapping[str, float], name: str) -> dict[str, Any]:
     """The settings as a config that `beside_or_within` reads."""
     return {"encoder": name} | {key: settings[value] for key, value in _SETTINGS.items() if value in settings}
 
 
 def mel_statistics(settings: Mapping[str, float], path: Path, card: EncoderCard) -> tuple[float, float]:
-    """Mean and standard deviation of the mel spectrum's decibels in the training data. Raises ConfigError without."""
+    """Mean and standard deviation of the mel spectrum's decibels in the training data.
+
+    Raises ConfigError if the settings lack them.
+    """
     if "mean" not in settings or settings.get("deviation", 0.0) <= 0:
         raise ConfigError(
             "the mel spectrum's mean and standard deviation in the training data are missing",
@@ -248,11 +218,11 @@ def mel_statistics(settings: Mapping[str, float], path: Path, card: EncoderCard)
     return settings["mean"], settings["deviation"]
 
 
-def sized(card: EncoderCard, conformer: Conformer) -> EncoderCard:
-    """The card, with the cost of a network that is not of the published sizes."""
+def costs(conformer: Conformer, window: float) -> dict[str, Any]:
+    """The card's `parameters` and `gflop` for a network of other sizes than the published; {} for the published."""
     from timbrec.encoders.networks.conformer import Sizes
 
     if conformer.sizes == Sizes():
-        return card
-    parameters = sum(one.numel() for one in conformer.network.parameters())
-    return replace(card, parameters=parameters, gflop=conformer.sizes.gflop(round(card.window * RATE)))
+        return {}
+    parameters = sum(parameter.numel() for parameter in conformer.network.parameters())
+    return {"parameters": parameters, "gflop": conformer.sizes.gflop(round(window * RATE))}

@@ -1,118 +1,125 @@
-"""What encoders with numbered layers share: one pass over some windows at a time, of which any layers are kept."""
+"""Base class of encoders with numbered layers: one pass over a few windows at a time, which keeps any layers."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from timbrec.encoders.signals.windows import mono
-from timbrec.encoders.weights.official import small_fingerprint
+from timbrec.encoders.signals.windows import batches, mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
     import torch
 
 DTYPES = ("float32", "bfloat16")
-ON_CPU, ON_GPU = 30.0, 240.0  # seconds of audio at once: one window fills a processor, a GPU takes more
 
 
-class LayeredEncoder(ABC):
-    """Layer 0 is the input of the first block, k the output of the k-th, and the last one what the model returns."""
+class LayeredBase(ABC):
+    """An encoder whose vectors are means over time of a layer's states.
+
+    Layer 0 is the input of the first block, layer k the output of the k-th block, and the last layer the output of the
+    model. A subclass sets `card`, `device`, `layer` (the layer that `encode` pools) and `shortest` (the samples of one
+    frame), and computes states.
+    """
 
     card: EncoderCard
-    shortest: int  # samples of one frame
-
-    def _set(
-        self,
-        tensors: Mapping[str, torch.Tensor],
-        device: str,
-        layer: int | None,
-        layers: int,
-        dim: int,
-        dtype: str,
-        options: Sequence[str] = (),
-    ) -> None:
-        """Take over the settings; the card's revision names all that the vectors depend on."""
-        self.card = replace(self.card, dim=dim, layers=layers)
-        self.device, self.dtype, self.layer = device, dtype, self._checked(layers if layer is None else layer)
-        count = sum(tensor.numel() for tensor in tensors.values())
-        parts = [self.card.revision, f"weights {small_fingerprint(tensors)}", *options]
-        parts += [f"layer {self.layer}"] * (self.layer != layers) + [dtype] * (dtype != DTYPES[0])
-        self.card = replace(self.card, revision=", ".join(parts), parameters=count)
+    device: str
+    layer: int
+    shortest: int
+    seconds: ClassVar[tuple[float, float]] = (30.0, 240.0)  # audio per pass, on a processor and on a GPU
 
     def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n dim"]:
-        """The mean over time of `frames`. Raises AudioError for windows too short for a frame."""
-        return self.encode_layers(windows, [self.layer])[:, 0]
+        """The mean over time of the default layer. Raises AudioError for windows shorter than a frame."""
+        return self.encode_layers(windows, [self.layer])[self.layer]
 
     def encode_layers(
         self, windows: Float32[Array, "n samples"], layers: Sequence[int]
-    ) -> Float32[Array, "n layers dim"]:
-        """The mean over time of each of these layers, in their order, all from one pass that ends with the highest."""
-        wanted = [self._checked(layer) for layer in layers]
-        if not wanted:
-            return np.empty((len(windows), 0, self.card.dim), np.float32)
-        blocks = [
-            np.stack([_numpy(states[layer].mean(1)) for layer in wanted], 1) for states in self._blocks(windows, wanted)
-        ]
-        return np.concatenate(blocks) if blocks else np.empty((0, len(wanted), self.card.dim), np.float32)
+    ) -> dict[int, Float32[Array, "n dim"]]:
+        """The mean over time of each of these layers, from one pass that ends with the highest.
 
-    def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n time dim"]:
-        """The states of one layer, from 0 to `card.layers`; None is what `encode` takes the mean of.
-
-        Raises ConfigError for any other layer.
+        Raises ConfigError for a layer that does not exist, AudioError for windows shorter than a frame.
         """
-        wanted = self.layer if layer is None else self._checked(layer)
-        blocks = [_numpy(states[wanted]) for states in self._blocks(windows, [wanted])]
-        if not blocks:
-            return np.empty((0, self._time(windows.shape[1]), self.card.dim), np.float32)
-        return np.concatenate(blocks)
-
-    @abstractmethod
-    def _states(self, audio: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
-        """The wanted layers, (n, time, dim) each, of (n, samples) of audio on the device."""
-
-    @abstractmethod
-    def _time(self, samples: int) -> int:
-        """The number of frames of so many samples; 0 if there are too few."""
-
-    def _blocks(
-        self, windows: Float32[Array, "n samples"], wanted: Collection[int]
-    ) -> Iterator[dict[int, torch.Tensor]]:
-        """The wanted layers of some windows at a time, so that memory does not grow with their number."""
         import torch
 
+        numbers = [self._checked(layer) for layer in layers]
+        with torch.inference_mode():
+            passes = [
+                {layer: _numpy(self._pool(states)) for layer, states in batch}
+                for batch in self._passes(windows, numbers)
+            ]
+        if not passes:
+            return {layer: np.empty((len(windows), self._dim(layer)), np.float32) for layer in numbers}
+        return {layer: np.concatenate([vectors[layer] for vectors in passes]) for layer in numbers}
+
+    def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> Float32[Array, "n time dim"]:
+        """The states of one layer; None is the layer that `encode` pools. Raises the errors of `encode_layers`."""
+        import torch
+
+        number = self.layer if layer is None else self._checked(layer)
+        with torch.inference_mode():
+            states = [_numpy(state) for batch in self._passes(windows, [number]) for _, state in batch]
+        return np.concatenate(states or [np.empty((0, *self._shape(windows.shape[1], number)), np.float32)])
+
+    def _dim(self, layer: int) -> int:
+        """The length of a layer's vector."""
+        return self.card.dim
+
+    def _pool(self, states: torch.Tensor) -> torch.Tensor:
+        return states.mean(1)
+
+    @abstractmethod
+    def _states(self, audio: torch.Tensor, layers: Collection[int]) -> Iterator[tuple[int, torch.Tensor]]:
+        """The layers' numbers and states (n, time, dim), in ascending order, of (n, samples) on the device."""
+
+    @abstractmethod
+    def _shape(self, samples: int, layer: int) -> tuple[int, int]:
+        """The number of a layer's states in a window of so many samples (0 for too few), and the values in a state."""
+
+    def _passes(
+        self, windows: Float32[Array, "n samples"], layers: Collection[int]
+    ) -> Iterator[Iterator[tuple[int, torch.Tensor]]]:
+        """One pass after another over a few windows each, so that memory does not grow with their number."""
         samples = mono(windows).shape[1]
-        if len(windows) and samples < self.shortest:
-            raise AudioError(
-                f"{samples:,} samples are too short for {self.card.name}",
-                fix=f"One frame takes {self.shortest:,} at {self.card.rate:,} Hz.",
-            )
-        seconds = ON_CPU if self.device == "cpu" else ON_GPU
-        step = max(1, int(seconds * self.card.rate) // max(samples, 1))
-        for start in range(0, len(windows), step):
-            with torch.inference_mode():
-                audio = torch.from_numpy(np.array(windows[start : start + step])).to(self.device)
-                yield {layer: state.float() for layer, state in self._states(audio, wanted).items()}
+        if len(windows) and layers and samples < self.shortest:
+            raise self._too_short(samples)
+        seconds = self.seconds[not self.device.startswith("cpu")]
+        at_once = int(seconds * self.card.rate) // max(samples, 1)
+        for audio in batches(windows if layers else windows[:0], at_once, self.device):
+            yield ((layer, states.float()) for layer, states in self._states(audio, layers))
+
+    def _too_short(self, samples: int) -> AudioError:
+        return AudioError(
+            f"{samples:,} samples are too short for {self.card.name}",
+            fix=f"One frame takes {self.shortest:,} at {self.card.rate:,} Hz.",
+        )
 
     def _checked(self, layer: int) -> int:
+        """The layer's number. Raises ConfigError if the encoder has no such layer."""
         if not 0 <= layer <= self.card.layers:
-            raise ConfigError(
-                f"{self.card.name} has no layer {layer}", fix=f"Its layers are 0 to {self.card.layers}, the last."
-            )
+            raise ConfigError(f"{self.card.name} has no layer {layer}", fix=f"Its layers are 0 to {self.card.layers}.")
         return layer
 
-    @classmethod
-    def _check_dtype(cls, dtype: str) -> None:
-        if dtype not in DTYPES:
-            raise ConfigError(f"{cls.card.name} does not compute in {dtype!r}", fix=f"Choose from {', '.join(DTYPES)}.")
+
+def layer_details(layer: int, default: int) -> list[str]:
+    """The part of a card's revision that names a layer other than the default."""
+    return [f"layer {layer}"] * (layer != default)
+
+
+def dtype_details(dtype: str) -> list[str]:
+    """The part of a card's revision that names a precision other than float32."""
+    return [dtype] * (dtype != DTYPES[0])
+
+
+def checked_dtype(dtype: str, name: str) -> str:
+    """The precision. Raises ConfigError for one that the encoder `name` does not compute in."""
+    if dtype not in DTYPES:
+        raise ConfigError(f"{name} does not compute in {dtype!r}", fix=f"Choose from {', '.join(DTYPES)}.")
+    return dtype
 
 
 def _numpy(tensor: torch.Tensor) -> Float32[Array, "..."]:

@@ -6,7 +6,7 @@ the input of the queries' and keys' projections, not the queries and keys themse
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -94,21 +94,21 @@ class ConformerNetwork(nn.Module):
         self.conv = _Stem(sizes.channels, sizes.dim)
         self.conformer = _Layers(sizes)
 
-    def forward(self, mel: Tensor, wanted: Collection[int]) -> dict[int, Tensor]:
-        """The wanted ones of the states 0 (the stem's) to `layers` (behind the last norm), (n, time, dim) each.
+    def states(self, mel: Tensor, layers: Collection[int]) -> Iterator[tuple[int, Tensor]]:
+        """The numbers and states (n, time, dim) of these layers, from 0 (the stem) to the last (after the last norm).
 
-        `mel` is (n, 128, frames); time is a quarter of the frames, rounded up. Layers behind the last wanted one are
-        not computed.
+        `mel` is (n, 128, frames); time is a quarter of the frames, rounded up. Layers above the highest are not
+        computed.
         """
-        states, hidden = {}, self.conv(mel)
+        hidden = self.conv(mel)
         turn = _rotation(hidden, self.sizes)
         for number, layer in enumerate(self.conformer.layers):
-            if number in wanted:
-                states[number] = hidden
-            if number >= max(wanted, default=0):
-                return states
+            if number in layers:
+                yield number, hidden
+            if number >= max(layers):
+                return
             hidden = layer(hidden, turn)
-        return states | {self.sizes.layers: self.conformer.layer_norm(hidden)}
+        yield self.sizes.layers, self.conformer.layer_norm(hidden)
 
     def ready(self) -> ConformerNetwork:
         """Itself for inference: batch normalisations become part of the convolutions before them."""

@@ -1,12 +1,12 @@
-"""The parts of EncodecMAE (Pepino, Riera & Ferrer 2023) that its embeddings need, but for EnCodec's encoder.
+"""EncodecMAE (Pepino, Riera & Ferrer 2023) up to its embeddings; EnCodec's encoder comes from transformers.
 
-Modules are nested so that their tensors have the names of the official checkpoint.
+Modules are nested so that tensors have the names of the official checkpoint.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +16,10 @@ from torch.nn.functional import scaled_dot_product_attention
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of a model. Heads are in no tensor's shape."""
+    """Sizes of a model. No tensor's shape depends on the number of heads."""
 
     heads: int
-    codec: int  # values of an EnCodec frame
+    codec: int  # width of an EnCodec frame
     filters: int  # of EnCodec's first convolution
     dim: int
     inner: int
@@ -27,7 +27,7 @@ class Sizes:
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], heads: int) -> Sizes:
-        """The sizes of a model with these tensors. Raises KeyError where one that tells them is missing."""
+        """Sizes read from the tensors. Raises KeyError for a missing tensor."""
         dim, codec = tensors["feat_projector.weight"].shape
         block = "visible_encoder.encoder_layers"
         return cls(
@@ -51,20 +51,20 @@ class EncodecMAENetwork(nn.Module):
         self.positional_encoder = _Positions()
         self.visible_encoder = _Encoder(sizes)
 
-    def forward(self, audio: Tensor, hop: int, wanted: Collection[int]) -> dict[int, Tensor]:
-        """The wanted layers, (n, time, dim) each, of chunks of one length, (n, samples).
+    def states(self, audio: Tensor, hop: int, layers: Collection[int]) -> Iterator[tuple[int, Tensor]]:
+        """The numbers and states (n, time, dim) of these layers, of chunks of one length, (n, samples).
 
-        Layer 0 is the input of the first block, k the stream that is normalised after the k-th; the last one has the
-        other stream, normalised, added to it. The frame of the last, incomplete hop is not looked at by any other
-        frame unless it is the only one, but has states of its own.
+        Layer 0 is the input of the first block, layer k the normalised stream after the k-th; one layer above the last
+        block is the model's output, the sum of that stream and the other one after the final norm. No other frame
+        attends to the frame of the last, incomplete hop, unless it is the only one; its own states are computed.
         """
         frames = self.wav_encoder(audio[:, None]).mT
         x = self.positional_encoder(self.feat_projector(frames.to(self.feat_projector.weight.dtype)))
-        return self.visible_encoder(x, max(1, audio.shape[1] // hop), wanted)
+        return self.visible_encoder.states(x, max(1, audio.shape[1] // hop), layers)
 
 
 class _Positions(nn.Module):
-    """Sines and cosines of each frame's number, in turns, times a learned scale."""
+    """Sines and cosines of each frame's number, interleaved, times a learned scale."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,22 +78,23 @@ class _Positions(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """Blocks with two residual streams (Xie et al. 2023, ResiDual): one normalised after each step, one only summed."""
+    """Blocks with two residual streams (ResiDual, Xie et al. 2023): one normalised after each step, one only summed."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.encoder_layers = nn.ModuleList(_Block(sizes) for _ in range(sizes.layers))
         self.final_norm = nn.LayerNorm(sizes.dim)
 
-    def forward(self, x: Tensor, keys: int, wanted: Collection[int]) -> dict[int, Tensor]:
+    def states(self, x: Tensor, keys: int, layers: Collection[int]) -> Iterator[tuple[int, Tensor]]:
         normed = summed = x
-        states = {0: x} if 0 in wanted else {}
-        for number, block in enumerate(self.encoder_layers[: max(wanted)], 1):
+        if 0 in layers:
+            yield 0, x
+        for number, block in enumerate(self.encoder_layers[: max(layers)], 1):
             normed, summed = block(normed, summed, keys)
-            if number in wanted:
-                last = number == len(self.encoder_layers)
-                states[number] = normed + self.final_norm(summed) if last else normed
-        return states
+            if number in layers:
+                yield number, normed
+        if len(self.encoder_layers) + 1 in layers:
+            yield len(self.encoder_layers) + 1, normed + self.final_norm(summed)
 
 
 class _Block(nn.Module):
@@ -111,7 +112,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Each frame looks at the first `keys` of its chunk. Of a frame's values, every `heads`-th is of one head."""
+    """Each frame attends to the first `keys` frames of its chunk. Every `heads`-th value belongs to one head."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()

@@ -1,65 +1,85 @@
-"""Encoders of the user's own: a class in a Python file, named as `path/to/file.py:Name`."""
+"""A user's own encoders: classes in Python files, named as `path/to/file.py:Name`."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
-from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from timbrec.errors import ConfigError
-from timbrec.protocols import EncoderCard
+from timbrec.protocols import Encoder, EncoderCard
+
+_PREFIX = "timbrec_own_"  # of the modules' names, before a digest of the file
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a name is that of a class in a file, or of a file whose class is not named."""
+    """Whether a name is the path of a Python file, with or without a class."""
     return name.endswith(".py") or ".py:" in name
 
 
-def class_in_file(name: str) -> Any:
-    """The class `Name` of `path/to/file.py:Name`; its card's revision says which state of the file it is of.
+def located(name: str, base: Path) -> str:
+    """The name with its path taken relative to `base`."""
+    return str(base / name) if is_file_name(name) else name
 
-    The file is run, as Python runs any file it is given. Raises ConfigError where there is no such file or class, where
-    running it fails, and for a class without a card or an `encode`.
+
+def class_in_file(name: str) -> Any:
+    """The class `Name` of `path/to/file.py:Name`, as a subclass whose card's revision names the state of the file.
+
+    The file is executed, as Python executes any module. Raises ConfigError for a missing file or class, for a file that
+    fails, and for a class without a card or an `encode`.
     """
     file, _, attribute = name.rpartition(":") if ".py:" in name else (name, "", "")
     path = Path(file)
     if not path.is_file():
         raise ConfigError(f"there is no file {file}", fix="Check the path: path/to/file.py:Name.")
-    source = path.read_bytes()
-    module = _run(path, hashlib.sha256(source).hexdigest()[:12])
-    classes: dict[str, Any] = {key: value for key, value in vars(module).items() if isinstance(value, type)}
-    encoders = [key for key, value in classes.items() if hasattr(value, "card")]
-    found = classes.get(attribute)
-    if found is None:
-        what = f"there is no class {attribute} in {path}" if attribute else f"{name} does not say which class of {path}"
-        raise ConfigError(what, fix=f"Name one, path/to/file.py:Name. It has: {', '.join(encoders) or 'none'}.")
-    _check(found, name)
-    if found.__module__ == module.__name__:
-        found.card = replace(found.card, revision=f"{found.card.revision}, file {module.__name__.rpartition('_')[2]}")
-    return found
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    classes = {key: value for key, value in vars(_run(path, digest)).items() if isinstance(value, type)}
+    own = classes.get(attribute)
+    if own is None:
+        encoders = [key for key, value in classes.items() if isinstance(vars(value).get("card"), EncoderCard)]
+        problem = f"there is no class {attribute} in {path}" if attribute else f"{name} names no class of {path}"
+        raise ConfigError(problem, fix=f"Name one, path/to/file.py:Name. It has: {', '.join(encoders) or 'none'}.")
+    _check(own, name)
+    card = inspect.getattr_static(own, "card")
+    return type(own.__name__, (own,), {"__doc__": own.__doc__, "card": card.loaded(f"file {digest}")})
+
+
+def created(encoder: Any, name: str, options: dict[str, Any]) -> Encoder:
+    """An instance of a class from `class_in_file`. Raises ConfigError where the constructor fails."""
+    try:
+        instance: Any = encoder(**options)
+    except ConfigError:
+        raise
+    except Exception as error:  # the user's code may raise anything
+        path = Path(name.rpartition(":")[0])
+        raise ConfigError(f"{name} cannot be created: {_described(error, path)}", fix="Check its options.") from error
+    state = encoder.card.revision.rpartition(", ")[2]
+    if state not in instance.card.revision:  # the constructor has replaced the card
+        instance.card = instance.card.loaded(state)
+    return instance
 
 
 def _run(path: Path, digest: str) -> ModuleType:
-    """The module that a file makes, which other code may import or pickle by a name that no other file has."""
-    spec = spec_from_file_location(f"timbrec_own_{digest}", path)
+    """The executed module of a file, importable by a name that no other file has."""
+    spec = spec_from_file_location(f"{_PREFIX}{digest}", path)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"{path} is no Python file", fix="Name it path/to/file.py:Name.")
+        raise ConfigError(f"{path} is not a Python file", fix="Name it path/to/file.py:Name.")
     module = module_from_spec(spec)
     sys.modules[module.__name__] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's code raises
+    except Exception as error:  # the user's code may raise anything
         sys.modules.pop(module.__name__)
-        raise ConfigError(f"{path} cannot be run: {_told(error, path)}", fix="Try `python` on it.") from error
+        raise ConfigError(f"{path} cannot be run: {_described(error, path)}", fix="Try `python` on it.") from error
     return module
 
 
-def _told(error: Exception, path: Path) -> str:
-    """What went wrong, and in which line of the file."""
+def _described(error: Exception, path: Path) -> str:
+    """The error and the line of the file that raised it."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
     while trace is not None:
@@ -69,15 +89,16 @@ def _told(error: Exception, path: Path) -> str:
     return f"{type(error).__name__}: {text}" + (f" (line {line})" if line else "")
 
 
-def _check(encoder: Any, name: str) -> None:
-    """Refuse what is no encoder."""
-    if not isinstance(getattr(encoder, "card", None), EncoderCard):
+def _check(encoder: type, name: str) -> None:
+    """Raise ConfigError for a class that is not an encoder."""
+    card = inspect.getattr_static(encoder, "card", None)
+    if not isinstance(card, EncoderCard):
         raise ConfigError(f"{name} has no card", fix="Give it a class attribute `card = EncoderCard(...)`.")
-    if not callable(getattr(encoder, "encode", None)):
+    if not isinstance(encoder, Encoder):  # the class has the method if its instances have
         raise ConfigError(f"{name} has no method `encode`", fix="Add encode(self, windows): (n, samples) to (n, dim).")
-    if encoder.card.precomputed or encoder.card.window <= 0 or encoder.card.dim < 1:
+    if card.precomputed or card.window <= 0 or card.dim < 1:
         raise ConfigError(
-            f"the card of {name} says it takes no audio or gives no vector",
-            example=(encoder.card.rate, encoder.card.window, encoder.card.dim),
+            f"the card of {name} says it takes no audio or returns no values",
+            example=(card.rate, card.window, card.dim),
             fix="rate, window and dim must be above 0.",
         )

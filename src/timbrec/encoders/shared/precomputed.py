@@ -1,4 +1,4 @@
-"""Vectors that were made elsewhere, in an encoder's place: they have a card, and refuse to encode."""
+"""Vectors computed elsewhere in the place of an encoder: they have a card, and refuse to encode."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ KINDS = (".npy", ".parquet", ".tsv", ".csv", ".bz2")
 
 
 class Precomputed:
-    """A file of vectors, or a store of ours, as `read_vectors` reads it; `vectors` gives them by id.
+    """A file or store of vectors, read by `read_vectors`; `vectors` looks them up by id.
 
-    Its card is named after the file; the revision tells its ids and values. Raises what `read_vectors` raises.
+    The card is named after the file; its revision is a digest of ids and values. Raises the errors of `read_vectors`.
     """
 
     card: EncoderCard
@@ -38,22 +38,22 @@ class Precomputed:
         self.card = EncoderCard(name, f"vectors {digest}", rate=0, window=0.0, dim=self.vectors.dim)
 
     def encode(self, windows: Float32[Array, "n samples"]) -> NoReturn:
-        """Raises ConfigError: there is nothing that could encode."""
+        """Raises ConfigError: vectors cannot encode audio."""
         raise no_model(f"{self._path}")
 
     def frames(self, windows: Float32[Array, "n samples"], layer: int | None = None) -> NoReturn:
-        """Raises ConfigError: there is nothing that could encode."""
+        """Raises ConfigError: vectors cannot encode audio."""
         raise no_model(f"{self._path}")
 
 
 def is_vectors(name: str) -> bool:
-    """Whether a name is that of a file of vectors."""
+    """Whether a name is the path of a file of vectors."""
     return Path(name).suffix.lower() in KINDS
 
 
-def no_model(what: str) -> ConfigError:
+def no_model(name: str) -> ConfigError:
     """The error for audio given to vectors."""
     return ConfigError(
-        f"{what} holds vectors of tracks, no model that could encode audio",
+        f"{name} holds vectors of tracks, not a model that encodes audio",
         fix="Name it in a config under `encoders: NAME: {vectors: ...}`, or choose an encoder of `timbrec list`.",
     )

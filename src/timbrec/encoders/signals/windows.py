@@ -1,16 +1,24 @@
-"""What every encoder asks of its windows before it looks at them."""
+"""Windows of audio: the check of their form, and batches of them on a device."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from timbrec.errors import AudioError
 from timbrec.types import Array, Float32
 
+if TYPE_CHECKING:
+    import torch
+
 
 def mono(windows: Float32[Array, "n samples"]) -> Float32[Array, "n samples"]:
-    """The windows themselves, if they are (n, samples) float32.
+    """The windows, if they are (n, samples) float32.
 
-    Raises AudioError for anything else: channels taken for samples, or whole numbers for amplitudes, would give vectors
-    that look right.
+    Raises AudioError otherwise: channels taken for samples, or integers taken for amplitudes, would give plausible but
+    wrong vectors.
     """
     if windows.ndim != 2 or windows.dtype != "float32":
         raise AudioError(
@@ -18,3 +26,12 @@ def mono(windows: Float32[Array, "n samples"]) -> Float32[Array, "n samples"]:
             fix="Mix the channels down, and scale samples to [-1, 1].",
         )
     return windows
+
+
+def batches(windows: Float32[Array, "n samples"], at_once: int, device: str) -> Iterator[torch.Tensor]:
+    """Copies of `at_once` windows at a time, on the device; at least one at a time."""
+    import torch
+
+    step = max(1, at_once)
+    for start in range(0, len(windows), step):
+        yield torch.from_numpy(np.array(windows[start : start + step])).to(device)

@@ -1,23 +1,23 @@
-"""Checkpoints to slim safetensors: only what an encoder needs, in one file that the same encoder loads."""
+"""Converts checkpoints to slim safetensors: one file with the tensors an encoder needs, which the encoder loads."""
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from timbrec.encoders import find, load
-from timbrec.encoders.weights.reading import Slim, damaged
+from timbrec.encoders import find
+from timbrec.encoders.weights.reading import damaged
 from timbrec.errors import ConfigError
 from timbrec.files import flush, replacing
+from timbrec.protocols import ConvertibleEncoder, Slim
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What became of some weights: the new file, its tensors, and bytes before (0 if unknown) and after."""
+    """The new file, the number of its tensors, and bytes before (0 if unknown) and after."""
 
     path: Path
     tensors: int
@@ -25,58 +25,48 @@ class Converted:
     after: int
 
 
-def convert(name: str, weights: Path | str | None, out: Path | str, **options: Any) -> Converted:
-    """Write what the encoder `name` needs of its weights to `out`, which `load(name, weights=out)` then takes.
+def convert(name: str, weights: Path | str | None, out: Path | str, layer: int | None = None) -> Converted:
+    """Write the tensors that the encoder `name` needs to `out`, which `load(name, weights=out)` then takes.
 
-    `options` are those that decide what is needed, such as `layer` for jukebox-5b. Values keep their precision; the
-    encoder's settings go into the file. It appears when it is complete, or not at all. Raises ConfigError where loading
-    the weights would, for encoders without weights, and for an `out` that exists or cannot be written.
+    An encoder that loads no blocks above its layer (Jukebox) keeps only those up to `layer`. Values keep their
+    precision; the encoder's settings are stored in the file. The file appears complete or not at all. Raises
+    ConfigError where loading would, for encoders without weights, for a `layer` of another encoder, and for an `out`
+    that exists or cannot be written.
     """
     target = Path(out)
     if target.suffix != ".safetensors" or target.exists() or not target.absolute().parent.is_dir():
         raise ConfigError(
             f"{target} cannot be written: {'it exists' if target.exists() else 'no new .safetensors file in a folder'}",
-            fix="Name a file that is not there yet, NAME.safetensors, in a folder that is.",
+            fix="Name a new file NAME.safetensors in an existing folder.",
         )
-    slim = _slim(name, weights, options)
+    encoder = find(name)
+    if not isinstance(encoder, ConvertibleEncoder):
+        raise ConfigError(f"{name} has no weights to convert", fix="See `timbrec list`.")
+    if layer is not None and encoder.card.layer is None:
+        raise ConfigError(f"{name} cannot be cut at a layer", fix="Leave `layer` out: all of its layers are loaded.")
+    slim = encoder.slim(weights, layer)
     _write(slim, target, name)
     return Converted(target, len(slim.tensors), sum(map(_size, slim.files)), _size(target))
-
-
-def _slim(name: str, weights: Path | str | None, options: dict[str, Any]) -> Slim:
-    """By the class's own `slim` or, where it has none, what a loaded encoder says of itself."""
-    encoder = find(name)
-    if hasattr(encoder, "slim"):
-        known = inspect.signature(encoder.slim).parameters
-        if unknown := [option for option in options if option not in known]:
-            raise ConfigError(f"{name} cannot be cut down by {unknown[0]!r}", fix=f"It takes: {', '.join(known)}.")
-        slim: Slim = encoder.slim(weights, **options)
-        return slim
-    if not hasattr(encoder, "tensors"):
-        raise ConfigError(f"{name} has no weights to convert", fix="See `timbrec list`.")
-    loaded: Any = load(name, weights, **options)
-    path = Path(weights) if weights is not None else None
-    return Slim(loaded.tensors(), getattr(loaded, "config", {}), [path] if path is not None and path.is_file() else [])
 
 
 def _write(slim: Slim, target: Path, name: str) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    told = {"timbrec": json.dumps({"encoder": name, "config": dict(slim.config)})}  # one key: several have no order
+    settings = {"timbrec": json.dumps({"encoder": name, "config": dict(slim.config)})}  # several keys have no order
     try:
         with replacing(target) as partial:
-            save_file(_apart(slim.tensors), partial, told)
+            save_file(_apart(slim.tensors), partial, settings)
             with safe_open(partial, "pt") as file:
                 if set(file.keys()) != set(slim.tensors):
                     raise damaged(partial)
             flush(partial)
-    except Exception as error:  # the library's own, and those of the disk
+    except Exception as error:  # errors of the library and of the disk
         raise ConfigError(f"{target} cannot be written: {error}", fix="Is there space and permission?") from error
 
 
 def _apart(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Each tensor in memory of its own: safetensors takes none that is part of another, or the same under two names."""
+    """The tensors in separate memory: safetensors refuses tensors that share memory."""
     seen, apart = set(), {}
     for key, value in tensors.items():
         tensor = value.detach().cpu()

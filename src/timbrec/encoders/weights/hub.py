@@ -1,4 +1,4 @@
-"""Where an encoder's weights are: a path the user gives, or the model hub through its own client and cache."""
+"""Finds an encoder's files of weights: at a path of the user, or on the model hub through its own client and cache."""
 
 from __future__ import annotations
 
@@ -8,119 +8,168 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
+from timbrec.encoders.weights.reading import weights_file
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
 _LOG = logging.getLogger(__name__)
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?")
-_FILES = (".bin", ".ckpt", ".h5", ".index", ".json", ".keras", ".npz", ".pt", ".pth", ".safetensors", ".tar")
-_USUAL = ("model.safetensors", "pytorch_model.bin")  # what the hub calls tensors
+_SUFFIXES = (".bin", ".ckpt", ".h5", ".index", ".json", ".keras", ".npz", ".pt", ".pth", ".safetensors", ".tar")
+_USUAL = ("model.safetensors", "pytorch_model.bin")  # the hub's usual names of tensors
 
 
 def find_files(weights: Path | str | None, card: EncoderCard) -> list[Path | None]:
-    """Where the card's `files` are on this machine, in their order; the first, which has the tensors, always is.
+    """The local paths of the card's `files`, in their order; None for a missing file, except the first (the tensors).
 
-    `weights`: None fetches them from the hub, or takes what its cache has; "owner/name" or "owner/name@revision" does
-    so from another repository there; a folder is searched for their names and the hub's usual ones, and else for its
-    only .safetensors; a file is taken for the first, and the others are looked for beside it. What else is missing is
-    None. Raises ConfigError for what is not there, cannot be fetched, or has another checksum than the card says.
+    `weights` is None for the official repository on the hub, "owner/name" or "owner/name@revision" for another one, or
+    a path. Files on the hub are downloaded unless its cache has them. In a folder, the tensors are the file of the
+    official name or of a usual name of the hub, else the only .safetensors; the other files are taken from beside the
+    tensors. Raises ConfigError for missing tensors, for a failed download, and for a checksum that is not the card's.
     """
-    if weights is None:
-        return [_fetch(file, card) for file in card.files]
-    path = Path(weights)
-    if not path.exists() and card.files and is_hub_id(str(weights)):
-        repo, _, revision = str(weights).partition("@")
-        return [_fetch(replace(file, repo=repo, revision=revision or "main", sha256=""), card) for file in card.files]
-    first = _tensors(path, card) if path.is_dir() else path
-    beside = [first.parent / Path(file.path).name for file in card.files[1:]]
-    return [first, *(other if other.is_file() else None for other in beside)]
+    files = _on_hub(weights, card)
+    return _beside(Path(str(weights)), card) if files is None else [_fetch(file, card) for file in files]
+
+
+def check_files(weights: Path | str | None, card: EncoderCard) -> list[WeightsFile]:
+    """The card's files that `find_files` would download; nothing is downloaded or loaded.
+
+    Raises ConfigError for missing or empty tensors, for a Git LFS pointer, and for files that are neither in the hub's
+    cache nor can be downloaded because the client is missing or offline.
+    """
+    files = _on_hub(weights, card)
+    if files is None:
+        weights_file(Path(str(_beside(Path(str(weights)), card)[0])))
+        return []
+    missing = [file for file in files if not _cached(file, card)]
+    if missing and _client(card).constants.HF_HUB_OFFLINE:
+        raise _unreachable(missing[0], card)
+    return missing
 
 
 def is_hub_id(text: str) -> bool:
-    """Whether it reads as owner/name or owner/name@revision, and not as the path of a file of weights."""
-    return _HUB_ID.fullmatch(text) is not None and not text.lower().endswith(_FILES)
+    """Whether a text reads as owner/name or owner/name@revision, not as the path of a file of weights."""
+    return _HUB_ID.fullmatch(text) is not None and not text.lower().endswith(_SUFFIXES)
+
+
+def _on_hub(weights: Path | str | None, card: EncoderCard) -> list[WeightsFile] | None:
+    """The files to take from the hub; None if `weights` is a path."""
+    if weights is None:
+        return list(card.files)
+    if Path(weights).exists() or not card.files or not is_hub_id(str(weights)):
+        return None
+    repo, _, revision = str(weights).partition("@")
+    return [replace(file, repo=repo, revision=revision or "main", sha256="") for file in card.files]
+
+
+def _beside(path: Path, card: EncoderCard) -> list[Path | None]:
+    """The tensors in a folder or file, and the card's other files beside them."""
+    tensors = _tensors(path, card) if path.is_dir() else path
+    others = [tensors.parent / Path(file.path).name for file in card.files[1:]]
+    return [tensors, *(other if other.is_file() else None for other in others)]
 
 
 def _tensors(folder: Path, card: EncoderCard) -> Path:
-    """The file in a folder that has the tensors."""
+    """The file of tensors in a folder."""
     named = [folder / Path(file.path).name for file in card.files[:1]]
     named += [path.with_suffix(".safetensors") for path in named] + [folder / name for name in _USUAL]
     others = sorted(folder.glob("*.safetensors"))
-    found = next((path for path in named if path.is_file()), others[0] if len(others) == 1 else None)
-    if found is None:
+    tensors = next((path for path in named if path.is_file()), others[0] if len(others) == 1 else None)
+    if tensors is None:
         names = " or ".join(dict.fromkeys(path.name for path in named))
         raise ConfigError(f"there are no weights of {card.name} in {folder}", fix=f"Looked for {names}.")
-    return found
+    return tensors
+
+
+def _client(card: EncoderCard) -> ModuleType:
+    """The hub's client. Raises ConfigError where it is not installed."""
+    try:
+        import huggingface_hub
+        import huggingface_hub.constants
+    except ImportError as error:
+        raise ConfigError(
+            f"downloading the weights of {card.name} needs the package huggingface_hub, which is not installed",
+            fix="Run `pip install 'timbrec[encoders]'`, or give the weights' path.",
+        ) from error
+    return huggingface_hub
+
+
+def _cached(file: WeightsFile, card: EncoderCard) -> bool:
+    """Whether the hub's cache has the file."""
+    try:
+        return isinstance(_client(card).try_to_load_from_cache(file.repo, file.path, revision=file.revision), str)
+    except ValueError as error:  # a name that the hub cannot have
+        raise _explained(file, card, error) from error
 
 
 def _fetch(file: WeightsFile, card: EncoderCard) -> Path:
-    """The file from the hub's cache, else from the hub; its licence and size are told before it is loaded."""
+    """The file in the hub's cache, downloaded if missing; licence and size are logged before the download."""
+    client = _client(card)
     try:
-        from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    except ImportError as error:
-        raise ConfigError(
-            f"getting the weights of {card.name} takes the package huggingface_hub, which is not installed",
-            fix="Run `pip install 'timbrec[encoders]'`, or give the weights' path.",
-        ) from error
-    try:
-        if not isinstance(try_to_load_from_cache(file.repo, file.path, revision=file.revision), str):
+        if not _cached(file, card):
             size = f"{file.bytes / 1e6:,.0f} MB" if file.bytes else "of unknown size"
-            told = (card.name, file.path, file.repo, size, card.licence_weights)
-            _LOG.warning("%s: getting %s of %s (%s; licence of the weights: %s)", *told)
-        path = Path(hf_hub_download(file.repo, file.path, revision=file.revision))
-    except Exception as error:  # the client's own errors, those of its connection, of the disk
-        raise _not_had(file, card, error) from error
+            details = (card.name, file.path, file.repo, size, card.licence_weights)
+            _LOG.warning("%s: downloading %s of %s (%s; licence of the weights: %s)", *details)
+        path = Path(client.hf_hub_download(file.repo, file.path, revision=file.revision))
+    except ConfigError:
+        raise
+    except Exception as error:  # errors of the client, its connection and the disk
+        raise _explained(file, card, error) from error
     _check_sum(path, file)
     return path
 
 
-def _not_had(file: WeightsFile, card: EncoderCard, error: Exception) -> ConfigError:
-    """What the client's error means for who wants the weights."""
+def _explained(file: WeightsFile, card: EncoderCard, error: Exception) -> ConfigError:
+    """The client's error as a message to the user."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    where = f"{card.name}: {file.path} of {file.repo}"
+    place = f"{card.name}: {file.path} of {file.repo}"
     if "GatedRepoError" in kinds:
-        return ConfigError(f"{where} is given to who accepted its conditions", fix="Do so, and set HF_TOKEN.")
+        return ConfigError(f"{place} requires accepting its conditions", fix="Accept them on the hub, set HF_TOKEN.")
     if "RepositoryNotFoundError" in kinds or "HFValidationError" in kinds:
         return ConfigError(
-            f"{where}: the hub has no such repository, or shows it to its members only",
+            f"{place}: the hub has no such repository, or shows it to its members only",
             fix="Check owner/name@revision, or the path if it is one; HF_TOKEN logs in.",
         )
     if "RevisionNotFoundError" in kinds:
-        return ConfigError(f"{where}: there is no revision {file.revision!r}", fix="Check owner/name@revision.")
+        return ConfigError(f"{place}: there is no revision {file.revision!r}", fix="Check owner/name@revision.")
     if "LocalEntryNotFoundError" in kinds or "OfflineModeIsEnabled" in kinds:
-        return ConfigError(
-            f"{where} is not in the hub's cache, and the hub cannot be reached",
-            fix="Check the connection (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 asks for the cache alone), or give "
-            "the path of a copy.",
-        )
+        return _unreachable(file, card)
     if "EntryNotFoundError" in kinds:
-        return ConfigError(f"{where}: the repository has no such file at {file.revision!r}", fix="Choose a revision.")
+        return ConfigError(f"{place}: the repository has no such file at {file.revision!r}", fix="Choose a revision.")
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return ConfigError(f"{where} cannot be had from the hub: {reason}", fix="Try again, or give the path of a copy.")
+    return ConfigError(f"{place} cannot be downloaded: {reason}", fix="Try again, or give the path of a copy.")
+
+
+def _unreachable(file: WeightsFile, card: EncoderCard) -> ConfigError:
+    return ConfigError(
+        f"{card.name}: {file.path} of {file.repo} is not in the hub's cache, and the hub cannot be reached",
+        fix="Check the connection (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 uses the cache alone), or give the "
+        "path of a copy.",
+    )
 
 
 def _check_sum(path: Path, file: WeightsFile) -> None:
-    """Refuse another file than the published one. A sum that was right is noted, and not taken again."""
+    """Refuse a file that is not the published one. A correct checksum is noted and not computed again."""
     if not file.sha256 or (note := _note(path, file)).exists():
         return
     with path.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if not found.startswith(file.sha256):
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if not digest.startswith(file.sha256):
         raise ConfigError(
             f"{path} is not the published {file.path} of {file.repo}: "
-            f"its sha256 begins with {found[:12]}, not with {file.sha256[:12]}",
+            f"its sha256 begins with {digest[:12]}, not with {file.sha256[:12]}",
             fix="Delete it and get it again; if it was published anew, name its revision: owner/name@revision.",
         )
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
-    except OSError:  # a home that cannot be written to costs a few seconds at every load, no more
+    except OSError:  # an unwritable home costs a few seconds at every load, no more
         _LOG.debug("the checksum of %s cannot be noted", path)
 
 
 def _note(path: Path, file: WeightsFile) -> Path:
-    """A file in the user's cache that says: this file, of this size and time, had this sum."""
+    """A file in the user's cache whose existence says that this file, size, time and checksum were verified."""
     real = path.resolve()
     state = f"{real} {real.stat().st_size} {real.stat().st_mtime_ns} {file.sha256}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,4 +1,4 @@
-"""Official checkpoints: what of one is needed to encode."""
+"""Official checkpoints: the tensors that encoding needs, the settings beside them, and their fingerprint."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ T = TypeVar("T")
 
 
 def inference_tensors(tensors: Mapping[str, T], unused: re.Pattern[str], prefix: str = "") -> dict[str, T]:
-    """The tensors without `prefix` in their names and without those whose whole name, then, matches `unused`.
+    """The tensors by their names without `prefix`, except those whose whole remaining name matches `unused`.
 
-    Names that begin otherwise keep what they are called. Nothing else is left out, so that a strict load finds what
-    is of another model.
+    Names with another beginning stay as they are. Nothing else is dropped, so that a strict load detects the weights of
+    another model.
     """
     named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     return {name: tensor for name, tensor in named.items() if not unused.fullmatch(name)}
 
 
 def read_json(path: Path | None) -> dict[str, Any]:
-    """The content of a JSON file; nothing of no file. Raises ConfigError for another one."""
+    """The object in a JSON file; {} without a file or for another type. Raises ConfigError for invalid JSON."""
     try:
         content = {} if path is None else json.loads(path.read_bytes())
     except ValueError as error:
@@ -36,7 +36,7 @@ def read_json(path: Path | None) -> dict[str, Any]:
 
 
 def small_fingerprint(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Of all tensors, the large ones by every 61st value: hashing a gigabyte takes seconds."""
+    """12 hexadecimal digits of all tensors. Large ones count by every 61st value: hashing a gigabyte takes seconds."""
     return fingerprint({name: _sample(tensor) for name, tensor in tensors.items()})
 
 

@@ -1,4 +1,4 @@
-"""Files of weights: what may be wrong with one, what is in it, and whether that is all a model needs."""
+"""Reads files of weights: refuses damaged ones, returns their tensors, and checks them against a model."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import hashlib
 import json
 import pickle
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +18,8 @@ if TYPE_CHECKING:
 LFS_POINTER = b"version https://git-lfs"
 
 
-@dataclass(frozen=True)
-class Slim:
-    """What an encoder needs of its weights, as its class's `slim` gives it to `timbrec convert`.
-
-    `tensors` under names that the encoder takes from a .safetensors file; `config`, what it then asks `read_config`
-    for; `files`, where all this was read from.
-    """
-
-    tensors: Mapping[str, torch.Tensor]
-    config: Mapping[str, Any] = field(default_factory=dict)
-    files: Sequence[Path] = ()
-
-
 def weights_file(path: Path) -> Path:
-    """The path, if there is something to be read. Raises ConfigError if it is missing, empty or a Git LFS pointer."""
+    """The path of an existing file. Raises ConfigError if it is missing, empty or a Git LFS pointer."""
     if not path.is_file():
         raise ConfigError(f"there is no file {path}", fix="Check the path of the weights.")
     with path.open("rb") as file:
@@ -48,15 +34,15 @@ def weights_file(path: Path) -> Path:
 
 
 def damaged(path: Path) -> ConfigError:
-    """The error for weights whose bytes are not all there."""
+    """The error for a file that is cut short or damaged."""
     return ConfigError(f"{path} is cut short or damaged", fix="Get it again.")
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a .safetensors file or, whatever its name, of a PyTorch checkpoint; no code in it is run.
+    """The tensors of a .safetensors file or, under any other name, of a PyTorch checkpoint; no code in it is run.
 
-    A checkpoint may hold them under "model" or "state_dict". Raises ConfigError as `weights_file` does, and for
-    files that are damaged, of another kind, or hold more than tensors.
+    A checkpoint may hold them under "model" or "state_dict". Raises ConfigError for the reasons of `weights_file`, and
+    for files that are damaged, of another kind, or hold more than tensors.
     """
     if weights_file(path).suffix == ".safetensors":
         return _read_safetensors(path)
@@ -69,7 +55,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings that `timbrec convert` put into a .safetensors file; of any other file, none."""
+    """The settings that `timbrec convert` stored in a .safetensors file; {} for other files."""
     from safetensors import SafetensorError, safe_open
 
     if weights_file(path).suffix != ".safetensors":
@@ -83,14 +69,14 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def load_strictly(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: Path, name: str) -> None:
-    """Give the model these tensors, as float32, for inference. Raises ConfigError unless all names and shapes match."""
+    """Assign the tensors to the model, as float32, for inference. Raises ConfigError unless names and shapes match."""
     refuse_other_tensors(model, tensors, source, name)
     model.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
     model.requires_grad_(False)
 
 
 def refuse_other_tensors(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: Path, name: str) -> None:
-    """Raise ConfigError unless the tensors have the names and shapes of the model's; the model may hold no values."""
+    """Raise ConfigError unless the tensors have the names and shapes of the model's, which may hold no values."""
     needed = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in tensors.items()}
     for what, keys in (
@@ -107,7 +93,7 @@ def refuse_other_tensors(model: torch.nn.Module, tensors: Mapping[str, torch.Ten
 
 
 def fingerprint(tensors: Mapping[str, torch.Tensor]) -> str:
-    """12 hexadecimal digits of the tensors' names, shapes and values, whatever file they came in."""
+    """12 hexadecimal digits of the tensors' names, shapes and values, independent of the file format."""
     digest = hashlib.sha256()
     for key in sorted(tensors):
         digest.update(f"{key} {tuple(tensors[key].shape)}\n".encode())
@@ -129,7 +115,7 @@ def _read_checkpoint(path: Path) -> Any:
     import torch
 
     with path.open("rb") as file:
-        zipped = file.read(4) == b"PK\3\4"  # as PyTorch writes them since 1.6
+        zipped = file.read(4) == b"PK\3\4"  # PyTorch's format since 1.6
     if zipped and not zipfile.is_zipfile(path):
         raise damaged(path)
     try:
@@ -141,5 +127,5 @@ def _read_checkpoint(path: Path) -> Any:
             f"{path} is no PyTorch checkpoint, or holds code besides tensors, which is never run",
             fix="Give the official file, or convert it to safetensors where you trust it.",
         ) from error
-    except Exception as error:  # bytes that are no pickle may raise anything
+    except Exception as error:  # bytes that are not a pickle may raise anything
         raise damaged(path) from error

@@ -1,4 +1,4 @@
-"""TensorFlow checkpoints ("V2 bundles") read without TensorFlow.
+"""Reads TensorFlow checkpoints ("V2 bundles") without TensorFlow.
 
 A bundle is two files: `.index`, a sorted table of entries, and `.data-00000-of-00001`, the tensors' bytes one after the
 other. The table is LevelDB's: blocks of prefix-compressed keys, found through a footer of 48 bytes
@@ -29,13 +29,18 @@ def read_tf_checkpoint(index: Path) -> dict[str, Float32[Array, "..."]]:
     Raises ConfigError for a file that is missing, cut short, damaged or of another kind.
     """
     table = weights_file(index).read_bytes()
-    data = weights_file(index.with_name(index.name.removesuffix(".index") + ".data-00000-of-00001")).read_bytes()
+    data = weights_file(data_file(index)).read_bytes()
     try:
         entries = {key.decode(): _message(value) for key, value in _table(table) if key}  # no key: the bundle's header
         floats = {key: entry for key, entry in entries.items() if entry[DTYPE] == [FLOAT32]}
         return {key: _variable(entry, data) for key, entry in floats.items()}
     except (LookupError, ValueError, TypeError) as error:
         raise damaged(index.parent) from error
+
+
+def data_file(index: Path) -> Path:
+    """The file with the tensors' bytes that belongs to an `.index` file."""
+    return index.with_name(index.name.removesuffix(".index") + ".data-00000-of-00001")
 
 
 def _variable(entry: dict[int, list[Any]], data: bytes) -> Float32[Array, "..."]:
@@ -45,18 +50,18 @@ def _variable(entry: dict[int, list[Any]], data: bytes) -> Float32[Array, "..."]
 
 
 def _table(table: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The table's keys and values, in order of the keys."""
+    """The table's keys and values, sorted by key."""
     if table[-8:] != MAGIC:
-        raise ValueError("no table of LevelDB")
+        raise ValueError("not a LevelDB table")
     footer = _Cursor(table[-48:])
-    _, _, start, size = (footer.varint() for _ in range(4))  # the first two say where the index of filters lies
+    _, _, start, size = (footer.varint() for _ in range(4))  # the first two locate the index of filters
     for _, handle in _block(table, start, size):
         place = _Cursor(handle)
         yield from _block(table, place.varint(), place.varint())
 
 
 def _block(table: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """A block's keys and values. A key is stored as what it does not share with the one before."""
+    """A block's keys and values. A key is stored without the prefix it shares with the previous key."""
     if table[start + size] != 0:
         raise ValueError("a compressed block")  # checkpoints have none
     restarts = int.from_bytes(table[start + size - 4 : start + size], "little")
@@ -72,14 +77,14 @@ def _message(data: bytes) -> dict[int, list[Any]]:
     cursor, fields = _Cursor(data), dict[int, list[Any]]()
     while cursor.left:
         field, wire = divmod(cursor.varint(), 8)
-        length = {1: 8, 5: 4}.get(wire)  # fixed widths; 0 is a varint, 2 says its length
+        length = {1: 8, 5: 4}.get(wire)  # fixed widths; 0 is a varint, 2 is preceded by its length
         value = cursor.varint() if wire == 0 else cursor.take(cursor.varint() if length is None else length)
         fields.setdefault(field, []).append(value)
     return fields
 
 
 class _Cursor:
-    """A place in bytes that moves on with what is read; IndexError beyond the end."""
+    """A position in bytes that advances with each read; IndexError beyond the end."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -95,7 +100,7 @@ class _Cursor:
         return self._data[self._at - length : self._at]
 
     def varint(self) -> int:
-        """A little-endian number of 7 bits per byte; the top bit says that another byte follows."""
+        """A little-endian number of 7 bits per byte; the top bit marks that another byte follows."""
         value = shift = 0
         while (byte := self.take(1)[0]) > 127:
             value |= (byte & 127) << shift
