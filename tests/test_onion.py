@@ -70,7 +70,7 @@ def test_mfcc_onion_by_name_has_a_card_and_vectors_and_refuses_audio(tmp_path: P
         np.testing.assert_array_equal(encoder.vectors.aligned(IDS[:1]), VALUES[:1])
     with pytest.raises(ConfigError, match=r"holds vectors of tracks, not a model that encodes audio.*vectors: "):
         encoder.encode(np.zeros((1, 100), np.float32))
-    with pytest.raises(ConfigError, match="no model"):
+    with pytest.raises(ConfigError, match="not a model"):
         encoder.frames(np.zeros((1, 100), np.float32))
 
 
