@@ -192,6 +192,55 @@ def test_every_stage_of_the_official_run(package: Path, test_data: Path, pad_mod
     np.testing.assert_allclose(from_patches["taggram"], official["taggram"], atol=1e-5)
 
 
+def test_the_layers_are_the_official_stages(package: Path, test_data: Path) -> None:
+    """From the official log-mel: front end, middle convolutions, maximum and mean interleaved, penultimate."""
+    official = np.load(test_data / "golden/musicnn/MSD_musicnn_expected.npz")
+    encoder, logmel = MusiCNNMSD(), torch.from_numpy(official["logmel_patches"])
+    with torch.no_grad():
+        layers = encoder._layers(logmel, range(7))
+    pooled = np.stack([official["max_pool"], official["mean_pool"]], axis=2).reshape(2, 1, 1506)
+    expected = [
+        official["logmel_patches"],
+        np.concatenate([official["timbral"], official["temporal"]], axis=2),
+        *(official[stage] for stage in ("cnn1", "cnn2", "cnn3")),
+        pooled,
+        official["penultimate"][:, None],
+    ]
+    for layer, states in enumerate(expected):
+        np.testing.assert_allclose(layers[layer], states, rtol=1e-4, atol=1e-3, err_msg=str(layer))
+
+
+def test_layers_are_means_over_time_and_have_lengths_of_their_own(encoder: MusiCNNMSD, random_weights: Path) -> None:
+    audio, widths = noise(2, 2 * PATCH + 5_000), [96, 561, 64, 64, 64, 1506, 200]
+    for layer, vectors in encoder.encode_layers(audio, range(7)).items():
+        frames = encoder.frames(audio, layer)
+        assert frames.shape == (2, 2 * (187 if layer < 5 else 1), widths[layer])
+        np.testing.assert_allclose(vectors, frames.mean(1), rtol=1e-4, atol=1e-5)
+        assert encoder.frames(audio[:0], layer).shape == (0, *frames.shape[1:])
+        assert encoder.encode_layers(audio[:0], [layer])[layer].shape == (0, widths[layer])
+    front = MusiCNNMSD(random_weights, layer=1)
+    np.testing.assert_allclose(front.encode(audio), encoder.encode_layers(audio, [1])[1])
+    assert (front.card.dim, front.card.frames_per_second) == (561, 62.5)
+    assert front.card.revision == f"{encoder.card.revision}, layer 1"
+
+
+def test_overlap_is_the_step_that_the_official_extractor_takes_for_it(
+    encoder: MusiCNNMSD, random_weights: Path
+) -> None:
+    """Its `input_overlap=1` is time_to_frames(1.0) = (16000 - 256) // 256 = 61 frames in librosa."""
+    overlapping, audio = MusiCNNMSD(random_weights, overlap=1.0), noise(2, 100_000)
+    frames = overlapping.frames(audio)
+    assert frames.shape == (2, len(range(0, 391 - 187 + 1, 61)), 200)
+    power = np.stack([encoder.patches(audio[0, start * 256 :])[0].numpy() for start in (61, 122)])
+    inner = slice(2, 180)  # frames at an end of the audio see its mirror image
+    np.testing.assert_allclose(overlapping.patches(audio[0])[1:3].numpy()[:, inner], power[:, inner], atol=1e-5)
+    assert overlapping.card.frames_per_second == pytest.approx(16_000 / (61 * 256))
+    assert overlapping.card.revision.endswith(", overlap 1 s")
+    assert overlapping.frames(audio[:0]).shape == (0, *frames.shape[1:])
+    with pytest.raises(ConfigError, match=r"overlap=0\.01 s is less than a frame"):
+        MusiCNNMSD(random_weights, overlap=0.01)
+
+
 def test_first_patch_only_is_what_the_released_package_returns(package: Path, test_data: Path) -> None:
     folder = test_data / "golden/musicnn"
     stale = np.load(folder / "MSD_musicnn_expected.npz")["penultimate_pypi010_stale"]

@@ -67,9 +67,8 @@ class EncoderCard:
 
     `commercial` says whether code and weights may be used commercially. `gflop` is the cost of one window in 10^9
     multiplications and additions, 0 if unknown. `concurrent` says whether several threads may call the encoder at once.
-    `resampler` ("soxr" or "kaiser_best") is how files are resampled to `rate`. `files` are the official weights on the
-    model hub, the file with the tensors first; empty where weights come another way. Fields with a default are optional
-    for a user's own encoder.
+    `files` are the official weights on the model hub, the file with the tensors first; empty where weights come another
+    way. Fields with a default are optional for a user's own encoder.
     """
 
     name: str
@@ -89,7 +88,6 @@ class EncoderCard:
     time: str = "frames"
     gflop: float = 0.0
     concurrent: bool = False
-    resampler: str = "soxr"
     files: tuple[WeightsFile, ...] = ()
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RATE, N_FFT, WIN, HOP, MELS = 16_000, 2048, 400, 160, 96
 FRAMES, STEP = 300, 200  # of a slice; from one slice's centre to the next
 FLOOR = 0.01  # of a slice's standard deviation
-POOLS, MONO_GAINS, RESAMPLERS = ("mean", "sum"), {"full": 1.0, "official": 0.5}, ("soxr", "kaiser_best")
+POOLS, MONO_GAINS = ("mean", "sum"), {"full": 1.0, "official": 0.5}
 
 
 class MULE:
@@ -33,8 +33,7 @@ class MULE:
 
     `weights`: the official `model.keras` (h5py reads it), a safetensors file of its variables, or the folder of either.
     `pool="sum"` is the study's way: it adds up the slices, so that vectors grow with the track. `mono_gain="official"`
-    halves the samples, as the official reader does with mono files but not with stereo files. `resampler="kaiser_best"`
-    reads files through resampy, as the official reader does, instead of soxr.
+    halves the samples, as the official reader does with mono files but not with stereo files.
     """
 
     card = EncoderCard(
@@ -63,7 +62,6 @@ class MULE:
         device: str = "cpu",
         pool: str = "mean",
         mono_gain: str = "full",
-        resampler: str = "soxr",
     ) -> None:
         import torch
 
@@ -71,17 +69,13 @@ class MULE:
             raise ConfigError(f"mule cannot be pooled by {pool!r}", fix=f"Known: {', '.join(POOLS)}.")
         if mono_gain not in MONO_GAINS:
             raise ConfigError(f"there is no mono_gain {mono_gain!r}", fix=f"Known: {', '.join(MONO_GAINS)}.")
-        if resampler not in RESAMPLERS:
-            raise ConfigError(f"there is no resampler {resampler!r}", fix=f"Known: {', '.join(RESAMPLERS)}.")
         network = _read(_find(weights))
         options = ["summed"] * (pool == "sum") + ["half gain"] * (mono_gain == "official")
         self.card = self.card.loaded(
             f"weights {fingerprint(network.state_dict())}",
             *options,
-            *[resampler] * (resampler != "soxr"),
             dim=network.dim,
             parameters=sum(parameter.numel() for parameter in network.parameters()),
-            resampler=resampler,
         )
         self.device, self.pool, self.mono_gain = device, pool, mono_gain
         self._network = network.to(device)

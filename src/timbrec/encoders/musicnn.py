@@ -41,9 +41,8 @@ class MusiCNN(PatchTagger):
         first_patch_only: bool = False,
         pad_mode: str = "reflect",
         overlap: float = 0.0,
-        resampler: str = "soxr",
     ) -> None:
-        super().__init__(weights, device, layer, pad_mode, overlap, resampler)
+        super().__init__(weights, device, layer, pad_mode, overlap)
         self.first_patch_only = first_patch_only
         if first_patch_only:
             self.card = self.card.loaded("first patch")

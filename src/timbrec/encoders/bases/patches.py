@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RATE, N_FFT, HOP = 16_000, 512, 256
 FRAMES, MELS = 187, 96  # of a patch
 PATCH = FRAMES * HOP  # samples
-PAD_MODES, RESAMPLERS = ("reflect", "constant"), ("soxr", "kaiser_best")
+PAD_MODES = ("reflect", "constant")
 
 
 class PatchTagger(LayeredBase):
@@ -45,9 +45,8 @@ class PatchTagger(LayeredBase):
     checkpoint, or a safetensors file of its variables. `pad_mode` extends the window's ends: `reflect` as in librosa at
     the models' time, or `constant` zeros as in librosa since 0.9; it changes values of the first and last patch by up
     to 0.1. `overlap` is the official extractor's `input_overlap` in seconds, which it uses as the step from one patch
-    to the next; 0 for patches without overlap. `resampler="kaiser_best"` reads files through resampy, as librosa did
-    until 0.10, instead of soxr. The log-mel is float32 throughout; the official one is rounded to float16, which
-    changes a patch's values by up to 0.0005, and overflows on loud music under numpy 2.
+    to the next; 0 for patches without overlap. The log-mel is float32 throughout; the official one is rounded to
+    float16, which changes a patch's values by up to 0.0005, and overflows on loud music under numpy 2.
     """
 
     shortest = 1
@@ -62,13 +61,11 @@ class PatchTagger(LayeredBase):
         layer: int | None = None,
         pad_mode: str = "reflect",
         overlap: float = 0.0,
-        resampler: str = "soxr",
     ) -> None:
         import torch
 
-        for option, value, known in (("pad_mode", pad_mode, PAD_MODES), ("resampler", resampler, RESAMPLERS)):
-            if value not in known:
-                raise ConfigError(f"there is no {option} {value!r}", fix=f"Known: {', '.join(known)}.")
+        if pad_mode not in PAD_MODES:
+            raise ConfigError(f"there is no pad_mode {pad_mode!r}", fix=f"Known: {', '.join(PAD_MODES)}.")
         self._step = _step(overlap)
         path = self._find(weights)
         variables = read_variables(path)
@@ -79,14 +76,13 @@ class PatchTagger(LayeredBase):
         self._bands = torch.from_numpy(mel_bands(RATE, N_FFT, MELS)).float().to(device)
         self.layer = self.card.layers if layer is None else self._checked(layer)
         details = [*layer_details(self.layer, self.card.layers), *["constant padding"] * (pad_mode == "constant")]
-        details += [f"overlap {overlap:g} s"] * bool(overlap) + [resampler] * (resampler != "soxr")
+        details += [f"overlap {overlap:g} s"] * bool(overlap)
         model = self._model(fingerprint(variables), path, installed=weights is None)
         self.card = self.card.loaded(
             *[f"weights {fingerprint(variables)}"] * (model is None),
             *details,
             dim=self._dim(self.layer),
             frames_per_second=self._state(self.layer)[0] * RATE / (self._step * HOP),
-            resampler=resampler,
         )
 
     @classmethod
