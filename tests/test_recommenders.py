@@ -440,7 +440,7 @@ def test_a_users_history_changes_nobody_elses_profile():
 def test_zero_profiles_are_counted_and_left_to_the_tie_order():
     vectors = np.array([[1, 0], [-1, 0], [0, 0], [0, 1], [1, 1]], np.float32)
     train = interactions([(0, 0), (0, 1), (1, 2), (2, 3)], 4, 5)  # opposite vectors; a zero vector; user 3 has nothing
-    scorer = KNN().fit(train, Content(vectors), None, RNG)
+    scorer = KNN(scale="none").fit(train, Content(vectors), None, RNG)
     assert scorer.facts == {"zero vectors": 1, "zero profiles": 2}
     assert not scorer.score(np.array([0, 1]), np.arange(5)).any()
     found = rank(scorer, np.array([0, 1, 2]), np.arange(5), interactions([], 4, 5), 5)
@@ -479,7 +479,7 @@ def study_split(golden):
 def test_lists_and_metrics_are_those_of_the_study(golden, study_split, scenario, depth):
     theirs = np.load(golden / "study/knn.npz")
     fold, items = study_split.test, study_split.items
-    scorer = KNN(profile="raw").fit(fold.train, Content(theirs["vectors"]), None, RNG)
+    scorer = KNN(profile="raw", scale="none").fit(fold.train, Content(theirs["vectors"]), None, RNG)
     task = fold.task(scenario)
     users = study_split.users.rows(pl.Series(theirs["users"]))
     found = rank(scorer, users, task.candidates, fold.train, depth)
@@ -507,7 +507,7 @@ def test_artist_mean_by_hand():
     vectors = np.array([[2, 0], [0, 5], [3, 3], [1, 0], [0, -1]], np.float32)
     artist = np.array([7, 7, 7, 3, -1])  # track 2 of artist 7 is not in train; artist 3 has no other; 4 has none
     train = interactions([(0, 0), (0, 1), (1, 3), (2, 4)], 3, 5)
-    scorer = ArtistMean().fit(train, Content(vectors, artist), None, RNG)
+    scorer = ArtistMean(scale="none").fit(train, Content(vectors, artist), None, RNG)
     scenario = np.sqrt(0.5)
     np.testing.assert_allclose(scorer.items, [[scenario, scenario]] * 3 + [[1, 0], [0, 0]], atol=1e-6)
     np.testing.assert_allclose(scorer.users, [[scenario, scenario], [1, 0], [0, 0]], atol=1e-6)
@@ -516,8 +516,34 @@ def test_artist_mean_by_hand():
 
 def test_an_artist_without_train_tracks_has_no_place():
     train = interactions([(0, 0)], 1, 3)
-    scorer = ArtistMean().fit(train, Content(np.eye(3, dtype=np.float32), np.array([0, 1, 0])), None, RNG)
+    scorer = ArtistMean(scale="none").fit(train, Content(np.eye(3, dtype=np.float32), np.array([0, 1, 0])), None, RNG)
     np.testing.assert_allclose(scorer.score(np.array([0]), np.arange(3)).numpy(), [[1, 0, 1]], atol=1e-6)
+
+
+def test_artist_mean_scales_the_tracks_and_not_the_means():
+    """An unknown artist keeps the zero vector; equal vectors of all tracks of an artist give KNN on these vectors."""
+    artist = CONTENT.artist
+    scorer = fitted("artist-mean")
+    nobody = np.setdiff1d(np.unique(artist), artist[FOLD.train.items])
+    assert not scorer.items[(artist < 0) | np.isin(artist, nobody)].any()
+    train = FOLD.train.items
+    by_artist = CONTENT.vectors[np.arange(40) % 9][artist.clip(0)]
+    scaled = (by_artist - by_artist[train].mean(0)) / by_artist[train].std(0)
+    units = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    same = ArtistMean(scale="standardise").fit(FOLD.train, Content(by_artist, artist), None, RNG)
+    known = (artist >= 0) & ~np.isin(artist, nobody)
+    np.testing.assert_allclose(same.items[known], units[known], atol=1e-5)
+
+
+def test_new_tracks_rank_first_in_random_order():
+    scorer, new = fitted("new-first"), FOLD.train.item_users == 0
+    lists = rank(scorer, USERS, ITEMS, interactions([], 30, 40), 40).items
+    count = int(new.sum())
+    assert new[lists[:, :count]].all()
+    assert not new[lists[:, count:]].any()
+    assert len(np.unique(lists, axis=0)) == 30
+    plain = scorer.random.score(USERS, ITEMS).numpy()
+    np.testing.assert_array_equal(lists[:, :count], np.flatnonzero(new)[np.argsort(-plain[:, new], axis=1)])
 
 
 def test_artist_mean_needs_artists():

@@ -39,6 +39,7 @@ CATALOG: dict[str, dict[str, Part]] = {
     },
     "recommenders": {
         "random": Part("timbrec.recommenders.random:Random", "A random order for every user: the floor of every table"),
+        "new-first": Part("timbrec.recommenders.new_first:NewFirst", "A random order, new tracks before all others"),
         "popularity": Part("timbrec.recommenders.popularity:Popularity", "Most users first; cannot rank new tracks"),
         "knn": Part("timbrec.recommenders.knn:KNN", "Tracks most similar to the mean of the user's tracks"),
         "artist-mean": Part("timbrec.recommenders.artist_mean:ArtistMean", "KNN on the mean vector of the artist"),

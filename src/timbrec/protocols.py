@@ -256,7 +256,6 @@ class Recommender(ABC):
     deterministic: ClassVar[bool] = True
     baseline: ClassVar[bool] = False
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
-    summary: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         from timbrec.settings import checked  # here, because pydantic takes 0.1 s to import

@@ -1,4 +1,4 @@
-"""Artist mean: how far knowing the artist goes, without hearing the track."""
+"""Artist mean: KNN that knows the artist of a track but not the track itself."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from timbrec.errors import ConfigError
 from timbrec.protocols import Content, Workspace
 from timbrec.ranking.scorers import Vectors, normalised
 from timbrec.recommenders.knn import KNN, KNNScorer
+from timbrec.recommenders.shared.scaling import Scaling
 
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArtistMean(KNN):
-    """KNN on the mean of the unit vectors of the artist's train tracks, for each track alike.
+    """KNN with every track's vector replaced by the mean of the unit vectors of its artist's train tracks.
 
-    What KNN gains over it is what the encoder hears beyond the artist. A track whose artist is unknown or has no
-    train track gets the zero vector: score 0, in tie order. Raises ConfigError without an items table that has
-    artists. On shuffled vectors it still knows the artists, so they are no null for it.
+    The gain of KNN over it is the information in the audio beyond the artist. The content is scaled by `scale` before
+    the means are taken, and the means are not scaled again. A track whose artist is unknown or has no train track gets
+    the zero vector, so its score is 0 and the tie order decides. Artists remain known when vectors are shuffled, so
+    the shuffled control is not at chance. Needs an items table with artists.
     """
 
+    version: ClassVar[int] = 2
     baseline: ClassVar[bool] = True
 
     def fit(
@@ -36,20 +39,22 @@ class ArtistMean(KNN):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> ArtistMeanScorer:
-        """Replace the vectors, then fit as KNN does."""
+        """Fit KNN on the artists' means. Raises ConfigError if the content has no artists."""
         if content.artist is None:
             raise ConfigError("artist-mean needs the artist of each track", fix="Name an items table with `artist`.")
-        means = _means(content.vectors, content.artist, train)
-        fitted = super().fit(train, replace(content, vectors=means), validation, rng, workspace)
+        scaled = Scaling.of(self.scale, content.vectors[train.items])(content.vectors)
+        means = replace(content, vectors=_means(scaled, content.artist, train))
+        knn = KNN(self.profile, self.similarity, self.weights, scale="none")
+        fitted = knn.fit(train, means, validation, rng, workspace)
         return ArtistMeanScorer(**{part.name: getattr(fitted, part.name) for part in fields(fitted)})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ArtistMeanScorer(KNNScorer):
-    """A KNNScorer that is not told the artists of new items."""
+    """A KNNScorer on artists' means; the artists of added items are unknown."""
 
     def add_items(self, vectors: Vectors) -> KNNScorer:
-        """The same scorer with new items behind the old ones, as tracks of unknown artists."""
+        """A scorer with new items after the present ones, each with the zero vector of an unknown artist."""
         return super().add_items(np.zeros_like(vectors))
 
 
@@ -57,7 +62,7 @@ def _means(vectors: Vectors, artist: np.ndarray, train: Interactions) -> Vectors
     from scipy.sparse import csr_array
 
     known = train.items[artist[train.items] >= 0]
-    shape = (int(artist.max(initial=-1)) + 2, len(vectors))  # the last row answers for "no artist" and stays empty
+    shape = (int(artist.max(initial=-1)) + 2, len(vectors))  # the last row stands for "no artist" and stays empty
     members = csr_array((np.ones(len(known), np.float32), (artist[known], known)), shape=shape)
     sums = np.asarray(members @ normalised(vectors))
     counts = np.bincount(artist[known], minlength=shape[0])[:, None]

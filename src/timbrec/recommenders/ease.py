@@ -1,4 +1,4 @@
-"""EASE: the best linear item-to-item model in closed form, a second collaborative ceiling (Steck 2019)."""
+"""EASE: the linear item-to-item model with the least squared error, in closed form (Steck 2019)."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class EASE(Recommender):
 
     With P = (X^T X + l2 I)^-1 that is B = I - P / diag(P).
 
-    The matrix has train items squared entries; with more than `max_items` of them it is refused. Cannot rank cold
-    items.
+    B has (train items)^2 entries; more than `max_items` train items are refused. Reads no content and cannot rank cold
+    items: a reference for collaborative filtering in hot start.
     """
 
     version: ClassVar[int] = 2
@@ -46,7 +46,7 @@ class EASE(Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> EASEScorer:
-        """Invert in float64. Raises ConfigError above `max_items`, with the memory it would take."""
+        """Invert in float64. Raises ConfigError for more than `max_items` train items, with the memory needed."""
         columns = train.items
         if len(columns) > self.max_items:
             raise ConfigError(
@@ -57,7 +57,7 @@ class EASE(Recommender):
 
 
 def _weights(x: csr_array, l2: float) -> Float32[Array, "columns columns"]:
-    """B. The most that is held at once are three float64 matrices: the Gram matrix, its factors and its inverse."""
+    """B as float32. At most three float64 matrices exist at once: the Gram matrix, its factors and its inverse."""
     gram = (x.T @ x).toarray()
     gram[np.diag_indices_from(gram)] += l2
     inverse = torch.linalg.inv(torch.from_numpy(gram)).numpy()
@@ -70,7 +70,7 @@ def _weights(x: csr_array, l2: float) -> Float32[Array, "columns columns"]:
 
 @dataclass(frozen=True, eq=False)
 class EASEScorer(Scorer):
-    """`weights` (columns, columns) item to item, `columns` the items they are of, `histories` the train part."""
+    """`weights` (columns, columns) from item to item, `columns` their item rows, `histories` the train part."""
 
     weights: Float32[Array, "columns columns"]
     columns: Int[Array, "columns"]
@@ -78,7 +78,7 @@ class EASEScorer(Scorer):
     can_rank_cold = False
 
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
-        """Gather these items' weights once; each call sums those of the users' items."""
+        """Gather the weights to these items once; each call sums the rows of the users' items."""
         from timbrec.recommenders.shared.sparse import row_sums
 
         column_of = np.full(self.histories.n_items, -1)

@@ -1,9 +1,9 @@
-"""Nearest neighbours of a user's mean vector: no training, so nothing but the vectors speaks."""
+"""KNN: the nearest neighbours of a user's mean vector, without training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -19,19 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KNN(Recommender):
-    """Profile = mean of the vectors of the user's train items; items ranked by similarity to it.
+    """Score = similarity of an item's vector to the user's profile, the mean of the vectors of the user's train items.
 
-    `profile` averages `unit` or `raw` vectors (`raw` is `tamm2026`). `similarity` is `cosine` or `dot`, which leaves
-    the items their norms. `weights` counts every item once (`equal`) or log(1 + plays) times (`log`). `scale`
-    subtracts the mean of the train items (`centre`), divides by their standard deviation too (`standardise`), or
-    does neither (`none`). A user whose profile is zero scores every item 0, so the seeded tie order decides; `facts`
-    counts such users and items.
+    - `profile`: the mean of `unit` vectors (divided by their norms) or of `raw` vectors.
+    - `similarity`: `cosine`, or `dot`, which keeps the norms of the items.
+    - `weights`: every item counts once (`equal`) or log(1 + plays) times (`log`).
+    - `scale`: subtract the mean of the train items and divide by their standard deviation (`standardise`), subtract
+      the mean only (`centre`), or leave the vectors as they are (`none`).
+
+    A user whose profile is zero scores every item 0, so the tie order decides; `facts` counts such users and items.
+    The preset `tamm2026` is the KNN of the paper: raw means of unscaled vectors.
     """
+
+    version: ClassVar[int] = 2
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"tamm2026": {"profile": "raw", "scale": "none"}}
 
     profile: Literal["unit", "raw"] = "unit"
     similarity: Literal["cosine", "dot"] = "cosine"
     weights: Literal["equal", "log"] = "equal"
-    scale: Scale = "none"
+    scale: Scale = "standardise"
 
     def fit(
         self,
@@ -41,29 +47,29 @@ class KNN(Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> KNNScorer:
-        """Average; only train items are looked at for any statistic."""
+        """Average the vectors; all statistics are those of train items."""
         scaling = Scaling.of(self.scale, content.vectors[train.items])
         vectors = scaling(content.vectors)
         users = _profiles(self, train, vectors)
         empty = {"zero vectors": vectors, "zero profiles": users[train.users]}
-        found = {name: float((~rows.any(1)).sum()) for name, rows in empty.items()}
-        return KNNScorer(users, _served(self, vectors), found=found, knn=self, vectors=vectors, scaling=scaling)
+        facts = {name: float((~rows.any(1)).sum()) for name, rows in empty.items()}
+        return KNNScorer(users, _served(self, vectors), found=facts, knn=self, vectors=vectors, scaling=scaling)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KNNScorer(DotScorer):
-    """A DotScorer that can make the vectors of users and items it has not seen: `vectors` is the scaled content."""
+    """A DotScorer that also computes vectors of new users and items; `vectors` is the scaled content."""
 
     knn: KNN
     vectors: Float32[Array, "items dim"]
     scaling: Scaling
 
     def user_vectors(self, histories: Interactions) -> Float32[Array, "users dim"]:
-        """Profiles (histories.n_users, dim) of users known only by what they played."""
+        """Profiles (histories.n_users, dim) of users by their histories; zero for a user without items."""
         return _profiles(self.knn, histories, self.vectors)
 
     def add_items(self, vectors: Vectors) -> KNNScorer:
-        """The same scorer with new items behind the old ones, by their content vectors."""
+        """A scorer with new items, given by their content vectors, after the present ones."""
         new = self.scaling(vectors)
         items = np.concatenate([self.items, _served(self.knn, new)])
         return replace(self, items=items, vectors=np.concatenate([self.vectors, new]))
@@ -74,7 +80,7 @@ def _served(knn: KNN, vectors: Vectors) -> Vectors:
 
 
 def _profiles(knn: KNN, histories: Interactions, vectors: Vectors) -> Float32[Array, "users dim"]:
-    """Normalised means; the norm of a profile changes no user's order."""
+    """Means of norm 1: the norm of a profile does not change the user's order."""
     weights = np.log1p(histories.plays).astype(np.float32) if knn.weights == "log" else None
     averaged = normalised(vectors) if knn.profile == "unit" else vectors
     return normalised(np.asarray(histories.csr(weights) @ averaged))

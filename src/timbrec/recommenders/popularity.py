@@ -1,4 +1,4 @@
-"""Popularity: the same list for everyone, by how many people played a track."""
+"""Popularity: the same list for every user, ordered by the number of listeners."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Popularity(Recommender):
-    """Score = number of train users of the item. Cannot rank cold items: they have none."""
+    """Score = number of train users of the item. Cold items have none and cannot be ranked."""
 
     uses_content: ClassVar[bool] = False
     baseline: ClassVar[bool] = True
@@ -30,6 +30,6 @@ class Popularity(Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> DotScorer:
-        """Count."""
+        """Count the users of each item."""
         counts = train.item_users.astype(np.float32)[:, None]
         return DotScorer(np.ones((train.n_users, 1), np.float32), counts, can_rank_cold=False)

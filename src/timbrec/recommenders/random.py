@@ -1,4 +1,4 @@
-"""Random order: what chance looks like, list by list."""
+"""Random: an independent random order for every user, the chance level of every metric."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Random(Recommender):
-    """Every user gets the candidates in an own random order, the same whenever and beside whomever it is asked."""
+    """Score = a random number per user and item; other users and candidates do not change it."""
 
     uses_content: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
@@ -33,30 +33,30 @@ class Random(Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> RandomScorer:
-        """Draw the seed."""
+        """Draw the seed of the hash."""
         return RandomScorer(int(rng.integers(2**31)))
 
 
 @dataclass(frozen=True)
 class RandomScorer(Scorer):
-    """Score = a hash of seed, user and item: pure, and independent between pairs for all a list can tell."""
+    """Score = a hash of seed, user and item, statistically independent between pairs."""
 
     seed: int
 
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
-        """Hash the items once; each call mixes them with its users."""
-        columns = _mixed(torch.from_numpy(items).to(device) + (self.seed << 24))
+        """Hash the items once; each call combines them with its users."""
+        item_hash = _hash(torch.from_numpy(items).to(device) + (self.seed << 24))
 
         def score(rows: Int[Array, "u"], out: torch.Tensor) -> None:
-            users = _mixed(torch.from_numpy(rows).to(device) - (self.seed << 20))
-            for place, user in enumerate(users.split(32)):  # int64 temporaries of a few rows stay in the cache
-                mixed = _mixed(columns ^ user[:, None])
-                out[place * 32 : place * 32 + len(user)] = (mixed >> 40).float()  # 24 bits fit a float32 exactly
+            user_hash = _hash(torch.from_numpy(rows).to(device) - (self.seed << 20))
+            for block, users in enumerate(user_hash.split(32)):  # int64 temporaries of a few rows stay in the cache
+                pair_hash = _hash(item_hash ^ users[:, None])
+                out[block * 32 : block * 32 + len(users)] = (pair_hash >> 40).float()  # 24 bits fit a float32 exactly
 
         return score
 
 
-def _mixed(values: torch.Tensor) -> torch.Tensor:
+def _hash(values: torch.Tensor) -> torch.Tensor:
     """The finaliser of SplitMix64 (Steele et al. 2014), on signed integers that wrap."""
     values = (values ^ (values >> 30)) * -4658895280553007687
     values = (values ^ (values >> 27)) * -7723592293110705685
