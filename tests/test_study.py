@@ -30,7 +30,8 @@ from timbrec.study import fitting
 from timbrec.study.cell import Cell, run_cell
 from timbrec.study.config import make_config, read_config
 from timbrec.study.controls import vectors_of
-from timbrec.study.engines import local
+from timbrec.study.engines.shared import finishing
+from timbrec.study.estimate import Estimate, in_words
 from timbrec.study.experiment import Experiment, read_experiments
 from timbrec.study.fitting import answer
 from timbrec.study.grid import run_study
@@ -216,7 +217,7 @@ def test_other_data_give_other_hashes(world, tmp_path, monkeypatch):
 
 def test_a_finished_cell_never_runs_twice(world, whole, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in whole.folder.rglob("cells/*/*")}
-    monkeypatch.setattr(local, "run_cell", None)
+    monkeypatch.setattr(finishing, "run_cell", None)
     assert run_study(*world, start(world, whole.folder)) == 0
     assert {path: path.stat().st_mtime_ns for path in whole.folder.rglob("cells/*/*")} == before
 
@@ -224,7 +225,7 @@ def test_a_finished_cell_never_runs_twice(world, whole, monkeypatch):
 def test_only_what_is_new_runs(world, whole, tmp_path, monkeypatch):
     shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
     ran = []
-    monkeypatch.setattr(local, "run_cell", lambda one, *rest: ran.append(one) or run_cell(one, *rest))
+    monkeypatch.setattr(finishing, "run_cell", lambda one, *rest: ran.append(one) or run_cell(one, *rest))
     config, inputs = world
     more = config.model_copy(update={"seeds": [3, 4, 5]})
     assert run_study(more, inputs, start(world, tmp_path)) == len(ran) == 9
@@ -233,7 +234,7 @@ def test_only_what_is_new_runs(world, whole, tmp_path, monkeypatch):
 
 def test_two_names_for_the_same_run_once(world, tmp_path, monkeypatch):
     ran = []
-    monkeypatch.setattr(local, "run_cell", lambda one, *rest: ran.append(one.hash) or run_cell(one, *rest))
+    monkeypatch.setattr(finishing, "run_cell", lambda one, *rest: ran.append(one.hash) or run_cell(one, *rest))
     config, inputs = world
     both = make_config(
         config.model_dump() | {"recommenders": ["knn", {"use": "knn", "label": "the same"}], "seeds": [0]}
@@ -281,7 +282,7 @@ def test_a_cell_without_enough_memory_fails_and_the_others_run(world, whole, tmp
             raise MemoryError
         return run_cell(experiment, *arguments)
 
-    monkeypatch.setattr(local, "run_cell", breaking)
+    monkeypatch.setattr(finishing, "run_cell", breaking)
     run = start(world, tmp_path)
     run_study(*world, run)
     assert [(experiment.encoder, experiment.label) for experiment in run.missing] == [("good", "raw")]
@@ -566,3 +567,81 @@ def test_a_run_of_format_1_is_not_gone_on_with(old_run, world):
     with pytest.raises(DataError, match=r"holds a run of format 1 .*timbrec report.*Choose another `output`"):
         Run.create(old_run, {}, world[1].split)
     assert {path: path.read_bytes() for path in old_run.rglob("*") if path.is_file()} == before
+
+
+# Other settings in the same folder
+
+
+def described(config):
+    return {"config": config.model_dump(mode="json"), "created": "2026-01-02T03:04:05+00:00", "version": "0"}
+
+
+def test_a_run_of_other_settings_is_kept_where_it_can_be_read(world, whole, tmp_path):
+    config, inputs = world
+    shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
+    first = Run.create(tmp_path, described(config), inputs.split)
+    assert first.kept is not None  # the copied run says nothing about its config
+    assert Run.create(tmp_path, described(config), inputs.split).kept is None
+    run_study(config, inputs, first)
+    other = config.model_copy(update={"k": [5], "primary": "ndcg@5"})
+    second = Run.create(tmp_path, described(other), inputs.split)
+    place = tmp_path / "earlier" / "2026-01-02T030405Z"
+    assert second.kept == f"{tmp_path} held a run with other settings (k, primary); it is kept as {place}"
+    kept = Run(place)
+    assert lists_of(kept) == lists_of(whole)
+    assert not (tmp_path / "plan.json").exists()
+    run_study(other, inputs, second)
+    assert lists_of(kept) == lists_of(whole)
+    assert {experiment.depth for experiment in second.experiments} == {6}
+
+
+def test_other_data_in_the_same_folder_keep_the_run(world, whole, tmp_path):
+    config, inputs = world
+    Run.create(tmp_path, described(config), inputs.split)
+    test = inputs.split.test
+    smaller = replace(inputs.split, test=replace(test, cold=test.cold.where(np.arange(len(test.cold)) > 0)))
+    assert "(the data or the split)" in str(Run.create(tmp_path, described(config), smaller).kept)
+
+
+# Part of a grid, and several cells at once
+
+
+def test_only_some_cells_run(world, tmp_path):
+    config, inputs = world
+    run = start(world, tmp_path)
+    assert run_study(config, inputs, run, only=["raw"]) == 10
+    assert {experiment.label for experiment in run.finished} == {"raw"}
+    assert run_study(config, inputs, run, only=["good"]) == 5
+    assert len(run.missing) == CELLS - 15
+    with pytest.raises(ConfigError, match=r"no encoder, representation or recommender 'rwa' .*Did you mean 'raw'"):
+        run_study(config, inputs, run, only=["rwa"])
+
+
+def test_cells_of_several_processes_are_those_of_one(world, tmp_path):
+    config, inputs = world
+    small = {"use": "hybrid", "epochs": 2, "width": 8, "batch": 64}
+    trained = make_config(config.model_dump() | {"recommenders": [small, "knn"], "seeds": [3]})
+    runs = [start(world, tmp_path / name) for name in ("one", "several")]
+    for run, jobs in zip(runs, (1, 2), strict=True):
+        run_study(trained, inputs, run, jobs=jobs)
+    assert not runs[1].missing
+    for experiment in runs[0].experiments:
+        expected, lists = (run.read(experiment).lists for run in runs)
+        for scenario in expected:
+            np.testing.assert_allclose(lists[scenario].scores, expected[scenario].scores, atol=1e-5)
+    assert not list((tmp_path / "several" / "training").rglob("checkpoint*"))
+
+
+def test_the_time_left_is_that_of_the_cells_left(world):
+    config, inputs = world
+    experiments = plan(config, inputs)
+    estimate = Estimate()
+    assert estimate.left(experiments) is None
+    knn, raw = (next(item for item in experiments if item.label == label) for label in ("knn", "raw"))
+    estimate.add(knn, 10.0)
+    estimate.add(knn, 20.0)
+    assert estimate.left([knn, knn, knn]) == 45.0
+    assert estimate.left([raw]) == 15.0  # unknown: the mean of the others
+    estimate.add(raw, 1.0)
+    assert estimate.left([raw, knn], jobs=2) == 8.0
+    assert [in_words(seconds) for seconds in (0.2, 59.0, 61.0, 5400.0)] == ["1 s", "59 s", "1 min", "1.5 h"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,14 +107,18 @@ def bench(
     interactions: Any = None,
     items: Any = None,
     encoders: Mapping[str, Any] | None = None,
+    jobs: int = 1,
+    only: Sequence[str] = (),
     **settings: Any,
 ) -> Result:
     """Run a benchmark, or go on with one that was interrupted; finished cells are not run again.
 
     `config` is a YAML file or its content. `interactions` and `items` may be polars or pandas frames, and `encoders` a
     mapping of names to (ids, array), frames, or encoder objects with audio (see `timbrec.study.memory`); `settings` are
-    further keys of a config. Without `output`, a run from memory goes to a new temporary folder. `progress(step, done,
-    total)` is called as each long step goes on. Raises TimbrecError for everything wrong with the input.
+    further keys of a config. Without `output`, a run from memory goes to a new temporary folder. `jobs` trained cells
+    run at once; `only` names encoders, representations or recommenders: other cells wait for a later call.
+    `progress(step, done, total)` is called as each long step goes on. Raises TimbrecError for everything
+    wrong with the input.
     """
     in_memory = {"interactions": interactions, "items": items, "encoders": encoders}
     if settings or any(value is not None for value in in_memory.values()):
@@ -128,7 +132,7 @@ def bench(
     inputs = load_inputs(config, progress)
     run = Run.create(config.at(config.output), describe_run(config, inputs), inputs.split)
     inputs.files.write_csv(run.folder / "files.csv")
-    run_study(config, inputs, run, progress)
+    run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
     audit(run, inputs, progress)
     return report(run, progress)
 

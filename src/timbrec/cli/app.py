@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from timbrec import __version__
 from timbrec.cli import encoders
+from timbrec.cli.bench import CORES, ConfigFile, Jobs, bench, finish
 from timbrec.cli.embed import embed
 from timbrec.cli.manifest import manifest
 from timbrec.errors import ConfigError
-
-if TYPE_CHECKING:
-    from timbrec.api import Result
 
 app = typer.Typer(
     help="Which pretrained audio model makes your music recommender better, hot and cold start?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-_ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to run; the README shows one.")]
 _RunFolder = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The `output` of a config.")]
 
 
@@ -43,21 +40,7 @@ def _options(
 
 
 @app.command()
-def bench(config: _ConfigFile) -> None:
-    """Run a benchmark, or go on with one that was interrupted, and write its report."""
-    from timbrec.study.config import read_config
-
-    settings = read_config(config)  # before the import of all the rest: a slip of the pen is told at once
-    from timbrec.api import bench as run_bench
-    from timbrec.cli.show import progress_bars
-
-    with progress_bars() as progress:
-        result = run_bench(settings, progress)
-    _finish(result)
-
-
-@app.command()
-def validate(config: _ConfigFile) -> None:
+def validate(config: ConfigFile) -> None:
     """Say what is in the data, and everything that is wrong with it, without running anything."""
     from timbrec.cli.show import progress_bars, show_inputs
     from timbrec.study.config import read_config
@@ -77,7 +60,7 @@ def report(run_dir: _RunFolder) -> None:
 
     with progress_bars() as progress:
         result = write_report(Run(run_dir), progress)
-    _finish(result)
+    finish(result)
 
 
 @app.command()
@@ -95,6 +78,7 @@ def audit(
         raise typer.Exit(1)
 
 
+app.command()(bench)
 app.command()(embed)
 app.command()(manifest)
 app.command("list")(encoders.list_parts)
@@ -108,6 +92,7 @@ def demo(
     tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1000,
     users: Annotated[int, typer.Option(help="Listeners to make up.", min=20)] = 1000,
     seed: Annotated[int, typer.Option(help="Which world.")] = 0,
+    jobs: Jobs = CORES,
 ) -> None:
     """Synthesise a small music world, benchmark MFCC, MusiCNN and labels on it, and write the report."""
     from timbrec.api import bench as run_bench
@@ -116,16 +101,8 @@ def demo(
 
     with progress_bars() as progress:
         config = write_demo(folder, tracks=tracks, users=users, seed=seed, progress=progress)
-        result = run_bench(config, progress)
-    _finish(result)
-
-
-def _finish(result: Result) -> None:
-    """Print a run; exit 1 where cells are missing, the audit refused, or too many audio files have no vector."""
-    from timbrec.cli.show import show_end, show_result
-
-    show_result(result)
-    raise typer.Exit(show_end(result))
+        result = run_bench(config, progress, jobs=jobs)
+    finish(result)
 
 
 def run(arguments: list[str]) -> object:

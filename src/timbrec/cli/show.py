@@ -40,7 +40,11 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield _lines_of(console)
+        return
+    with Progress(*columns, console=console) as bars:
         tasks: dict[str, Any] = {}
 
         def progress(what: str, done: int, total: int) -> None:
@@ -53,6 +57,21 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[phase], description=shown, completed=done, total=total)
 
         yield progress
+
+
+def _lines_of(console: Console) -> Callable[[str, int, int], None]:
+    """A callback that prints a line per cell and per phase, for logs."""
+    shown = ""
+
+    def progress(step: str, done: int, total: int) -> None:
+        nonlocal shown
+        phase, _, detail = step.partition(": ")
+        line = step if phase == "cells" else phase
+        if line != shown and not (phase == "training" or done >= total):
+            console.print(f"{line} ({done:,} of {total:,})" if detail else line, markup=False, soft_wrap=True)
+            shown = line
+
+    return progress
 
 
 def show_result(result: Result) -> None:
@@ -83,6 +102,8 @@ def show_result(result: Result) -> None:
         _out.print(table)
         if len(files) > 20:
             _out.print(f"all {len(files):,} are in {result.run.folder / 'files.csv'}")
+    if result.run.kept:
+        _out.print(escape(result.run.kept), soft_wrap=True)
     for experiment in result.run.missing:
         _out.print(f"missing: {escape(experiment.title)}: {escape(result.run.failure(experiment) or 'not run yet')}")
     _out.print(_audit_line(result))

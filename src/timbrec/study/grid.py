@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from timbrec import catalog
+from timbrec.errors import ConfigError, did_you_mean, listing
 from timbrec.study.config import Config
 from timbrec.study.experiment import Experiment
 from timbrec.study.inputs import Inputs
@@ -11,24 +14,49 @@ from timbrec.study.runs import Run
 from timbrec.types import Progress
 
 
-def run_study(config: Config, inputs: Inputs, run: Run, progress: Progress | None = None) -> int:
-    """Run every experiment of the plan that is not finished; returns how many that were.
+def run_study(
+    config: Config,
+    inputs: Inputs,
+    run: Run,
+    progress: Progress | None = None,
+    *,
+    jobs: int = 1,
+    only: Sequence[str] = (),
+    device: str = "auto",
+    engine: str = "local",
+) -> int:
+    """Run the experiments of the plan that are not finished; returns how many that were.
 
-    Cells of one representation run together, so that its vectors are read once.
+    `jobs` is how many trained cells may run at once. `only` names representations or recommenders: cells of others wait
+    for a later call. Cells of one representation run together, so that its vectors are read once.
     """
     experiments = plan(config, inputs)
     run.plan(experiments)
-    missing = list({item.hash: item for item in experiments if not run.has(item)}.values())
+    chosen = _only(experiments, only)
+    missing = list({item.hash: item for item in chosen if not run.has(item)}.values())
     missing.sort(key=lambda experiment: _place(experiment, inputs))
-    finished = len(experiments) - len(missing)
+    finished = len(chosen) - len(missing)
 
     def report(step: str, done: int, total: int) -> None:
         if progress:
-            of_cells = step.startswith("cells")
-            progress(step, done + finished * of_cells, total + finished * of_cells)
+            before = finished if step.startswith("cells") else 0
+            progress(step, done + before, total + before)
 
-    catalog.load("engines", "local")().run(missing, inputs, run, report)
+    catalog.load("engines", engine)(jobs=jobs, device=device).run(missing, inputs, run, report)
     return len(missing)
+
+
+def _only(experiments: list[Experiment], names: Sequence[str]) -> list[Experiment]:
+    """The experiments of these representations or recommenders; all without names. Raises ConfigError for others."""
+    known = {name for experiment in experiments for name in (experiment.encoder, experiment.label) if name}
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(
+            f"there is no encoder, representation or recommender {unknown[0]!r} in this run",
+            fix=f"{did_you_mean(unknown[0], known)}Known: {listing(sorted(known))}.",
+        )
+    if not names:
+        return experiments
+    return [experiment for experiment in experiments if {experiment.encoder, experiment.label} & set(names)]
 
 
 def _place(experiment: Experiment, inputs: Inputs) -> int:

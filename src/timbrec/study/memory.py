@@ -15,6 +15,7 @@ from timbrec.files import replacing
 if TYPE_CHECKING:
     from timbrec.types import Progress
 
+_ROLES = {"interactions": ("user", "item", "time", "plays"), "items": ("item", "artist")}
 _FILES = "inputs"  # the folder in a run's output
 
 
@@ -23,7 +24,8 @@ def stored_inputs(
 ) -> dict[str, Any]:
     """The config entries `interactions`, `items` and `encoders`, with everything given in memory written to files.
 
-    `interactions` and `items` are polars or pandas frames, or entries as a config has them. An encoder is a pair
+    `interactions` (columns user, item and, optionally, time and plays) and `items` (item, artist) are polars or pandas
+    frames, or entries as a config has them. An encoder is a pair
     (ids, array), a frame with a column of ids, an entry of a config, or such an entry whose `encoder` is an object or a
     class: its audio is then encoded here. Files go to `inputs` in the output folder. Raises ConfigError for anything
     else.
@@ -32,10 +34,17 @@ def stored_inputs(
     entries: dict[str, Any] = {}
     for key, table in (("interactions", interactions), ("items", items)):
         if table is not None:
-            entries[key] = table if isinstance(table, Mapping) else {"path": str(_write_table(table, folder, key))}
+            entries[key] = table if isinstance(table, Mapping) else _table_entry(table, folder, key)
     if encoders is not None:
         entries["encoders"] = {name: _encoder(name, value, folder, progress) for name, value in encoders.items()}
     return entries
+
+
+def _table_entry(table: Any, folder: Path, key: str) -> dict[str, Any]:
+    """The entry of a frame: columns that have the names of a config's roles are those."""
+    path = _write_table(table, folder, key)
+    columns = {role: role for role in _ROLES[key] if role in table.columns}
+    return {"path": str(path), "columns": columns}
 
 
 def _encoder(name: str, value: Any, folder: Path, progress: Progress | None) -> dict[str, Any]:

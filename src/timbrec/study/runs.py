@@ -20,12 +20,18 @@ from timbrec.data.split import SCENARIOS, Split, load_split, save_split
 from timbrec.errors import DataError
 from timbrec.files import replacing, write_atomically
 from timbrec.study.cell import Cell
+from timbrec.study.earlier import keep_earlier
 from timbrec.study.experiment import FORMAT, Experiment, read_experiments
 from timbrec.study.old import read_old_experiments
 
 
 class Run:
-    """A run's folder. The split is read when first asked for; cells one at a time."""
+    """A run's folder. The split is read when first asked for; cells one at a time.
+
+    `kept` says, in a sentence, where `create` kept an earlier run of the folder; None if there was none.
+    """
+
+    kept: str | None = None
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "run.json").is_file():
@@ -36,16 +42,19 @@ class Run:
     def create(cls, folder: Path, facts: dict[str, Any], split: Split) -> Run:
         """Make or take over the folder; `facts` (JSON) describe the run, its config included.
 
-        Raises DataError for a folder with a run of another format.
+        A run of another config or split that is there already is kept in `earlier/`, where it can still be reported;
+        its cells are used again where the new plan needs them. Raises DataError for a run of another format.
         """
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_other_format(folder)
+        kept = keep_earlier(folder, facts, split)
         for leftover in [*(folder / "cells").glob(".*"), *(folder / "training" / "shared").glob(".*")]:
             shutil.rmtree(leftover, ignore_errors=True)  # of a run that was stopped while it wrote
         save_split(split, folder / "split")
         write_atomically(folder / "run.json", json.dumps({"format": FORMAT} | facts, indent=2, default=str))
         run = cls(folder)
         run.__dict__["split"] = split
+        run.kept = kept
         return run
 
     @cached_property
@@ -53,7 +62,7 @@ class Run:
         """The split all cells share."""
         return load_split(self.folder / "split")
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """The facts that `create` was given."""
         facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
@@ -148,7 +157,8 @@ class Run:
 
     def _cell(self, experiment: Experiment) -> Path:
         names = [name for name, old in self._old.items() if old == experiment]
-        return self.folder / "cells" / (names[0] if names else experiment.hash)
+        cells: str = self.facts.get("cells", "cells")  # an earlier run has its cells two folders above
+        return self.folder / cells / (names[0] if names else experiment.hash)
 
     def _failure(self, experiment: Experiment) -> Path:
         return self.folder / "failed" / f"{experiment.hash}.txt"

@@ -1,52 +1,90 @@
-"""The local engine: cells one after the other in this process."""
+"""The local engine: cells in this process, trained ones in several processes at once."""
 
 from __future__ import annotations
 
-import re
-import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from timbrec.errors import TimbrecError
-from timbrec.protocols import Content, Workspace
-from timbrec.study.cell import run_cell
+from timbrec import catalog
+from timbrec.protocols import Content
+from timbrec.study.engines.shared.finishing import finish, workspace_of
+from timbrec.study.engines.shared.pool import run_in_pool
+from timbrec.study.estimate import Estimate, in_words
 from timbrec.study.experiment import Experiment
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Run
-from timbrec.training import drop_checkpoints
 from timbrec.types import Array, Float32, Progress
 
 
+@dataclass(frozen=True)
 class Local:
-    """Runs cells in the order of the plan, so that the vectors of a representation are read once."""
+    """Runs the cells of untrained recommenders one after the other, then those of trained ones, `jobs` at once."""
+
+    jobs: int = 1
+    device: str = "auto"
 
     def run(
         self, experiments: Sequence[Experiment], inputs: Inputs, run: Run, progress: Progress | None = None
     ) -> None:
         """Run these experiments and store their cells. A cell that fails is remembered with its reason."""
-        held = _Vectors(inputs)
-        for done, experiment in enumerate(experiments):
-            if progress:
-                progress(f"cells: {experiment.title}", done, len(experiments))
-            workspace = workspace_of(run, experiment, progress)
-            try:
-                content = Content(held.of(experiment), inputs.artist_rows)
-                run.write(run_cell(experiment, inputs.split, content, workspace))
-            except (TimbrecError, MemoryError) as error:
-                run.fail(experiment, reason_of(error))
-            else:
-                drop_checkpoints(workspace)
+        trained = [experiment for experiment in experiments if _is_trained(experiment)]
+        cheap = [experiment for experiment in experiments if not _is_trained(experiment)]
+        jobs = min(self.jobs, len(trained))
+        board = _Board([*cheap, *trained], run, progress, jobs)
+        vectors = _Vectors(inputs)
+        for experiment in [*cheap, *([] if jobs > 1 else trained)]:
+            board.show(experiment)
+            content = Content(vectors.of(experiment), inputs.artist_rows)
+            finish(experiment, run, inputs.split, content, workspace_of(run, experiment, self.device, progress))
+            board.end(experiment)
+        if jobs > 1:
+            board.show(trained[0])
+            run_in_pool(trained, inputs, run, jobs, self.device, board.end)
         if progress:
             progress("cells", len(experiments), len(experiments))
+
+
+def _is_trained(experiment: Experiment) -> bool:
+    return bool(catalog.load("recommenders", experiment.recommender).validates)
+
+
+class _Board:
+    """Reports which cell runs, how many are done, and how long the rest will take."""
+
+    def __init__(self, experiments: Sequence[Experiment], run: Run, progress: Progress | None, jobs: int) -> None:
+        self.run, self.progress, self.jobs = run, progress, max(jobs, 1)
+        self.titles = _by_hash(experiments)
+        self.waiting = dict.fromkeys(self.titles)
+        self.total, self.estimate = len(experiments), Estimate()
+
+    def show(self, experiment: Experiment) -> None:
+        """A cell starts."""
+        if self.progress:
+            left = self.estimate.left((self.titles[name] for name in self.waiting), self.jobs)
+            after = "" if left is None else f", about {in_words(left)} left"
+            self.progress(f"cells: {experiment.title}{after}", self.total - len(self.waiting), self.total)
+
+    def end(self, experiment: Experiment) -> None:
+        """A cell has ended."""
+        self.waiting.pop(experiment.hash, None)
+        if self.run.has(experiment):
+            self.estimate.add(experiment, self.run.read(experiment, []).seconds)
+        if self.jobs > 1 and self.progress and self.waiting:
+            self.show(self.titles[next(iter(self.waiting))])
+
+
+def _by_hash(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
+    """The experiments by the name of their cell."""
+    return {experiment.hash: experiment for experiment in experiments}
 
 
 class _Vectors:
     """The vectors of the representation that was used last."""
 
     def __init__(self, inputs: Inputs) -> None:
-        self.inputs = inputs
-        self.digest = ""
+        self.inputs, self.digest = inputs, ""
         self.vectors: Float32[Array, "items dim"] = np.zeros((len(inputs.catalogue), 1), np.float32)
 
     def of(self, experiment: Experiment) -> Float32[Array, "items dim"]:
@@ -55,27 +93,3 @@ class _Vectors:
             self.vectors = self.inputs.vectors(representation)
             self.digest = representation.digest
         return self.vectors
-
-
-def reason_of(error: BaseException) -> str:
-    """Why a cell failed, in a sentence; with the traceback behind it for errors that no user caused."""
-    if isinstance(error, TimbrecError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "not enough memory. Give the recommender smaller settings, or run on a machine with more."
-    return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
-
-
-def workspace_of(run: Run, experiment: Experiment, progress: Progress | None = None) -> Workspace:
-    """The workspace of an experiment's fits: a folder with a readable name below `training/` in the run's folder.
-
-    Fitted models that several cells have in common are kept in `training/shared`. `progress` is called at every step.
-    """
-    readable = re.sub(r"[^\w.]+", "-", experiment.title).strip("-.")[:80]
-
-    def report(step: str, done: int, total: int) -> None:
-        if progress:
-            progress(f"training: {step}", done, total)
-
-    folder = run.folder / "training"
-    return Workspace(folder / f"{readable}-{experiment.hash}", folder / "shared", report)

@@ -1,0 +1,82 @@
+"""`timbrec bench`: what will run, running it, and what came out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from timbrec.api import Result
+    from timbrec.study.config import Config
+    from timbrec.study.experiment import Experiment
+    from timbrec.study.inputs import Inputs
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to run; the README shows one.")]
+Jobs = Annotated[int, typer.Option(help="Trained cells that run at once; by default the cores.", min=1)]
+CORES = os.cpu_count() or 1
+_Only = Annotated[list[str], typer.Option(metavar="NAME", help="Run this encoder or recommender only; repeatable.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run, without running or encoding anything.")]
+
+
+def bench(
+    config: ConfigFile,
+    jobs: Jobs = CORES,
+    only: _Only = [],  # noqa: B006 - typer reads it
+    dry_run: _DryRun = False,
+) -> None:
+    """Run a benchmark, or go on with one that was interrupted, and write its report.
+
+    Exit code 1: cells are missing, or the audit refused the run.
+    """
+    from timbrec.study.config import read_config
+
+    settings = read_config(config)  # before the import of everything else: a misspelt key is reported at once
+    if dry_run:
+        return show_plan(settings)
+    from timbrec.api import bench as run_bench
+    from timbrec.cli.show import progress_bars
+
+    with progress_bars() as progress:
+        result = run_bench(settings, progress, jobs=jobs, only=only)
+    return finish(result)
+
+
+def finish(result: Result) -> None:
+    """Print a run; exit 1 where cells are missing, the audit refused, or too many audio files have no vector."""
+    from timbrec.cli.show import show_end, show_result
+
+    show_result(result)
+    raise typer.Exit(show_end(result))
+
+
+def show_plan(config: Config) -> None:
+    """Print the cells of a config by recommender, which are finished, and the memory they take."""
+    from timbrec.study.inputs import load_inputs
+    from timbrec.study.plan import plan
+    from timbrec.study.runs import Run
+
+    inputs = load_inputs(config, encode=False)
+    experiments = plan(config, inputs)
+    counts = Counter(experiment.label for experiment in experiments)
+    for label, count in counts.items():
+        typer.echo(f"{label}: {count:,} cells")
+    output = config.at(config.output)
+    finished = 0
+    if (output / "run.json").is_file():
+        finished = sum(Run(output).has(experiment) for experiment in experiments)
+    typer.echo(f"{len(experiments):,} cells in all, {finished:,} of them finished; {memory_of(experiments, inputs)}")
+
+
+def memory_of(experiments: Sequence[Experiment], inputs: Inputs) -> str:
+    """The memory of the largest cell, in words: three copies of its vectors, and a block of scores."""
+    from timbrec.ranking.rank import MEMORY
+
+    used = {source.encoder for item in experiments if item.representation for source in item.representation.sources}
+    dims = [inputs.sources[name].dim for name in used]
+    size = 3 * 4 * len(inputs.catalogue) * max(dims, default=1) + MEMORY
+    return f"about {size / 2**30:.1f} GiB of memory for vectors and scores at a time"

@@ -1,0 +1,53 @@
+"""Earlier runs of a folder: kept when the config or the data of a new run differ."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from timbrec.data.split import Split
+from timbrec.files import write_atomically
+
+_FOLDER, _SHARED = "earlier", ("cells", "training", "failed", "inputs", "earlier")
+
+
+def keep_earlier(folder: Path, facts: Mapping[str, Any], split: Split) -> str | None:
+    """Move the run of a folder into `earlier/` if its config or split is another; a sentence that says so, or None.
+
+    Cells, training logs and inputs from memory stay, for the new run to use; the earlier run finds its cells there.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        return None
+    old = json.loads(path.read_text())
+    changes = _changes(old.get("config", {}), json.loads(json.dumps(facts.get("config", {}), default=str)))
+    if _split_digest(folder) not in (None, split.digest):
+        changes.append("the data or the split")
+    if not changes:
+        return None
+    name = str(old.get("created", "unknown")).replace(":", "").replace("+0000", "Z")
+    place = _unused(folder / _FOLDER / name)
+    place.mkdir(parents=True)
+    for item in folder.iterdir():
+        if item.name not in _SHARED and not item.name.startswith("."):
+            shutil.move(item, place / item.name)
+    write_atomically(place / "run.json", json.dumps(old | {"cells": "../../cells"}, indent=2))
+    return f"{folder} held a run with other settings ({', '.join(changes)}); it is kept as {place}"
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+
+
+def _split_digest(folder: Path) -> str | None:
+    path = folder / "split" / "split.json"
+    return json.loads(path.read_text()).get("digest") if path.is_file() else None
+
+
+def _unused(path: Path) -> Path:
+    """The path, or with a number behind it the first that is not taken."""
+    taken = (path.with_name(f"{path.name}-{number}") for number in range(2, 10_000))
+    return path if not path.exists() else next(other for other in taken if not other.exists())
