@@ -79,7 +79,7 @@ def test_columns_may_be_called_by_numbers():
         ({"encoders": {"mine": {}}}, "encoders.mine: give either `vectors` or `audio`"),
         ({"encoders": {"mine": {"vectors": "v", "audio": "a"}}}, "encoders.mine: give either `vectors` or `audio`"),
         ({"encoders": {"mfc": {"audio": "a"}}}, "there is no encoder called 'mfc'. Did you mean 'mfcc'?"),
-        ({"recommenders": ["kn"]}, "no recommender called 'kn'. Did you mean 'knn'? Known: random, popularity"),
+        ({"recommenders": ["kn"]}, "no recommender called 'kn'. Did you mean 'knn'? Known: random"),
         ({"recommenders": [{"use": "knn", "similarty": "dot"}]},
          "KNN has no setting 'similarty'. Did you mean 'similarity'? Known: profile, similarity"),
         ({"recommenders": [{"use": "knn", "similarity": "Cosine"}]},
