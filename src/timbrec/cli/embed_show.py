@@ -122,7 +122,9 @@ def _failed(report: EmbedReport) -> int:
 
 def _by_reason(table: Any) -> list[tuple[str, int]]:
     """Reasons with their counts, the most frequent first; figures within a reason do not count."""
-    reasons = Counter(re.sub(r"'.*?'|\d[\d.,e+]*", "…", reason.partition(": ")[0]) for reason in table["reason"])
+    reasons = Counter(
+        re.sub(r"'.*?'|\b\d(?:[\d.,e+-]*\d)?", "…", reason.partition(": ")[0]) for reason in table["reason"]
+    )
     return reasons.most_common()
 
 
