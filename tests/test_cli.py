@@ -240,7 +240,7 @@ def test_an_interrupted_bench_goes_on_where_it_was(tmp_path, how):
     assert finished
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert "the same command goes on" in stderr
+        assert "the same command continues" in stderr
     assert timbrec("bench", config, cwd=tmp_path).returncode == 0
     assert finished.items() <= {path: path.stat().st_mtime_ns for path in cells.glob("[!.]*/cell.json")}.items()
     whole = pl.read_csv(tmp_path / "run" / "results.csv", infer_schema_length=None)

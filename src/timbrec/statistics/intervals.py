@@ -64,7 +64,7 @@ def _of_pairs(
     """Sum of the gains of each relevant pair; `pairs` are their places in a (users, n_items) table, ascending."""
     rows, columns = np.nonzero(gains)
     places = np.searchsorted(pairs, rows * n_items + items[rows, columns])
-    return np.bincount(places, weights=gains[rows, columns], minlength=len(pairs))
+    return np.bincount(places, weights=gains[rows, columns], minlength=len(pairs)).astype(np.float64)  # int where empty
 
 
 def _student(values: Float[Array, "n"], variance_of_items: float, clusters: float) -> Interval:

@@ -104,4 +104,4 @@ def _write_table(table: Any, folder: Path, name: str) -> Path:
 
 
 def _is_frame(value: Any) -> bool:
-    return isinstance(value, pl.DataFrame) or type(value).__module__.startswith("pandas.")
+    return isinstance(value, pl.DataFrame) or type(value).__module__.split(".")[0] == "pandas"
