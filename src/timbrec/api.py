@@ -21,7 +21,7 @@ from timbrec.results.lines import baselines
 from timbrec.results.summary import summarise
 from timbrec.results.verdict import Verdict, verdicts
 from timbrec.study.config import Config, make_config, read_config
-from timbrec.study.description import describe_run
+from timbrec.study.description import describe_run, refuse_changed
 from timbrec.study.grid import run_study
 from timbrec.study.inputs import FILES, Inputs, load_inputs
 from timbrec.study.memory import stored_inputs
@@ -191,11 +191,12 @@ def _report_data(run: Run, tables: Figures, verdict: list[Verdict], stored: Stor
 
 def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Finding]:
     """The whole audit: the running code on worlds whose answer is known and, if a run is named, its figures."""
-    findings = audit_code(progress)
     if folder is None:
-        return findings
+        return audit_code(progress)
     run = Run(folder)
-    return findings + audit(run, load_inputs(make_config(run.facts["config"]), progress), progress)
+    inputs = load_inputs(make_config(run.facts["config"]), progress)
+    refuse_changed(run.facts, inputs)
+    return audit_code(progress) + audit(run, inputs, progress)
 
 
 def read_files(run: Run) -> pl.DataFrame:

@@ -247,7 +247,8 @@ class Recommender(ABC):
     False means one run serves all encoders. `validates` True means that `fit` with a validation fold chooses
     something (epochs), which a refit on all of train takes over: `replace(self, **scorer.chosen).fit(train, ...)`.
     `deterministic` True means that the seed changes nothing but the order of ties. `baseline` True means that it is
-    there to be beaten: it stands in every table, and is never called the best.
+    there to be beaten: it stands in every table, and is never called the best. `uses_artists` True means that it needs
+    a table of tracks with their artists.
     """
 
     version: ClassVar[int] = 1
@@ -255,6 +256,7 @@ class Recommender(ABC):
     validates: ClassVar[bool] = False
     deterministic: ClassVar[bool] = True
     baseline: ClassVar[bool] = False
+    uses_artists: ClassVar[bool] = False
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def __post_init__(self) -> None:

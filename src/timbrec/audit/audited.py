@@ -37,7 +37,7 @@ class Audited:
 
     def task(self, experiment: Experiment, scenario: Scenario) -> Task:
         """What the cell was asked in this scenario."""
-        return self.run.split.test.task(scenario, experiment.cold_candidates)
+        return experiment.split_of(self.run.split).test.task(scenario)
 
     def lists(
         self, experiments: list[Experiment], scenario: Scenario

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
+import numpy as np
 import polars as pl
 
 from timbrec.data.vocabulary import Vocabulary
@@ -35,6 +38,17 @@ class Events:
     def timed(self) -> bool:
         """Whether plays are dated, so that a split in time is possible."""
         return "time" in self.table.columns
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of all plays, whatever the order of the rows."""
+        weights = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], np.uint64)
+        mixed = np.zeros(len(self), np.uint64)
+        for column, weight in zip(self.table, weights, strict=False):
+            mixed += column.cast(pl.Int64).to_numpy().astype(np.uint64) * weight
+            mixed ^= mixed >> np.uint64(29)
+        facts = [self.users.digest, self.items.digest, len(self), int(mixed.sum())]
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def restricted_to(self, items: Vocabulary) -> Events:
         """The plays of these tracks only, over this item vocabulary; the user vocabulary stays.

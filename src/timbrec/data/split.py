@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,8 @@ from timbrec.errors import DataError
 from timbrec.types import Array, Bool, Int
 
 Scenario = Literal["hot", "cold", "mixed"]
-ColdCandidates = Literal["tested", "catalogue"]
+Candidates = Literal["tested", "catalogue"]
+ColdCandidates = Candidates
 SCENARIOS: tuple[Scenario, ...] = ("hot", "cold", "mixed")
 
 
@@ -44,7 +45,8 @@ class Task:
 class Fold:
     """A train part and the pairs that came after it: `hot` of items in train, `cold` of items not in train.
 
-    `cold_candidates` are those of its tasks unless a task is asked for with others; validation uses them.
+    `cold_candidates` and `mixed_candidates` say which new items its tasks rank, in cold and in mixed lists: those of
+    the cold pairs (`tested`), or all catalogue items that are not in train (`catalogue`).
 
     Raises DataError when a hot pair's item is not in train, a cold pair's item is, a user is not in train, or a
     pair is in train already.
@@ -53,7 +55,8 @@ class Fold:
     train: Interactions
     hot: Interactions
     cold: Interactions
-    cold_candidates: ColdCandidates = field(default="tested", kw_only=True)
+    cold_candidates: Candidates = field(default="tested", kw_only=True)
+    mixed_candidates: Candidates = field(default="tested", kw_only=True)
 
     def __post_init__(self) -> None:
         seen_item, seen_user = self.train.item_users > 0, self.train.user_items > 0
@@ -68,20 +71,22 @@ class Fold:
             if len(rows):
                 raise DataError(what, count=len(rows), example=f"row {int(rows[0])}", fix="Split the log again.")
 
-    def task(self, scenario: Scenario, cold_candidates: ColdCandidates | None = None) -> Task:
+    def task(self, scenario: Scenario, cold_candidates: Candidates | None = None) -> Task:
         """The task of one scenario; hot, cold and mixed differ in `candidates` and `relevant` alone.
 
-        Hot candidates are the train items. Cold candidates are the items of the cold scenario (`tested`, as in the
-        paper) or all the catalogue's items that are not in train (`catalogue`). Mixed is both in one list. Items the
-        user has in train are left out of every list by `rank`.
+        Hot candidates are the train items, cold candidates the new ones, mixed candidates both in one list.
+        `cold_candidates` overrides both policies of the fold. Items that the user has in train are left out of every
+        list by `rank`.
         """
-        tested = (cold_candidates or self.cold_candidates) == "tested"
-        new = self.cold.items if tested else np.flatnonzero(self.train.item_users == 0)
         if scenario == "hot":
             return Task(scenario, self.train.items, self.hot)
         if scenario == "cold":
-            return Task(scenario, new, self.cold)
+            return Task(scenario, self._new(cold_candidates or self.cold_candidates), self.cold)
+        new = self._new(cold_candidates or self.mixed_candidates)
         return Task(scenario, np.union1d(self.train.items, new), self.hot.joined(self.cold))
+
+    def _new(self, policy: Candidates) -> Int[Array, "n"]:
+        return self.cold.items if policy == "tested" else np.flatnonzero(self.train.item_users == 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +102,13 @@ class Split:
     test: Fold
     users: Vocabulary
     items: Vocabulary
+
+    def with_candidates(self, cold: Candidates, mixed: Candidates) -> Split:
+        """The same split whose tasks, validation's too, rank these new items."""
+        validation, test = (
+            replace(fold, cold_candidates=cold, mixed_candidates=mixed) for fold in (self.validation, self.test)
+        )
+        return replace(self, validation=validation, test=test)
 
     def parts(self) -> dict[str, Interactions]:
         """Every part by its name in the statistics table and in a saved split."""

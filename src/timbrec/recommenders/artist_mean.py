@@ -30,6 +30,7 @@ class ArtistMean(KNN):
 
     version: ClassVar[int] = 2
     baseline: ClassVar[bool] = True
+    uses_artists: ClassVar[bool] = True
 
     def fit(
         self,

@@ -76,7 +76,7 @@ def baselines(run: Run) -> set[str]:
 
 
 def _line(run: Run, experiments: list[Experiment], scenario: Scenario) -> Line:
-    task = run.split.test.task(scenario, experiments[0].cold_candidates)
+    task = experiments[0].split_of(run.split).test.task(scenario)
     outcomes: dict[str, dict[int, Outcome]] = {}
     refused = None
     for experiment in experiments:

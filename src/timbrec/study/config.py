@@ -21,7 +21,9 @@ from timbrec import catalog
 from timbrec.data.items import ItemsConfig
 from timbrec.data.log import LogConfig
 from timbrec.data.settings import Name, Part, TextPart, resolved
+from timbrec.data.split import Candidates
 from timbrec.data.splitting import SplitConfig
+from timbrec.devices import device_of
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.recommenders import recommender
@@ -119,7 +121,8 @@ class Config(Part):
     k: Distinct[Annotated[int, Field(ge=1)]] = [10, 20, 50]
     metrics: Distinct[str] = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
     primary: str = "ndcg@50"
-    cold_candidates: Literal["tested", "catalogue"] = "tested"
+    cold_candidates: Candidates = "tested"
+    mixed_candidates: Candidates = "catalogue"
     cells: list[PartConfig] = [PartConfig(use="ranking")]
     max_failures: int = Field(0, ge=0)
     device: str = "auto"
@@ -195,9 +198,14 @@ def _unknown_parts(config: Config) -> Iterator[object]:
 
 
 def _impossible_settings(config: Config) -> Iterator[object]:
-    for one in config.recommenders:
-        if refused := _refusal(recommender, one.use, one.settings):
+    """Settings that a recommender does not take, an items table that it lacks, and a device that is not here."""
+    for entry in config.recommenders:
+        if refused := _refusal(recommender, entry.use, entry.settings):
             yield refused
+        elif config.items is None and catalog.load("recommenders", entry.use).uses_artists:
+            yield f"recommender {entry.use!r} needs the artist of each track. Name a table of tracks under `items`."
+    if config.device not in ("auto", "cpu") and (refused := _refusal(device_of, config.device)):
+        yield refused
 
 
 def _primary_problems(config: Config) -> Iterator[object]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from timbrec.data.split import ColdCandidates
+from timbrec.data.split import Candidates, Split
 from timbrec.errors import DataError
 from timbrec.study.controls import REAL
 from timbrec.study.identity import FOR_READERS, added, digest_of
@@ -40,13 +40,18 @@ class Experiment:
     label: str = field(metadata=FOR_READERS)
     seed: int
     depth: int
-    cold_candidates: ColdCandidates
+    cold_candidates: Candidates
     kind: str = added(neutral="ranking")
+    mixed_candidates: Candidates = added(neutral="tested")  # noqa: RUF009 - makes a field
 
     @cached_property
     def hash(self) -> str:
         """The name of the cell's folder."""
         return digest_of(FORMAT, self)
+
+    def split_of(self, split: Split) -> Split:
+        """The split with the candidates of this experiment."""
+        return split.with_candidates(self.cold_candidates, self.mixed_candidates)
 
     @property
     def encoder(self) -> str | None:

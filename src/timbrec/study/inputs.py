@@ -75,6 +75,14 @@ class Inputs:
         rows = self.artist_rows
         return None if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()[:16]
 
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """A description and a hash of each input by its name, to see later which of them changed."""
+        digests = {"interactions": f"{len(self.log):,} rows, {len(self.log.users):,} users, {self.log.digest}"}
+        if self.artists_digest is not None:
+            digests["items"] = self.artists_digest
+        return digests | {name: f"{len(source):,} vectors, {source.digest}" for name, source in self.sources.items()}
+
     def representation(self, name: str) -> Representation:
         """The representation of this name."""
         return next(entry for entry in self.representations if entry.name == name)
@@ -105,7 +113,7 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     events = log.restricted_to(catalogue)
     artists = None if items is None else _artists(items, catalogue)
     try:
-        split = make_split(events, config.split)
+        split = make_split(events, config.split).with_candidates(config.cold_candidates, config.mixed_candidates)
     except DataError as error:
         raise DataError(f"{error} {_how_read(log)}".strip()) from error
     unopened = {name: len(sources[name]) for name, entry in config.encoders.items() if entry.audio and not encode}

@@ -37,12 +37,13 @@ def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> Vector
     and the audio folder.
     """
     from timbrec.embed import tracks_for
-    from timbrec.encoders import find
+    from timbrec.encoders import check_options, check_weights, find
     from timbrec.store.vectors import Vectors
 
-    card = find(encoder_name(name, entry, config)).card
-    if entry.weights is not None and not config.at(entry.weights).exists():
-        raise ConfigError(f"{name}: there are no weights at {config.at(entry.weights)}", fix="Check the path.")
+    encoder = encoder_name(name, entry, config)
+    card = find(encoder).card
+    check_options(encoder, entry.options)
+    check_weights(encoder, None if entry.weights is None else config.at(entry.weights))
     audio, store = _places(name, entry, config)
     tracks = tracks_for(audio, [store], _ids([name], config)).tracks
     ones = np.broadcast_to(np.float32(1), (len(tracks), card.dim))
@@ -85,8 +86,9 @@ def grouped_by_audio(config: Config) -> list[list[str]]:
 
 def encoder_name(name: str, entry: EncoderConfig, config: Config) -> str:
     """The encoder's name for `timbrec.encoders`; the path of a user's own class is relative to the config."""
-    given = entry.encoder or name
-    return str(config.at(Path(given))) if ".py" in given else given
+    from timbrec.encoders import located
+
+    return located(entry.encoder or name, config.base)
 
 
 def _listed(name: str, encoder: str, report: EmbedReport) -> pl.DataFrame:

@@ -71,7 +71,7 @@ def split_warnings(split: Split, config: Config) -> Iterator[str]:
         else:
             yield f"only {users} users are tested: intervals will be wide"
     for scenario in SCENARIOS:
-        task = split.test.task(scenario, config.cold_candidates)
+        task = split.test.task(scenario)
         if not len(task.relevant):
             yield f"the {scenario} test is empty"
         else:

@@ -98,7 +98,10 @@ def identity(
 
     `vectors` is None for a recommender that reads no content.
     """
-    digests = [] if validation is None else [validation.hot.digest, validation.cold.digest, validation.cold_candidates]
+    digests: list[str] = []
+    if validation is not None:
+        digests = [validation.hot.digest, validation.cold.digest]
+        digests += [validation.cold_candidates, validation.mixed_candidates]
     return {
         "recommender": type(recommender).__name__,
         "version": recommender.version,

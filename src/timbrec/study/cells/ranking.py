@@ -53,6 +53,7 @@ class Ranking:
                 seed=seed,
                 depth=max(config.k) + 1,
                 cold_candidates=config.cold_candidates,
+                mixed_candidates=config.mixed_candidates,
             )
             for use, settings, label in entries
             for parts in [recommender(use, settings)]
@@ -62,13 +63,14 @@ class Ranking:
 
     def run(self, experiment: Experiment, split: Split, content: Content, workspace: Workspace) -> Cell:
         """Fit on train, rank the test's candidates."""
+        split = experiment.split_of(split)
         vectors = vectors_of(experiment.control, content.vectors, split.test.train.items, experiment.seed)
         chosen_recommender = recommender(experiment.recommender, experiment.settings)
         scorer, chosen = fit(chosen_recommender, split, replace(content, vectors=vectors), experiment.seed, workspace)
         records: dict[str, pl.DataFrame] = {}
         refused: dict[str, str] = {}
         for scenario in SCENARIOS:
-            task = split.test.task(scenario, experiment.cold_candidates)
+            task = split.test.task(scenario)
             try:
                 lists = answer(scorer, task, split.test, experiment.depth, experiment.seed)
             except CannotRankError as error:
