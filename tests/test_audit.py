@@ -120,7 +120,7 @@ def test_artist_means_are_no_control(tmp_path: Path) -> None:
     """With shuffled vectors they still know who shares an artist: far above chance, and rightly so."""
     world = PlantedWorld(200, 200)
     artists = pl.Series([str(np.argmax(row)) for row in world._latents[world._original]])
-    run, inputs = make_run(tmp_path, recommenders=["artist-mean"], artists=artists)
+    run, inputs = make_run(tmp_path, recommenders=["artist-mean"], artists=artists, items={"path": "none"})
     findings = by_name(audit_run(run, inputs))
     assert findings["controls-cold"].passed
     assert findings["controls-hot"].figure == "nothing to check"

@@ -33,7 +33,7 @@ from timbrec.recommenders import knn
 from timbrec.recommenders.shared import towers
 from timbrec.recommenders.shared.towers import Tower
 from timbrec.store.source import VectorSource
-from timbrec.training import Trainable, judge, negatives, recommender, validation
+from timbrec.training import Trainable, judge, negatives, validation
 
 CHECK = {check.name: check for check in CHECKS}
 Patch = pytest.MonkeyPatch
@@ -236,33 +236,26 @@ def test_7_vectors_served_without_their_normalisation_are_refused(monkeypatch: P
 
 def held_out_rows_alone(patch: Patch) -> None:
     """The loss of the held-out pairs, as the study had it, is what training stops on."""
-    patch.setattr(
-        recommender,
-        "train",
-        _replacing(recommender.train, lambda fold, settings: judge.HeldOutLoss(fold, settings.batch)),
-    )
+    _judged_by(patch, lambda fold, settings: judge.HeldOutLoss(fold, settings.batch))
 
 
 def train_loss(patch: Patch) -> None:
-    patch.setattr(recommender, "train", _replacing(recommender.train, lambda fold, settings: judge.TrainLoss()))
+    """The loss of the epoch's own batches."""
+    _judged_by(patch, lambda fold, settings: judge.TrainLoss())
 
 
-def _replacing(train: Callable[..., object], judged: Callable[..., judge.Judge]) -> Callable[..., object]:
-    """Training with another judge."""
-
-    def mutated(model: object, settings: object, pairs: object, fold: Fold | None, *rest: object) -> object:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("timbrec.training.loop.judge_of", lambda made, held, cold: held and judged(held, made))
-            return train(model, settings, pairs, fold, *rest)
-
-    return mutated
+def _judged_by(patch: Patch, judged: Callable[..., judge.Judge]) -> None:
+    """Training with another judge wherever it validates."""
+    patch.setattr(
+        "timbrec.training.loop.judge_of", lambda settings, fold, can_rank_cold: fold and judged(fold, settings)
+    )
 
 
 def without_histories(patch: Patch) -> None:
     """Validation lists that may hold what the users have played."""
 
     def validate(scorer: Scorer, fold: Fold, scenario: Scenario = "mixed", k: int = 50) -> float:
-        task = validation.question(fold, scenario, scorer.can_rank_cold)
+        task = validation.validation_task(fold, scenario, scorer.can_rank_cold)
         nothing = fold.train.where(np.zeros(len(fold.train), bool))
         top = rank(scorer, task.users, task.candidates, nothing, k)
         return NDCG(k).value(outcome(top.items, task, fold.train))
