@@ -98,7 +98,7 @@ def test_the_plan_holds_every_combination_once_and_the_baselines(world):
 
 def test_experiments_spell_out_every_setting(world):
     raw = next(one for one in plan(*world) if one.label == "raw")
-    assert raw.settings == {"profile": "raw", "similarity": "cosine", "weights": "equal", "scale": "none"}
+    assert raw.settings == {"profile": "raw", "similarity": "cosine", "weights": "equal", "scale": "standardise"}
     assert (raw.recommender, raw.depth, raw.cold_candidates) == ("knn", 21, "tested")  # one more than the largest k
 
 

@@ -34,6 +34,6 @@ def device_of(name: str) -> torch.device:
 
 def ran_out(error: BaseException) -> bool:
     """Whether an exception says that the memory of the computer or the GPU was exhausted."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # of PyTorch, not imported here
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)

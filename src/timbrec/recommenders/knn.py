@@ -51,7 +51,7 @@ class KNN(Recommender):
         scaling = Scaling.of(self.scale, content.vectors[train.items])
         vectors = scaling(content.vectors)
         users = _profiles(self, train, vectors)
-        empty = {"zero vectors": vectors, "zero profiles": users[train.users]}
+        empty = {"zero vectors": content.vectors, "zero profiles": users[train.users]}
         facts = {name: float((~rows.any(1)).sum()) for name, rows in empty.items()}
         return KNNScorer(users, _served(self, vectors), found=facts, knn=self, vectors=vectors, scaling=scaling)
 

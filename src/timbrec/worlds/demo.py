@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = {
         "mfcc": {"audio": "audio"},
         "musicnn-msd": {"audio": "audio"},
         "musicnn-mtt": {"audio": "audio"},
-        "labels": {"vectors": "labels.parquet"},
+        "labels": {"vectors": "labels.parquet", "columns": {"vector": "*"}},
     },
     "split": {"protocol": "corrected", "test_at": "2019-03-01"},
     "recommenders": [
