@@ -7,23 +7,19 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 
 from timbrec.data.compression import opened, plain_name
+from timbrec.data.lines import STAND_IN, Block, IrregularError, record_end, whole_lines
 from timbrec.errors import DataError
-from timbrec.types import Array, Bool
 
 SUFFIXES = {".csv": ",", ".psv": "|", ".ssv": ";"}  # and tabs:
 SUFFIXES |= dict.fromkeys((".tsv", ".tab", ".txt", ".dat", ".data", ".inter", ".item", ".user"), "\t")
 _RECBOLE = (".inter", ".item", ".user")  # a name in the header carries its type: user_id:token
 _SEPARATORS = (",", "\t", ";", "|", "::")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "none": ""}
-_STAND_IN = "\x1f"  # takes the place of a separator of several characters
 _BLOCK = 32 << 20  # bytes of text parsed at once
-_LINE, _QUOTE = ord("\n"), ord('"')
 
 
 @dataclass(frozen=True)
@@ -82,10 +78,10 @@ class TextTable:
         """
         line, joined, stray = 1, 0, 0
         for text in self._texts():
-            block = _Block(text, self._separator, len(self.names), self._quotes, self._form.quotes is None)
+            block = Block(text, self._separator, len(self.names), self._quotes, self._form.quotes is None)
             try:
                 block.check(self._form.ragged)
-            except _Irregular as error:
+            except IrregularError as error:
                 raise self._irregular(error, line, text) from None
             yield self._parsed(block, columns, numeric, line)
             line, joined, stray = line + text.count(b"\n"), joined + block.joined, stray + block.stray
@@ -96,7 +92,7 @@ class TextTable:
 
     def _first_lines(self) -> list[bytes]:
         with opened(self.path) as file:
-            lines = next(_whole_lines(file, 1 << 20, self.path), b"").split(b"\n")[:100]
+            lines = next(whole_lines(file, 1 << 20, self.path), b"").split(b"\n")[:100]
         if not any(lines):
             raise DataError(f"{self.path} has no rows", fix="Give a table with a header and rows.")
         if len(lines) > 1:
@@ -107,24 +103,24 @@ class TextTable:
         """Blocks of whole records, without the header."""
         rest, skip = b"", self._form.header
         with opened(self.path) as file:
-            for text in _whole_lines(file, _BLOCK, self.path):
+            for text in whole_lines(file, _BLOCK, self.path):
                 if skip:
                     text, skip = text.partition(b"\n")[2], False
                 text = rest + text
-                cut = _record_end(text) if self._quotes and len(rest) < 2 * _BLOCK else len(text)
+                cut = record_end(text) if self._quotes and len(rest) < 2 * _BLOCK else len(text)
                 text, rest = text[:cut], text[cut:]
                 if text:
                     yield text
         if rest:
             yield rest
 
-    def _parsed(self, block: _Block, columns: Sequence[str], numeric: Sequence[str], line: int) -> pl.DataFrame:
+    def _parsed(self, block: Block, columns: Sequence[str], numeric: Sequence[str], line: int) -> pl.DataFrame:
         places = [self.names.index(name) for name in columns]
         direct = {str(self.names.index(name)) for name in numeric} if block.quoted or b'"' not in block.text else set()
         schema = {str(n): pl.Float32 if str(n) in direct else pl.String for n in range(len(self.names))}
         text, separator = block.text, self._separator or "\x00"
         if len(separator) > 1:
-            text, separator = text.replace(separator.encode(), _STAND_IN.encode()), _STAND_IN
+            text, separator = text.replace(separator.encode(), STAND_IN.encode()), STAND_IN
         quote = '"' if block.quoted else None
         scan = pl.scan_csv(text, has_header=False, separator=separator, quote_char=quote, schema=schema)
         try:
@@ -159,7 +155,7 @@ class TextTable:
             return wrong
         return DataError(f"{self.path} cannot be read: {str(error).partition(chr(10))[0]}", fix="Check its content.")
 
-    def _irregular(self, error: _Irregular, line: int, text: bytes) -> DataError:
+    def _irregular(self, error: IrregularError, line: int, text: bytes) -> DataError:
         lines = text.split(b"\n")
         full = [place for place, content in enumerate(lines) if content or len(self.names) == 1]
         number = line + self._form.header + full[error.line]
@@ -172,159 +168,6 @@ class TextTable:
             what = f"a quote in line {number:,} opens or closes a value in the middle of it"
             fix = 'Write quotes inside quoted values twice (""), or set `quotes: false`.'
         return DataError(f"{self.path}: {what}", example=shown, fix=fix)
-
-
-class _Irregular(Exception):  # noqa: N818 - never leaves this file
-    """A block has a line that is no row: its place in the block, and how many values it has (0: quotes are wrong)."""
-
-    def __init__(self, line: int, values: int) -> None:
-        self.line, self.values = line, values
-
-
-class _Block:
-    """A block of whole lines, and how it must be read.
-
-    After `check`: `text` without empty lines, `quoted` whether quotes enclose values, `rows` their number, `joined` how
-    many lines belong to the value of a row that began before them, `stray` how many hold quotes that are text.
-    """
-
-    def __init__(self, text: bytes, separator: str, width: int, quotes: bool, lenient: bool) -> None:
-        self.text, self._width, self._given = text, width, separator
-        self._separator = separator if len(separator) < 2 else _STAND_IN
-        self._marked = text if len(separator) < 2 else text.replace(separator.encode(), _STAND_IN.encode())
-        self.quoted = quotes and b'"' in text
-        self._may_quote = b'"' in text and (quotes or lenient)
-        self.rows = self.joined = self.stray = 0
-
-    def check(self, ragged: bool) -> None:
-        """Count rows, and choose between the two ways to read quotes. Raises _Irregular for the first bad line."""
-        characters = np.frombuffer(self._marked, np.uint8)
-        if ragged:
-            self.rows = int((characters == _LINE).sum())
-            return
-        inside = np.cumsum(characters == _QUOTE, dtype=np.uint8) & 1 == 1 if self._may_quote else None
-        if self._width > 1 and (self._marked.startswith(b"\n") or b"\n\n" in self._marked):
-            characters, inside = self._without_empty_lines(characters, inside)
-        if inside is None:
-            self._plain(characters)
-            return
-        breaks = characters == _LINE
-        self.joined = int((breaks & inside).sum())
-        strict = self._strict(characters, inside)
-        each_line_a_row = _in_rows(self._ends(characters, None), self._width)
-        if strict < 0 and not (each_line_a_row and (self.joined or not self.quoted)):
-            self._within_quotes(characters, inside)
-            return
-        self.joined, self.quoted = 0, False
-        if not each_line_a_row:
-            raise _Irregular(int(breaks[:strict].sum()), 0)
-        self.stray = len(np.unique(np.searchsorted(np.flatnonzero(breaks), np.flatnonzero(characters == _QUOTE))))
-        self._plain(characters)
-
-    def _within_quotes(self, characters: Array, inside: Array) -> None:
-        """The block as RFC 4180 has it; lines inside a value that could be rows themselves are refused."""
-        self.quoted = True
-        ends = self._ends(characters, inside)
-        if not _in_rows(ends, self._width):
-            raise _first_irregular(ends, self._width, characters, inside)
-        if self.joined:
-            self._refuse_swallowed(characters, inside)
-        self.rows = int(ends.sum())
-
-    def _refuse_swallowed(self, characters: Array, inside: Array) -> None:
-        """Stray quotes that pair up hide whole rows in one value: the lines they join are rows by their separators."""
-        counts = np.diff(np.flatnonzero(self._ends(characters, None)), prepend=-1)
-        if len(counts) != int((characters == _LINE).sum()):
-            return
-        joins = inside[characters == _LINE]  # line i and the next are parts of one value
-        full = counts >= self._width
-        swallowed = np.flatnonzero(joins & full & np.append(full[1:], False))
-        if self._width > 1 and len(swallowed):
-            raise _Irregular(int(swallowed[0]), 0)
-
-    def _plain(self, characters: Array) -> None:
-        """The block as one row per line, quotes being text."""
-        ends = self._ends(characters, None)
-        if not _in_rows(ends, self._width):
-            raise _first_irregular(ends, self._width, characters, None)
-        self.rows = int(ends.sum())
-
-    def _without_empty_lines(self, characters: Array, inside: Array | None) -> tuple[Array, Array | None]:
-        """The block without the lines that have nothing in them, those inside quoted values aside."""
-        breaks = characters == _LINE
-        empty = breaks & np.concatenate([[True], breaks[:-1]])
-        keep = ~empty if inside is None else ~empty | inside
-        if self._marked is self.text:
-            self.text = self._marked = characters[keep].tobytes()
-        else:
-            self._marked = characters[keep].tobytes()
-            self.text = self._marked.replace(_STAND_IN.encode(), self._given.encode())
-        return characters[keep], None if inside is None else inside[keep]
-
-    def _ends(self, characters: Array, inside: Array | None) -> Array:
-        """Of every separator and line end, in order, whether it ends a line."""
-        marks = characters == _LINE
-        if self._separator:
-            marks |= characters == ord(self._separator)
-        if inside is not None:
-            marks &= ~inside
-        return characters[marks] == _LINE
-
-    def _strict(self, characters: Array, inside: Array) -> int:
-        """The place of the first quote that neither opens nor closes a value nor is one of two; -1 where none is."""
-        places = np.flatnonzero(characters == _QUOTE)
-        limits = [_LINE, _QUOTE, *self._separator.encode()]
-        opening = inside[places]
-        before = np.isin(characters[np.maximum(places - 1, 0)], limits) | (places == 0)
-        after = np.isin(characters[np.minimum(places + 1, len(characters) - 1)], limits)
-        wrong = np.flatnonzero(np.where(opening, ~before, ~after))
-        if len(wrong):
-            return int(places[wrong[0]])
-        return int(places[-1]) if len(places) % 2 else -1
-
-
-def _in_rows(ends: Bool[Array, "n"], width: int) -> bool:
-    """Whether separators and line ends come in rows of `width`, each of which a line end closes."""
-    return (
-        len(ends) % width == 0 and bool(ends.reshape(-1, width)[:, -1].all()) and int(ends.sum()) == len(ends) // width
-    )
-
-
-def _first_irregular(ends: Array, width: int, characters: Array, inside: Array | None) -> _Irregular:
-    counts = np.diff(np.flatnonzero(ends), prepend=-1)
-    row = int(np.flatnonzero(counts != width)[0])
-    if inside is None:
-        return _Irregular(row, int(counts[row]))
-    starts = np.flatnonzero((characters == _LINE) & ~inside)
-    before = int(starts[row - 1]) + 1 if row else 0
-    return _Irregular(int((characters[:before] == _LINE).sum()), int(counts[row]))
-
-
-def _whole_lines(file: Any, size: int, path: Path) -> Iterator[bytes]:
-    """The file in blocks of whole lines that end in a line feed, whatever ends them in the file."""
-    rest, first, old_mac = b"", True, False
-    while chunk := file.read(size):
-        if first:
-            if chunk[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                raise DataError(f"{path} is UTF-16 text", fix="Save it as UTF-8.")
-            chunk, first = chunk.removeprefix(b"\xef\xbb\xbf"), False
-            old_mac = b"\r" in chunk and b"\n" not in chunk
-        chunk = rest + (chunk.replace(b"\r", b"\n") if old_mac else chunk)
-        cut = chunk.rfind(b"\n") + 1
-        text, rest = chunk[:cut], chunk[cut:]
-        if text:
-            yield text.replace(b"\r\n", b"\n")
-    if rest:
-        yield rest.removesuffix(b"\r") + b"\n"
-
-
-def _record_end(text: bytes) -> int:
-    """Where the last record that is complete ends: behind the last line end outside quotes."""
-    if b'"' not in text:
-        return len(text)
-    characters = np.frombuffer(text, np.uint8)
-    outside = np.flatnonzero((characters == _LINE) & (np.cumsum(characters == _QUOTE, dtype=np.uint8) & 1 == 0))
-    return int(outside[-1]) + 1 if len(outside) else 0
 
 
 def _separator(name: str) -> str:
@@ -349,7 +192,7 @@ def _fields(line: str, separator: str, quotes: bool) -> list[str]:
     if not separator:
         return [line]
     if quotes and '"' in line:
-        return next(csv.reader([line.replace(separator, _STAND_IN)], delimiter=_STAND_IN))
+        return next(csv.reader([line.replace(separator, STAND_IN)], delimiter=STAND_IN))
     return line.split(separator)
 
 

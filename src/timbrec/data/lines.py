@@ -1,0 +1,173 @@
+"""Blocks of lines: which of them are rows, and whether quotes enclose values or are text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from timbrec.errors import DataError
+from timbrec.types import Array, Bool
+
+STAND_IN = "\x1f"  # takes the place of a separator of several characters
+_LINE, _QUOTE = ord("\n"), ord('"')
+
+
+class IrregularError(Exception):
+    """A block has a line that is no row: its place in the block, and how many values it has (0: quotes are wrong)."""
+
+    def __init__(self, line: int, values: int) -> None:
+        self.line, self.values = line, values
+
+
+class Block:
+    """A block of whole lines, and how it must be read.
+
+    After `check`: `text` without empty lines, `quoted` whether quotes enclose values, `rows` their number, `joined` how
+    many lines belong to the value of a row that began before them, `stray` how many hold quotes that are text.
+    """
+
+    def __init__(self, text: bytes, separator: str, width: int, quotes: bool, lenient: bool) -> None:
+        self.text, self._width, self._given = text, width, separator
+        self._separator = separator if len(separator) < 2 else STAND_IN
+        self._marked = text if len(separator) < 2 else text.replace(separator.encode(), STAND_IN.encode())
+        self.quoted = quotes and b'"' in text
+        self._may_quote = b'"' in text and (quotes or lenient)
+        self.rows = self.joined = self.stray = 0
+
+    def check(self, ragged: bool) -> None:
+        """Count rows, and choose between the two ways to read quotes. Raises IrregularError for the first bad line."""
+        characters = np.frombuffer(self._marked, np.uint8)
+        if ragged:
+            self.rows = int((characters == _LINE).sum())
+            return
+        inside, strict = self._quotes(characters)
+        if self._width > 1 and (self._marked.startswith(b"\n") or b"\n\n" in self._marked):
+            characters = self._without_empty_lines(characters, inside if strict < 0 else None)
+            inside, strict = self._quotes(characters)
+        if inside is None:
+            self._plain(characters)
+            return
+        breaks = characters == _LINE
+        self.joined = int((breaks & inside).sum())
+        each_line_a_row = _in_rows(self._ends(characters, None), self._width)
+        if strict < 0 and not (each_line_a_row and (self.joined or not self.quoted)):
+            self._within_quotes(characters, inside)
+            return
+        self.joined, self.quoted = 0, False
+        if not each_line_a_row:
+            raise IrregularError(int(breaks[:strict].sum()), 0)
+        self.stray = len(np.unique(np.searchsorted(np.flatnonzero(breaks), np.flatnonzero(characters == _QUOTE))))
+        self._plain(characters)
+
+    def _within_quotes(self, characters: Array, inside: Array) -> None:
+        """The block as RFC 4180 has it; lines inside a value that could be rows themselves are refused."""
+        self.quoted = True
+        ends = self._ends(characters, inside)
+        if not _in_rows(ends, self._width):
+            raise _first_irregular(ends, self._width, characters, inside)
+        if self.joined:
+            self._refuse_swallowed(characters, inside)
+        self.rows = int(ends.sum())
+
+    def _refuse_swallowed(self, characters: Array, inside: Array) -> None:
+        """Stray quotes that pair up hide whole rows in one value: the lines they join are rows by their separators."""
+        counts = np.diff(np.flatnonzero(self._ends(characters, None)), prepend=-1)
+        if len(counts) != int((characters == _LINE).sum()):
+            return
+        joins = inside[characters == _LINE]  # line i and the next are parts of one value
+        full = counts >= self._width
+        swallowed = np.flatnonzero(joins & full & np.append(full[1:], False))
+        if self._width > 1 and len(swallowed):
+            raise IrregularError(int(swallowed[0]), 0)
+
+    def _plain(self, characters: Array) -> None:
+        """The block as one row per line, quotes being text."""
+        ends = self._ends(characters, None)
+        if not _in_rows(ends, self._width):
+            raise _first_irregular(ends, self._width, characters, None)
+        self.rows = int(ends.sum())
+
+    def _without_empty_lines(self, characters: Array, inside: Array | None) -> Array:
+        """The block without the lines that have nothing in them, those inside quoted values aside."""
+        breaks = characters == _LINE
+        empty = breaks & np.concatenate([[True], breaks[:-1]])
+        keep = ~empty if inside is None else ~empty | inside
+        if self._marked is self.text:
+            self.text = self._marked = characters[keep].tobytes()
+        else:
+            self._marked = characters[keep].tobytes()
+            self.text = self._marked.replace(STAND_IN.encode(), self._given.encode())
+        return np.frombuffer(self._marked, np.uint8)
+
+    def _ends(self, characters: Array, inside: Array | None) -> Array:
+        """Of every separator and line end, in order, whether it ends a line."""
+        marks = characters == _LINE
+        if self._separator:
+            marks |= characters == ord(self._separator)
+        if inside is not None:
+            marks &= ~inside
+        return characters[marks] == _LINE
+
+    def _quotes(self, characters: Array) -> tuple[Array | None, int]:
+        """Which characters are inside quotes, None if none can be, and the place of the first stray quote, or -1.
+
+        A quote is stray if it neither opens nor closes a value nor is one of a pair.
+        """
+        if not self._may_quote:
+            return None, -1
+        inside = np.cumsum(characters == _QUOTE, dtype=np.uint8) & 1 == 1
+        places = np.flatnonzero(characters == _QUOTE)
+        limits = [_LINE, _QUOTE, *self._separator.encode()]
+        opening = inside[places]
+        before = np.isin(characters[np.maximum(places - 1, 0)], limits) | (places == 0)
+        after = np.isin(characters[np.minimum(places + 1, len(characters) - 1)], limits)
+        wrong = np.flatnonzero(np.where(opening, ~before, ~after))
+        if len(wrong):
+            return inside, int(places[wrong[0]])
+        return inside, int(places[-1]) if len(places) % 2 else -1
+
+
+def _in_rows(ends: Bool[Array, "n"], width: int) -> bool:
+    """Whether separators and line ends come in rows of `width`, each of which a line end closes."""
+    rows = len(ends) // width
+    return len(ends) == rows * width and int(ends.sum()) == rows and bool(ends[width - 1 :: width].all())
+
+
+def _first_irregular(ends: Array, width: int, characters: Array, inside: Array | None) -> IrregularError:
+    counts = np.diff(np.flatnonzero(ends), prepend=-1)
+    row = int(np.flatnonzero(counts != width)[0])
+    if inside is None:
+        return IrregularError(row, int(counts[row]))
+    starts = np.flatnonzero((characters == _LINE) & ~inside)
+    before = int(starts[row - 1]) + 1 if row else 0
+    return IrregularError(int((characters[:before] == _LINE).sum()), int(counts[row]))
+
+
+def whole_lines(file: Any, size: int, path: Path) -> Iterator[bytes]:
+    """The file in blocks of whole lines that end in a line feed, whatever ends them in the file."""
+    rest, first, old_mac = b"", True, False
+    while chunk := file.read(size):
+        if first:
+            if chunk[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                raise DataError(f"{path} is UTF-16 text", fix="Save it as UTF-8.")
+            chunk, first = chunk.removeprefix(b"\xef\xbb\xbf"), False
+            old_mac = b"\r" in chunk and b"\n" not in chunk
+        chunk = rest + (chunk.replace(b"\r", b"\n") if old_mac else chunk)
+        cut = chunk.rfind(b"\n") + 1
+        text, rest = chunk[:cut], chunk[cut:]
+        if text:
+            yield text.replace(b"\r\n", b"\n")
+    if rest:
+        yield rest.removesuffix(b"\r") + b"\n"
+
+
+def record_end(text: bytes) -> int:
+    """Where the last record that is complete ends: behind the last line end outside quotes."""
+    if b'"' not in text:
+        return len(text)
+    characters = np.frombuffer(text, np.uint8)
+    outside = np.flatnonzero((characters == _LINE) & (np.cumsum(characters == _QUOTE, dtype=np.uint8) & 1 == 0))
+    return int(outside[-1]) + 1 if len(outside) else 0
