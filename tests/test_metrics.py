@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
@@ -270,11 +271,25 @@ def test_every_metric_of_the_catalogue(metric: type[Metric]) -> None:
     for k in (0, -1):
         with pytest.raises(ConfigError, match="k must be at least 1"):
             metric(k)
+    more = replace(result, pool=9)
     if issubclass(metric, GainMetric):
         with pytest.raises(ConfigError, match=f"{metric.name}@6 needs lists of 6 items"):
-            metric(6).gains(result)
+            metric(6).gains(more)
     with pytest.raises(ConfigError, match=f"{metric.name}@6 needs lists of 6 items"):
-        metric(6).value(result)
+        metric(6).value(more)
+
+
+@pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
+def test_lists_of_all_candidates_are_long_enough_for_every_k(metric: type[Metric]) -> None:
+    hits = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 1]], bool)
+    short = outcome_of(hits, hits.sum(1), relevant_cold=1, cold=[True, False, False, True],
+                       items=np.tile([0, 1, 2, 3], (3, 1)))  # fmt: skip
+    padded = outcome_of(
+        np.pad(hits, ((0, 0), (0, 3))), hits.sum(1), 4, 1, [True, False, False, True],
+        np.tile([0, 1, 2, 3, -1, -1, -1], (3, 1)),
+    )  # fmt: skip
+    np.testing.assert_allclose(metric(7).values(short), metric(7).values(padded), rtol=1e-12)
+    np.testing.assert_allclose(metric(7).value(short), metric(7).value(padded), rtol=1e-12)
 
 
 def test_names_of_the_catalogue_are_the_metrics_names() -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from timbrec.metrics.shared.base import GainMetric, Outcome, reached
-from timbrec.types import Array, Float
+from timbrec.types import Array, Float, Int
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,9 @@ class HitRate(GainMetric):
     name: ClassVar[str] = "hitrate"
     summary: ClassVar[str] = "Share of users with at least one relevant track in the first k places."
 
-    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
-        """1 / (number of hits) for each of a user's hits."""
-        hits = self.hits(outcome)
-        return hits / np.maximum(hits.sum(1, keepdims=True), 1)
+    def weights(self, ranks: Int[Array, "*ranks"], ordinals: Int[Array, "*ordinals"]) -> Float[Array, "*weights"]:
+        """1 for the first hit, 0 for the others."""
+        return np.asarray((ordinals == 1) * np.ones(ranks.shape))
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """1 - C(C - R, k) / C(C, k): the probability of a relevant item among k of C candidates (hypergeometric)."""

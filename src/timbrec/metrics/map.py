@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from timbrec.metrics.shared.base import GainMetric, Outcome, reached
-from timbrec.types import Array, Float
+from timbrec.types import Array, Float, Int
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,13 @@ class MAP(GainMetric):
     name: ClassVar[str] = "map"
     summary: ClassVar[str] = "Mean of the precision at each relevant track's rank, up to rank k."
 
-    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
-        """Precision at the rank of each hit, divided by R."""
-        hits = self.hits(outcome)
-        precision = outcome.hits_so_far[:, : self.k] / np.arange(1, self.k + 1)
-        return precision * hits / outcome.relevant[:, None]
+    def weights(self, ranks: Int[Array, "*ranks"], ordinals: Int[Array, "*ordinals"]) -> Float[Array, "*weights"]:
+        """Precision at the hit's rank."""
+        return ordinals / ranks
+
+    def norm(self, relevant: Int[Array, "users"]) -> Float[Array, "users"]:
+        """R."""
+        return relevant.astype(float)
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """1/C * sum over ranks i of (1 + (i - 1) (R - 1) / (C - 1)) / i, for i up to min(k, C)."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from timbrec.metrics.shared.base import GainMetric, Outcome
-from timbrec.types import Array, Float
+from timbrec.types import Array, Float, Int
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,9 @@ class MRR(GainMetric):
     name: ClassVar[str] = "mrr"
     summary: ClassVar[str] = "Reciprocal rank of the first relevant track, 0 below rank k."
 
-    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
+    def weights(self, ranks: Int[Array, "*ranks"], ordinals: Int[Array, "*ordinals"]) -> Float[Array, "*weights"]:
         """1 / rank for the first hit, 0 for the others."""
-        first = self.hits(outcome) & (outcome.hits_so_far[:, : self.k] == 1)
-        return first / np.arange(1, self.k + 1)
+        return (ordinals == 1) / ranks
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """Sum over ranks r of 1 / r times the probability that the first hit has rank r (k vectorised steps)."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from timbrec.metrics.shared.base import GainMetric, Outcome, discounts, ideal_dcg, reached
-from timbrec.types import Array, Float
+from timbrec.types import Array, Float, Int
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,13 @@ class NDCG(GainMetric):
     name: ClassVar[str] = "ndcg"
     summary: ClassVar[str] = "Discounted cumulative gain of the first k places, divided by that of the ideal list."
 
-    def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
-        """Discount of each hit, divided by the DCG of the ideal list."""
-        return self.hits(outcome) * discounts(self.k) / ideal_dcg(outcome.relevant, self.k)[:, None]
+    def weights(self, ranks: Int[Array, "*ranks"], ordinals: Int[Array, "*ordinals"]) -> Float[Array, "*weights"]:
+        """1 / log2(rank + 1)."""
+        return np.asarray(1 / np.log2(ranks + 1))
+
+    def norm(self, relevant: Int[Array, "users"]) -> Float[Array, "users"]:
+        """DCG of the ideal list."""
+        return ideal_dcg(relevant, self.k)
 
     def chance(self, outcome: Outcome) -> Float[Array, "users"]:
         """DCG of a list in which each place is relevant with probability R / C, divided by the ideal DCG."""

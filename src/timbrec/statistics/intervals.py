@@ -27,6 +27,12 @@ class Interval:
     high: float
 
 
+def clipped(value: float, half_width: float, lowest: float, highest: float) -> Interval:
+    """value ± half_width, its limits clipped to the range of the metric: for display, after every comparison."""
+    low, high = (min(max(limit, lowest), highest) for limit in (value - half_width, value + half_width))
+    return Interval(value, low, high) if math.isfinite(half_width) else Interval(value, math.nan, math.nan)
+
+
 def crossed(
     gains: Float[Array, "users k"], items: Int[Array, "users k"], users: Int[Array, "users"], relevant: Interactions
 ) -> Interval:

@@ -37,7 +37,7 @@ class Outcome:
 
     @cached_property
     def depth(self) -> int:
-        """Length of the lists; the largest k that a metric may have."""
+        """Length of the lists."""
         return self.items.shape[1]
 
     @cached_property
@@ -86,27 +86,45 @@ class Metric(ABC):
         return mean(self.values(outcome))
 
     def items(self, outcome: Outcome) -> Int[Array, "users k"]:
-        """Items in the first k places. Raises ConfigError when the lists are shorter than k."""
+        """Items in the first k places, or in all places where k exceeds the number of candidates.
+
+        Raises ConfigError when the lists are shorter than that.
+        """
         self._check(outcome)
         return outcome.items[:, : self.k]
 
     def hits(self, outcome: Outcome) -> Bool[Array, "users k"]:
-        """Hits in the first k places. Raises ConfigError when the lists are shorter than k."""
+        """Hits in the first k places; places and errors as in `items`."""
         self._check(outcome)
         return outcome.hits[:, : self.k]
 
     def _check(self, outcome: Outcome) -> None:
-        if outcome.depth < self.k:
+        if outcome.depth < min(self.k, outcome.pool):
             raise ConfigError(f"{self.label} needs lists of {self.k} items", example=outcome.depth, fix="Rank deeper.")
 
 
 @dataclass(frozen=True)
 class GainMetric(Metric):
-    """A metric that is a sum of gains over the hits of a list."""
+    """A metric whose value for a user is the sum over hits of `weights(rank, ordinal)`, divided by `norm(R)`.
+
+    A hit has a rank (1 is best) and an ordinal (1 for the user's first hit); R is the user's number of relevant items.
+    The value after the removal of a candidate follows from both functions, hence intervals over users and items.
+    """
 
     @abstractmethod
+    def weights(self, ranks: Int[Array, "*ranks"], ordinals: Int[Array, "*ordinals"]) -> Float[Array, "*weights"]:
+        """Gain of a hit before normalisation, for ranks from 1 to k and ordinals from 1; shapes broadcast."""
+
+    def norm(self, relevant: Int[Array, "users"]) -> Float[Array, "users"]:
+        """Divisor for users with this many relevant items (at least 1); 1 by default."""
+        return np.ones(len(relevant))
+
     def gains(self, outcome: Outcome) -> Float[Array, "users k"]:
         """Contribution of each place to the user's value; 0 at places without a hit."""
+        hits = self.hits(outcome)
+        places = hits.shape[1]
+        weights = self.weights(np.arange(1, places + 1), outcome.hits_so_far[:, :places])
+        return hits * weights / self.norm(outcome.relevant)[:, None]
 
     def values(self, outcome: Outcome) -> Float[Array, "users"]:
         """Sum of each user's gains, in [0, 1]."""

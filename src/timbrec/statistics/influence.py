@@ -1,0 +1,121 @@
+"""Influence of each user, item and (user, item) pair on the mean value of a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timbrec.data.split import Task
+from timbrec.errors import DataError
+from timbrec.metrics.shared.base import GainMetric, Metric, Outcome
+from timbrec.statistics.removal import is_deep_enough, removals
+from timbrec.types import Array, Float, Int
+
+SAMPLE = 1_000  # users whose pairs are kept: the part of the variance that is subtracted is a sum over users
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Influences of (cluster of items, user) pairs of a sample of users. `scale` is all users / sampled users."""
+
+    items: Int[Array, "m"]
+    users: Int[Array, "m"]
+    influence: Float[Array, "m"]
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """Everything that a comparison needs to know about a line: small, computed from the line's lists once per metric.
+
+    `value` is the mean over users and seeds, `of_seeds` the value of each seed. `users` (users,) are the influences of
+    single users; they add up to 0. `items` (clusters,) are the influences of single candidates, or of clusters of them
+    (artists); None for metrics without gains, and for lists too short to be ranked again. `chance` is the value of a
+    random ranking, NaN if unknown. `effective_items` is 1 / the sum of squares of the items' shares of the test.
+    """
+
+    value: float
+    of_seeds: Float[Array, "seeds"]
+    users: Float[Array, "users"]
+    items: Float[Array, "clusters"] | None
+    pairs: Pairs | None
+    effective_items: float
+    undefined_users: int
+
+
+def influence(
+    outcomes: Sequence[Outcome], task: Task, metric: Metric, clusters: Int[Array, "items"] | None = None
+) -> Influence:
+    """The influences of a line's users and candidates on its value.
+
+    `outcomes` holds the outcome of each seed for the users of `task`, in order. `clusters` (all items) numbers groups
+    of items that are drawn together, such as the tracks of an artist; -1 is a group of its own. Users without a
+    defined value count in neither the value nor the influences. Raises DataError without outcomes.
+    """
+    if not outcomes:
+        raise DataError("a line without lists cannot be compared", fix="Run the cell first.")
+    per_user = np.mean([metric.values(outcome) for outcome in outcomes], axis=0)
+    of_seeds = np.array([metric.value(outcome) for outcome in outcomes])
+    defined = ~np.isnan(per_user)
+    users = np.zeros(len(per_user))
+    if defined.any():
+        users[defined] = (per_user[defined] - per_user[defined].mean()) / defined.sum()
+    effective, undefined = effective_items(task), int((~defined).sum())
+    value = float(of_seeds.mean())
+    if not (isinstance(metric, GainMetric) and all(is_deep_enough(outcome, metric) for outcome in outcomes)):
+        return Influence(value, of_seeds, users, None, None, effective, undefined)
+    items, pairs = _over_items(outcomes, task, metric, _groups(task, clusters))
+    return Influence(value, of_seeds, users, items, pairs, effective, undefined)
+
+
+def effective_items(task: Task) -> float:
+    """1 / the sum of squares of the items' shares of the test, where each user shares 1 equally; 0 without users."""
+    users = task.users
+    if not len(users):
+        return 0.0
+    places, items = task.relevant.of_users(users)
+    share = np.bincount(items, weights=1 / task.relevant.user_items[users][places]) / len(users)
+    return float(1 / (share**2).sum())
+
+
+def _groups(task: Task, clusters: Int[Array, "items"] | None) -> Int[Array, "items"]:
+    """The cluster of each item, numbered from 0 over the candidates; -1 for items that are no candidates."""
+    groups = np.full(task.relevant.n_items, -1)
+    candidates = task.candidates
+    if clusters is None:
+        groups[candidates] = np.arange(len(candidates))
+        return groups
+    own = np.where(clusters < 0, len(clusters) + np.arange(len(clusters)), clusters)
+    groups[candidates] = np.unique(own[candidates], return_inverse=True)[1]
+    return groups
+
+
+def _over_items(
+    outcomes: Sequence[Outcome], task: Task, metric: GainMetric, groups: Int[Array, "items"]
+) -> tuple[Float[Array, "clusters"], Pairs]:
+    users, candidates, seeds = task.users, task.candidates, len(outcomes)
+    n, sampled = len(users), _sample(len(users))
+    influences, entries = np.zeros(len(candidates)), []
+    for outcome in outcomes:
+        effects = removals(outcome, metric, users, task.relevant)
+        change = effects.change + effects.gone * effects.values.mean()
+        change_of_items, lost = (
+            np.bincount(effects.items, weights=weights, minlength=len(groups))[candidates]
+            for weights in (change, effects.gone)
+        )
+        influences -= change_of_items / np.maximum(n - lost, 1) / seeds
+        kept = sampled[effects.users] >= 0
+        entries.append((groups[effects.items[kept]], sampled[effects.users[kept]], -change[kept] / n / seeds))
+    items = np.bincount(groups[candidates], weights=influences - influences.mean())
+    of_items, of_users, parts = (np.concatenate(columns) for columns in zip(*entries, strict=True))
+    return items, Pairs(of_items, of_users, parts, n / max(int((sampled >= 0).sum()), 1))
+
+
+def _sample(users: int) -> Int[Array, "users"]:
+    """The number of each user in a sample of SAMPLE users, the same for all lines; -1 outside it."""
+    numbers = np.full(users, -1)
+    chosen = np.random.default_rng(0).permutation(users)[:SAMPLE]
+    numbers[chosen] = np.arange(len(chosen))
+    return numbers
