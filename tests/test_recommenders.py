@@ -30,7 +30,7 @@ from timbrec.recommenders.artist_mean import ArtistMean
 from timbrec.recommenders.knn import KNN
 from timbrec.recommenders.popularity import Popularity
 from timbrec.recommenders.random import Random
-from timbrec.study import cell as study
+from timbrec.study import fitting
 from timbrec.worlds.planted import END, START, TEST_AT, VALIDATE_AT, PlantedWorld
 
 NAMES = catalog.names("recommenders")
@@ -357,7 +357,7 @@ def test_nothing_from_the_test_on_changes_what_is_fitted(name):
     assert [split.parts()[part].digest for part in ("fit", "validation_hot", "validation_cold", "train")] == [
         clean.parts()[part].digest for part in ("fit", "validation_hot", "validation_cold", "train")
     ]
-    one, other = (study.fit(make(name), each, content, seed=0) for each in (clean, split))
+    one, other = (fitting.fit(make(name), each, content, seed=0)[0] for each in (clean, split))
     np.testing.assert_array_equal(scores(one, clean.test.train), scores(other, clean.test.train))
     assert (one.chosen, one.facts) == (other.chosen, other.facts)
 
@@ -369,8 +369,8 @@ def test_a_track_that_appears_after_the_test_began_moves_no_row_of_another(name)
     split = by_time(make_events(poisoned()), START, VALIDATE_AT, TEST_AT, END)
     vectors, artist = WORLD.vectors(0.8), np.arange(90) % 20
     rows = WORLD.events.items.rows(split.items.ids)  # -1, the last track's vector and artist, for the new ones
-    one = study.fit(make(name), clean, Content(vectors, artist), seed=0)
-    other = study.fit(make(name), split, Content(vectors[rows], artist[rows]), seed=0)
+    one = fitting.fit(make(name), clean, Content(vectors, artist), seed=0)[0]
+    other = fitting.fit(make(name), split, Content(vectors[rows], artist[rows]), seed=0)[0]
     users = np.arange(len(clean.users))
     assert split.users == clean.users
     old = clean.test.train.items
