@@ -11,6 +11,8 @@ from hypothesis import settings
 
 jaxtyping.install_import_hook("timbrec", "beartype.beartype")  # before anything of timbrec is imported
 
+os.environ.setdefault("TIMBREC_CODE_CHECKS", "off")  # half a minute per benchmark; tests of the audit turn them on
+
 settings.register_profile("timbrec", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("timbrec")
 

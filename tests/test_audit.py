@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,10 +16,14 @@ import pytest
 
 from timbrec.audit import CHECKS, Finding, audit_code, audit_run, plain
 from timbrec.audit.audited import Audited
+from timbrec.audit.cache import cached
+from timbrec.audit.finding import not_checked
+from timbrec.audit.inputs import inputs_unchanged
 from timbrec.audit.lists import lists_clean
 from timbrec.audit.profiles import profiles_own_rows
 from timbrec.audit.relabelling import familywise, permutations, relabelled
 from timbrec.audit.splits import faults_of
+from timbrec.audit.stored import StoredAudit
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold, Scenario, Task
 from timbrec.data.vocabulary import Vocabulary
@@ -27,6 +32,7 @@ from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
 from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import TopK
+from timbrec.store import VectorSource
 from timbrec.store.vectors import Vectors
 from timbrec.study.cell import Cell
 from timbrec.study.cells.ranking import lists_table
@@ -94,10 +100,83 @@ def test_a_clean_run_passes_every_check(clean: Clean) -> None:
     assert heard[-1][1:] == (len(findings), len(findings))
 
 
-def test_clean_code_passes_every_check() -> None:
+def test_clean_code_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMBREC_CODE_CHECKS", "on")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     findings = audit_code()
-    assert [finding.name for finding in findings] == [check.name for check in CHECKS if check.of_code]
+    assert [finding.name for finding in findings] == [check.name for check in CHECKS if not check.of_run]
     assert [finding for finding in findings if not finding.passed] == []
+    assert [finding.name for finding in findings if not finding.checked] == ["encoder-contract"]
+    started = time.perf_counter()
+    assert audit_code() == findings
+    assert time.perf_counter() - started < 3
+
+
+def test_code_checks_that_are_off_are_shown_as_not_checked() -> None:
+    assert {finding.mark for finding in audit_code()} == {"not checked"}
+
+
+def recording(answer: bool) -> tuple[list[int], Callable[[], Finding]]:
+    """A check with this answer, and the list of its calls."""
+    calls: list[int] = []
+
+    def check() -> Finding:
+        calls.append(1)
+        return Finding(answer, "1", "1")
+
+    return calls, check
+
+
+def test_passed_checks_are_cached_by_their_key_and_refused_ones_never(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calls, check = recording(True)
+    for key in ("a", "a", "b"):
+        assert cached(key, check).passed
+    assert len(calls) == 2
+    monkeypatch.setattr("timbrec.audit.cache.versions", lambda: {"torch": "another"})
+    cached("a", check)
+    assert len(calls) == 3
+    refused_calls, refuse = recording(False)
+    cached("c", refuse)
+    cached("c", refuse)
+    assert len(refused_calls) == 2
+
+
+def test_without_a_writable_cache_every_check_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    calls, check = recording(True)
+    assert cached("a", check).passed
+    assert cached("a", check).passed
+    assert len(calls) == 2
+
+
+def test_changed_inputs_are_refused_with_counts(clean: Clean) -> None:
+    """Rows deleted, users renamed, vectors changed: each is named, and checks that need the inputs do not run."""
+    run, inputs = clean
+    assert inputs_unchanged(Audited(run, inputs)).passed
+    split = inputs.split
+    fold = split.test
+    shorter = replace(split, test=Fold(fold.train, fold.hot.where(np.arange(len(fold.hot)) > 4), fold.cold))
+    finding = inputs_unchanged(Audited(run, replace(inputs, split=shorter)))
+    assert not finding.passed
+    assert f"test_hot: 5 of {len(fold.hot):,} pairs gone, 0 new" in finding.detail
+    renamed = replace(split, users=Vocabulary(["nobody", *split.users.ids[1:]]))
+    assert "users: 1 of 200 ids gone, 1 new" in inputs_unchanged(Audited(run, replace(inputs, split=renamed))).detail
+    other: dict[str, VectorSource] = {"encoder": Vectors(split.items.ids, PlantedWorld(200, 200).vectors(0.1))}
+    changed = replace(inputs, sources=other)
+    findings = by_name(audit_run(run, changed))
+    assert "encoder encoder: other vectors" in findings["inputs-unchanged"].detail
+    assert not findings["inputs-unchanged"].passed
+    assert findings["profiles-own-rows"].mark == "not checked"
+
+
+def test_an_audit_without_checks_is_not_passed() -> None:
+    assert not StoredAudit().passed
+    assert not StoredAudit((not_checked("a reason"),)).passed
+    assert StoredAudit((not_checked("a reason"), Finding(True, "1", "1"))).passed
 
 
 def test_every_named_defect_has_a_check() -> None:

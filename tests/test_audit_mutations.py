@@ -17,8 +17,12 @@ import torch
 from test_audit import make_run
 from timbrec.audit import CHECKS, Finding
 from timbrec.audit.audited import Audited
+from timbrec.audit.parts import RecommenderPart
+from timbrec.audit.protocol import never_reads_test, refit_serves, train_statistics
+from timbrec.audit.trained import frozen_stays_frozen
 from timbrec.audit.trial import Trial
-from timbrec.data.split import Fold, Scenario
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Fold, Scenario, Split
 from timbrec.embed import pooling
 from timbrec.embed.encode import encode_track
 from timbrec.encoders.mfcc import MFCC
@@ -26,13 +30,14 @@ from timbrec.errors import DataError
 from timbrec.metrics.hit_rate import HitRate
 from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
-from timbrec.protocols import Scorer
+from timbrec.protocols import Content, Recommender, Scorer, Workspace
 from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import rank
 from timbrec.recommenders import knn
 from timbrec.recommenders.shared import towers
 from timbrec.recommenders.shared.towers import Tower
 from timbrec.store.source import VectorSource
+from timbrec.study import fitting
 from timbrec.training import Trainable, judge, negatives, validation
 
 CHECK = {check.name: check for check in CHECKS}
@@ -209,8 +214,92 @@ def inverted_flags(patch: Patch) -> None:
     patch.setattr(Trainable, "add_table", inverted)
 
 
-def test_5_inverted_freeze_flags_are_refused(monkeypatch: Patch) -> None:
-    refused_in_code(named(5, "frozen-stays-frozen"), inverted_flags, monkeypatch)
+@pytest.mark.parametrize("name", ["shallow", "bert4rec", "hybrid", "contrastive"])
+def test_5_inverted_freeze_flags_are_refused(name: str, monkeypatch: Patch) -> None:
+    assert named(5, "frozen-stays-frozen")
+    refused_of_part(frozen_stays_frozen, name, inverted_flags, monkeypatch)
+
+
+# The protocol of a fit
+
+
+def refused_of_part(
+    check: Callable[[RecommenderPart], Finding], name: str, mutate: Callable[[Patch], None], patch: Patch
+) -> None:
+    """The check passes a recommender with its defaults, and refuses it once the code is mutated."""
+    assert check(RecommenderPart(name)).passed
+    mutate(patch)
+    assert not (finding := check(RecommenderPart(name))).passed, finding
+
+
+def fitting_on_test(patch: Patch) -> None:
+    fit = fitting.fit
+
+    def mutated(recommender: object, split: Split, *rest: object) -> object:
+        fold = split.test
+        larger = Fold(fold.train.joined(fold.hot), fold.cold.where(fold.cold.user < 0), fold.cold)
+        return fit(recommender, replace(split, test=larger), *rest)  # type: ignore[arg-type]
+
+    patch.setattr("timbrec.study.cells.ranking.fit", mutated)
+
+
+def stopping_on_test(patch: Patch) -> None:
+    fit = fitting.fit
+
+    def mutated(recommender: object, split: Split, *rest: object) -> object:
+        validation = Fold(split.validation.train, *_after(split))
+        return fit(recommender, replace(split, validation=validation), *rest)  # type: ignore[arg-type]
+
+    patch.setattr("timbrec.study.cells.ranking.fit", mutated)
+
+
+def _after(split: Split) -> tuple[Interactions, Interactions]:
+    """The hot and cold test pairs as seen from the train part of the validation fold."""
+    train, pairs = split.validation.train, split.test.hot.joined(split.test.cold)
+    pairs = pairs.where(train.user_items[pairs.user] > 0)
+    hot = train.item_users[pairs.item] > 0
+    return pairs.where(hot), pairs.where(~hot)
+
+
+def serving_without_refit(patch: Patch) -> None:
+    def mutated(
+        recommender: Recommender, split: Split, content: Content, seed: int, workspace: Workspace = Workspace()
+    ) -> object:
+        rng = np.random.default_rng(seed)
+        scorer = recommender.fit(split.validation.train, content, split.validation, rng, workspace)
+        return scorer, scorer.chosen
+
+    patch.setattr("timbrec.study.cells.ranking.fit", mutated)
+
+
+def scaled_by_the_catalogue(patch: Patch) -> None:
+    def scaling(content: Content, train: object) -> np.ndarray:
+        return content.vectors - content.vectors.mean(0)
+
+    fit = fitting.fit
+
+    def mutated(recommender: object, split: object, content: Content, *rest: object) -> object:
+        return fit(recommender, split, replace(content, vectors=scaling(content, split)), *rest)  # type: ignore[arg-type]
+
+    patch.setattr("timbrec.study.cells.ranking.fit", mutated)
+
+
+@pytest.mark.parametrize(
+    ("check", "name", "mutation"),
+    [
+        (never_reads_test, "knn", fitting_on_test),
+        (never_reads_test, "popularity", fitting_on_test),
+        (never_reads_test, "hybrid", stopping_on_test),
+        (refit_serves, "hybrid", serving_without_refit),
+        (refit_serves, "shallow", serving_without_refit),
+        (refit_serves, "knn", fitting_on_test),
+        (train_statistics, "knn", scaled_by_the_catalogue),
+    ],
+)
+def test_fits_that_break_the_protocol_are_refused(
+    check: Callable[[RecommenderPart], Finding], name: str, mutation: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    refused_of_part(check, name, mutation, monkeypatch)
 
 
 # 7. Trained normalised, served unnormalised

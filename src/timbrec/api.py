@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from timbrec import catalog
-from timbrec.audit import Finding, audit_code, audit_run
+from timbrec.audit import Finding, audit_code, audit_run, run_parts
 from timbrec.audit.stored import StoredAudit, read_audit, write_audit
 from timbrec.errors import ConfigError, DataError
 from timbrec.files import write_atomically
@@ -21,7 +21,7 @@ from timbrec.results.lines import baselines
 from timbrec.results.summary import summarise
 from timbrec.results.verdict import Verdict, verdicts
 from timbrec.study.config import Config, make_config, read_config
-from timbrec.study.description import describe_run, refuse_changed
+from timbrec.study.description import describe_run
 from timbrec.study.grid import run_study
 from timbrec.study.inputs import FILES, Inputs, load_inputs
 from timbrec.study.memory import stored_inputs
@@ -144,8 +144,8 @@ def _config_from_memory(settings: dict[str, Any], progress: Progress | None, **t
 
 
 def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Finding]:
-    """Audit a run against its inputs, and keep the findings in its folder."""
-    findings = audit_run(run, inputs, progress)
+    """Audit a run against its inputs and the code that made it; keep the findings in its folder."""
+    findings = audit_run(run, inputs, progress) + audit_code(progress, run_parts(run))
     write_audit(run, findings)
     return findings
 
@@ -190,13 +190,11 @@ def _report_data(run: Run, tables: Figures, verdict: list[Verdict], stored: Stor
 
 
 def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Finding]:
-    """The whole audit: the running code on worlds whose answer is known and, if a run is named, its figures."""
+    """The findings of the running code on worlds whose answer is known and, if a run is named, of the run."""
     if folder is None:
         return audit_code(progress)
     run = Run(folder)
-    inputs = load_inputs(make_config(run.facts["config"]), progress)
-    refuse_changed(run.facts, inputs)
-    return audit_code(progress) + audit(run, inputs, progress)
+    return audit(run, load_inputs(make_config(run.facts["config"]), progress), progress)
 
 
 def read_files(run: Run) -> pl.DataFrame:

@@ -1,49 +1,83 @@
-"""Are tracks pooled over time, and by the mean?"""
+"""Encoders: pooling over time by the mean, and the quick half of the contract for the encoders of a run."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from timbrec.audit import contract
 from timbrec.audit.audited import SEED
-from timbrec.audit.finding import Finding
+from timbrec.audit.finding import Finding, not_checked
+from timbrec.audit.parts import EncoderPart
 from timbrec.audit.trial import Trial
 from timbrec.embed import length_invariance, pool
+from timbrec.errors import TimbrecError
 from timbrec.protocols import Encoder, FrameEncoder
 from timbrec.types import Array, Float
 
 _TOLERANCE = 1e-4
+_CONTRACT = ("shape", "batch", "order", "length", "frames", "rates")  # the quick half
+_SECONDS = 2.0  # of a window; shorter where the card's are
+_PARAMETERS = 400_000_000  # larger encoders take minutes on a CPU
 
 
 def pooled_over_time(trial: Trial) -> Finding:
-    """An encoder's vector is as long as its card says and starts with the means over time of what it pools."""
-    off = [(_off(encoder), name) for name, encoder in trial.encoders.items()]
+    """Compare vectors with the means over time of the encoder's frames, and pooled windows with their mean."""
+    differences = [(_difference(encoder), name) for name, encoder in trial.encoders.items()]
     ramp = np.outer(np.arange(8), np.ones(3, np.float32))
-    off.append((_relative(pool(ramp), ramp.mean(0)), "the pooling of windows"))
-    most, where = max(off)
-    return Finding(most <= _TOLERANCE, f"off by {most:.2g}", f"at most {_TOLERANCE:.0e}", f"farthest: {where}")
+    differences.append((_relative(pool(ramp), ramp.mean(0)), "the pooling of windows"))
+    largest, where = max(differences)
+    return Finding(largest <= _TOLERANCE, f"off by {largest:.2g}", f"at most {_TOLERANCE:.0e}", f"farthest: {where}")
 
 
 def mean_not_sum(trial: Trial) -> Finding:
-    """A track played twice has the vector it has played once."""
-    change, where = max((length_invariance(encoder), name) for name, encoder in trial.encoders.items())
-    return Finding(change <= _TOLERANCE, f"changes by {change:.2g}", f"at most {_TOLERANCE:.0e}", f"most: {where}")
+    """Compare the vector of a track with that of the track played twice."""
+    change, name = max((length_invariance(encoder), name) for name, encoder in trial.encoders.items())
+    return Finding(change <= _TOLERANCE, f"changes by {change:.2g}", f"at most {_TOLERANCE:.0e}", f"most: {name}")
 
 
-def _off(encoder: Encoder) -> float:
+def encoder_contract(part: EncoderPart) -> Finding:
+    """Shape, batch and order invariance, pooling by the mean over time, and rates of an encoder of a run.
+
+    The rest of the contract is tested by `timbrec check-encoder`.
+    """
+    try:
+        encoder = part.encoder
+    except (TimbrecError, ImportError, OSError) as error:
+        return not_checked(f"cannot be loaded: {error}")
+    card = encoder.card
+    if card.precomputed:
+        return not_checked("its vectors were made elsewhere")
+    if card.parameters > _PARAMETERS:
+        return not_checked(f"{card.parameters:,} parameters are too many to try out; run `timbrec check-encoder`")
+    examined = contract.Examined(encoder, min(_SECONDS, card.window))
+    failed = []
+    for name in _CONTRACT:
+        try:
+            finding = contract.CHECKS[name](examined)
+        except Exception as error:  # noqa: BLE001 - an encoder may raise anything
+            finding = Finding(False, f"raises {type(error).__name__}: {error}", "no exception")
+        if not finding.passed:
+            failed.append(f"{name}: {finding.figure}, expected {finding.expected}")
+    return Finding(not failed, f"{len(failed)} of {len(_CONTRACT)} fail", "none", "; ".join(failed))
+
+
+def _difference(encoder: Encoder) -> float:
     """How far `encode` is from the means of `frames`; infinite where the shapes are not the card's."""
     card = encoder.card
     windows = np.random.default_rng(SEED).normal(0, 0.1, (2, round(card.window * card.rate))).astype(np.float32)
     vectors = encoder.encode(windows)
+    if vectors.shape != (2, card.dim):
+        return np.inf
     if not isinstance(encoder, FrameEncoder):
-        return 0.0 if vectors.shape == (2, card.dim) else np.inf
+        return 0.0
     frames = encoder.frames(windows)
     expected = card.window * card.frames_per_second
-    if vectors.shape != (2, card.dim) or frames.shape[2] > card.dim or abs(frames.shape[1] - expected) > 2:
+    if frames.shape[2] > card.dim or abs(frames.shape[1] - expected) > 2:
         return np.inf
     return _relative(vectors[:, : frames.shape[2]], frames.mean(1))
 
 
-def _relative(found: Float[Array, "..."], expected: Float[Array, "..."]) -> float:
-    if found.shape != expected.shape:
+def _relative(values: Float[Array, "..."], expected: Float[Array, "..."]) -> float:
+    if values.shape != expected.shape:
         return np.inf
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+    return float(np.abs(values - expected).max() / np.abs(expected).max())

@@ -1,15 +1,18 @@
-"""What a check says."""
+"""Findings: the results of checks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the audit: `figure` is what was found, `expected` what should have been, `detail` where and how.
+    """The result of one check.
 
-    `name` and `defects`, the numbers of the published defects it refuses, are filled in from the table of checks.
+    `figure` is the measured value, `expected` the required one, `detail` says where and how it was measured. A check
+    that did not run is not `checked`; it refuses nothing and proves nothing. A `remark` is odd but refuses nothing.
+    `name` and `defects`, the numbers of the published defects that the check refuses, come from the table of checks.
     """
 
     passed: bool
@@ -18,8 +21,46 @@ class Finding:
     detail: str = ""
     name: str = ""
     defects: str = ""
+    checked: bool = True
+    remark: bool = False
+
+    @property
+    def mark(self) -> str:
+        """The result in a word or two: "passed", "REFUSED", "not checked" or "remark"."""
+        if not self.passed:
+            return "REFUSED"
+        if not self.checked:
+            return "not checked"
+        return "remark" if self.remark else "passed"
 
 
-def nothing_to_check(why: str) -> Finding:
-    """A run may hold nothing that a check looks at; that is no fault, but it is said."""
-    return Finding(True, "nothing to check", "–", why)
+def nothing_to_check(reason: str) -> Finding:
+    """The finding of a check that has no subject in this run."""
+    return Finding(True, "nothing to check", "–", reason, checked=False)
+
+
+def not_checked(reason: str) -> Finding:
+    """The finding of a check that could not run."""
+    return Finding(True, "not checked", "–", reason, checked=False)
+
+
+def combined(findings: Mapping[str, Finding]) -> Finding:
+    """One finding for several subjects: refused if any is, with the figure of the first refused one."""
+    ran = {name: finding for name, finding in findings.items() if finding.checked}
+    if not ran:
+        return nothing_to_check("; ".join(_lines(findings.items())) or "no part of this kind")
+    refused = {name: finding for name, finding in ran.items() if not finding.passed}
+    first = next(iter((refused or ran).values()))
+    skipped = {name: finding for name, finding in findings.items() if not finding.checked}
+    passed = [f"{len(ran)} parts: {', '.join(ran)}", *_lines(skipped.items())]
+    detail = _lines(refused.items()) if refused else passed
+    return Finding(not refused, first.figure, first.expected, "; ".join(detail))
+
+
+def any_checked(findings: Iterable[Finding]) -> bool:
+    """Whether at least one check ran."""
+    return any(finding.checked for finding in findings)
+
+
+def _lines(findings: Iterable[tuple[str, Finding]]) -> list[str]:
+    return [f"{name}: {finding.figure}" + f" ({finding.detail})" * bool(finding.detail) for name, finding in findings]

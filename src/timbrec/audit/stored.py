@@ -1,11 +1,11 @@
-"""Stored audits: findings that count only for what was audited."""
+"""Stored audits: findings bound to the run, lists and code that they are about."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 
-from timbrec.audit.finding import Finding
+from timbrec.audit.finding import Finding, any_checked
 from timbrec.files import write_atomically
 from timbrec.study.identity import digest_of
 from timbrec.study.runs import Run
@@ -14,15 +14,15 @@ from timbrec.study.versions import code_digest
 
 @dataclass(frozen=True)
 class StoredAudit:
-    """The findings of the last audit of a run; `missing` says why there are none that count, "" where they do."""
+    """The findings of the last audit of a run; `missing` says why none count, and is "" where they do."""
 
     findings: tuple[Finding, ...] = ()
     missing: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether an audit counts and every one of its checks passed; an audit without checks does not pass."""
-        return bool(self.findings) and all(finding.passed for finding in self.findings)
+        """Whether an audit counts, at least one of its checks ran, and none refused."""
+        return any_checked(self.findings) and all(finding.passed for finding in self.findings)
 
 
 def write_audit(run: Run, findings: list[Finding]) -> None:
@@ -32,7 +32,7 @@ def write_audit(run: Run, findings: list[Finding]) -> None:
 
 
 def read_audit(run: Run) -> StoredAudit:
-    """The findings of the last audit, if the run is still the one that was audited."""
+    """The findings of the last audit, if nothing that it covers has changed since."""
     path = run.folder / "audit.json"
     if not path.is_file():
         return StoredAudit(missing="the run was not audited")
@@ -47,7 +47,7 @@ def read_audit(run: Run) -> StoredAudit:
 
 
 def _audited(run: Run) -> dict[str, str]:
-    """Digests of what an audit looks at, by the words a reader knows them by."""
+    """Digests of everything an audit reads, by names for readers."""
     plan = run.experiments
     return {
         "the config": digest_of(run.facts["config"]),

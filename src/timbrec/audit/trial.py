@@ -58,7 +58,7 @@ def _error(gains: Float[Array, "users k"], items: Int[Array, "users k"], task: T
 
 
 def _default() -> Mapping[str, Recommender]:
-    return {"knn": KNN(scale="centre")}
+    return {"knn": KNN()}
 
 
 def _encoders() -> Mapping[str, Encoder]:

@@ -114,7 +114,11 @@ def _audit_line(result: Result) -> str:
     if result.audit.missing:
         return f"not audited: {result.audit.missing}"
     refused = [finding.name for finding in result.findings if not finding.passed]
-    return f"audit: REFUSED by {', '.join(refused)}" if refused else f"audit: {len(result.findings)} checks passed"
+    if refused:
+        return f"audit: REFUSED by {', '.join(refused)}"
+    checked = sum(finding.checked for finding in result.findings)
+    rest = len(result.findings) - checked
+    return f"audit: {checked} checks passed" + f", {rest} not checked" * bool(rest)
 
 
 def show_end(result: Result) -> int:
@@ -168,7 +172,8 @@ def show_findings(findings: Sequence[Finding]) -> None:
     for column in ("", "measured", "required"):
         table.add_column(column)
     for finding in findings:
-        mark = "[green]passed[/]" if finding.passed else "[bold red]REFUSED[/]"
+        style = "green" if finding.mark == "passed" else "bold red" if not finding.passed else "yellow"
+        mark = f"[{style}]{finding.mark}[/]"
         table.add_row(escape(finding.name), mark, escape(finding.figure), escape(finding.expected))
     _out.print(table)
 

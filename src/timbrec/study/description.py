@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Any
 
 from timbrec import catalog
-from timbrec.errors import DataError
 from timbrec.study.config import Config
 from timbrec.study.inputs import Inputs, data_card
 
@@ -24,15 +23,6 @@ def describe_run(config: Config, inputs: Inputs) -> dict[str, Any]:
         "inputs": inputs.digests,
         "encoders": [_encoder(name, config, inputs) for name in inputs.sources],
     }
-
-
-def refuse_changed(facts: dict[str, Any], inputs: Inputs) -> None:
-    """Raise DataError where inputs are not those that a run was made of, naming them."""
-    then, now = facts.get("inputs", inputs.digests), inputs.digests
-    changed = [name for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)]
-    if changed:
-        each = "; ".join(f"{name} ({then.get(name)} then; {now.get(name)} now)" for name in changed)
-        raise DataError(f"the inputs changed after the run: {each}", fix="Restore them, or run the benchmark again.")
 
 
 def _encoder(name: str, config: Config, inputs: Inputs) -> dict[str, Any]:

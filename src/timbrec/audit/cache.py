@@ -1,0 +1,52 @@
+"""The cache of passed code checks, in the user's cache folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from timbrec.audit.finding import Finding
+from timbrec.files import write_atomically
+from timbrec.study.identity import digest_of
+from timbrec.study.versions import versions
+
+
+def cached(key: Any, check: Callable[[], Finding]) -> Finding:
+    """The finding of `check`, from the cache where a check with the same key passed before.
+
+    The key is completed with the versions of code, packages and device, and the number of threads. Refused findings
+    and those that checked nothing are never kept. Without a writable cache folder every check runs.
+    """
+    path = _folder() / f"{digest_of(key, _environment())}.json"
+    with suppress(OSError, ValueError, TypeError):
+        return Finding(**json.loads(path.read_text(encoding="utf-8")))
+    finding = check()
+    if finding.passed and finding.checked:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps(asdict(finding)))
+    return finding
+
+
+def _folder() -> Path:
+    """The cache folder of the platform's user, for audits."""
+    if configured := os.environ.get("XDG_CACHE_HOME"):
+        base = Path(configured)
+    elif sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        base = Path(local)
+    else:
+        home = os.environ.get("HOME")
+        base = (Path(home) if home else Path.home()) / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return base / "timbrec" / "audit"
+
+
+def _environment() -> dict[str, Any]:
+    import torch
+
+    return {"versions": versions(), "threads": torch.get_num_threads()}

@@ -1,0 +1,181 @@
+"""The protocol of a fit: what it reads, and which fit serves. Every check goes through `run_cell`, as a run does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from timbrec.audit.audited import SEED
+from timbrec.audit.finding import Finding, nothing_to_check
+from timbrec.audit.parts import RecommenderPart
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import SCENARIOS, Fold, Scenario, Split
+from timbrec.errors import CannotRankError
+from timbrec.protocols import Content, Workspace
+from timbrec.ranking.rank import rank
+from timbrec.study.cell import Cell, run_cell
+from timbrec.study.controls import REAL
+from timbrec.study.experiment import Experiment
+from timbrec.study.representation import Representation, Source
+from timbrec.training import TrainedRecommender
+from timbrec.types import Array, Int
+from timbrec.worlds.planted import PlantedWorld
+
+_USERS, _ITEMS, _ARTISTS, _DIM, _DEPTH = 100, 120, 25, 16, 11
+
+
+@dataclass(frozen=True, eq=False)
+class Small:
+    """A world of 100 users and 120 tracks, its content, and the same world with another test or other cold vectors."""
+
+    @cached_property
+    def split(self) -> Split:
+        """The split by the `corrected` protocol."""
+        return PlantedWorld(_USERS, _ITEMS, dim=_DIM, seed=SEED).split
+
+    @cached_property
+    def content(self) -> Content:
+        """Vectors of a perfect encoder, and artists drawn at random."""
+        vectors = PlantedWorld(_USERS, _ITEMS, dim=_DIM, seed=SEED).vectors(1.0)
+        return Content(vectors, np.random.default_rng(SEED).integers(_ARTISTS, size=_ITEMS))
+
+    @cached_property
+    def poisoned(self) -> Split:
+        """The split with other items in the test pairs; users and cold items of the test stay the same."""
+        fold = self.split.test
+        return replace(
+            self.split,
+            test=Fold(fold.train, _rotated(fold.hot, fold.train), _rotated(fold.cold, fold.train)),
+        )
+
+    @cached_property
+    def other_cold(self) -> Content:
+        """The content with noise as the vectors of the items that are not in train."""
+        vectors = self.content.vectors.copy()
+        new = self.split.test.train.item_users == 0
+        rng = np.random.default_rng(SEED)
+        vectors[new] = 50 * rng.standard_normal((int(new.sum()), vectors.shape[1]), dtype=np.float32)
+        return replace(self.content, vectors=vectors)
+
+
+@cache
+def small() -> Small:
+    """The small world, made once per process."""
+    return Small()
+
+
+def never_reads_test(part: RecommenderPart) -> Finding:
+    """Run a cell twice, the second time with other test pairs: lists, chosen settings and training logs are equal.
+
+    A fit that reads test pairs, or stops on them, differs.
+    """
+    world = small()
+    clean, clean_log = _cell(part, world.split, world.content)
+    other, other_log = _cell(part, world.poisoned, world.content)
+    differences = [f"{scenario} lists" for scenario in SCENARIOS if not _equal(clean, other, scenario)]
+    differences += ["chosen settings"] * (clean.chosen != other.chosen)
+    differences += ["training log"] * (clean_log != other_log)
+    return Finding(not differences, f"{len(differences)} differences", "0 differences", ", ".join(differences))
+
+
+def refit_serves(part: RecommenderPart) -> Finding:
+    """Compare the lists of a cell with those of one fit on the whole train part, with the chosen settings.
+
+    A cell that serves the fit of the validation fold differs, and so does one that is fitted on more than train.
+    """
+    world, fold = small(), small().split.test
+    cell, _ = _cell(part, world.split, world.content)
+    fitted = replace(part.short, **cell.chosen).fit(fold.train, world.content, None, np.random.default_rng(SEED))
+    differences = []
+    for scenario in SCENARIOS:
+        task = fold.task(scenario)
+        candidates = task.candidates
+        if scenario == "mixed" and not fitted.can_rank_cold:
+            candidates = candidates[fold.train.item_users[candidates] > 0]
+        try:
+            lists = rank(fitted, task.users, candidates, fold.train, _DEPTH, seed=SEED)
+        except CannotRankError:
+            differences += [f"{scenario} lists"] * (scenario in cell.lists)
+            continue
+        stored = cell.lists.get(scenario)
+        if stored is None or not _same(stored.items, lists.items) or not _same(stored.scores, lists.scores):
+            differences.append(f"{scenario} lists")
+    return Finding(not differences, f"{len(differences)} differences", "0 differences", ", ".join(differences))
+
+
+def train_statistics(part: RecommenderPart) -> Finding:
+    """Run a cell again with other vectors for items outside train: the hot lists are equal.
+
+    A scaling or a mean over all items of the catalogue differs. Nothing to check for recommenders without content
+    and for those whose training `targets` are the whole catalogue, as in the paper.
+    """
+    recommender = part.short
+    if not recommender.uses_content or getattr(recommender, "targets", "train") == "catalogue":
+        return nothing_to_check("it reads no vectors, or those of the whole catalogue by its settings")
+    world = small()
+    clean, _ = _cell(part, world.split, world.content, validated=False)
+    other, _ = _cell(part, world.split, world.other_cold, validated=False)
+    equal = _equal(clean, other, "hot")
+    return Finding(equal, "equal" if equal else "different hot lists", "equal")
+
+
+def _cell(
+    part: RecommenderPart, split: Split, content: Content, validated: bool = True
+) -> tuple[Cell, list[dict[str, Any]]]:
+    """A cell of the recommender, and the logs of its trainings without their times.
+
+    Without `validated`, a recommender that can do so trains all epochs: cold vectors may rightly decide when to stop.
+    """
+    recommender = part.short
+    if not validated and isinstance(recommender, TrainedRecommender):
+        recommender = replace(recommender, stop_on="nothing")
+    experiment = Experiment(
+        split=split.digest, representation=_representation() if recommender.uses_content else None, control=REAL,
+        artists=None, recommender=part.name, settings=asdict(recommender), version=recommender.version,
+        label=part.name, seed=SEED, depth=_DEPTH, cold_candidates="tested",
+    )  # fmt: skip
+    with TemporaryDirectory() as folder:
+        cell = run_cell(experiment, split, content, Workspace(Path(folder)))
+        lines = [line for path in sorted(Path(folder).rglob("log.jsonl")) for line in path.read_text().splitlines()]
+    log = [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
+    return cell, log
+
+
+def _representation() -> Representation:
+    return Representation("planted", (Source("planted", "planted"),))
+
+
+def _equal(cell: Cell, other: Cell, scenario: Scenario) -> bool:
+    """Whether two cells have the same users, items and scores, to the bit."""
+    if (scenario in cell.lists) != (scenario in other.lists):
+        return False
+    if scenario not in cell.lists:
+        return True
+    stored, again = cell.lists[scenario], other.lists[scenario]
+    return all(_same(getattr(stored, name), getattr(again, name)) for name in ("users", "items", "scores"))
+
+
+def _same(values: Array, others: Array) -> bool:
+    return values.shape == others.shape and values.tobytes() == others.tobytes()
+
+
+def _rotated(pairs: Interactions, train: Interactions) -> Interactions:
+    """The pairs with each item replaced by the next of its part, except where that gives a pair of train."""
+    following = np.arange(pairs.n_items)
+    following[pairs.items] = np.roll(pairs.items, 1)
+    item = following[pairs.item]
+    known = np.isin(pairs.user * pairs.n_items + item, train.user * train.n_items + train.item)
+    item = np.where(known, pairs.item, item)
+    frame = pairs.frame().with_columns(item=_series(item)).unique(["user", "item"], keep="first")
+    return Interactions.of(frame, pairs.n_users, pairs.n_items)
+
+
+def _series(rows: Int[Array, "n"]) -> pl.Series:
+    return pl.Series("item", rows)

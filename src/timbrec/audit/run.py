@@ -1,0 +1,85 @@
+"""The two calls that go through the table of checks: for the running code and for a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from timbrec.audit.audited import Audited
+from timbrec.audit.cache import cached
+from timbrec.audit.finding import Finding, combined, not_checked
+from timbrec.audit.parts import Parts, default_parts
+from timbrec.audit.table import CHECKS, Check
+from timbrec.audit.trial import Trial
+from timbrec.study.inputs import Inputs
+from timbrec.study.runs import Run
+from timbrec.types import Progress
+
+SWITCH = "TIMBREC_CODE_CHECKS"  # "off" in the environment: the checks of the code do not run, and the page says so
+
+
+def audit_run(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Finding]:
+    """The findings of a run, in the order of the table; `inputs` are read from the data that its config names.
+
+    Where the inputs are no longer those of the run, this is refused and checks that need the inputs do not run.
+    """
+    audited = Audited(run, inputs)
+    findings: list[Finding] = []
+    changed = False
+    checks = [check for check in CHECKS if check.of_run]
+    for done, check in enumerate(checks):
+        _report(progress, check.name, done, len(checks))
+        assert check.of_run is not None
+        if changed and check.needs_inputs:
+            finding = not_checked("the inputs are not those of the run")
+        else:
+            finding = check.of_run(audited)
+        changed = changed or (check.name == "inputs-unchanged" and not finding.passed)
+        findings.append(_named(finding, check))
+    _report(progress, "", len(checks), len(checks))
+    return findings
+
+
+def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> list[Finding]:
+    """The findings of the running code on planted worlds, and of parts, by default those of the catalogue.
+
+    Passed checks come from the cache where code, parts and versions are those of an earlier audit.
+    """
+    trial, subjects = Trial(), default_parts() if parts is None else parts
+    checks = [check for check in CHECKS if not check.of_run]
+    findings = []
+    for done, check in enumerate(checks):
+        _report(progress, check.name, done, len(checks))
+        findings.append(_named(_of_code(check, trial, subjects), check))
+    _report(progress, "", len(checks), len(checks))
+    return findings
+
+
+def _of_code(check: Check, trial: Trial, parts: Parts) -> Finding:
+    if os.environ.get(SWITCH, "").lower() == "off":
+        return not_checked(f"{SWITCH} is off")
+    if check.of_code is not None:
+        function = check.of_code
+        return cached(check.name, lambda: function(trial))
+    subjects: Mapping[str, Any] = parts.recommenders if check.of_recommender else parts.encoders
+    assert check.of_parts is not None
+    return combined({name: _of_part(check.name, check.of_parts, part) for name, part in subjects.items()})
+
+
+def _of_part(name: str, function: Callable[[Any], Finding], part: Any) -> Finding:
+    try:
+        digest = part.digest
+    except Exception as error:  # noqa: BLE001 - a part from outside may raise anything
+        return not_checked(f"cannot be loaded: {error}")
+    return cached([name, digest], lambda: function(part))
+
+
+def _named(finding: Finding, check: Check) -> Finding:
+    return replace(finding, name=check.name, defects=check.defects)
+
+
+def _report(progress: Progress | None, name: str, done: int, total: int) -> None:
+    if progress:
+        progress(f"audit: {name}" if name else "audit", done, total)
