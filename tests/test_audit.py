@@ -22,8 +22,9 @@ from timbrec.audit.inputs import inputs_unchanged
 from timbrec.audit.lists import lists_clean
 from timbrec.audit.profiles import profiles_own_rows
 from timbrec.audit.relabelling import familywise, permutations, relabelled
-from timbrec.audit.splits import faults_of
+from timbrec.audit.splits import faults_of, split_clean
 from timbrec.audit.stored import StoredAudit
+from timbrec.data.cuts import by_items, tamm2026
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold, Scenario, Task
 from timbrec.data.vocabulary import Vocabulary
@@ -39,18 +40,25 @@ from timbrec.study.cells.ranking import lists_table
 from timbrec.study.config import make_config
 from timbrec.study.grid import run_study
 from timbrec.study.inputs import Inputs
+from timbrec.study.representation import Representation, Source, Step
 from timbrec.study.runs import Run
-from timbrec.worlds.planted import PlantedWorld
+from timbrec.worlds.planted import END, START, TEST_AT, PlantedWorld
 
 ALL_METRICS = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
 
 
-def make_run(folder: Path, size: int = 200, artists: pl.Series | None = None, **settings: object) -> tuple[Run, Inputs]:
-    """A finished run on a small planted world with one encoder."""
-    world = PlantedWorld(size, size)
-    ids = world.split.items.ids
-    sources = {"encoder": Vectors(ids, world.vectors(0.7))}
-    inputs = Inputs(world.events, world.events, world.split, sources, artists)
+def make_run(
+    folder: Path,
+    size: int = 200,
+    artists: pl.Series | None = None,
+    inputs: Inputs | None = None,
+    **settings: object,
+) -> tuple[Run, Inputs]:
+    """A finished run on a small planted world with one encoder, or on other inputs."""
+    if inputs is None:
+        world = PlantedWorld(size, size)
+        sources: dict[str, VectorSource] = {"encoder": Vectors(world.split.items.ids, world.vectors(0.7))}
+        inputs = Inputs(world.events, world.events, world.split, sources, artists)
     config = make_config(
         {
             "name": "planted",
@@ -399,6 +407,89 @@ def test_the_rules_of_a_fold_are_checked_without_the_fold_itself(monkeypatch: py
 def test_profiles_are_worked_out_for_every_setting(tmp_path: Path, settings: dict[str, str]) -> None:
     run, inputs = make_run(tmp_path, size=120, recommenders=[{"use": "knn"} | settings], seeds=[0])
     assert profiles_own_rows(Audited(run, inputs)).passed
+
+
+def _shifted(lists: TopK, fold: Fold) -> None:
+    lists.scores[:] += np.float32(1e-4)
+
+
+@pytest.mark.parametrize("scenario", ["hot", "cold", "mixed"])
+def test_scores_that_are_slightly_off_are_refused(clean: Clean, tmp_path: Path, scenario: Scenario) -> None:
+    run = copied(clean, tmp_path)
+    spoilt(run, _shifted, scenario)
+    assert profiles_own_rows(Audited(clean[0], clean[1])).passed
+    assert not profiles_own_rows(Audited(run, clean[1])).passed
+
+
+def test_profiles_are_recomputed_for_artist_means_and_transformed_vectors(tmp_path: Path) -> None:
+    artists = pl.Series([None if row % 7 == 0 else f"artist {row % 30}" for row in range(200)])
+    settings = {"recommenders": ["knn", "artist-mean"], "seeds": [0], "items": {"path": "none"}}
+    run, inputs = make_run(tmp_path / "artists", artists=artists, **settings)
+    assert profiles_own_rows(Audited(run, inputs)).passed
+    source = Source(inputs.sources["encoder"].digest, "encoder")
+    named = (Representation("smaller", (source, source), (Step("pca", {"dim": 5}, 1),)),)
+    transformed = replace(inputs, representations=named)
+    plain_run, _ = make_run(tmp_path / "transformed", inputs=transformed)
+    finding = profiles_own_rows(Audited(plain_run, transformed))
+    assert finding.passed
+    assert finding.checked
+
+
+def test_controls_that_kept_half_of_the_tracks_in_place_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 30 cold tracks no test of chance sees this, and recomputed scores always do."""
+
+    def half(control: str, vectors: np.ndarray, items: np.ndarray, seed: int) -> np.ndarray:
+        if control == "real":
+            return vectors
+        moved = np.random.default_rng(seed).permutation(len(vectors))[: len(vectors) // 2]
+        mixed = vectors.copy()
+        mixed[moved] = vectors[np.roll(moved, 1)]
+        return mixed
+
+    monkeypatch.setattr("timbrec.study.cells.ranking.vectors_of", half)
+    assert not profiles_own_rows(Audited(*make_run(tmp_path))).passed
+
+
+def test_item_holdout_on_a_dated_log_is_clean(tmp_path: Path) -> None:
+    world = PlantedWorld(200, 200)
+    split = by_items(world.events, seed=0)
+    inputs = Inputs(world.events, world.events, split, {"encoder": Vectors(split.items.ids, world.vectors(0.7))})
+    run, _ = make_run(tmp_path, inputs=inputs, split={"protocol": "item-holdout"})
+    finding = split_clean(Audited(run, inputs))
+    assert finding.passed, finding
+    dropped = replace(split, test=replace(split.test, hot=split.test.hot.where(np.arange(len(split.test.hot)) > 0)))
+    spoilt_run, _ = make_run(
+        tmp_path / "dropped", inputs=replace(inputs, split=dropped), split={"protocol": "item-holdout"}
+    )
+    assert "pairs of the log that are in no part: 1" in split_clean(Audited(spoilt_run, inputs)).detail
+
+
+def test_the_split_of_the_paper_is_clean(tmp_path: Path) -> None:
+    world = PlantedWorld(200, 200)
+    split = tamm2026(world.events, START, TEST_AT, END)
+    inputs = Inputs(world.events, world.events, split, {"encoder": Vectors(split.items.ids, world.vectors(0.7))})
+    times = {"protocol": "tamm2026", "test_at": "2019-02-01", "start": "2018-02-01"}
+    run, _ = make_run(tmp_path, inputs=inputs, split=times)
+    assert split_clean(Audited(run, inputs)).passed
+
+
+def test_plays_after_a_parts_end_and_missing_pairs_are_refused(tmp_path: Path) -> None:
+    """Pairs of train that count the plays of the test month look alike in every other rule."""
+    world = PlantedWorld(200, 200)
+    split = world.split
+    train = split.test.train
+    for name, spoilt_train, fault in (
+        ("plays", replace(train, plays=train.plays + 1), "pairs with other plays than the log's"),
+        ("missing", train.where(np.arange(len(train)) > 2), "pairs of the log that are missing: 3"),
+    ):
+        wrong = replace(split, test=Fold(spoilt_train, split.test.hot, split.test.cold))
+        inputs = Inputs(world.events, world.events, wrong, {"encoder": Vectors(split.items.ids, world.vectors(0.7))})
+        run, _ = make_run(tmp_path / name, inputs=inputs)
+        finding = split_clean(Audited(run, inputs))
+        assert not finding.passed
+        assert fault in finding.detail
 
 
 def test_plain_metrics_by_hand() -> None:

@@ -1,8 +1,12 @@
-"""Is the split what every figure rests on?"""
+"""Splits: every part of a split against the plays of the log, and the rules that hold between parts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
 import numpy as np
+import polars as pl
 
 from timbrec.audit.audited import Audited
 from timbrec.audit.finding import Finding
@@ -10,38 +14,121 @@ from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold, Split
 from timbrec.types import Array, Int
 
+TIMED = ("corrected", "tamm2026")
+
 
 def split_clean(audited: Audited) -> Finding:
-    """The scenarios as sets of pairs: disjoint, with users from train, and on their side of T where plays are dated."""
-    faults = faults_of(audited.run.split)
-    detail = ", ".join(f"{what}: {count:,}" for what, count in faults.items() if count)
-    return Finding(not any(faults.values()), f"{sum(faults.values()):,} faults", "none", detail)
+    """Count the pairs that break a rule of the split's protocol.
+
+    Parts are disjoint, users are those of train, and items are hot or cold by train. All plays of the log are looked
+    at: by a protocol in time, no test or validation pair was played before its part and no play after a part's end is
+    counted; by `item-holdout`, every pair has all of its plays.
+    """
+    faults = faults_of(audited.run.split) | dict(_play_faults(audited))
+    detail = ", ".join(f"{rule}: {count:,}" for rule, count in faults.items() if count)
+    return Finding(not any(faults.values()), f"{sum(faults.values()):,} faults", "0 faults", detail)
 
 
 def faults_of(split: Split) -> dict[str, int]:
-    """How many pairs of the split break which rule."""
-    found: dict[str, int] = {}
+    """The number of pairs, users or items of the split that break each rule."""
+    faults: dict[str, int] = {}
     for name, fold in (("validation", split.validation), ("test", split.test)):
-        found |= {f"{name}: {what}": count for what, count in _faults(fold).items()}
-    if split.protocol != "tamm2026":  # there, validation is a part of the test month
-        seen = _keys(split.validation.train, split.validation.hot, split.validation.cold)
-        tested = _keys(split.test.hot, split.test.cold)
-        found["test pairs that were there to validate on"] = len(np.intersect1d(seen, tested))
-        found["validation pairs first played with or after a test pair"] = _late(split)
-    return found
+        faults |= {f"{name}: {rule}": count for rule, count in _faults(fold, split.protocol).items()}
+    if split.protocol == "tamm2026":  # validation is a part of the test month there
+        validated = _keys(split.validation.hot, split.validation.cold)
+    else:
+        validated = _keys(split.validation.train, split.validation.hot, split.validation.cold)
+    tested = _keys(split.test.hot, split.test.cold)
+    faults["test pairs that were there to validate on"] = len(np.intersect1d(validated, tested))
+    if split.protocol == "corrected":
+        faults["validation pairs first played with or after a test pair"] = _late(split)
+    return faults
 
 
-def _faults(fold: Fold) -> dict[str, int]:
+def _faults(fold: Fold, protocol: str) -> dict[str, int]:
     later = _keys(fold.hot, fold.cold)
     users = np.union1d(fold.hot.user, fold.cold.user)
-    return {
+    faults = {
         "pairs that are also in train": len(np.intersect1d(_keys(fold.train), later)),
         "pairs that are there twice": len(later) - len(np.unique(later)),
         "hot items that are not in train": len(np.setdiff1d(fold.hot.item, fold.train.item)),
         "cold items that are in train": len(np.intersect1d(fold.cold.item, fold.train.item)),
         "users without train": len(np.setdiff1d(users, fold.train.user)),
-        "pairs first played before train ends": _not_after(fold.train, fold.hot, fold.cold),
     }
+    if protocol in TIMED:
+        faults["pairs first played before train ends"] = _not_after(fold.train, fold.hot, fold.cold)
+    return faults
+
+
+def _play_faults(audited: Audited) -> Iterator[tuple[str, int]]:
+    """The number of pairs per part whose plays in the log are not those that the protocol gives to the part."""
+    split, events = audited.run.split, audited.inputs.events
+    table = events.table.with_columns(user=pl.Series(split.users.rows(events.users.ids)).gather(events.table["user"]))
+    table = table.filter(pl.col("user") >= 0)
+    if split.protocol in TIMED and events.timed:
+        start, validate_at, test_at, end = _times(audited)
+        window = table.filter((pl.col("time") >= start) & (pl.col("time") < end))
+        first = window.group_by("user", "item").agg(first=pl.col("time").min())
+        plays = {moment: _plays(window, pl.col("time") < moment) for moment in (validate_at, test_at, end)}
+        if split.protocol == "tamm2026":
+            spans = dict.fromkeys(("validation_hot", "validation_cold", "test_hot", "test_cold"), (test_at, end))
+            spans |= {"fit": (start, test_at), "train": (start, test_at)}
+        else:
+            spans = {"fit": (start, validate_at), "train": (start, test_at)}
+            spans |= dict.fromkeys(("validation_hot", "validation_cold"), (validate_at, test_at))
+            spans |= dict.fromkeys(("test_hot", "test_cold"), (test_at, end))
+        for name, part in split.parts().items():
+            low, high = spans[name]
+            pairs = _pairs(part).join(first, on=["user", "item"], how="left")
+            pairs = pairs.join(plays[high], on=["user", "item"], how="left")
+            inside = (pl.col("first") >= low) & (pl.col("first") < high)
+            yield f"{name}: pairs first played outside the part's time", _wrong(pairs, inside)
+            yield f"{name}: pairs with other plays than the log's", _wrong(pairs, pl.col("plays") == pl.col("logged"))
+            if name in ("fit", "train"):
+                expected = first.filter((pl.col("first") >= low) & (pl.col("first") < high))
+                yield f"{name}: pairs of the log that are missing", _missing(expected, part)
+        return
+    logged = _plays(table, pl.lit(True))
+    for name, part in split.parts().items():
+        pairs = _pairs(part).join(logged, on=["user", "item"], how="left")
+        yield f"{name}: pairs with other plays than the log's", _wrong(pairs, pl.col("plays") == pl.col("logged"))
+    kept = pl.concat([_pairs(part) for part in (split.test.train, split.test.hot, split.test.cold)])
+    yield "pairs of the log that are in no part", len(logged.join(kept, on=["user", "item"], how="anti"))
+
+
+def _times(audited: Audited) -> tuple[datetime, datetime, datetime, datetime]:
+    """Start, validation, T and end, from the config; a year before T and a month on both sides by default."""
+    config = audited.config.split
+    assert config.test_at is not None  # a split in time has it
+
+    def moved(by: str) -> datetime:
+        return pl.select(pl.lit(_naive(config.test_at)).dt.offset_by(by)).item()
+
+    given = (config.start, config.validate_at, config.test_at, config.end)
+    defaults = ("-1y", "-1mo", "0d", "1mo")
+    return tuple(moved(by) if at is None else _naive(at) for at, by in zip(given, defaults, strict=True))  # type: ignore[return-value]
+
+
+def _naive(moment: datetime | None) -> datetime:
+    assert moment is not None
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _plays(table: pl.DataFrame, keep: pl.Expr) -> pl.DataFrame:
+    return table.filter(keep).group_by("user", "item").agg(logged=pl.col("plays").sum())
+
+
+def _pairs(part: Interactions) -> pl.DataFrame:
+    frame = part.frame().select("user", "item", "plays")
+    return frame.cast({"user": pl.Int64, "item": pl.UInt32})
+
+
+def _wrong(pairs: pl.DataFrame, rule: pl.Expr) -> int:
+    return len(pairs.filter(~rule.fill_null(False)))
+
+
+def _missing(expected: pl.DataFrame, part: Interactions) -> int:
+    return len(expected.join(_pairs(part), on=["user", "item"], how="anti"))
 
 
 def _keys(*parts: Interactions) -> Int[Array, "n"]:
