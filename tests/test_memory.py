@@ -42,7 +42,7 @@ def test_frames_and_arrays_give_the_figures_of_files(disk: Path, tmp_path: Path)
 def test_a_result_shows_itself(disk: Path) -> None:
     result = timbrec.bench(disk / "config.yaml")
     assert len(repr(result)) < 300
-    assert "cold: good / knn" in repr(result)
+    assert "Cold: good / knn is best" in repr(result)
     html = result._repr_html_()
     assert "ndcg@10" in html
     assert "good" in html

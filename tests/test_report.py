@@ -169,7 +169,14 @@ def leads(data):
             first, second = (f"{row['encoder']} / {row['recommender']}" for row in (rows * 2)[:2])
             alone = len(rows) == 1
             interval = Interval(sum(lead) / 2, *lead)
-            found.append(Verdict(scenario, first, None if alone else second, None if alone else interval))
+            wins = alone or lead[0] > 0
+            found.append(
+                Verdict(
+                    scenario, leader=first, winners=(first,) if wins else (first, second), best=first if wins else None,
+                    second=None if alone else second, lead=None if alone else interval, unbeaten=(), times_chance=2.0,
+                    above_chance=True, detectable=0.01, flattery=0.001, reason=None, lines=len(rows),
+                )
+            )  # fmt: skip
     return found
 
 
@@ -300,8 +307,11 @@ def test_the_verdict_names_the_best_of_each_half_with_its_figures():
     for card, scenario in zip(cards, ("hot", "cold", "mixed"), strict=True):
         row, text = best(data, scenario), squeezed(card.text)
         digits = 3 if scenario == "cold" else 4
-        assert card.one("p", class_="best").all("bdi")[0].text == row["encoder"]
-        assert f"with {row['recommender']}" in text
+        large = card.one("p", class_="best").all("bdi")[0].text
+        assert large == (row["encoder"] if scenario == "cold" else "2 tied")  # a name in large type is a winner
+        assert f"{row['encoder']} with {row['recommender']}" in text.replace(
+            row["encoder"] + "with", row["encoder"] + " with"
+        )
         assert f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]" in text
         assert f"+{row['difference']:.{digits}f} [+{row['difference_low']:.{digits}f}, " in text
         rows = {squeezed(line.one("dt").text): squeezed(line.one("dd").text) for line in card.one("dl").all("div")}
@@ -376,9 +386,28 @@ def test_the_audit_comes_first_and_is_shown_in_full():
     assert "was not audited" in banner.text
 
 
-def test_the_word_tied_is_not_used():
-    for data in (sample(), sample(findings=[]), sample(encoders=("mfcc",)), sample(scenarios=("hot",))):
-        assert not re.search(r"\b(un)?tied\b|\btie[sd]?\b", parse(render(data)).text, re.IGNORECASE)
+def test_a_sentence_for_each_scenario_stands_first():
+    data = sample()
+    sentences = [squeezed(item.text) for item in parse(render(data)).one("ul", class_="sentences").all("li")]
+    assert sentences == [verdict.sentence for verdict in data.verdicts]
+    assert re.search(r"^Hot: .+ are tied, 2\.0 times chance\.$", sentences[0])
+    assert re.search(r"^Cold: .+ is best, 2\.0 times chance\.$", sentences[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "heading", "sentence"),
+    [
+        ({"unbeaten": ("popularity",)}, "Not above popularity", "Cold: no audio model is shown to beat popularity."),
+        ({"above_chance": False}, "Not above chance", "Cold: no audio model is shown to be better than chance."),
+        ({"reason": "3 users"}, "Too few to tell", "Cold: this test cannot tell encoders apart (3 users)."),
+    ],
+)
+def test_where_nothing_wins_no_name_stands_in_large_type(change, heading, sentence):
+    data = sample()
+    data = replace(data, verdicts=[replace(verdict, **change) for verdict in data.verdicts])
+    page = parse(render(data))
+    assert page.all("article")[1].one("p", class_="best").all("bdi")[0].text == heading
+    assert sentence in page.one("ul", class_="sentences").text
 
 
 def test_the_page_is_written_whole_and_nothing_else_is_left_behind(tmp_path):

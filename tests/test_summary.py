@@ -12,14 +12,13 @@ from made import TableScorer, fold
 from timbrec.data.split import SCENARIOS, Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError
-from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
 from timbrec.ranking.outcomes import outcome
 from timbrec.results.figures import compute_figures, make_metrics
 from timbrec.results.lines import lines
 from timbrec.results.summary import summarise
-from timbrec.results.verdict import verdicts
-from timbrec.statistics.intervals import crossed, over_users
+from timbrec.statistics.comparison import compare
+from timbrec.statistics.influence import influence
 from timbrec.study.cell import Cell
 from timbrec.study.cells.ranking import lists_table
 from timbrec.study.experiment import Experiment
@@ -36,7 +35,7 @@ METRICS, KS = ["ndcg", "recall", "coverage", "popularity", "cold-recall"], [3, 1
 GOOD = Representation("good", (Source("good", "good"),))
 BASE = Experiment(
     split=SPLIT.digest, representation=GOOD, control="real", artists=None, recommender="knn", settings={},
-    version=1, label="nearest", seed=0, depth=10, cold_candidates="tested",
+    version=1, label="nearest", seed=0, depth=11, cold_candidates="tested",
 )  # fmt: skip
 BAD = {"representation": Representation("bad", (Source("bad", "bad"),))}
 PLAN = [  # experiments, and how much of what is liked their scores know
@@ -53,10 +52,10 @@ PLAN = [  # experiments, and how much of what is liked their scores know
 
 
 def lists_of(place, knows, scenario):
-    """Top 10 of scores that are noise and, to some degree, what is liked."""
+    """Top 11 of scores that are noise and, to some degree, what is liked."""
     table = np.random.default_rng(place).random(LIKED.shape) + knows * LIKED
     scorer = TableScorer(table, can_rank_cold=knows < 0.9)  # as popularity
-    return answer(scorer, FOLD.task(scenario), FOLD, 10, seed=0)
+    return answer(scorer, FOLD.task(scenario), FOLD, 11, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def figures(run):
-    return compute_figures(run, METRICS, KS)
+    return compute_figures(run, METRICS, KS, "ndcg@10")
 
 
 @pytest.fixture(scope="module")
@@ -151,22 +150,28 @@ def test_figures_are_means_over_users_and_seeds(summary, scenario, k):
     assert found["status"] is None
 
 
-def test_intervals_are_over_users_and_items(summary):
+def test_intervals_are_those_of_one_comparison_of_all_lines(figures):
+    """Standings, gains and differences of a metric against the statistics wing, called here with lists made here."""
     task = FOLD.task("cold")
-    parts = [outcome(lists_of(place, knows, "cold").items, task, FOLD.train)
-             for place, knows in ((0, 0.4), (1, 0.4), (2, 0.1), (3, 0.1))]  # fmt: skip
-    gains = [Recall(10).gains(one) / 2 for one in parts]
-    items = [one.items for one in parts]
-    found = row(summary, "good", "nearest", "cold", "recall@10")
-    alone = crossed(np.hstack(gains[:2]), np.hstack(items[:2]), task.users, task.relevant)
-    assert (found["low"], found["high"]) == (alone.low, alone.high)
-    paired = crossed(np.hstack([*gains[:2], -gains[2], -gains[3]]), np.hstack(items), task.users, task.relevant)
-    assert (found["difference_low"], found["difference_high"]) == pytest.approx((paired.low, paired.high))
-    popularity = row(summary, "good", "nearest", "hot", "popularity@3")
-    values = [counted_popularity(place) for place in (0, 1)]
-    users = over_users(np.mean(values, axis=0))
-    assert (popularity["low"], popularity["high"]) == pytest.approx((users.low, users.high))
-    assert popularity["difference"] is None
+
+    def of(seeds):
+        return influence(
+            [outcome(lists_of(place, knows, "cold").items, task, FOLD.train) for place, knows in seeds],
+            task,
+            Recall(10),
+        )
+
+    lines = [of([(0, 0.4), (1, 0.4)]), of([(2, 0.1), (3, 0.1)]), of([(4, 0.0)]), of([(5, 0.2)]), of([(6, 0.0)])]
+    names = ["nearest real", "nearest shuffled", "nearest gaussian", "nearest real", "nearest shuffled"]
+    expected = compare(lines, names)
+    rows = figures.standings.filter(scenario="cold", metric="recall@10").drop_nulls("value")
+    np.testing.assert_allclose(rows["value"], expected.values, atol=1e-12)
+    limits = [(interval.low, interval.high) for interval in expected.intervals]
+    np.testing.assert_allclose(rows.select("low", "high").to_numpy(), limits, atol=1e-12)
+    gains = figures.gains.filter(scenario="cold", metric="recall@10", control="shuffled")
+    limits = [(interval.low, interval.high) for interval in expected.gains([(0, 1), (3, 4)])]
+    np.testing.assert_allclose(gains.select("low", "high").to_numpy(), limits, atol=1e-12)
+    assert rows.filter(control="real")["tied"].to_list() == expected.among([0, 3]).tied.tolist()
 
 
 def counted_popularity(place):
@@ -226,29 +231,37 @@ def test_values_per_user_are_kept(figures, summary):
         assert row(summary, encoder, label, scenario, "ndcg@3")["value"] == pytest.approx(value)
 
 
-def test_verdicts_name_the_best_content_and_its_lead(run, figures, summary):
-    found = verdicts(run, figures.standings, NDCG(10))
-    assert [(one.scenario, one.best, one.second) for one in found] == [
-        (scenario, "good / nearest", "bad / nearest") for scenario in SCENARIOS
-    ]  # popularity is better in hot, but a baseline
-    assert (
-        row(summary, None, "popularity", "hot", "ndcg@10")["value"]
-        > row(summary, "good", "nearest", "hot", "ndcg@10")["value"]
+def test_the_verdict_names_a_winner_only_where_it_is_better_than_all(figures, summary):
+    for verdict in figures.verdicts:
+        best, second = (row(summary, name, "nearest", verdict.scenario, "ndcg@10")["value"] for name in ("good", "bad"))
+        assert (verdict.leader, verdict.second, verdict.lines) == ("good / nearest", "bad / nearest", 2)
+        assert verdict.lead.value == pytest.approx(best - second)
+        assert (verdict.best is not None) == (verdict.lead.low > 0)
+        assert (len(verdict.winners) == 1) == (verdict.best is not None)
+    hot = figures.verdicts[0]
+    popularity, good = (
+        row(summary, *key, "hot", "ndcg@10")["value"] for key in ((None, "popularity"), ("good", "nearest"))
     )
-    for one in found:
-        best, second = (row(summary, name, "nearest", one.scenario, "ndcg@10")["value"] for name in ("good", "bad"))
-        assert one.lead.value == pytest.approx(best - second)
-        assert one.lead.low < one.lead.value < one.lead.high
+    assert popularity > good
+    assert hot.unbeaten == ("popularity",)
+    assert hot.sentence == "Hot: no audio model is shown to beat popularity."
+    pairs = figures.differences.filter(scenario="hot").select("first", "second").rows()
+    assert set(map(frozenset, pairs)) == {
+        frozenset(pair)
+        for pair in (
+            ("good / nearest", "bad / nearest"),
+            ("good / nearest", "popularity"),
+            ("bad / nearest", "popularity"),
+        )
+    }
 
 
-def test_a_line_alone_has_no_second(run, summary, tmp_path):
-    made = Run.create(tmp_path, {}, SPLIT)
-    made.plan([BASE])
-    made.write(run.read(BASE))
-    assert [
-        (one.best, one.second, one.lead)
-        for one in verdicts(made, compute_figures(made, ["ndcg"], [10]).standings, NDCG(10))
-    ] == [("good / nearest", None, None)] * 3
+def test_a_line_alone_has_no_second(run, tmp_path):
+    alone = Run.create(tmp_path, {}, SPLIT)
+    alone.plan([BASE])
+    alone.write(run.read(BASE))
+    for verdict in compute_figures(alone, ["ndcg"], [10], "ndcg@10").verdicts:
+        assert (verdict.leader, verdict.second, verdict.lead, verdict.lines) == ("good / nearest", None, None, 1)
 
 
 def test_mixed_lists_also_get_the_metrics_of_cold_items():
@@ -270,6 +283,6 @@ def test_lines_are_read_one_at_a_time(run, monkeypatch):
 
 def test_progress_is_heard(run):
     heard = []
-    compute_figures(run, ["ndcg"], [3], lambda *said: heard.append(said))
+    compute_figures(run, ["ndcg"], [3], "ndcg@3", lambda *said: heard.append(said))
     assert heard[-1] == ("figures", 3, 3)
     assert len(heard) == 3 * 3 + 1

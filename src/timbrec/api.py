@@ -10,16 +10,15 @@ from typing import Any
 
 import polars as pl
 
-from timbrec import catalog
 from timbrec.audit import Finding, audit_code, audit_run, run_parts
 from timbrec.audit.stored import StoredAudit, read_audit, write_audit
 from timbrec.errors import ConfigError, DataError
-from timbrec.files import write_atomically
+from timbrec.files import replacing, write_atomically
 from timbrec.report import ReportData, draw_figures, write_report
 from timbrec.results.figures import Figures, compute_figures
 from timbrec.results.lines import baselines
 from timbrec.results.summary import summarise
-from timbrec.results.verdict import Verdict, verdicts
+from timbrec.results.verdict import Verdict
 from timbrec.study.config import Config, make_config, read_config
 from timbrec.study.description import describe_run
 from timbrec.study.grid import run_study
@@ -39,9 +38,13 @@ class Result:
 
     run: Run
     tables: Figures
-    verdict: list[Verdict]
     audit: StoredAudit
     report: Path
+
+    @property
+    def verdict(self) -> tuple[Verdict, ...]:
+        """The verdict on every scenario that has lines with audio."""
+        return self.tables.verdicts
 
     @property
     def figures(self) -> pl.DataFrame:
@@ -57,6 +60,11 @@ class Result:
     def gains(self) -> pl.DataFrame:
         """Real vectors against each control, paired."""
         return self.tables.gains
+
+    @property
+    def differences(self) -> pl.DataFrame:
+        """All pairs of lines on the primary metric, paired, with simultaneous intervals."""
+        return self.tables.differences
 
     @property
     def summary(self) -> pl.DataFrame:
@@ -79,10 +87,10 @@ class Result:
 
     @property
     def _data(self) -> ReportData:
-        return _report_data(self.run, self.tables, self.verdict, self.audit)
+        return _report_data(self.run, self.tables, self.audit)
 
     def __repr__(self) -> str:
-        leads = "; ".join(f"{entry.scenario}: {entry.best}" for entry in self.verdict) or "no verdict"
+        leads = " ".join(verdict.sentence for verdict in self.verdict) or "no verdict"
         missing = len(self.run.missing)
         state = f", {missing} cells missing" if missing else ""
         return f"<timbrec.Result {self.run.folder} ({leads}{state}; audit {self._audit_state})>"
@@ -155,18 +163,18 @@ def report(run: Run, progress: Progress | None = None) -> Result:
     if not run.finished:
         raise DataError(f"{run.folder} has no finished cell yet", fix="Run the benchmark again.")
     config = make_config(run.facts["config"])
-    tables = compute_figures(run, config.metrics, config.k, progress)
-    name, k = config.primary.split("@")
-    verdict = verdicts(run, tables.standings, catalog.load("metrics", name)(int(k)))
+    tables = compute_figures(run, config.metrics, config.k, config.primary, progress)
     stored = read_audit(run)
-    for stem, table in (("results", tables.figures), ("standings", tables.standings), ("gains", tables.gains)):
+    written = {"results": tables.figures, "standings": tables.standings, "gains": tables.gains}
+    for stem, table in (written | {"differences": tables.differences}).items():
         write_atomically(run.folder / f"{stem}.csv", table.write_csv())
-    tables.users.write_parquet(run.folder / "users.parquet")
-    page = write_report(_report_data(run, tables, verdict, stored), run.folder / "report.html")
-    return Result(run, tables, verdict, stored, page)
+    with replacing(run.folder / "users.parquet") as partial:
+        tables.users.write_parquet(partial)
+    page = write_report(_report_data(run, tables, stored), run.folder / "report.html")
+    return Result(run, tables, stored, page)
 
 
-def _report_data(run: Run, tables: Figures, verdict: list[Verdict], stored: StoredAudit) -> ReportData:
+def _report_data(run: Run, tables: Figures, stored: StoredAudit) -> ReportData:
     facts = run.facts
     config = make_config(facts["config"])
     return ReportData(
@@ -182,7 +190,7 @@ def _report_data(run: Run, tables: Figures, verdict: list[Verdict], stored: Stor
         findings=stored.findings,
         not_audited=stored.missing,
         missing=[(experiment.title, run.failure(experiment) or "not run yet") for experiment in run.missing],
-        verdicts=verdict,
+        verdicts=tables.verdicts,
         encoders=facts["encoders"],
         baselines=baselines(run),
         commands=["timbrec bench CONFIG.yaml", f"timbrec audit {config.output}"],

@@ -79,17 +79,20 @@ def show_result(result: Result) -> None:
     import polars as pl
 
     from timbrec.api import read_files
+    from timbrec.data.split import SCENARIOS
 
+    for verdict in result.verdict:
+        _out.print(escape(verdict.sentence))
     metric = result.run.facts["config"]["primary"]
-    table = narrow_table(f"{metric}, 95 % intervals over users and items")
+    table = narrow_table(f"{metric}, 95 % intervals over users and items; = tied with the best audio model")
     for column in ("encoder", "recommender"):
         add_names(table, column, result.summary[column].drop_nulls())
-    for scenario in ("hot", "cold", "mixed"):
+    for scenario in SCENARIOS:
         table.add_column(scenario, justify="right", no_wrap=True)
     chosen = result.summary.filter(pl.col("metric") == metric)
     for (encoder, label), rows in chosen.group_by("encoder", "recommender", maintain_order=True):
         cells = {row["scenario"]: row for row in rows.to_dicts()}
-        figures = [_figure(cells.get(scenario)) for scenario in ("hot", "cold", "mixed")]
+        figures = [_figure(cells.get(scenario)) for scenario in SCENARIOS]
         table.add_row(escape(str(encoder or "–")), escape(str(label)), *figures)
     _out.print(table)
     if len(files := read_files(result.run)):
@@ -192,12 +195,11 @@ def add_names(table: Table, header: str, names: Iterable[str]) -> None:
 
 
 def _figure(row: dict[str, Any] | None) -> str:
-    """The value and half its interval's width: intervals are symmetric."""
+    """The value and half the width of its 95 % interval, with "=" where it is tied with the best."""
     if row is None or row["value"] is None:
         return "–"
-    return f"{row['value']:.4f}" + (
-        "" if row["high"] is None else f" ±{row['high'] - row['value']:.4f}".replace("±0", "±")
-    )
+    around = "" if row["high"] is None else f" ±{(row['high'] - row['low']) / 2:.3f}"
+    return f"{row['value']:.3f}{around}{' =' if row['tied'] else '  '}"
 
 
 def _count(value: float | None) -> str:

@@ -7,6 +7,7 @@ from math import isfinite
 
 from timbrec.report import numbers
 from timbrec.report.data import ReportData, Row
+from timbrec.results.verdict import Verdict
 
 SCENARIOS = {
     "hot": "known tracks: played in train",
@@ -39,11 +40,17 @@ class Lead:
 
 @dataclass(frozen=True)
 class Card:
-    """One scenario's verdict as the page shows it; `missing` says why there is none."""
+    """One scenario's verdict as the page shows it; `missing` says why there is none.
+
+    `encoder` and `recommender` have the highest figure. `heading` stands in their place, in large type, where no line
+    is shown to be better than all others.
+    """
 
     scenario: str
     about: str
     missing: str = ""
+    heading: str = ""
+    sentence: str = ""
     encoder: str = ""
     recommender: str = ""
     value: str = ""
@@ -77,9 +84,12 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
     others = [row for row in rows if row not in competing and row["encoder"] in (None, best["encoder"])]
     digits = numbers.decimals(row["value"] for row in contents)
     chance = best["chance"]
+    verdict = next((verdict for verdict in data.verdicts if verdict.scenario == scenario), None)
     return Card(
         scenario,
         about,
+        heading="No verdict" if verdict is None else _heading(verdict),
+        sentence="" if verdict is None else verdict.sentence,
         encoder=best["encoder"],
         recommender=best["recommender"],
         value=numbers.fixed(best["value"], digits),
@@ -91,6 +101,17 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
         bars=tuple(_bars(best, others, digits)),
         cautions=tuple(_cautions(best, others)),
     )
+
+
+def _heading(verdict: Verdict) -> str:
+    """What stands in large type where no line wins; empty where one does."""
+    if verdict.reason is not None:
+        return "Too few to tell"
+    if not verdict.above_chance:
+        return "Not above chance"
+    if verdict.unbeaten:
+        return f"Not above {verdict.unbeaten[0]}"
+    return f"{len(verdict.winners)} tied" if verdict.best is None and verdict.lines > 1 else ""
 
 
 def _gain(best: Row, digits: int) -> str:

@@ -16,6 +16,7 @@ from timbrec.study.experiment import Experiment
 from timbrec.study.runs import Run
 from timbrec.types import Array, Float
 
+ORDERS = ("random", "new-first")
 Key = tuple[str | None, str]  # representation (None without content) and label of the recommender
 
 
@@ -73,6 +74,11 @@ def baselines(run: Run) -> set[str]:
     """The labels of the recommenders that are there to be beaten."""
     kinds = {experiment.label: experiment.recommender for experiment in run.experiments}
     return {label for label, name in kinds.items() if catalog.load("recommenders", name).baseline}
+
+
+def orders(run: Run) -> set[str]:
+    """The labels of random orders, which know neither users nor tracks."""
+    return {experiment.label for experiment in run.experiments if experiment.recommender in ORDERS}
 
 
 def _line(run: Run, experiments: list[Experiment], scenario: Scenario) -> Line:

@@ -13,6 +13,7 @@ SUMMARY = {
     **dict.fromkeys(_KEY, pl.String),
     **dict.fromkeys(["value", "low", "high", "chance", *CONTROLS, "lift"], pl.Float64),
     **dict.fromkeys(["difference", "difference_low", "difference_high"], pl.Float64),
+    "tied": pl.Boolean,
     **dict.fromkeys(["users", "pairs", "seeds"], pl.Int64),
     "status": pl.String,
 }

@@ -1,46 +1,111 @@
-"""The verdict: the best line of every scenario, and by how much it leads the next."""
+"""The verdict on a scenario: which lines lead, what they are tied with, and whether they beat the baselines."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
-import polars as pl
+import numpy as np
 
-from timbrec.data.split import SCENARIOS, Scenario
-from timbrec.metrics.shared.base import Metric
-from timbrec.results.figures import interval
-from timbrec.results.lines import Key, baselines, lines
+from timbrec.data.split import Scenario
+from timbrec.statistics.comparison import Comparison
 from timbrec.statistics.intervals import Interval
-from timbrec.study.controls import REAL
-from timbrec.study.runs import Run
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The best line of a scenario on the primary metric, and its lead over the next (None when it is alone)."""
+    """What one scenario says on the primary metric.
+
+    `leader` is the audio line with the highest value, `winners` all that are tied with the best, the leader first.
+    `best` is the leader where it is better than every other audio line, else None. `lead` is its lead over `second`,
+    with an interval that holds for all pairs at once; None without a second line. `unbeaten` are the baselines that
+    the leader is not shown to exceed. `times_chance` is its value over chance; None where chance is unknown.
+    `above_chance` says whether its interval lies above chance. `detectable` is the difference that would be found with
+    a probability of 80 %. `flattery` is how much being the highest raises the leader's figure on average. `reason` says
+    why this test can tell nothing apart; None where it can. `lines` counts the audio lines.
+    """
 
     scenario: Scenario
-    best: str
+    leader: str
+    winners: tuple[str, ...]
+    best: str | None
     second: str | None
     lead: Interval | None
+    unbeaten: tuple[str, ...]
+    times_chance: float | None
+    above_chance: bool
+    detectable: float
+    flattery: float
+    reason: str | None
+    lines: int
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        return f"{self.scenario.capitalize()}: {self._finding}."
+
+    @property
+    def _finding(self) -> str:
+        if self.reason is not None:
+            return f"this test cannot tell encoders apart ({self.reason})"
+        if not self.above_chance:
+            return "no audio model is shown to be better than chance"
+        if self.unbeaten:
+            return f"no audio model is shown to beat {_listed(self.unbeaten)}"
+        times = "" if self.times_chance is None else f", {self.times_chance:.1f} times chance"
+        if self.lines == 1:
+            return f"{self.leader}, the only audio model, reaches {self.times_chance or 0:.1f} times chance"
+        if self.best is not None:
+            return f"{self.best} is best{times}"
+        if len(self.winners) > 3:
+            tied = f"{len(self.winners)} of {self.lines} combinations are tied"
+            return f"{tied}; {self.leader} has the highest figure{times}"
+        return f"{_listed(self.winners)} are tied{times}"
 
 
-def verdicts(run: Run, standings: pl.DataFrame, metric: Metric) -> list[Verdict]:
-    """The best line of every scenario that has one, by a metric that has gains; baselines are never the best."""
-    weaker = baselines(run)
-    found = []
-    for scenario in SCENARIOS:
-        rows = standings.filter(scenario=scenario, metric=metric.label, control=REAL).drop_nulls("value")
-        ranked: list[Key] = [
-            (encoder, label)
-            for encoder, label in rows.sort("value", descending=True).select("encoder", "recommender").iter_rows()
-            if label not in weaker
-        ]
-        chosen = {line.key: line for line in lines(run, scenario) if line.key in ranked[:2]}
-        first = [chosen[key] for key in ranked[:2]]
-        if len(first) == 2:
-            lead = interval(first[0], metric, REAL, minus=first[1])
-            found.append(Verdict(scenario, first[0].name, first[1].name, lead))
-        elif first:
-            found.append(Verdict(scenario, first[0].name, None, None))
-    return found
+def judge(
+    scenario: Scenario,
+    names: Sequence[str],
+    audio: Sequence[int],
+    baselines: Sequence[int],
+    chances: Sequence[float | None],
+    comparison: Comparison,
+) -> Verdict | None:
+    """The verdict on the `audio` lines of a comparison beside its `baselines`; None without audio lines.
+
+    `names` and `chances` belong to the lines of the comparison.
+    """
+    if not len(audio):
+        return None
+    contest = comparison.among(audio)
+    order = np.argsort(-contest.values, kind="stable")
+    first = int(order[0])
+    leader = audio[first]
+    tied = [int(place) for place in order if contest.tied[place]]
+    chance, low = chances[leader], comparison.intervals[leader].low
+    second = int(order[1]) if len(order) > 1 else None
+    return Verdict(
+        scenario=scenario,
+        leader=names[leader],
+        winners=tuple(names[audio[place]] for place in tied),
+        best=None if contest.best is None else names[audio[contest.best]],
+        second=None if second is None else names[audio[second]],
+        lead=None if second is None else contest.difference(first, second),
+        unbeaten=tuple(names[place] for place in baselines if not _beats(comparison, leader, place)),
+        times_chance=float(comparison.values[leader] / chance) if chance else None,
+        above_chance=chance is None or (isfinite(low) and low > chance),
+        detectable=contest.smallest_detectable,
+        flattery=contest.winner.flattery if contest.reason is None else float("nan"),
+        reason=contest.reason,
+        lines=len(audio),
+    )
+
+
+def _beats(comparison: Comparison, line: int, other: int) -> bool:
+    """Whether a line is shown to exceed another, in a comparison of these two alone."""
+    return comparison.among([line, other]).difference(0, 1).low > 0
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
