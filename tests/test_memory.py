@@ -93,3 +93,21 @@ def test_what_is_no_table_and_no_encoder_is_refused(tmp_path: Path) -> None:
         timbrec.bench()
     with pytest.raises(ConfigError, match="a config file and further settings"):
         timbrec.bench(tmp_path / "config.yaml", k=[3])
+
+
+def test_a_finished_run_is_neither_audited_nor_counted_again(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = timbrec.bench(disk / "config.yaml")
+    page = first.report.read_bytes()
+    with monkeypatch.context() as patch:
+        for name in ("audit", "compute_figures"):
+            patch.setattr(f"timbrec.api.{name}", lambda *_: pytest.fail("done again"))
+        again = timbrec.bench(disk / "config.yaml")
+    for name in ("figures", "standings", "gains", "differences"):
+        assert_frame_equal(getattr(again, name), getattr(first, name))
+    assert again.verdict == first.verdict
+    assert again.report.read_bytes().count(b"tied") == page.count(b"tied")
+    lists = next((first.run.folder / "cells").glob("*/cold.parquet"))
+    table = pl.read_parquet(lists)
+    table[1:].write_parquet(lists)
+    with pytest.raises(timbrec.TimbrecError, match=r"cold\.parquet is not the file that was written"):
+        timbrec.bench(disk / "config.yaml")

@@ -10,13 +10,13 @@ from typing import Any
 
 import polars as pl
 
-from timbrec.audit import Finding, audit_code, audit_run, run_parts
+from timbrec.audit.finding import Finding
 from timbrec.audit.stored import StoredAudit, read_audit, write_audit
 from timbrec.errors import ConfigError, DataError
-from timbrec.files import replacing, write_atomically
 from timbrec.report import ReportData, draw_figures, write_report
 from timbrec.results.figures import Figures, compute_figures
 from timbrec.results.lines import baselines
+from timbrec.results.stored import read_figures, write_figures
 from timbrec.results.summary import summarise
 from timbrec.results.verdict import Verdict
 from timbrec.study.config import Config, make_config, read_config
@@ -141,7 +141,8 @@ def bench(
     run = Run.create(config.at(config.output), describe_run(config, inputs), inputs.split)
     inputs.files.write_csv(run.folder / "files.csv")
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
-    audit(run, inputs, progress)
+    if read_audit(run).missing:
+        audit(run, inputs, progress)
     return report(run, progress)
 
 
@@ -153,23 +154,23 @@ def _config_from_memory(settings: dict[str, Any], progress: Progress | None, **t
 
 def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Finding]:
     """Audit a run against its inputs and the code that made it; keep the findings in its folder."""
+    from timbrec.audit import audit_code, audit_run, run_parts  # loads every recommender
+
     findings = audit_run(run, inputs, progress) + audit_code(progress, run_parts(run))
     write_audit(run, findings)
     return findings
 
 
 def report(run: Run, progress: Progress | None = None) -> Result:
-    """Compute the figures of the cells that are finished; write report.html and the tables of figures as CSV."""
+    """Write report.html and the figures of the finished cells as CSV; stored figures are used while they still hold."""
     if not run.finished:
         raise DataError(f"{run.folder} has no finished cell yet", fix="Run the benchmark again.")
     config = make_config(run.facts["config"])
-    tables = compute_figures(run, config.metrics, config.k, config.primary, progress)
+    tables = read_figures(run)
+    if tables is None:
+        tables = compute_figures(run, config.metrics, config.k, config.primary, progress)
+        write_figures(run, tables)
     stored = read_audit(run)
-    written = {"results": tables.figures, "standings": tables.standings, "gains": tables.gains}
-    for stem, table in (written | {"differences": tables.differences}).items():
-        write_atomically(run.folder / f"{stem}.csv", table.write_csv())
-    with replacing(run.folder / "users.parquet") as partial:
-        tables.users.write_parquet(partial)
     page = write_report(_report_data(run, tables, stored), run.folder / "report.html")
     return Result(run, tables, stored, page)
 
@@ -199,6 +200,8 @@ def _report_data(run: Run, tables: Figures, stored: StoredAudit) -> ReportData:
 
 def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Finding]:
     """The findings of the running code on worlds whose answer is known and, if a run is named, of the run."""
+    from timbrec.audit import audit_code
+
     if folder is None:
         return audit_code(progress)
     run = Run(folder)

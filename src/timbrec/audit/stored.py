@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 
 from timbrec.audit.finding import Finding, any_checked
 from timbrec.files import write_atomically
-from timbrec.study.identity import digest_of
+from timbrec.study.digests import digests
 from timbrec.study.runs import Run
-from timbrec.study.versions import code_digest
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class StoredAudit:
 
 def write_audit(run: Run, findings: list[Finding]) -> None:
     """Store findings with digests of everything they depend on."""
-    content = {"audited": _audited(run), "findings": [asdict(finding) for finding in findings]}
+    content = {"audited": digests(run), "findings": [asdict(finding) for finding in findings]}
     write_atomically(run.folder / "audit.json", json.dumps(content, indent=1))
 
 
@@ -39,20 +38,8 @@ def read_audit(run: Run) -> StoredAudit:
     content = json.loads(path.read_text())
     if not isinstance(content, dict):
         return StoredAudit(missing="the audit is of an earlier version of timbrec")
-    now = _audited(run)
+    now = digests(run)
     changed = [name for name in now if content["audited"].get(name) != now[name]]
     if changed:
         return StoredAudit(missing=f"these changed since the audit: {', '.join(changed)}")
     return StoredAudit(tuple(Finding(**finding) for finding in content["findings"]))
-
-
-def _audited(run: Run) -> dict[str, str]:
-    """Digests of everything an audit reads, by names for readers."""
-    plan = run.experiments
-    return {
-        "the config": digest_of(run.facts["config"]),
-        "the split": run.split.digest,
-        "the plan": digest_of([experiment.hash for experiment in plan]),
-        "the finished cells and their lists": digest_of([run.checksums(experiment) for experiment in plan]),
-        "the code of timbrec": code_digest(),
-    }
