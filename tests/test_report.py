@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from timbrec import catalog
 from timbrec.audit import Finding
-from timbrec.report import ReportData, numbers, write_report
-from timbrec.report.labels import Box, place
+from timbrec.report import ReportData, write_report
 from timbrec.report.page import render
-from timbrec.report.plot import draw
+from timbrec.report.shared import numbers
+from timbrec.report.shared.drawing import draw
+from timbrec.report.shared.labels import Box, place
 from timbrec.results.summary import SUMMARY as SCHEMA
 from timbrec.results.verdict import Verdict
 from timbrec.statistics.intervals import Interval
@@ -618,3 +620,22 @@ def test_many_points_are_drawn_without_labels_that_collide():
     for one, other in combinations(boxes, 2):
         assert abs(one.x - other.x) >= one.w + other.w - 1e-9 or abs(one.y - other.y) >= one.h + other.h - 1e-9
     assert f"No room to name {plot.unlabelled} of the 121 points" in squeezed(parse(render(data)).text)
+
+
+def test_a_section_of_the_catalogue_is_on_the_page(tmp_path, monkeypatch):
+    """One class and the template beside it; nothing else knows of it."""
+    (tmp_path / "colophon.py").write_text(
+        "class Colophon:\n"
+        '    title, link = "Colophon", "Set in"\n\n'
+        "    def content(self, data):\n"
+        '        return {"words": "<b>" + data.name} if data.commands else None\n'
+    )
+    (tmp_path / "colophon.html.j2").write_text("<p>{{ words }}</p>")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(catalog.CATALOG["sections"], "colophon", catalog.Part("colophon:Colophon", "Who set the page"))
+    page = parse(render(sample()))
+    section = next(node for node in page.all("section") if node.attrs["id"] == "colophon")
+    assert squeezed(section.one("p").text) == squeezed("<b>" + sample().name)
+    assert [link.text for link in page.one("nav").all("a")][-1] == "Set in"
+    without = parse(render(replace(sample(), commands=[])))
+    assert "colophon" not in [node.attrs["id"] for node in without.all("section")]

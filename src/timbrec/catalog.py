@@ -71,6 +71,15 @@ CATALOG: dict[str, dict[str, Part]] = {
         "whiten": Part("timbrec.transforms.whiten:Whiten", "Uncorrelated components of variance 1"),
     },
     "cells": {"ranking": Part("timbrec.study.cells.ranking:Ranking", "Top-k lists, hot, cold and mixed")},
+    "sections": {
+        "verdict": Part("timbrec.report.sections.verdict:Verdict", "The verdict on every scenario"),
+        "plot": Part("timbrec.report.sections.plot:Plot", "Hot figures against cold ones"),
+        "tables": Part("timbrec.report.sections.tables:Tables", "Every figure in a sortable table"),
+        "data": Part("timbrec.report.sections.data:Data", "The data, the split and the encoders"),
+        "audit": Part("timbrec.report.sections.audit:Audit", "The findings of the audit"),
+        "reading": Part("timbrec.report.sections.reading:Reading", "How to read the page"),
+        "reproduce": Part("timbrec.report.sections.reproduce:Reproduce", "Commands that make the figures again"),
+    },
     "engines": {"local": Part("timbrec.study.engines.local:Local", "One cell after the other, in this process")},
     "datasets": {
         "hetrec": Part("timbrec.datasets.hetrec:HetRec", "1,892 Last.fm users, 17,632 artists: play counts and tags"),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 from math import floor, log10
 
-from timbrec.report import numbers
 from timbrec.report.data import ReportData, Row
-from timbrec.report.labels import Box, Label, Segment, place, width
+from timbrec.report.shared import numbers
+from timbrec.report.shared.labels import Box, Label, Segment, place, width
 
+WIDE, NARROW = (1080, 600), (350, 430)  # sizes in pixels: the width of the page, and a phone's
 STYLES = 6  # colours and shapes; more recommenders than that repeat them
 
 

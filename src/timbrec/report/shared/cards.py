@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
-from timbrec.report import numbers
 from timbrec.report.data import ReportData, Row
+from timbrec.report.shared import numbers
 from timbrec.results.verdict import Verdict
+from timbrec.study.controls import CONTROLS
 
 SCENARIOS = {
     "hot": "known tracks: played in train",
@@ -134,7 +135,8 @@ def _lead(data: ReportData, scenario: str, digits: int) -> Lead | None:
 def _bars(best: Row, others: list[Row], digits: int) -> list[Bar]:
     """The best line, every line without content, and the best line's controls, on one scale from 0."""
     figures = [(row["recommender"], row["value"], row["status"]) for row in others]
-    figures += [(name, best[name.lower()], "not defined here") for name in ("shuffled", "Gaussian", "chance")]
+    labels = [*(name.replace("gaussian", "Gaussian") for name in CONTROLS), "chance"]
+    figures += [(name, best[name.lower()], "not defined here") for name in labels]
     figures.sort(key=lambda figure: -1.0 if figure[1] is None else figure[1], reverse=True)
     scale = max(best["high"] or 0, *(value or 0 for _, value, _ in figures), best["value"]) or 1.0
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from timbrec.report import numbers
 from timbrec.report.data import Line, ReportData, Row
-from timbrec.report.verdict import SCENARIOS, why_empty
+from timbrec.report.shared import numbers
+from timbrec.report.shared.cards import SCENARIOS, why_empty
+from timbrec.results.summary import BASE
+from timbrec.study.controls import CONTROLS
 
 COLUMNS = {  # heading of a figure's column: what a dash in it means
     "value": "not defined here",
     "95 % interval": "too few users or items, or a metric without one",
-    "shuffled": "no vectors to shuffle",
-    "Gaussian": "no vectors to replace",
+    **{name.replace("gaussian", "Gaussian"): "no vectors for this control" for name in CONTROLS},
     "chance": "no closed form for this metric",
     "lift": "no shuffled value to divide by",
     "over shuffled": "no shuffled value to subtract",
     "95 % interval of it": "no difference, or a metric without an interval",
 }
 
-CONTROLS = ("shuffled", "gaussian", "chance")  # the summary's columns behind three of them
+SMALL = (*CONTROLS, "chance")  # columns of the summary whose values are small
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class TableRow:
 
 
 @dataclass(frozen=True)
-class HalfTable:
+class ScenarioTable:
     """One scenario's table, best line first; `missing` says why it has no figures at all."""
 
     scenario: str
@@ -58,7 +59,7 @@ class HalfTable:
     missing: str
 
 
-def half_tables(data: ReportData) -> list[HalfTable]:
+def scenario_tables(data: ReportData) -> list[ScenarioTable]:
     """The tables of the scenarios that the summary has, on the primary metric."""
     return [
         _table(data, scenario, about)
@@ -78,7 +79,7 @@ def other_figures(data: ReportData) -> dict[str, dict[str, list[Any]]]:
     return found
 
 
-def _table(data: ReportData, scenario: str, about: str) -> HalfTable:
+def _table(data: ReportData, scenario: str, about: str) -> ScenarioTable:
     rows = data.ranked(scenario)
     figures = _figures(data, scenario, data.primary)
     lines = [
@@ -87,7 +88,7 @@ def _table(data: ReportData, scenario: str, about: str) -> HalfTable:
         for line in [(row["encoder"], row["recommender"])]
     ]
     users, pairs = (max((row[name] or 0 for row in rows), default=0) for name in ("users", "pairs"))
-    return HalfTable(
+    return ScenarioTable(
         scenario, about, numbers.count(users), numbers.count(pairs), tuple(lines), "" if figures else why_empty(rows)
     )
 
@@ -96,13 +97,13 @@ def _figures(data: ReportData, scenario: str, metric: str) -> dict[Line, Figures
     """The cells of every line that has a value, with the same decimals and the same scale in all of them."""
     rows = {line: row for line, row in data.figures.get((scenario, metric), {}).items() if row["value"] is not None}
     digits = numbers.decimals(row["value"] for row in rows.values())
-    marked = [[row[name] for name in ("low", "high", "chance", "shuffled", "value")] for row in rows.values()]
+    marked = [[row[name] for name in ("low", "high", "chance", BASE, "value")] for row in rows.values()]
     shown = [value for marks in marked for value in marks if value is not None]
     low, high = min([0.0, *shown]), max([0.0, *shown])
     scale = 96 / (high - low or 1.0)
     places = [tuple(None if v is None else round(2 + scale * (v - low), 1) for v in marks) for marks in marked]
     finer = {  # controls are small: a column of them gets two significant digits of its own
-        name: max(digits, numbers.decimals([row[name] for row in rows.values()], 2)) for name in CONTROLS
+        name: max(digits, numbers.decimals([row[name] for row in rows.values()], 2)) for name in SMALL
     }
     return {line: Figures(_texts(row, digits, finer), at) for (line, row), at in zip(rows.items(), places, strict=True)}
 
@@ -111,7 +112,7 @@ def _texts(row: Row, digits: int, finer: dict[str, int]) -> tuple[str, ...]:
     return (
         numbers.fixed(row["value"], digits),
         numbers.interval(row["low"], row["high"], digits),
-        *(numbers.fixed(row[name], finer[name]) for name in CONTROLS),
+        *(numbers.fixed(row[name], finer[name]) for name in SMALL),
         numbers.ratio(row["lift"]),
         numbers.signed(row["difference"], digits),
         numbers.interval(row["difference_low"], row["difference_high"], digits, sign=True),

@@ -1,0 +1,1 @@
+"""Code and templates that several sections share."""
