@@ -32,8 +32,8 @@ class Audited:
 
     @cached_property
     def experiments(self) -> list[Experiment]:
-        """The finished cells."""
-        return [one for one in self.run.experiments if self.run.has(one)]
+        """The finished ranking cells."""
+        return [experiment for experiment in self.run.finished if experiment.kind == "ranking"]
 
     def task(self, experiment: Experiment, scenario: Scenario) -> Task:
         """What the cell was asked in this scenario."""

@@ -80,5 +80,5 @@ def _content_changes(audited: Audited) -> Iterator[str]:
             yield f"encoder {source.encoder}: its vectors are gone"
         elif now.digest != source.digest:
             yield f"encoder {source.encoder}: other vectors or ids"
-    if {cell.artists for cell in experiments} - {inputs.artists_digest}:
+    if {cell.artists for cell in experiments if cell.kind == "ranking"} - {inputs.artists_digest}:
         yield "the artists of tracks"

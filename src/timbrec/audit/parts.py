@@ -95,7 +95,8 @@ def run_parts(run: Run) -> Parts:
     """The defaults, the recommenders of a run whose settings are not the defaults, and its encoders of audio."""
     config = make_config(run.facts["config"])
     defaults = default_parts().recommenders
-    own = {cell.label: RecommenderPart(cell.recommender, cell.settings) for cell in run.experiments}
+    ranking = [cell for cell in run.experiments if cell.kind == "ranking"]
+    own = {cell.label: RecommenderPart(cell.recommender, cell.settings) for cell in ranking}
     known = {part.digest for part in defaults.values()}
     different = {f"{label} of the run": part for label, part in own.items() if part.digest not in known}
     encoders = {name: EncoderPart(name, entry, config) for name, entry in config.encoders.items() if entry.audio}

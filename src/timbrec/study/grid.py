@@ -34,7 +34,8 @@ def run_study(
     run.plan(experiments)
     chosen = _only(experiments, only)
     missing = list({item.hash: item for item in chosen if not run.has(item)}.values())
-    missing.sort(key=lambda experiment: _place(experiment, inputs))
+    order = list(dict.fromkeys(experiment.encoder for experiment in experiments))
+    missing.sort(key=lambda experiment: -1 if experiment.encoder is None else order.index(experiment.encoder))
     finished = len(chosen) - len(missing)
 
     def report(step: str, done: int, total: int) -> None:
@@ -57,8 +58,3 @@ def _only(experiments: list[Experiment], names: Sequence[str]) -> list[Experimen
     if not names:
         return experiments
     return [experiment for experiment in experiments if {experiment.encoder, experiment.label} & set(names)]
-
-
-def _place(experiment: Experiment, inputs: Inputs) -> int:
-    names = [representation.name for representation in inputs.representations]
-    return -1 if experiment.encoder is None else names.index(experiment.encoder)

@@ -47,7 +47,8 @@ class Local:
 
 
 def _is_trained(experiment: Experiment) -> bool:
-    return bool(catalog.load("recommenders", experiment.recommender).validates)
+    name = experiment.recommender
+    return name in catalog.names("recommenders") and bool(catalog.load("recommenders", name).validates)
 
 
 class _Board:
