@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -50,11 +51,25 @@ def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> 
     trial, subjects = Trial(), default_parts() if parts is None else parts
     checks = [check for check in CHECKS if not check.of_run]
     findings = []
-    for done, check in enumerate(checks):
-        _report(progress, check.name, done, len(checks))
-        findings.append(_named(_of_code(check, trial, subjects), check))
+    with _one_thread():
+        for done, check in enumerate(checks):
+            _report(progress, check.name, done, len(checks))
+            findings.append(_named(_of_code(check, trial, subjects), check))
     _report(progress, "", len(checks), len(checks))
     return findings
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """PyTorch on one thread: on worlds this small, threads that wait for each other take several times as long."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _of_code(check: Check, trial: Trial, parts: Parts) -> Finding:
