@@ -141,9 +141,10 @@ def bench(
     run = Run.create(config.at(config.output), describe_run(config, inputs), inputs.split)
     inputs.files.write_csv(run.folder / "files.csv")
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
+    tables = _tables(run, progress)
     if read_audit(run).missing:
         audit(run, inputs, progress)
-    return report(run, progress)
+    return _page(run, tables)
 
 
 def _config_from_memory(settings: dict[str, Any], progress: Progress | None, **tables: Any) -> dict[str, Any]:
@@ -163,13 +164,21 @@ def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Fi
 
 def report(run: Run, progress: Progress | None = None) -> Result:
     """Write report.html and the figures of the finished cells as CSV; stored figures are used while they still hold."""
+    return _page(run, _tables(run, progress))
+
+
+def _tables(run: Run, progress: Progress | None) -> Figures:
+    """The figures of the finished cells, also in the run's folder."""
     if not run.finished:
         raise DataError(f"{run.folder} has no finished cell yet", fix="Run the benchmark again.")
-    config = make_config(run.facts["config"])
-    tables = read_figures(run)
-    if tables is None:
+    if (tables := read_figures(run)) is None:
+        config = make_config(run.facts["config"])
         tables = compute_figures(run, config.metrics, config.k, config.primary, progress)
         write_figures(run, tables)
+    return tables
+
+
+def _page(run: Run, tables: Figures) -> Result:
     stored = read_audit(run)
     page = write_report(_report_data(run, tables, stored), run.folder / "report.html")
     return Result(run, tables, stored, page)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from timbrec.audit.artists import artists_near
 from timbrec.audit.audited import Audited
 from timbrec.audit.controls import controls_cold, controls_hot
 from timbrec.audit.encoders import encoder_contract, mean_not_sum, pooled_over_time
@@ -20,6 +21,7 @@ from timbrec.audit.planted import planted_ceiling, planted_dial, planted_order, 
 from timbrec.audit.profiles import profiles_own_rows
 from timbrec.audit.protocol import never_reads_test, refit_serves, train_statistics
 from timbrec.audit.splits import split_clean
+from timbrec.audit.tables import tables_recomputed
 from timbrec.audit.trained import (
     frozen_stays_frozen,
     negatives_cover_all_users,
@@ -57,10 +59,12 @@ CHECKS = (
     Check("split-clean", "", "no test pair, cold item or later play is in train", split_clean, needs_inputs=True),
     Check("lists-clean", "", "lists hold unseen candidates alone, each once, best first, in full", lists_clean),
     Check("metrics-recomputed", "2", "every figure is its label's formula at its label's k", metrics_recomputed),
+    Check("tables-recomputed", "2", "tables show the values, chance levels and gains of the lists", tables_recomputed),
     Check(
         "profiles-own-rows", "1", "profiles are made of the tracks their users played", profiles_own_rows,
         needs_inputs=True,
     ),
+    Check("artists-near", "1", "rows of vectors belong to their tracks", artists_near, needs_inputs=True),
     Check("controls-cold", "1, 2", "vectors of nothing rank cold tracks like chance", controls_cold),
     Check(
         "controls-hot", "", "shuffled vectors, untrained, rank hot tracks like chance", controls_hot, needs_inputs=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from typing import Any
@@ -26,7 +27,11 @@ def write_figures(run: Run, figures: Figures) -> None:
         write_atomically(run.folder / f"{name}.csv", table.write_csv())
     with replacing(run.folder / "users.parquet") as partial:
         figures.users.write_parquet(partial)
-    state = {"depends on": digests(run), "verdicts": [asdict(verdict) for verdict in figures.verdicts]}
+    state = {
+        "depends on": digests(run),
+        "files": _checksums(run),
+        "verdicts": [asdict(verdict) for verdict in figures.verdicts],
+    }
     write_atomically(run.folder / _STATE, json.dumps(state, indent=1))
 
 
@@ -37,7 +42,7 @@ def read_figures(run: Run) -> Figures | None:
         return None
     try:
         state = json.loads(path.read_text())
-        if state["depends on"] != digests(run):
+        if state["depends on"] != digests(run) or state["files"] != _checksums(run):
             return None
         figures, standings, gains, differences = (
             pl.read_csv(run.folder / f"{name}.csv", schema=schema) for name, schema in _TABLES.items()
@@ -47,6 +52,12 @@ def read_figures(run: Run) -> Figures | None:
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None  # computing them again is always right
     return Figures(figures, standings, gains, differences, users, verdicts)
+
+
+def _checksums(run: Run) -> dict[str, str]:
+    """Hashes of the tables as they are now, so that an edited one is not taken for ours."""
+    files = [run.folder / name for name in (*(f"{name}.csv" for name in _TABLES), "users.parquet")]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _verdict(lead: dict[str, Any] | None, winners: list[str], unbeaten: list[str], **rest: Any) -> Verdict:
