@@ -53,7 +53,7 @@ def test_with_the_weights_both_models_encode_every_clip_without_a_download(tmp_p
 def test_pretrained_vectors_beat_their_shuffle_in_cold_start(tmp_path: Path) -> None:
     result = bench(demo.write_demo(tmp_path, tracks=1000, users=1000, seed=0))
     assert result.report.exists()
-    cold = result.summary.filter(scenario="cold", metric="ndcg@10", recommender="knn standardised")
+    cold = result.standings.filter(scenario="cold", metric="ndcg@10", recommender="knn")
     for name in PRETRAINED:
         real, shuffled = (
             cold.filter(encoder=name, control=control)["value"].item() for control in ("real", "shuffled")

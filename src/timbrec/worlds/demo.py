@@ -29,8 +29,9 @@ CONFIG: dict[str, Any] = {
     "split": {"protocol": "corrected", "test_at": "2019-03-01"},
     "recommenders": [
         "knn",
-        {"use": "knn", "label": "knn standardised", "scale": "standardise"},
+        {"use": "knn", "label": "knn unscaled", "scale": "none"},
         "artist-mean",
+        "new-first",
     ],
     "k": [5, 10, 20],
     "primary": "ndcg@10",
