@@ -29,7 +29,6 @@ CONFIG: dict[str, Any] = {
     "split": {"protocol": "corrected", "test_at": "2019-03-01"},
     "recommenders": [
         "knn",
-        {"use": "knn", "label": "knn unscaled", "scale": "none"},
         "artist-mean",
         "new-first",
     ],
