@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -48,10 +49,10 @@ class TableScorer(Scorer):
     table: np.ndarray
     can_rank_cold: bool = True
 
-    def bind(self, items, device):
+    def bind(self, items: Any, device: Any) -> Any:
         columns = torch.from_numpy(self.table.astype(np.float32)[:, items])
 
-        def score(rows, out):
+        def score(rows: Any, out: Any) -> None:
             out.copy_(columns[torch.from_numpy(rows)])
 
         return score

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -10,7 +11,7 @@ import yaml
 from timbrec.worlds.planted import PlantedWorld
 
 WORLD = PlantedWorld(users=120, items=200, dial=1.0, popularity=0.5, co_listening=0.0, dim=16, seed=1)
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "name": "small world",
     "output": "run",
     "interactions": {"path": "plays.csv", "columns": {"user": "user", "item": "track", "time": "played_at"}},

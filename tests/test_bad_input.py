@@ -60,16 +60,16 @@ VECTORS = np.random.default_rng(1).standard_normal((10, 6))
 
 
 def refusals(run: Run) -> dict[tuple[str, str], str]:
-    cells = [run.read(one) for one in run.experiments if one.control == "real"]
+    cells = [run.read(cell) for cell in run.experiments if cell.control == "real"]
     return {(cell.experiment.label, scenario): why for cell in cells for scenario, why in cell.refused.items()}
 
 
 def finite(run: Run) -> bool:
-    """Whether every list of every cell holds numbers, and tracks as far as there are any."""
-    for one in run.experiments:
-        for lists in run.read(one).lists.values():
-            there = lists.items >= 0
-            if not (np.isfinite(lists.scores[there]).all() and there.any(1).all()):
+    """Whether all scores of all lists are finite, and no list is empty."""
+    for experiment in run.experiments:
+        for lists in run.read(experiment).lists.values():
+            filled = lists.items >= 0
+            if not (np.isfinite(lists.scores[filled]).all() and filled.any(1).all()):
                 return False
     return True
 
@@ -82,7 +82,7 @@ def test_users_and_tracks_with_one_play_odd_vectors_and_a_k_beyond_the_catalogue
     vectors[1] = 0
     result = bench(write(tmp_path, plays, vectors, ["knn", *map(small, TRAINED)]))
     assert finite(result.run)
-    facts = {one.label: result.run.read(one).facts for one in result.run.experiments if one.control == "real"}
+    facts = {cell.label: result.run.read(cell).facts for cell in result.run.experiments if cell.control == "real"}
     assert {facts[name]["zero vectors"] for name in ("knn", "shallow", "contrastive", "hybrid", "bert4rec")} == {1.0}
     assert set(refusals(result.run)) == {(name, "cold") for name in ("elsa", "ease", "popularity")}
     hot = result.summary.filter(scenario="hot", metric="ndcg@50", recommender="hybrid")["value"]
@@ -102,7 +102,7 @@ def test_a_split_without_cold_tracks_says_so(tmp_path: Path) -> None:
     why = refusals(result.run)
     assert {scenario for _, scenario in why} == {"cold"}
     assert {why[name, "cold"] for name in ("knn", "shallow", "hybrid", "elsa")} == {
-        "nobody to ask: the cold scenario is empty"
+        "the cold scenario is empty: no user has a relevant item"
     }
 
 
@@ -111,7 +111,7 @@ def why_missing(run: Run) -> list[str]:
     return [run.failure(experiment) or "" for experiment in run.missing]
 
 
-def test_stopping_on_a_scenario_that_is_empty_names_the_setting_and_keeps_what_is_done(tmp_path: Path) -> None:
+def test_stopping_on_an_empty_scenario_names_the_setting_and_keeps_finished_cells(tmp_path: Path) -> None:
     everything = [("u0", f"t{track}", -100) for track in range(10)]
     config = write(tmp_path, [*everything, *usual(new=0)], VECTORS, ["knn", small("hybrid", stop_on="cold")])
     run = bench(config).run
@@ -132,12 +132,12 @@ def test_a_loss_that_is_no_number_fails_its_cells_and_loses_nothing(tmp_path: Pa
     assert "training Hybrid diverged: " in reason
     assert "of epoch 1, learning rate 1e+25" in reason
     assert "Lower `lr`" in reason
-    done = {one.hash for one in run.experiments if run.has(one)}
-    assert {one.label for one in run.experiments if one.hash not in done} == {"hybrid"}
-    heard: list[str] = []
-    lower = bench(config | {"recommenders": ["knn", small("hybrid")]}, lambda what, *_: heard.append(what))
+    done = {experiment.hash for experiment in run.experiments if run.has(experiment)}
+    assert {experiment.label for experiment in run.experiments if experiment.hash not in done} == {"hybrid"}
+    steps: list[str] = []
+    lower = bench(config | {"recommenders": ["knn", small("hybrid")]}, lambda what, *_: steps.append(what))
     assert finite(lower.run)
-    assert not any("knn" in what for what in heard if what.startswith("cells: "))
+    assert not any("knn" in what for what in steps if what.startswith("cells: "))
 
 
 def test_a_loss_that_breaks_later_leaves_the_last_good_checkpoint(
@@ -156,9 +156,9 @@ def test_a_loss_that_breaks_later_leaves_the_last_good_checkpoint(
     assert "the loss is nan (step 2 of epoch 2, learning rate 0.01)" in reason
     (kept,) = (tmp_path / "run" / "training").rglob("checkpoint.safetensors")
     assert f"The checkpoint of the last good epoch is {kept}." in reason
-    heard: list[str] = []
-    bench(config, lambda what, *_: heard.append(what))
-    trained = [what for what in heard if what.startswith("training: ")]
+    steps: list[str] = []
+    bench(config, lambda what, *_: steps.append(what))
+    trained = [what for what in steps if what.startswith("training: ")]
     assert trained[0].startswith("training: validation epoch 2"), "it went on from the checkpoint"
     assert not list((tmp_path / "run" / "training").rglob("checkpoint*"))
     assert len(list((tmp_path / "run" / "training").rglob("log.jsonl"))) == 6, (
@@ -180,9 +180,9 @@ def test_out_of_memory_halves_the_block_and_says_so(
     monkeypatch.setattr(ContrastiveModel, "forward", greedy)
     tight = bench(write(tmp_path, usual(), VECTORS, [small("contrastive")], output="tight"))
     assert "working in blocks of 64 from now on" in caplog.text
-    for one, other in zip(whole.run.experiments, tight.run.experiments, strict=True):
+    for first, second in zip(whole.run.experiments, tight.run.experiments, strict=True):
         np.testing.assert_allclose(
-            whole.run.read(one).lists["hot"].scores, tight.run.read(other).lists["hot"].scores, atol=1e-5
+            whole.run.read(first).lists["hot"].scores, tight.run.read(second).lists["hot"].scores, atol=1e-5
         )
 
     def full(*_: Any) -> torch.Tensor:

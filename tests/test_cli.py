@@ -17,6 +17,7 @@ import termios
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -35,7 +36,7 @@ def timbrec(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", [["--help"], ["list"]])
-def test_help_and_list_answer_at_once_and_without_torch(command, tmp_path):
+def test_help_and_list_answer_at_once_and_without_torch(command: Any, tmp_path: Path) -> None:
     compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     compiled["PYTHONPYCACHEPREFIX"] = str(tmp_path)  # as after an installation, whatever this machine keeps
 
@@ -105,7 +106,7 @@ def test_a_shell_completes_commands(tmp_path: Path) -> None:
     assert answer.stdout.split() == ["validate"]
 
 
-def test_bench_then_report_then_audit(tmp_path):
+def test_bench_then_report_then_audit(tmp_path: Path) -> None:
     config = small_world.write(tmp_path)
     first = timbrec("bench", config, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
@@ -123,16 +124,16 @@ def test_bench_then_report_then_audit(tmp_path):
     assert cells == {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
 
 
-def test_bench_tells_of_each_training_and_logs_it(tmp_path):
+def test_bench_reports_and_logs_each_training(tmp_path: Path) -> None:
     trained = {"use": "hybrid", "epochs": 4, "batch": 8, "width": 8}
     encoders = {"good": small_world.CONFIG["encoders"]["good"]}
     config = small_world.write(tmp_path, recommenders=[trained], seeds=[0], encoders=encoders)
-    heard: list[tuple[str, int, int]] = []
-    bench(config, lambda *said: heard.append(said))
-    told = [what for what, _, total in heard if what.startswith("training: validation epoch") and total == 4 * 15]
-    assert re.fullmatch(r"training: validation epoch 1: loss 0\.\d{4}", told[0])
-    assert sum("ndcg@50 mixed 0." in what for what in told) == 3 * 3 * 15, "from the second epoch, of three trainings"
-    assert any(what.startswith("training: refit epoch") for what, _, _ in heard)
+    reports: list[tuple[str, int, int]] = []
+    bench(config, lambda *step: reports.append(step))
+    epochs = [step for step, _, total in reports if step.startswith("training: validation epoch") and total == 4 * 15]
+    assert re.fullmatch(r"training: validation epoch 1: loss 0\.\d{4}", epochs[0])
+    assert sum("ndcg@50 mixed 0." in step for step in epochs) == 3 * 3 * 15, "from the second epoch, of three trainings"
+    assert any(step.startswith("training: refit epoch") for step, _, _ in reports)
     logs = list((tmp_path / "run" / "training").rglob("log.jsonl"))
     assert len(logs) == 3 * 2, "the encoder and its two controls, validated and fitted again"
     assert all(path.parent.name in ("validation", "refit") for path in logs)
@@ -140,7 +141,7 @@ def test_bench_tells_of_each_training_and_logs_it(tmp_path):
     assert not list((tmp_path / "run" / "training").rglob("checkpoint*"))
 
 
-def test_a_terminal_shows_what_is_told_how_much_is_done_and_the_time_left():
+def test_a_terminal_shows_the_step_its_progress_and_the_time_left() -> None:
     code = """import time
 from timbrec.cli.show import progress_bars
 with progress_bars() as progress:
@@ -156,15 +157,15 @@ with progress_bars() as progress:
         os.close(process_side)
         shown = b""
         with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
-            while some := os.read(screen, 4096):
-                shown += some
+            while block := os.read(screen, 4096):
+                shown += block
     os.close(screen)
     assert process.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
     assert re.search(r"training: epoch 20: loss 0\.5 .* 20/40 +\d:\d\d:\d\d +\d:\d\d:\d\d", text), text[-3000:]
 
 
-def test_a_mistake_in_the_config_is_told_before_torch_is_loaded(tmp_path):
+def test_a_mistake_in_the_config_is_reported_before_torch_is_loaded(tmp_path: Path) -> None:
     config = small_world.write(tmp_path, seed=[0])
     code = "import sys; from timbrec.cli.main import main; sys.argv[1:] = ['bench', sys.argv[1]]\n"
     code += "try: main()\nfinally: print('torch' in sys.modules)"
@@ -173,14 +174,14 @@ def test_a_mistake_in_the_config_is_told_before_torch_is_loaded(tmp_path):
     assert "there is no key 'seed'. Did you mean 'seeds'?" in answer.stderr
 
 
-def test_validate_says_what_is_there(tmp_path):
+def test_validate_describes_the_data(tmp_path: Path) -> None:
     answer = timbrec("validate", small_world.write(tmp_path), cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     for text in ("120", "200", "cold", "good", "poor", "usable, with 1 warning"):
         assert text in answer.stdout
 
 
-def test_validate_reports_everything_that_is_wrong_in_one_go(tmp_path):
+def test_validate_reports_everything_that_is_wrong_in_one_go(tmp_path: Path) -> None:
     config = small_world.write(tmp_path)
     (tmp_path / "plays.csv").write_text("who,track,played_at\na,b,2019-01-01\n")
     (tmp_path / "ids.txt").write_text("only one\n")
@@ -205,7 +206,7 @@ def test_validate_reports_everything_that_is_wrong_in_one_go(tmp_path):
         ({"split": {"test_at": "2031-01-01"}}, "train"),
     ],
 )
-def test_a_wrong_config_is_one_message_and_exit_2(tmp_path, changes, message):
+def test_a_wrong_config_is_one_message_and_exit_2(tmp_path: Path, changes: Any, message: str) -> None:
     answer = timbrec("bench", small_world.write(tmp_path, **changes), cwd=tmp_path)
     assert answer.returncode == 2, answer.stderr
     assert message in answer.stderr
@@ -213,13 +214,13 @@ def test_a_wrong_config_is_one_message_and_exit_2(tmp_path, changes, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):
+def test_debug_shows_the_traceback_wherever_it_stands(tmp_path: Path) -> None:
     answer = timbrec("bench", "missing.yaml", "--debug", cwd=tmp_path)
     assert answer.returncode == 1
     assert "Traceback" in answer.stderr
 
 
-def test_an_unknown_command_and_a_missing_run_exit_2(tmp_path):
+def test_an_unknown_command_and_a_missing_run_exit_2(tmp_path: Path) -> None:
     assert timbrec("bensh", cwd=tmp_path).returncode == 2
     answer = timbrec("report", "nowhere", cwd=tmp_path)
     assert answer.returncode == 2
@@ -227,7 +228,7 @@ def test_an_unknown_command_and_a_missing_run_exit_2(tmp_path):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_bench_goes_on_where_it_was(tmp_path, how):
+def test_an_interrupted_bench_resumes(tmp_path: Path, how: Any) -> None:
     config = small_world.write(tmp_path)
     cells = tmp_path / "run" / "cells"
     process = subprocess.Popen([TIMBREC, "bench", config], cwd=tmp_path, stderr=subprocess.PIPE, text=True)

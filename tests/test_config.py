@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,31 +20,31 @@ CONFIG = {
 }
 
 
-def refused(**changes):
-    """What is said about a config with these changes."""
+def refused(**changes: Any) -> Any:
+    """The error message of a config with these changes."""
     with pytest.raises((ConfigError, SeveralErrors)) as caught:
         make_config(CONFIG | changes, "c.yaml")
     return str(caught.value)
 
 
-def test_what_is_left_out_has_the_documented_defaults():
+def test_missing_keys_have_the_documented_defaults() -> None:
     config = make_config(CONFIG)
     assert (config.seeds, config.k, config.primary) == ([0, 1, 2], [10, 20, 50], "ndcg@50")
-    assert [one.use for one in config.recommenders] == ["knn"]
+    assert [entry.use for entry in config.recommenders] == ["knn"]
     assert config.split.protocol == "corrected"
     assert config.split.test_at == datetime(2019, 2, 1)
     assert config.cold_candidates == "tested"
 
 
-def test_recommenders_by_name_and_with_settings():
-    both = make_config(CONFIG | {"recommenders": ["knn", {"use": "knn", "label": "raw", "profile": "raw"}]})
-    assert [(one.use, one.label, one.settings) for one in both.recommenders] == [
+def test_recommenders_by_name_and_with_settings() -> None:
+    config = make_config(CONFIG | {"recommenders": ["knn", {"use": "knn", "label": "raw", "profile": "raw"}]})
+    assert [(entry.use, entry.label, entry.settings) for entry in config.recommenders] == [
         ("knn", None, {}),
         ("knn", "raw", {"profile": "raw"}),
     ]
 
 
-def test_a_file_is_read_and_its_paths_are_relative_to_it(tmp_path):
+def test_a_file_is_read_and_its_paths_are_relative_to_it(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "c.yaml"
     path.parent.mkdir()
     path.write_text(yaml.safe_dump(CONFIG))
@@ -52,7 +53,7 @@ def test_a_file_is_read_and_its_paths_are_relative_to_it(tmp_path):
     assert config.at(Path("/elsewhere")) == Path("/elsewhere")
 
 
-def test_columns_may_be_called_by_numbers():
+def test_columns_may_be_called_by_numbers() -> None:
     columns = {"user": 0, "item": 1}
     assert make_config(CONFIG | {"interactions": {"path": "p", "columns": columns}}).interactions.columns == {
         "user": "0",
@@ -99,20 +100,20 @@ def test_columns_may_be_called_by_numbers():
         ({"cold_candidates": "all"}, "cold_candidates: Input should be 'tested' or 'catalogue'"),
     ],
 )  # fmt: skip
-def test_each_mistake_has_its_message(changes, message):
-    said = refused(**changes)
-    assert message in said
-    assert said.startswith("c.yaml: ")
-    assert "\n" not in said
+def test_each_mistake_has_its_message(changes: Any, message: str) -> None:
+    text = refused(**changes)
+    assert message in text
+    assert text.startswith("c.yaml: ")
+    assert "\n" not in text
 
 
-def test_several_mistakes_are_told_at_once():
-    said = refused(nam="x", seeds=[-1], split={"test_at": "soon"}).split("\n")
-    assert [line[:11] for line in said] == ["1. c.yaml: ", "2. c.yaml: ", "3. c.yaml: "]
-    said = refused(
+def test_several_mistakes_are_reported_at_once() -> None:
+    text = refused(nam="x", seeds=[-1], split={"test_at": "soon"}).split("\n")
+    assert [line[:11] for line in text] == ["1. c.yaml: ", "2. c.yaml: ", "3. c.yaml: "]
+    text = refused(
         recommenders=["kn", {"use": "knn", "scale": "center"}, "elsevier"], metrics=["ndgc"], primary="map@7"
     )
-    assert len(said.split("\n")) == 5
+    assert len(text.split("\n")) == 5
 
 
 @pytest.mark.parametrize(
@@ -124,20 +125,20 @@ def test_several_mistakes_are_told_at_once():
         (b"", "holds no settings"),
     ],
 )
-def test_files_that_are_no_config(tmp_path, content, message):
+def test_files_that_are_no_config(tmp_path: Path, content: Any, message: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         read_config(path)
 
 
-def test_a_missing_file():
+def test_a_missing_file() -> None:
     with pytest.raises(ConfigError, match=r"there is no config nowhere\.yaml"):
         read_config(Path("nowhere.yaml"))
 
 
 @pytest.mark.parametrize("kind", list(catalog.CATALOG))
-def test_every_part_of_the_catalogue_can_be_loaded_and_has_a_summary(kind):
+def test_every_part_of_the_catalogue_can_be_loaded_and_has_a_summary(kind: Any) -> None:
     for name in catalog.names(kind):
         assert catalog.load(kind, name) is not None
         summary = catalog.summary(kind, name)
@@ -145,6 +146,6 @@ def test_every_part_of_the_catalogue_can_be_loaded_and_has_a_summary(kind):
         assert " ".join(catalog.load(kind, name).__doc__.split()).startswith(catalog.definition(kind, name)[:-1])
 
 
-def test_a_config_survives_being_written_into_a_run():
+def test_a_config_survives_being_written_into_a_run() -> None:
     config = make_config(CONFIG | {"recommenders": [{"use": "knn", "label": "raw", "profile": "raw"}]})
     assert make_config(config.model_dump(mode="json", exclude_none=True)) == config

@@ -84,7 +84,7 @@ def test_a_part_made_by_the_recipe_works(recipe: tuple[str, str], tmp_path: Path
     assert rows["value"].is_between(0, 1).all()
 
 
-def test_the_table_of_encoders_says_what_the_cards_say() -> None:
+def test_the_table_of_encoders_agrees_with_the_cards() -> None:
     text = (ROOT / "docs/encoders.md").read_text(encoding="utf-8")
     table = text.split("| name | rate |")[1].split("\n\n")[0]
     rows = {row.split("|")[1].strip(" `"): row.split("|") for row in table.splitlines() if row.startswith("| `")}

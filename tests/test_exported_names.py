@@ -1,4 +1,4 @@
-"""The public names: there, typed, complete, and free to import."""
+"""The public names: complete, typed, importable, and free to import."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def sample(encoders=tuple(ENCODERS), recommenders=tuple(RECOMMENDERS), scenarios
             for metric in [*metrics, *cold_only]:
                 key = {"encoder": encoder, "recommender": label, "scenario": scenario, "metric": metric}
                 if scenario not in scenarios or value is None:
-                    empty = f"nobody to ask: the {scenario} scenario is empty"
+                    empty = f"the {scenario} scenario is empty: no user has a relevant item"
                     rows.append(
                         key | {"status": f"cannot rank: {label} knows no new track" if scenario in scenarios else empty}
                     )
@@ -479,8 +479,8 @@ def test_the_metric_selector_has_every_metric_and_agrees_with_the_tables():
 def test_an_empty_cold_half_is_said_and_not_plotted():
     page = parse(render(sample(scenarios=("hot",))))
     text = squeezed(page.text)
-    assert "No verdict: nobody to ask: the cold scenario is empty." in text
-    assert "No figures: nobody to ask: the cold scenario is empty." in text
+    assert "No verdict: the cold scenario is empty: no user has a relevant item." in text
+    assert "No figures: the cold scenario is empty: no user has a relevant item." in text
     assert "nothing to plot" in text
     assert not page.all("figure")
     assert len(page.all("table", class_="standings")) == 1

@@ -69,7 +69,7 @@ def epochs_of(folder: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("where", ["epoch", "checkpoint"])
-def test_killed_in_the_middle_it_goes_on_to_the_same_bits(where: str, whole: dict[str, Any], tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_same_bits(where: str, whole: dict[str, Any], tmp_path: Path) -> None:
     """SIGKILL within the third epoch, and while the third checkpoint is half on disk."""
     command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path), where]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
@@ -101,7 +101,8 @@ def curves_of(folder: Path) -> dict[str, list[tuple[int, float]]]:
     accumulator = EventAccumulator(str(folder))
     accumulator.Reload()
     return {
-        name: [(one.step, one.value) for one in accumulator.Scalars(name)] for name in accumulator.Tags()["scalars"]
+        name: [(event.step, event.value) for event in accumulator.Scalars(name)]
+        for name in accumulator.Tags()["scalars"]
     }
 
 
@@ -139,10 +140,11 @@ def test_tensorboard_shows_every_epoch_once(lost: str, tmp_path: Path, monkeypat
     settings.fit(TRAIN, CONTENT, FOLD, rng(3), Workspace(tmp_path))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
-    assert curves_of(tmp_path) == {
-        name: [(line["epoch"], pytest.approx(line[name], rel=1e-6)) for line in lines]
-        for name in ("loss", "lr", "ndcg@50 mixed", "seconds")
-    }
+    curves = curves_of(tmp_path)
+    assert set(curves) == {"loss", "lr", "ndcg@50 mixed", "seconds"}
+    for name, points in curves.items():
+        assert [epoch for epoch, _ in points] == [line["epoch"] for line in lines]
+        assert [value for _, value in points] == pytest.approx([line[name] for line in lines], rel=1e-6)
 
 
 def test_without_tensorboard_there_is_the_log_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +163,7 @@ def test_a_checkpoint_past_the_last_epoch_is_refused_and_left_alone(tmp_path: Pa
     assert epochs_of(tmp_path) == [1, 2, 3]
 
 
-def test_the_wait_for_a_plateau_goes_on_after_a_resumption(tmp_path: Path) -> None:
+def test_the_wait_for_a_plateau_continues_after_a_resumption(tmp_path: Path) -> None:
     """Nothing gets better after epoch 1; three such epochs are let pass, wherever the training was interrupted."""
     settings = Steps(epochs=7, batch=len(TRAIN), lr=0.01, plateau=3, patience=9, script=(0.5,) * 7)
     whole = settings.fit(TRAIN, CONTENT, FOLD, rng())

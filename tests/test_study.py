@@ -1,4 +1,4 @@
-"""The study: what is planned, that nothing runs twice, what survives a crash, and what controls are."""
+"""The grid of a run: its plan, names of cells, running and resuming, runs on disk, controls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from timbrec.api import report
 from timbrec.data.split import SCENARIOS, Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError, DataError
-from timbrec.protocols import Content, Recommender
+from timbrec.protocols import Content, Recommender, Workspace
+from timbrec.ranking.rank import rank
 from timbrec.study import fitting
 from timbrec.study.cell import Cell, run_cell
 from timbrec.study.config import make_config, read_config
@@ -47,19 +48,19 @@ CELLS = 23  # 2 encoders x 2 recommenders x (1 + 2 controls x 2 seeds), Populari
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """A config on disk and what it names, read."""
+def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A config on disk and its inputs."""
     config = read_config(small_world.write(tmp_path_factory.mktemp("world"), **CHANGES))
     return config, load_inputs(config)
 
 
-def start(world, folder):
+def start(world: Any, folder: Path) -> Any:
     return Run.create(folder, {}, world[1].split)
 
 
-def lists_of(run):
-    """Every list of every cell, to the bit, and everything else that is known of it but the time it took."""
-    cells = [(one.hash, run.read(one)) for one in run.experiments]
+def lists_of(run: Any) -> Any:
+    """All lists of all cells, to the bit, and their facts without the running time."""
+    cells = [(experiment.hash, run.read(experiment)) for experiment in run.experiments]
     return [
         (name, scenario, lists.items.tobytes(), lists.scores.tobytes(), cell.refused, cell.facts, cell.chosen)
         for name, cell in cells
@@ -68,18 +69,20 @@ def lists_of(run):
 
 
 @pytest.fixture(scope="module")
-def whole(world, tmp_path_factory):
-    """A run that nothing interrupted."""
+def whole(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A run without interruption."""
     run = start(world, tmp_path_factory.mktemp("whole"))
-    assert run_study(*world, run) == CELLS
+    assert run_study(world[0], world[1], run) == CELLS
     return run
 
 
 # The plan
 
 
-def test_the_plan_holds_every_combination_once_and_the_baselines(world):
-    planned = {(one.encoder, one.label, one.control, one.seed) for one in plan(*world)}
+def test_the_plan_holds_every_combination_once_and_the_baselines(world: Any) -> None:
+    planned = {
+        (experiment.encoder, experiment.label, experiment.control, experiment.seed) for experiment in plan(*world)
+    }
     assert planned == {
         *((encoder, label, "real", 3) for encoder in ("good", "poor") for label in ("knn", "raw")),
         *(
@@ -96,13 +99,13 @@ def test_the_plan_holds_every_combination_once_and_the_baselines(world):
     assert len(plan(*world)) == len(planned)
 
 
-def test_experiments_spell_out_every_setting(world):
-    raw = next(one for one in plan(*world) if one.label == "raw")
+def test_experiments_spell_out_every_setting(world: Any) -> None:
+    raw = next(experiment for experiment in plan(*world) if experiment.label == "raw")
     assert raw.settings == {"profile": "raw", "similarity": "cosine", "weights": "equal", "scale": "standardise"}
     assert (raw.recommender, raw.depth, raw.cold_candidates) == ("knn", 21, "tested")  # one more than the largest k
 
 
-def test_a_setting_that_does_not_exist_is_refused(world):
+def test_a_setting_that_does_not_exist_is_refused(world: Any) -> None:
     config, inputs = world
     with pytest.raises(ConfigError, match="has no setting 'profil'"):
         plan(
@@ -130,19 +133,19 @@ EXPERIMENT = Experiment(
     ],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
-def test_what_decides_the_numbers_changes_the_hash(change):
+def test_every_field_that_decides_numbers_changes_the_hash(change: Any) -> None:
     assert replace(EXPERIMENT, **change).hash != EXPERIMENT.hash
     assert len(replace(EXPERIMENT, **change).hash) == 16
 
 
-def test_what_only_readers_see_does_not():
+def test_names_for_readers_do_not_change_the_hash() -> None:
     other = Representation("other", (Source("v", "other", layer=3, pool="max", windows="all"),))
     assert replace(EXPERIMENT, label="other", representation=other).hash == EXPERIMENT.hash
     stored = json.loads(json.dumps([asdict(EXPERIMENT)]))
     assert [experiment.hash for experiment in read_experiments(stored, "plan.json")] == [EXPERIMENT.hash]
 
 
-def test_a_field_that_this_version_does_not_know_is_refused():
+def test_a_field_that_this_version_does_not_know_is_refused() -> None:
     stored = json.loads(json.dumps(asdict(EXPERIMENT)))
     for record in (stored | {"colour": "red"}, stored | {"representation": stored["representation"] | {"pitch": 1}}):
         with pytest.raises(
@@ -151,7 +154,7 @@ def test_a_field_that_this_version_does_not_know_is_refused():
             read_experiments([record], "plan.json")
 
 
-def test_a_field_added_later_leaves_finished_cells_their_names_while_it_is_neutral():
+def test_a_field_added_later_keeps_the_hash_at_its_neutral_value() -> None:
     @dataclass(frozen=True)
     class Later(Experiment):
         tempo: str = added(neutral="as before")
@@ -161,7 +164,7 @@ def test_a_field_added_later_leaves_finished_cells_their_names_while_it_is_neutr
     assert Later(**facts, tempo="twice").hash != EXPERIMENT.hash
 
 
-def test_a_changed_default_of_a_setting_changes_the_name():
+def test_a_changed_default_of_a_setting_changes_the_hash() -> None:
     @dataclass(frozen=True)
     class Before:
         width: int = 10
@@ -175,36 +178,36 @@ def test_a_changed_default_of_a_setting_changes_the_name():
     assert digest_of(before) == digest_of(replace(before, settings={"width": 10}))
 
 
-def test_other_data_give_other_hashes(world, tmp_path, monkeypatch):
+def test_changed_data_change_the_hashes(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, inputs = world
-    before = {one.hash for one in plan(config, inputs)}
+    before = {experiment.hash for experiment in plan(config, inputs)}
 
-    def hashes(change):
+    def hashes(change: Any) -> Any:
         path = small_world.write(tmp_path, **CHANGES)
         change(tmp_path)
         other = read_config(path)
-        return {one.hash for one in plan(other, load_inputs(other))}
+        return {experiment.hash for experiment in plan(other, load_inputs(other))}
 
-    def nothing(folder):
+    def nothing(folder: Path) -> None:
         pass
 
-    def one_vector(folder):
+    def one_vector(folder: Path) -> None:
         vectors = np.load(folder / "good.npy")
         vectors[0, 0] += 1e-3
         np.save(folder / "good.npy", vectors)
 
-    def one_play(folder):
+    def one_play(folder: Path) -> None:
         lines = (folder / "plays.csv").read_text().splitlines()
         (folder / "plays.csv").write_text("\n".join([*lines, lines[1]]))
 
-    def one_artist(folder):
+    def one_artist(folder: Path) -> None:
         table = pl.read_csv(folder / "tracks.csv")
         table.with_columns(artist=pl.when(pl.row_index() == 0).then(pl.lit("?")).otherwise("artist")).write_csv(
             folder / "tracks.csv"
         )
 
     assert hashes(nothing) == before
-    of_poor = {one.hash for one in plan(config, inputs) if one.encoder != "good"}
+    of_poor = {experiment.hash for experiment in plan(config, inputs) if experiment.encoder != "good"}
     assert hashes(one_vector) & before == of_poor
     assert not hashes(one_play) & before
     assert not hashes(one_artist) & before
@@ -215,80 +218,91 @@ def test_other_data_give_other_hashes(world, tmp_path, monkeypatch):
 # Running
 
 
-def test_a_finished_cell_never_runs_twice(world, whole, monkeypatch):
+def test_a_finished_cell_never_runs_twice(world: Any, whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.folder.rglob("cells/*/*")}
     monkeypatch.setattr(finishing, "run_cell", None)
-    assert run_study(*world, start(world, whole.folder)) == 0
+    assert run_study(world[0], world[1], start(world, whole.folder)) == 0
     assert {path: path.stat().st_mtime_ns for path in whole.folder.rglob("cells/*/*")} == before
 
 
-def test_only_what_is_new_runs(world, whole, tmp_path, monkeypatch):
+def test_only_new_cells_run(world: Any, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
-    ran = []
-    monkeypatch.setattr(finishing, "run_cell", lambda one, *rest: ran.append(one) or run_cell(one, *rest))
+    ran: list[Experiment] = []
+
+    def counted(experiment: Experiment, *rest: Any) -> Cell:
+        ran.append(experiment)
+        return run_cell(experiment, *rest)
+
+    monkeypatch.setattr(finishing, "run_cell", counted)
     config, inputs = world
     more = config.model_copy(update={"seeds": [3, 4, 5]})
     assert run_study(more, inputs, start(world, tmp_path)) == len(ran) == 9
-    assert {one.seed for one in ran} == {5}
+    assert {experiment.seed for experiment in ran} == {5}
 
 
-def test_two_names_for_the_same_run_once(world, tmp_path, monkeypatch):
-    ran = []
-    monkeypatch.setattr(finishing, "run_cell", lambda one, *rest: ran.append(one.hash) or run_cell(one, *rest))
+def test_two_labels_of_the_same_settings_run_once(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def counted(experiment: Experiment, *rest: Any) -> Cell:
+        ran.append(experiment.hash)
+        return run_cell(experiment, *rest)
+
+    monkeypatch.setattr(finishing, "run_cell", counted)
     config, inputs = world
-    both = make_config(
+    twice = make_config(
         config.model_dump() | {"recommenders": ["knn", {"use": "knn", "label": "the same"}], "seeds": [0]}
     )
     run = start(world, tmp_path)
-    run_study(both, inputs, run)
+    run_study(twice, inputs, run)
     assert len(ran) == len(set(ran)) == 8
-    assert all(run.has(one) for one in run.experiments)
+    assert all(run.has(experiment) for experiment in run.experiments)
     assert len(run.experiments) == 14
 
 
-def test_progress_counts_up_to_the_end(world, tmp_path):
-    heard = []
+def test_progress_counts_up_to_the_end(world: Any, tmp_path: Path) -> None:
+    reports = []
     config, inputs = world
-    run_study(config, inputs, start(world, tmp_path), lambda *said: heard.append(said))
-    assert [done for _, done, _ in heard] == list(range(CELLS + 1))
-    assert {total for _, _, total in heard} == {CELLS}
-    assert heard[-1][0] == "cells"
-    assert any("poor gaussian raw (seed 4)" in what for what, _, _ in heard)
+    run_study(config, inputs, start(world, tmp_path), lambda *step: reports.append(step))
+    assert [done for _, done, _ in reports] == list(range(CELLS + 1))
+    assert {total for _, _, total in reports} == {CELLS}
+    assert reports[-1][0] == "cells"
+    assert any("poor gaussian raw (seed 4)" in step for step, _, _ in reports)
 
 
-def test_an_interrupted_run_goes_on_where_it_was(world, whole, tmp_path, monkeypatch):
+def test_an_interrupted_run_resumes(world: Any, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def breaking(*arguments, **named):
+    def breaking(*arguments: Any, **named: Any) -> Any:
         calls.append(1)
         if len(calls) == 20:  # within a cell: some of its scenarios are ranked
             raise KeyboardInterrupt
         return rank(*arguments, **named)
 
-    rank = fitting.rank
     monkeypatch.setattr(fitting, "rank", breaking)
     run = start(world, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        run_study(*world, run)
-    finished = sum(run.has(one) for one in run.experiments)
+        run_study(world[0], world[1], run)
+    finished = sum(run.has(experiment) for experiment in run.experiments)
     assert 0 < finished < CELLS
-    assert run_study(*world, start(world, tmp_path)) == CELLS - finished
+    assert run_study(world[0], world[1], start(world, tmp_path)) == CELLS - finished
     assert lists_of(Run(tmp_path)) == lists_of(whole)
 
 
-def test_a_cell_without_enough_memory_fails_and_the_others_run(world, whole, tmp_path, monkeypatch):
-    def breaking(experiment, *arguments):
+def test_a_cell_without_enough_memory_fails_and_the_others_run(
+    world: Any, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(experiment: Any, *arguments: Any) -> Any:
         if experiment.label == "raw" and experiment.encoder == "good" and experiment.is_real:
             raise MemoryError
         return run_cell(experiment, *arguments)
 
     monkeypatch.setattr(finishing, "run_cell", breaking)
     run = start(world, tmp_path)
-    run_study(*world, run)
+    run_study(world[0], world[1], run)
     assert [(experiment.encoder, experiment.label) for experiment in run.missing] == [("good", "raw")]
     assert "not enough memory" in run.failure(run.missing[0])
     monkeypatch.undo()
-    assert run_study(*world, start(world, tmp_path)) == 1  # it is tried again
+    assert run_study(world[0], world[1], start(world, tmp_path)) == 1  # it is tried again
     assert lists_of(Run(tmp_path)) == lists_of(whole)
     assert not list((tmp_path / "failed").iterdir())
 
@@ -319,7 +333,7 @@ run_study(config, inputs, runs.Run.create(Path(sys.argv[3]), {}, inputs.split))
 
 
 @pytest.mark.parametrize("where", ["rank", "_checksum"])  # while it computes, and while it writes a cell
-def test_a_killed_run_goes_on_where_it_was(world, whole, tmp_path, where):
+def test_a_killed_run_resumes(world: Any, whole: Any, tmp_path: Path, where: Any) -> None:
     config, _ = world
     command = [
         sys.executable,
@@ -334,9 +348,9 @@ def test_a_killed_run_goes_on_where_it_was(world, whole, tmp_path, where):
     run = Run(tmp_path)
     left = [path for path in (tmp_path / "cells").iterdir() if path.name.startswith(".")]
     assert len(left) == (where == "_checksum")
-    finished = sum(run.has(one) for one in run.experiments)
+    finished = sum(run.has(experiment) for experiment in run.experiments)
     assert 0 < finished < CELLS
-    assert run_study(*world, start(world, tmp_path)) == CELLS - finished
+    assert run_study(world[0], world[1], start(world, tmp_path)) == CELLS - finished
     assert lists_of(Run(tmp_path)) == lists_of(whole)
     assert not [path for path in (tmp_path / "cells").iterdir() if path.name.startswith(".")]
 
@@ -344,11 +358,14 @@ def test_a_killed_run_goes_on_where_it_was(world, whole, tmp_path, where):
 # Runs on disk
 
 
-def test_cells_are_read_as_they_were_written(world, tmp_path):
+def test_cells_are_read_back_unchanged(world: Any, tmp_path: Path) -> None:
     config, inputs = world
     run = start(world, tmp_path)
     content = Content(inputs.vectors(inputs.representation("good")), inputs.artist_rows)
-    for experiment in (plan(config, inputs)[0], next(one for one in plan(config, inputs) if one.label == "popularity")):
+    for experiment in (
+        plan(config, inputs)[0],
+        next(experiment for experiment in plan(config, inputs) if experiment.label == "popularity"),
+    ):
         cell = run_cell(experiment, inputs.split, content)
         run.write(cell)
         again = run.read(experiment)
@@ -358,13 +375,13 @@ def test_cells_are_read_as_they_were_written(world, tmp_path):
         assert set(again.lists) | set(again.refused) == set(SCENARIOS)
         for scenario in again.lists:
             for name in ("users", "items", "scores"):
-                one, other = getattr(again.lists[scenario], name), getattr(cell.lists[scenario], name)
-                assert one.dtype == other.dtype
-                assert np.array_equal(one, other)
+                stored, computed = getattr(again.lists[scenario], name), getattr(cell.lists[scenario], name)
+                assert stored.dtype == computed.dtype
+                assert np.array_equal(stored, computed)
     assert set(run.read(experiment, ["hot"]).lists) == {"hot"}
 
 
-def test_damaged_cells_are_named(world, tmp_path):
+def test_damaged_cells_are_named(world: Any, tmp_path: Path) -> None:
     _, inputs = world
     run, experiment = start(world, tmp_path), plan(*world)[0]
     run.write(run_cell(experiment, inputs.split, Content(inputs.vectors(inputs.representation("good")))))
@@ -378,10 +395,10 @@ def test_damaged_cells_are_named(world, tmp_path):
     other = plan(*world)[1]
     run.write(run_cell(other, inputs.split, Content(inputs.vectors(inputs.representation("good")))))
     shutil.copy(tmp_path / "cells" / other.hash / "hot.parquet", folder / "hot.parquet")  # lists of another cell
-    with pytest.raises(DataError, match=r"hot\.parquet is not the file that was written"):
+    with pytest.raises(DataError, match=r"hot\.parquet was changed after it was written"):
         run.read(experiment)
     shutil.copytree(tmp_path / "cells" / other.hash, folder, dirs_exist_ok=True)  # all of another cell
-    with pytest.raises(DataError, match="its experiment is not the one its name says"):
+    with pytest.raises(DataError, match="its name is not the hash of its experiment"):
         run.read(experiment)
     (folder / "cell.json").unlink()
     assert not run.has(experiment)
@@ -389,24 +406,26 @@ def test_damaged_cells_are_named(world, tmp_path):
         Run(tmp_path / "nowhere")
 
 
-def test_the_plan_and_the_split_are_kept(world, whole):
+def test_the_plan_and_the_split_are_kept(world: Any, whole: Any) -> None:
     _, inputs = world
     again = Run(whole.folder)
     assert again.split.digest == inputs.split.digest
-    assert [one.hash for one in again.experiments][:5] == [one.hash for one in whole.experiments][:5]
+    assert [experiment.hash for experiment in again.experiments][:5] == [
+        experiment.hash for experiment in whole.experiments
+    ][:5]
 
 
-# What scorers are asked
+# Ranking with scorers
 
 
 @pytest.fixture
-def split():
-    one = fold(2)
+def split() -> Any:
+    test = fold(2)
     ids = [Vocabulary([f"{kind}{row:02}" for row in range(n)]) for kind, n in (("u", 30), ("i", 40))]
-    return Split("test", one, one, *ids)
+    return Split("test", test, test, *ids)
 
 
-def test_mixed_lists_of_what_cannot_rank_cold_items_hold_the_others(split):
+def test_mixed_lists_of_a_scorer_that_cannot_rank_cold_items_hold_warm_items_only(split: Any) -> None:
     table = np.random.default_rng(0).random((30, 40))
     lists = {
         able: answer(TableScorer(table, able), split.test.task("mixed"), split.test, 40, 0).items
@@ -419,7 +438,7 @@ def test_mixed_lists_of_what_cannot_rank_cold_items_hold_the_others(split):
         answer(TableScorer(table, can_rank_cold=False), split.test.task("cold"), split.test, 40, 0)
 
 
-def test_an_empty_half_is_told(split):
+def test_an_empty_scenario_cannot_be_ranked(split: Any) -> None:
     empty = replace(split.test, cold=split.test.cold.where(np.zeros(len(split.test.cold), bool)))
     with pytest.raises(CannotRankError, match="the cold scenario is empty"):
         answer(TableScorer(np.zeros((30, 40))), empty.task("cold"), empty, 5, 0)
@@ -429,8 +448,8 @@ def test_an_empty_half_is_told(split):
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a fit was given."""
+class FitCall:
+    """The arguments of a fit."""
 
     epochs: int
     train: str
@@ -438,7 +457,7 @@ class Told:
     draw: int
 
 
-TOLD: list[Told] = []
+CALLS: list[FitCall] = []
 
 
 @dataclass(frozen=True, eq=False)
@@ -446,58 +465,60 @@ class ToyScorer(TableScorer):
     stopped: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def chosen(self):
+    def chosen(self) -> Any:
         return self.stopped
 
 
 @dataclass(frozen=True)
 class Toy(Recommender):
-    """Stops after four epochs where it is validated, and remembers what it was told."""
+    """Stops after four epochs when validated, and records the arguments of its fits."""
 
     validates: ClassVar[bool] = True
     epochs: int = 9
 
-    def fit(self, train, content, validation, rng, workspace):
+    def fit(self, train: Any, content: Any, validation: Any, rng: Any, workspace: Workspace = Workspace()) -> ToyScorer:
         parts = None if validation is None else tuple(
             part.digest for part in (validation.train, validation.hot, validation.cold)
         )  # fmt: skip
-        TOLD.append(Told(self.epochs, train.digest, parts, int(rng.integers(2**60))))
+        CALLS.append(FitCall(self.epochs, train.digest, parts, int(rng.integers(2**60))))
         table = np.full((train.n_users, train.n_items), self.epochs)
         return ToyScorer(table, stopped={} if validation is None else {"epochs": 4})
 
 
 @pytest.fixture
-def toy(monkeypatch):
+def toy(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(catalog.CATALOG["recommenders"], "toy", catalog.Part("test_study:Toy"))
-    TOLD.clear()
+    CALLS.clear()
     return replace(EXPERIMENT, recommender="toy", settings={"epochs": 9}, seed=7)
 
 
-def test_validation_chooses_then_all_of_train_is_fitted_with_the_choice(world, toy):
+def test_validation_chooses_then_all_of_train_is_fitted_with_the_choice(world: Any, toy: Any) -> None:
     _, inputs = world
     fit, test = inputs.split.validation, inputs.split.test
     cell = run_cell(toy, inputs.split, Content(inputs.vectors(inputs.representation("good"))))
     choosing = (fit.train.digest, fit.hot.digest, fit.cold.digest)
-    assert [(one.epochs, one.train, one.validation) for one in TOLD] == [
+    assert [(call.epochs, call.train, call.validation) for call in CALLS] == [
         (9, fit.train.digest, choosing),
         (4, test.train.digest, None),
     ]
-    assert TOLD[0].draw == TOLD[1].draw  # both start from the same seed
+    assert CALLS[0].draw == CALLS[1].draw  # both start from the same seed
     assert cell.chosen == {"epochs": 4}
     assert (cell.lists["hot"].scores[cell.lists["hot"].items >= 0] == 4).all()
 
 
-def test_where_both_folds_share_their_train_part_the_validated_scorer_serves(world, toy):
+def test_where_both_folds_share_their_train_part_the_validated_scorer_serves(world: Any, toy: Any) -> None:
     _, inputs = world
     split = replace(inputs.split, validation=replace(inputs.split.test, hot=inputs.split.validation.hot.where(
         np.zeros(len(inputs.split.validation.hot), bool))))  # fmt: skip
     cell = run_cell(toy, split, Content(inputs.vectors(inputs.representation("good"))))
-    assert [(one.epochs, one.train) for one in TOLD] == [(9, split.test.train.digest)]
+    assert [(call.epochs, call.train) for call in CALLS] == [(9, split.test.train.digest)]
     assert cell.chosen == {"epochs": 4}
 
 
 @pytest.mark.parametrize("poison", ["test plays dropped", "test plays added"])
-def test_nothing_from_the_test_on_reaches_a_fit_a_choice_or_a_control(world, toy, tmp_path, poison):
+def test_nothing_from_the_test_on_reaches_a_fit_a_choice_or_a_control(
+    world: Any, toy: Any, tmp_path: Path, poison: Any
+) -> None:
     config, clean = world
     path = small_world.write(tmp_path, **CHANGES)
     table = pl.read_csv(tmp_path / "plays.csv", try_parse_dates=True)
@@ -513,23 +534,26 @@ def test_nothing_from_the_test_on_reaches_a_fit_a_choice_or_a_control(world, toy
     dirty = load_inputs(read_config(path))
     assert dirty.split.test.hot.digest != clean.split.test.hot.digest
     assert dirty.catalogue == clean.catalogue
-    told = []
+    calls = []
     for inputs in (clean, dirty):
-        TOLD.clear()
+        CALLS.clear()
         run_cell(toy, inputs.split, Content(inputs.vectors(inputs.representation("good"))))
-        told.append(list(TOLD))
+        calls.append(list(CALLS))
         for control in ("real", "shuffled", "gaussian"):
-            one, other = (
-                vectors_of(control, some.vectors(some.representation("poor")), some.split.test.train.items, 1)
-                for some in (clean, inputs)
+            first, second = (
+                vectors_of(control, data.vectors(data.representation("poor")), data.split.test.train.items, 1)
+                for data in (clean, inputs)
             )
-            assert np.array_equal(one, other)
-    assert told[0] == told[1]
-    settings = [[(one.label, one.settings, one.seed) for one in plan(config, some)] for some in (clean, dirty)]
+            assert np.array_equal(first, second)
+    assert calls[0] == calls[1]
+    settings = [
+        [(experiment.label, experiment.settings, experiment.seed) for experiment in plan(config, data)]
+        for data in (clean, dirty)
+    ]
     assert settings[0] == settings[1]
 
 
-def test_a_cell_knows_its_experiment(world):
+def test_a_cell_knows_its_experiment(world: Any) -> None:
     _, inputs = world
     cell = run_cell(EXPERIMENT, inputs.split, Content(inputs.vectors(inputs.representation("good"))))
     assert isinstance(cell, Cell)
@@ -549,7 +573,7 @@ def old_run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_run_of_format_1_is_reported_with_its_figures(old_run):
+def test_a_run_of_format_1_is_reported_with_its_figures(old_run: Any) -> None:
     written = pl.read_csv(old_run / "results.csv")
     figures = report(Run(old_run)).figures.filter(pl.col("seed").is_null() == False)  # noqa: E712
     for row in written.drop_nulls("value").iter_rows(named=True):
@@ -562,7 +586,7 @@ def test_a_run_of_format_1_is_reported_with_its_figures(old_run):
             assert new == (old if old is None else pytest.approx(old, abs=1e-12))
 
 
-def test_a_run_of_format_1_is_not_gone_on_with(old_run, world):
+def test_a_run_of_format_1_is_not_resumed(old_run: Any, world: Any) -> None:
     before = {path: path.read_bytes() for path in old_run.rglob("*") if path.is_file()}
     with pytest.raises(DataError, match=r"holds a run of format 1 .*timbrec report.*Choose another `output`"):
         Run.create(old_run, {}, world[1].split)
@@ -572,11 +596,11 @@ def test_a_run_of_format_1_is_not_gone_on_with(old_run, world):
 # Other settings in the same folder
 
 
-def described(config):
+def described(config: Any) -> Any:
     return {"config": config.model_dump(mode="json"), "created": "2026-01-02T03:04:05+00:00", "version": "0"}
 
 
-def test_a_run_of_other_settings_is_kept_where_it_can_be_read(world, whole, tmp_path):
+def test_a_run_with_other_settings_is_kept_and_readable(world: Any, whole: Any, tmp_path: Path) -> None:
     config, inputs = world
     shutil.copytree(whole.folder, tmp_path, dirs_exist_ok=True)
     first = Run.create(tmp_path, described(config), inputs.split)
@@ -595,7 +619,7 @@ def test_a_run_of_other_settings_is_kept_where_it_can_be_read(world, whole, tmp_
     assert {experiment.depth for experiment in second.experiments} == {6}
 
 
-def test_other_data_in_the_same_folder_keep_the_run(world, whole, tmp_path):
+def test_a_run_on_other_data_is_kept(world: Any, whole: Any, tmp_path: Path) -> None:
     config, inputs = world
     Run.create(tmp_path, described(config), inputs.split)
     test = inputs.split.test
@@ -606,7 +630,7 @@ def test_other_data_in_the_same_folder_keep_the_run(world, whole, tmp_path):
 # Part of a grid, and several cells at once
 
 
-def test_only_some_cells_run(world, tmp_path):
+def test_only_some_cells_run(world: Any, tmp_path: Path) -> None:
     config, inputs = world
     run = start(world, tmp_path)
     assert run_study(config, inputs, run, only=["raw"]) == 10
@@ -617,7 +641,7 @@ def test_only_some_cells_run(world, tmp_path):
         run_study(config, inputs, run, only=["rwa"])
 
 
-def test_cells_of_several_processes_are_those_of_one(world, tmp_path):
+def test_several_processes_give_the_cells_of_a_single_process(world: Any, tmp_path: Path) -> None:
     config, inputs = world
     small = {"use": "hybrid", "epochs": 2, "width": 8, "batch": 64}
     trained = make_config(config.model_dump() | {"recommenders": [small, "knn"], "seeds": [3]})
@@ -632,7 +656,7 @@ def test_cells_of_several_processes_are_those_of_one(world, tmp_path):
     assert not list((tmp_path / "several" / "training").rglob("checkpoint*"))
 
 
-def test_the_time_left_is_that_of_the_cells_left(world):
+def test_the_time_left_sums_the_unfinished_cells(world: Any) -> None:
     config, inputs = world
     experiments = plan(config, inputs)
     estimate = Estimate()

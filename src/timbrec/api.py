@@ -32,8 +32,8 @@ from timbrec.types import Progress
 class Result:
     """A finished or interrupted run: its folder, figures, verdicts and audit, and the page that shows them.
 
-    `figures` has one row per (encoder, recommender, control, scenario, metric, seed); `standings` one per line and
-    control, with intervals; `gains` what real vectors gain over each control; `summary` puts these side by side.
+    `figures` has one row per (encoder, recommender, control, scenario, metric, seed); `standings` one row per line and
+    control, with intervals; `gains` the gain of real vectors over each control; `summary` is the wide view of these.
     """
 
     run: Run
@@ -73,7 +73,7 @@ class Result:
 
     @property
     def findings(self) -> list[Finding]:
-        """The findings of the audit; empty when none counts."""
+        """The findings of the audit; empty if the run has no valid audit."""
         return list(self.audit.findings)
 
     @property
@@ -119,14 +119,14 @@ def bench(
     only: Sequence[str] = (),
     **settings: Any,
 ) -> Result:
-    """Run a benchmark, or go on with one that was interrupted; finished cells are not run again.
+    """Run a benchmark, or resume an interrupted one; finished cells are not run again.
 
     `config` is a YAML file or its content. `interactions` and `items` may be polars or pandas frames, and `encoders` a
     mapping of names to (ids, array), frames, or encoder objects with audio (see `timbrec.study.memory`); `settings` are
     further keys of a config. Without `output`, a run from memory goes to a new temporary folder. `jobs` trained cells
     run at once; `only` names encoders, representations or recommenders: other cells wait for a later call.
-    `progress(step, done, total)` is called as each long step goes on. Raises TimbrecError for everything
-    wrong with the input.
+    `progress(step, done, total)` is called during each long step. Raises TimbrecError for wrong input, with all
+    problems in one error where possible.
     """
     in_memory = {"interactions": interactions, "items": items, "encoders": encoders}
     if settings or any(value is not None for value in in_memory.values()):
@@ -163,12 +163,12 @@ def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Fi
 
 
 def report(run: Run, progress: Progress | None = None) -> Result:
-    """Write report.html and the figures of the finished cells as CSV; stored figures are used while they still hold."""
+    """Write report.html and the figures of the finished cells as CSV; unchanged figures are not computed again."""
     return _page(run, _tables(run, progress))
 
 
 def _tables(run: Run, progress: Progress | None) -> Figures:
-    """The figures of the finished cells, also in the run's folder."""
+    """The figures of the finished cells; also writes them to the run's folder."""
     if not run.finished:
         raise DataError(f"{run.folder} has no finished cell yet", fix="Run the benchmark again.")
     if (tables := read_figures(run)) is None:
@@ -208,7 +208,7 @@ def _report_data(run: Run, tables: Figures, stored: StoredAudit) -> ReportData:
 
 
 def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Finding]:
-    """The findings of the running code on worlds whose answer is known and, if a run is named, of the run."""
+    """Audit the running code on planted worlds and, if a folder is named, the run in it; returns the findings."""
     from timbrec.audit import audit_code
 
     if folder is None:
@@ -218,6 +218,6 @@ def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Fin
 
 
 def read_files(run: Run) -> pl.DataFrame:
-    """The audio files (encoder, id, path, reason) that have no vector or a remark, as of the last benchmark."""
+    """The audio files (encoder, id, path, outcome, reason, fix) of the last benchmark that failed or have a remark."""
     path = run.folder / "files.csv"
     return pl.read_csv(path, infer_schema=False) if path.is_file() else pl.DataFrame(schema=FILES)

@@ -1,4 +1,4 @@
-"""The catalogue of parts by kind and name. A part is imported when it is loaded, never to list it."""
+"""The catalogue of parts by kind and name. Loading a part imports it; listing parts does not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """Where a part is and what it does: `target` is "module:attribute", `summary` one line for lists."""
+    """A part: `target` is its "module:attribute", `summary` one line for lists."""
 
     target: str
     summary: str = ""
@@ -96,7 +96,7 @@ def names(kind: str) -> list[str]:
 
 
 def summary(kind: str, name: str) -> str:
-    """One line that says what the part does; for a part of an installed package, the package's name."""
+    """The part's summary in one line; for a part of another installed package, the package's name."""
     if name in CATALOG[kind]:
         return CATALOG[kind][name].summary
     point = next(iter(_installed(kind, name=name)))
@@ -121,7 +121,7 @@ def load(kind: str, name: str) -> Any:
 
 
 def _installed(kind: str, **name: str) -> Iterable[EntryPoint]:
-    """Entry points of a kind of part, of one name or all, that installed packages declare."""
+    """Entry points of a kind of part in installed packages, of one name or all."""
     points: Iterable[EntryPoint] = _entry_points().select(group=f"timbrec.{kind}", **name)
     return points
 

@@ -1,4 +1,4 @@
-"""Every error a user can cause, as one tree; each says what, how many, an example and what to do next."""
+"""Errors that a user can cause: each names the problem, a count, an example and the next step."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 
 class TimbrecError(Exception):
-    """Something the user can put right. The command line prints it without a traceback and exits with 2.
+    """An error the user can fix. The command line prints it without a traceback and exits with 2.
 
-    `what` is the sentence; `count` how many rows, ids or files it concerns; `example` one of them;
-    `fix` what to do next. All parts end up in `str(error)`.
+    `what` is the problem; `count` the number of rows, ids or files with it; `example` one of them; `fix` the next step.
+    `str(error)` contains all parts.
     """
 
     def __init__(self, what: str, *, count: int | None = None, example: object = None, fix: str = "") -> None:
@@ -21,21 +21,21 @@ class TimbrecError(Exception):
 
 
 class DataError(TimbrecError):
-    """The user's tables, ids or vectors are not what they must be."""
+    """The user's tables, ids or vectors are invalid."""
 
 
 class ConfigError(TimbrecError):
-    """The configuration asks for something that does not exist or does not fit together."""
+    """The configuration names parts or settings that do not exist or contradict each other."""
 
 
 class StoreError(TimbrecError):
-    """A vector store is damaged, of another encoder, or does not hold what is asked for."""
+    """A vector store is damaged, belongs to another encoder, or lacks a requested vector."""
 
 
 class AudioError(TimbrecError):
-    """One audio file cannot be read, or holds nothing that can be encoded.
+    """An audio file cannot be read, or has no content that can be encoded.
 
-    A `passing` error may be gone when the same file is read again.
+    `passing` marks an error that may not occur again when the same file is read again.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class AudioError(TimbrecError):
 
 
 class CannotRankError(TimbrecError):
-    """A recommender is asked to rank items it has no way to score, such as cold items for Popularity."""
+    """A recommender cannot score the candidates, such as Popularity cold items."""
 
 
 class SeveralErrors(TimbrecError):  # noqa: N818 - a plural says better what it is
-    """Everything wrong that was found in one go, so that the user mends it in one go."""
+    """All errors of one check, so that the user can fix them in one go."""
 
     def __init__(self, errors: list[TimbrecError]) -> None:
         self.errors = errors
@@ -58,9 +58,9 @@ class SeveralErrors(TimbrecError):  # noqa: N818 - a plural says better what it 
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint with the nearest known name, such as "Did you mean 'knn'? "; empty where no name is near.
+    """A hint with the nearest known name, such as "Did you mean 'knn'? "; empty if no name is near.
 
-    Upper and lower case count as equal, and so do blanks at the ends.
+    Case and blanks at the ends do not matter.
     """
     plain = {other.strip().casefold(): other for other in known}
     near = difflib.get_close_matches(name.strip().casefold(), plain, n=1)
@@ -68,7 +68,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def listing(names: Sequence[str], limit: int = 20) -> str:
-    """The first names, separated by commas, and the number of the others: short whatever their number and length."""
+    """The first `limit` names, separated by commas, and the number of the rest; long names are cut."""
     shown = ", ".join(name if len(name) <= 40 else f"{name[:39]}…" for name in names[:limit])
     return shown + (f" and {len(names) - limit:,} more" if len(names) > limit else "")
 

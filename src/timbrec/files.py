@@ -1,4 +1,4 @@
-"""Atomic writing: a reader sees the old content of a file or folder or the new one, never a part."""
+"""Atomic writing: a reader sees either the old or the new content of a file or folder, never a part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import uuid4
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """Yield an unused hidden path beside `path`; remove whatever is left there when the block ends."""
+    """Yield an unused hidden path beside `path`; remove any file or folder left there when the block ends."""
     partial = path.with_name(f".{uuid4().hex[:12]}-{path.name[-60:]}")
     try:
         yield partial

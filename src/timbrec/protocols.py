@@ -1,4 +1,4 @@
-"""Contracts between the parts: each protocol states what a part offers, its own file how."""
+"""Contracts between the parts: protocols and base classes of encoders, recommenders and scorers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
     from timbrec.data.split import Fold
 
-    # Writes the scores of some user rows, by the items it was bound to, into a (users, items) float32 block.
+    # Writes the scores of user rows for the bound items into a (users, items) float32 block.
     BoundScorer = Callable[[Int[Array, "u"], torch.Tensor], None]
 
 
@@ -56,7 +56,7 @@ class Slim:
 class EncoderCard:
     """Metadata of an encoder, readable without loading weights.
 
-    `revision` names everything the vectors depend on; two encoders of one name and revision give the same vectors.
+    `revision` identifies the vectors: two encoders of the same name and revision give the same vectors.
     `rate` is the sample rate in Hz and `window` the length of an encoded window in seconds; both are 0 for vectors
     that were computed elsewhere. `dim` is the length of a pooled vector.
 
@@ -162,7 +162,7 @@ class ConvertibleEncoder(WeightedEncoder, Protocol):
 
 @dataclass(frozen=True)
 class Content:
-    """What a recommender may know of the tracks: row i of everything is track i of the run's catalogue.
+    """Content of the tracks, the input of recommenders: row i is track i of the run's catalogue.
 
     `vectors` (items, dim) float32, finite. `artist` (items,) a row per artist, -1 where unknown; None without an
     items table.
@@ -173,7 +173,7 @@ class Content:
 
 
 class Scorer(ABC):
-    """What a fitted recommender is: it scores users by items, and changes nothing by doing so."""
+    """A fitted recommender: scores items for users, without side effects."""
 
     can_rank_cold: bool = True
 
@@ -184,28 +184,27 @@ class Scorer(ABC):
 
     @property
     def facts(self) -> dict[str, float]:
-        """What happened while fitting that a reader of the results should know, e.g. {"zero profiles": 3}."""
+        """Counts from the fit for readers of the results, e.g. {"zero profiles": 3}."""
         return {}
 
     def among(self, candidates: Int[Array, "c"]) -> Scorer:
-        """What scores a list of these candidates: itself, unless what it reads out depends on all of them."""
+        """The scorer for a list of these candidates: itself, unless scores depend on all candidates of the list."""
         return self
 
     @abstractmethod
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
-        """Get ready to score these item rows, in this order, on this device."""
+        """Prepare to score these item rows, in this order, on this device; returns the function that scores users."""
 
     def user_vectors(self, histories: Interactions) -> Float32[Array, "users dim"]:
-        """Vectors of users known only by what they played (fold-in), no retraining; refused by default."""
+        """(users, dim) vectors of new users from their interactions (fold-in), not retrained; refused by default."""
         raise CannotRankError(f"{type(self).__name__} cannot fold in users by their history")
 
     def add_items(self, vectors: Float32[Array, "n dim"]) -> Scorer:
-        """A scorer with new items behind the old ones, by their content, no retraining; refused by default."""
+        """A scorer with new items after the old ones, from their content, without retraining; refused by default."""
         raise CannotRankError(f"{type(self).__name__} cannot add items by their vectors")
 
     def score(self, users: Int[Array, "u"], items: Int[Array, "n"]) -> torch.Tensor:
-        """(u, n) float32 scores in one list of these items; higher is better. Only the order within a row has a
-        meaning."""
+        """(u, n) float32 scores of these items; higher is better. Only the order within a row has a meaning."""
         import torch
 
         out = torch.empty(len(users), len(items))
@@ -215,10 +214,10 @@ class Scorer(ABC):
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a fit keeps its files, to whom it reports and on which device it computes; it changes no number.
+    """The folders, progress callback and device of a fit; it changes no number.
 
     `folder` receives the training log and the checkpoint that an interrupted fit resumes from; None keeps neither.
-    `shared` holds fitted models that several cells have in common; None shares none. `progress` is called after each
+    `shared` is the folder of fitted models that several cells use; None shares none. `progress` is called after each
     step. `device` is a name for `timbrec.devices.device_of`. `within` is the prefix of reported steps.
     """
 
@@ -241,14 +240,13 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Recommender(ABC):
-    """A frozen record of hyperparameters; `fit` gives a Scorer, and nothing unfitted can be asked to score.
+    """The hyperparameters of a recommender; `fit` returns a Scorer.
 
-    `version` is raised with every change that changes numbers: it is part of a cell's hash. `uses_content`
-    False means one run serves all encoders. `validates` True means that `fit` with a validation fold chooses
-    something (epochs), which a refit on all of train takes over: `replace(self, **scorer.chosen).fit(train, ...)`.
-    `deterministic` True means that the seed changes nothing but the order of ties. `baseline` True means that it is
-    there to be beaten: it stands in every table, and is never called the best. `uses_artists` True means that it needs
-    a table of tracks with their artists.
+    `version` is part of a cell's hash; raise it with every change of numbers. `uses_content` False: one run serves all
+    encoders. `validates`: `fit` with a validation fold chooses settings (epochs), which the refit on all of train uses:
+    `replace(self, **scorer.chosen).fit(train, ...)`. `deterministic`: the seed changes only the order of ties.
+    `baseline`: a reference in every table, never called the best. `uses_artists`: needs a table of tracks with their
+    artists.
     """
 
     version: ClassVar[int] = 1
@@ -270,8 +268,8 @@ class Recommender(ABC):
     def preset(cls, name: str, **changes: Any) -> Self:
         """The recommender with the settings of a preset, and `changes` to them.
 
-        Every recommender has the presets `corrected` (the defaults), `tamm2026` and `quick`; one for which it sets
-        nothing gives the defaults. Raises ConfigError for any other name, and for a setting that does not exist or
+        Every recommender accepts the presets `corrected` (the defaults), `tamm2026` and `quick`; a preset that it does
+        not define gives the defaults. Raises ConfigError for any other name, and for a setting that does not exist or
         does not accept its value.
         """
         from timbrec.settings import checked

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-if TYPE_CHECKING or "jaxtyping" in sys.modules:  # the tests load it first; else it would add 0.1 s to every command
+if TYPE_CHECKING or "jaxtyping" in sys.modules:  # loaded by the tests; it costs 0.1 s
     from jaxtyping import Bool, Float, Float32, Int, Integer, UInt64
 else:
 
     class _Unchecked:
-        """Stands for all of them where nothing is checked."""
+        """A placeholder for the array types when shapes are not checked."""
 
         def __class_getitem__(cls, shape: object) -> Any:
             return Any
@@ -22,7 +22,7 @@ else:
 
 Array = np.ndarray
 
-Progress = Callable[[str, int, int], None]  # called with the current step in words, steps done, steps in all
+Progress = Callable[[str, int, int], None]  # called with the name of the current step, steps done, steps in total
 
 WindowPolicy = Literal["spread", "centre", "first", "all", "padded"]  # see `audio.Windows`
 Pool = Literal["mean", "max", "meanstd"]  # see `embed.pool`

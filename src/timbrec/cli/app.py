@@ -1,4 +1,4 @@
-"""The commands. Each reads its arguments, calls one function of the library, and prints what came of it."""
+"""The commands. Each reads its arguments, calls one function of the library and prints the result."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ app = typer.Typer(
 _RunFolder = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The `output` of a config.")]
 
 
-def _show_version(asked: bool) -> bool:
-    if asked:
+def _show_version(show: bool) -> bool:
+    if show:
         typer.echo(f"timbrec {__version__}")
         raise typer.Exit
-    return asked
+    return show
 
 
 @app.callback()
@@ -41,7 +41,7 @@ def _options(
 
 @app.command()
 def validate(config: ConfigFile) -> None:
-    """Say what is in the data, and everything that is wrong with it, without running anything."""
+    """Check a config and its data without running anything: shows the data, every error and every warning."""
     from timbrec.cli.show import progress_bars, show_inputs
     from timbrec.study.config import read_config
     from timbrec.study.inputs import load_inputs
@@ -53,7 +53,7 @@ def validate(config: ConfigFile) -> None:
 
 @app.command()
 def report(run_dir: _RunFolder) -> None:
-    """Write the report of a run again from its stored lists."""
+    """Write the report of a run again, from its stored lists."""
     from timbrec.api import report as write_report
     from timbrec.cli.show import progress_bars
     from timbrec.study.runs import Run
@@ -67,7 +67,7 @@ def report(run_dir: _RunFolder) -> None:
 def audit(
     run_dir: Annotated[Path | None, typer.Argument(metavar="[RUN_DIR]", help="A run to audit as well.")] = None,
 ) -> None:
-    """Audit the running code on worlds whose answer is known, and a run's figures; exit 1 when anything is refused."""
+    """Audit the installed code on planted worlds and, if named, a run's figures. Exit code 1: a check refused."""
     from timbrec.api import audit_all
     from timbrec.cli.show import progress_bars, show_findings
 
@@ -106,7 +106,7 @@ def demo(
 
 
 def run(arguments: list[str]) -> object:
-    """Run a command; gives its exit code, where it says one. Raises ConfigError for arguments that make no sense."""
+    """Run a command; returns its exit code, if it sets one. Raises ConfigError for invalid arguments."""
     try:
         return app(arguments, standalone_mode=False)
     except typer.TyperException as error:

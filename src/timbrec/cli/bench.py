@@ -1,4 +1,4 @@
-"""`timbrec bench`: what will run, running it, and what came out."""
+"""`timbrec bench`: runs a benchmark, or shows its plan."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def bench(
 
 
 def finish(result: Result) -> None:
-    """Print a run; exit 1 where cells are missing, the audit refused, or too many audio files have no vector."""
+    """Print a run and exit: 1 if cells are missing, the audit refused, or too many audio files have no vector."""
     from timbrec.cli.show import show_end, show_result
 
     show_result(result)
@@ -55,7 +55,7 @@ def finish(result: Result) -> None:
 
 
 def show_plan(config: Config) -> None:
-    """Print the cells of a config by recommender, which are finished, and the memory they take."""
+    """Print the number of cells by recommender, how many are finished, and the memory they need."""
     from timbrec.study.inputs import load_inputs
     from timbrec.study.plan import plan
     from timbrec.study.runs import Run
@@ -73,7 +73,7 @@ def show_plan(config: Config) -> None:
 
 
 def memory_of(experiments: Sequence[Experiment], inputs: Inputs) -> str:
-    """The memory of the largest cell, in words: three copies of its vectors, and a block of scores."""
+    """The memory of the largest cell as a phrase: three copies of its vectors and a block of scores."""
     from timbrec.ranking.rank import MEMORY
 
     used = {source.encoder for item in experiments if item.representation for source in item.representation.sources}

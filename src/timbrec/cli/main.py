@@ -1,4 +1,4 @@
-"""The entry point `timbrec`: runs a command and turns its outcome into an exit code."""
+"""The entry point `timbrec`: runs a command and exits with its code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INTERRUPTED = 130  # typer's exit code after Ctrl-C, as in shells
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 when done, 1 when an audit refuses, 2 when the user can put something right."""
+    """Run the command line and exit: 0 done, 1 a check refused or something is missing, 2 an error the user can fix."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         code = _run(arguments)

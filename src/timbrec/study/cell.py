@@ -1,4 +1,4 @@
-"""Cells: finished experiments, and the one function that makes them."""
+"""Cells: finished experiments, and the function that runs an experiment."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from timbrec.study.versions import versions
 class Cell:
     """A finished experiment.
 
-    `records` are tables by name, of the kind's own form: a ranking has one of top-k lists per scenario. `refused` says
-    why a record is missing. `facts` is what fitting reports, `chosen` the settings that validation chose, `seconds` the
-    time it took, `versions` the software that made it.
+    `records` are tables by name; their form depends on the kind of cell. A ranking cell has a table of top-k lists per
+    scenario. `refused` says why a record is missing. `facts` are reported by the fit; `chosen` are the settings chosen
+    in validation; `seconds` is the running time; `versions` is the software that ran it.
     """
 
     experiment: Experiment

@@ -1,4 +1,4 @@
-"""The configuration of a benchmark run: a YAML file, checked as a whole before anything is read."""
+"""The configuration of a run: a YAML file, checked as a whole before any data is read."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
 class EncoderConfig(TextPart):
     """One source of vectors: a file of vectors (with `ids` for .npy), a store, or audio to encode here.
 
-    `encoder` is the catalogue name for `audio`, or path/to/file.py:Name; by default the name the source has in the
-    config. `weights` is where its weights are, `options` are its own settings. `layer`, `pool`, `windows` and `count`
-    say what is kept of it, as in `timbrec embed`; with `audio`, `ids` says how its tracks are called: stem, path, tag
-    or tag:NAME. `store` is where vectors are kept, by default in `vectors/NAME` beside the config.
+    `encoder` is a catalogue name or path/to/file.py:Name, by default the key of this entry. `weights` is the file or
+    folder of its weights, `options` are its settings. `layer`, `pool`, `windows` and `count` are those of
+    `timbrec embed`. With `audio`, `ids` is the kind of track id: stem, path, tag or tag:NAME. `store` is the folder of
+    the vectors, by default `vectors/NAME` beside the config.
     """
 
     vectors: Path | None = None
@@ -91,20 +91,20 @@ class PartConfig(BaseModel):
 
 
 class RecommenderConfig(PartConfig):
-    """A recommender by its catalogue name (`use`), its settings, and how it is called in the report (`label`)."""
+    """A recommender by its catalogue name (`use`), its settings, and its name in the report (`label`)."""
 
     label: str | None = None
 
 
 class RepresentationConfig(Part):
-    """Vectors made from those of encoders: one encoder, or several side by side (`of`), and a chain of transforms."""
+    """The vectors of one encoder, or of several side by side (`of`), and a chain of transforms."""
 
     of: Distinct[Name]
     transforms: list[PartConfig] = []
 
 
 class Config(Part):
-    """Everything a run needs to know. Paths are relative to the file it was read from.
+    """The settings of a run. Paths are relative to the config file.
 
     With more than `max_failures` audio files that have no vector, `timbrec bench` ends with exit code 1.
     """
@@ -176,7 +176,7 @@ def read_config(path: Path) -> Config:
 
 
 def make_config(data: dict[str, Any], where: str = "the config") -> Config:
-    """Check settings given as a dictionary, the same way as those of a file."""
+    """Check settings given as a dictionary, as `read_config` checks a file."""
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
@@ -188,17 +188,17 @@ def make_config(data: dict[str, Any], where: str = "the config") -> Config:
 
 
 def _unknown_parts(config: Config) -> Iterator[object]:
-    asked = [("metrics", name) for name in [*config.metrics, config.primary.split("@")[0]]]
-    asked += [("cells", entry.use) for entry in config.cells]
-    asked += [("transforms", step.use) for entry in config.representations.values() for step in entry.transforms]
-    asked += [("encoders", one.encoder or name) for name, one in config.encoders.items() if one.audio is not None]
-    for kind, name in dict.fromkeys(asked):
+    parts = [("metrics", name) for name in [*config.metrics, config.primary.split("@")[0]]]
+    parts += [("cells", entry.use) for entry in config.cells]
+    parts += [("transforms", step.use) for entry in config.representations.values() for step in entry.transforms]
+    parts += [("encoders", entry.encoder or name) for name, entry in config.encoders.items() if entry.audio is not None]
+    for kind, name in dict.fromkeys(parts):
         if name not in catalog.names(kind) and not (kind == "encoders" and ":" in name):
             yield _refusal(catalog.load, kind, name)
 
 
 def _impossible_settings(config: Config) -> Iterator[object]:
-    """Settings that a recommender does not take, an items table that it lacks, and a device that is not here."""
+    """Settings a recommender does not take, a missing items table, and a device this machine lacks."""
     for entry in config.recommenders:
         if refused := _refusal(recommender, entry.use, entry.settings):
             yield refused
@@ -209,7 +209,7 @@ def _impossible_settings(config: Config) -> Iterator[object]:
 
 
 def _primary_problems(config: Config) -> Iterator[object]:
-    """The primary metric needs a k and, for intervals over items, gains."""
+    """The primary metric must be among metrics and k, and hits must add up to it (for intervals over items)."""
     name = config.primary.split("@")[0]
     if config.primary not in {f"{metric}@{k}" for metric in config.metrics for k in config.k}:
         yield (
@@ -221,14 +221,14 @@ def _primary_problems(config: Config) -> Iterator[object]:
 
 
 def _repeated_labels(config: Config) -> Iterator[object]:
-    labels = [one.label or one.use for one in config.recommenders]
-    labels += set(BASELINES) - {one.use for one in config.recommenders}
+    labels = [entry.label or entry.use for entry in config.recommenders]
+    labels += set(BASELINES) - {entry.use for entry in config.recommenders}
     if repeated := sorted({label for label in labels if labels.count(label) > 1}):
         yield f"two recommenders are called {repeated[0]!r}. Give each its own `label`."
 
 
 def _unknown_sources(config: Config) -> Iterator[object]:
-    """Representations are made of encoders of the config, under names of their own."""
+    """Representations must use encoders of the config, and names that no encoder has."""
     for name, entry in config.representations.items():
         if name in config.encoders:
             yield f"`representations` and `encoders` both have {name!r}. Give the representation another name."
@@ -239,7 +239,7 @@ def _unknown_sources(config: Config) -> Iterator[object]:
 
 
 def _refusal(make: Callable[..., object], *arguments: object) -> TimbrecError | None:
-    """The error that making a part ends in."""
+    """The error that a call raises; None if it raises none."""
     try:
         make(*arguments)
     except TimbrecError as error:
@@ -252,7 +252,7 @@ def _one_or_several(errors: Sequence[TimbrecError]) -> TimbrecError:
 
 
 def _explained(detail: Any, where: str) -> ConfigError:
-    """Pydantic's finding in our words: the key, what is wrong with it, and the nearest key that exists."""
+    """A validation error as one sentence: the key, the problem, and the nearest key that exists."""
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         known = _keys(detail["loc"][:-1])
@@ -266,7 +266,7 @@ def _explained(detail: Any, where: str) -> ConfigError:
 
 
 def _keys(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that exist at a place of the config."""
+    """The keys that a place of the config accepts."""
     parts: dict[str, type[BaseModel]] = {
         "interactions": LogConfig, "items": ItemsConfig, "encoders": EncoderConfig, "split": SplitConfig,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Controls: vectors that carry nothing about the tracks but look like the encoder's."""
+"""Controls: vectors that look like an encoder's and carry nothing about the tracks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from timbrec.types import Array, Float32, Int
 
-REAL = "real"  # the name under which the vectors themselves stand beside their controls
+REAL = "real"  # the name of the encoder's own vectors among the controls
 Control = Callable[[Float32[Array, "items dim"], Int[Array, "n"], int], Float32[Array, "items dim"]]
 
 
@@ -38,5 +38,5 @@ CONTROLS: dict[str, Control] = {
 def vectors_of(
     control: str, vectors: Float32[Array, "items dim"], train_items: Int[Array, "n"], seed: int
 ) -> Float32[Array, "items dim"]:
-    """The vectors themselves for "real", else those of the control of this name."""
+    """The vectors of a control by its name; for "real", the vectors themselves."""
     return vectors if control == REAL else CONTROLS[control](vectors, train_items, seed)

@@ -14,7 +14,7 @@ _CARD = ("revision", "licence_weights", "parameters", "citation")
 
 
 def describe_run(config: Config, inputs: Inputs) -> dict[str, Any]:
-    """The config, with paths that hold wherever it is read again, the data card, and facts about each encoder."""
+    """The config (with an absolute base folder), the data card, and facts about each encoder."""
     return {
         "version": version("timbrec"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

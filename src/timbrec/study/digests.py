@@ -1,4 +1,4 @@
-"""Digests of a run: everything its figures and its audit depend on."""
+"""Digests of everything that the figures and the audit of a run depend on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from timbrec.study.versions import code_digest
 
 
 def digests(run: Run) -> dict[str, str]:
-    """Digests of config, split, plan, finished cells and code, under the words a reader knows them by."""
+    """Digests of config, split, plan, finished cells and code, by names for readers."""
     plan = run.experiments
     return {
         "the config": digest_of(run.facts["config"]),

@@ -15,9 +15,9 @@ _FOLDER, _SHARED = "earlier", ("cells", "training", "failed", "inputs", "earlier
 
 
 def keep_earlier(folder: Path, facts: Mapping[str, Any], split: Split) -> str | None:
-    """Move the run of a folder into `earlier/` if its config or split is another; a sentence that says so, or None.
+    """Move the run of a folder to `earlier/` if its config or split differs; returns a sentence that says so, or None.
 
-    Cells, training logs and inputs from memory stay, for the new run to use; the earlier run finds its cells there.
+    Cells, training logs and inputs from memory stay in place: both runs use them.
     """
     path = folder / "run.json"
     if not path.is_file():
@@ -48,6 +48,6 @@ def _split_digest(folder: Path) -> str | None:
 
 
 def _unused(path: Path) -> Path:
-    """The path, or with a number behind it the first that is not taken."""
+    """The path itself, or the path with the first number behind it that makes it unused."""
     taken = (path.with_name(f"{path.name}-{number}") for number in range(2, 10_000))
     return path if not path.exists() else next(other for other in taken if not other.exists())

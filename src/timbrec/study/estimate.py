@@ -1,4 +1,4 @@
-"""How long the rest of a grid takes, from the cells that are finished."""
+"""Estimates of the time a grid still takes, from its finished cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from timbrec.study.experiment import Experiment
 
 @dataclass
 class Estimate:
-    """Seconds per cell by recommender. A recommender of which no cell is finished is taken to cost the mean of all."""
+    """Seconds per cell by recommender. A recommender without a finished cell counts with the mean over the others."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
@@ -21,7 +21,7 @@ class Estimate:
         self.seconds.setdefault(experiment.label, []).append(seconds)
 
     def left(self, experiments: Iterable[Experiment], jobs: int = 1) -> float | None:
-        """Seconds that these cells will take with this many at once; None before any cell is finished."""
+        """Expected seconds for these cells, `jobs` at once; None before any cell is finished."""
         if not self.seconds:
             return None
         means = {label: float(np.mean(values)) for label, values in self.seconds.items()}

@@ -1,4 +1,4 @@
-"""Experiments: everything that decides the numbers of one cell of the grid, and nothing else."""
+"""Experiments: all settings that decide the numbers of one cell of the grid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from timbrec.study.controls import REAL
 from timbrec.study.identity import FOR_READERS, added, digest_of
 from timbrec.study.representation import Representation
 
-FORMAT = 2  # raised when the split, the ranking or a control changes numbers: every cell then runs again
+FORMAT = 2  # raise it when the split, the ranking or a control changes numbers: every cell then runs again
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Experiment:
 
     `split` and `artists` are digests. `representation` is None for a recommender without content. `control` is "real"
     or the name of a control (controls.py). `settings` are all hyperparameters, defaults included; `version` is the
-    recommender's. `depth` is the length of the stored lists: one more than the largest k. `kind` is the kind of cell in
-    the catalogue. `label` is how tables call the recommender.
+    version of the recommender. `depth` is the length of the stored lists: one more than the largest k. `kind` is the
+    kind of cell in the catalogue. `label` is the recommender's name in tables.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -65,7 +65,7 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """How the cell is called where people read, e.g. "mert shuffled knn (seed 0)"."""
+        """The cell's name for readers, e.g. "mert shuffled knn (seed 0)"."""
         parts = [self.encoder, None if self.is_real else self.control, self.label]
         return " ".join(part for part in parts if part) + f" (seed {self.seed})"
 
@@ -74,7 +74,7 @@ _PLAN = TypeAdapter(list[Experiment])
 
 
 def read_experiments(records: Sequence[dict[str, Any]], where: str) -> list[Experiment]:
-    """Experiments from their JSON values. Raises DataError for a field that this version does not know or lacks."""
+    """Experiments from their JSON values. Raises DataError for an unknown or missing field."""
     try:
         return _PLAN.validate_python(records)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Fitting a recommender as the protocol says, and asking it."""
+"""Fitting a recommender as the protocol says, and ranking with it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from timbrec.ranking.rank import TopK, rank
 def fit(
     recommender: Recommender, split: Split, content: Content, seed: int, workspace: Workspace = Workspace()
 ) -> tuple[Scorer, dict[str, Any]]:
-    """The scorer that serves, and the settings that validation chose for it.
+    """Fit a recommender; returns its scorer and the settings chosen in validation.
 
-    A recommender that validates is first fitted on the validation fold, which chooses, and then on all of train with
-    what was chosen. Where both folds share their train part (tamm2026), the first of these scorers serves.
+    A recommender that validates is fitted twice: on the validation fold to choose settings, and then on all of train
+    with these settings. Where both folds have the same train part (tamm2026), the first scorer is returned.
     """
     if not recommender.validates:
         return recommender.fit(split.test.train, content, None, np.random.default_rng(seed), workspace), {}
@@ -35,10 +35,10 @@ def fit(
 def answer(scorer: Scorer, task: Task, fold: Fold, depth: int, seed: int) -> TopK:
     """The scorer's lists for a task, `depth` items long. Raises CannotRankError when no user has a relevant item.
 
-    In mixed lists, a scorer that cannot rank cold items ranks the others alone, as it would in service.
+    In mixed lists, a scorer that cannot rank cold items ranks only the warm ones, as it would in service.
     """
     if not len(task.relevant):
-        raise CannotRankError(f"nobody to ask: the {task.scenario} scenario is empty")
+        raise CannotRankError(f"the {task.scenario} scenario is empty: no user has a relevant item")
     candidates = task.candidates
     if task.scenario == "mixed" and not scorer.can_rank_cold:
         candidates = candidates[fold.train.item_users[candidates] > 0]

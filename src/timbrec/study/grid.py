@@ -1,4 +1,4 @@
-"""The grid of a run: plan it, and let an engine run the cells that are not finished."""
+"""The grid of a run: plans it, and lets an engine run the unfinished cells."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run_study(
     device: str = "auto",
     engine: str = "local",
 ) -> int:
-    """Run the experiments of the plan that are not finished; returns how many that were.
+    """Run the unfinished experiments of the plan; returns their number.
 
-    `jobs` is how many trained cells may run at once. `only` names representations or recommenders: cells of others wait
-    for a later call. Cells of one representation run together, so that its vectors are read once.
+    `jobs` is the number of trained cells that may run at once. `only` names representations or recommenders; other
+    cells wait for a later call. Cells of one representation run together, so that its vectors are read once.
     """
     experiments = plan(config, inputs)
     run.plan(experiments)
@@ -48,7 +48,10 @@ def run_study(
 
 
 def _only(experiments: list[Experiment], names: Sequence[str]) -> list[Experiment]:
-    """The experiments of these representations or recommenders; all without names. Raises ConfigError for others."""
+    """The experiments of the named representations or recommenders; all if `names` is empty.
+
+    Raises ConfigError for a name that no experiment has.
+    """
     known = {name for experiment in experiments for name in (experiment.encoder, experiment.label) if name}
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The identity of a stored record: the part of it that decides numbers, as JSON and as a hash."""
+"""The identity of a stored record: its fields that decide numbers, as JSON and as a hash."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import field, fields, is_dataclass
 from typing import Any
 
 _NEUTRAL = "neutral"
-FOR_READERS = {"for readers": True}  # metadata of a field that decides no number: it is no part of the identity
+FOR_READERS = {"for readers": True}  # metadata of a field that decides no number and is left out of the identity
 
 
 def added(neutral: Any) -> Any:
     """A dataclass field that was added after records had been stored.
 
-    `neutral` is the value that stands for how things were before the field existed. It is also the default, and may
-    never change: records that hold it keep their old identity. The default of a part's settings may change; it belongs
-    to the settings, which are stored in full.
+    `neutral` describes records from before the field existed: with this value, a record keeps its old identity. It is
+    the field's default and must never change. Defaults of recommender settings may change, because settings are always
+    stored and hashed in full.
     """
     return field(default=neutral, metadata={_NEUTRAL: neutral})
 
 
 def identity(record: Any) -> Any:
-    """The record as JSON values, without fields for readers and without added fields that hold their neutral value."""
+    """The record as JSON values, without fields for readers and without added fields at their neutral value."""
     if is_dataclass(record) and not isinstance(record, type):
         return {
             part.name: identity(getattr(record, part.name))
@@ -38,7 +38,7 @@ def identity(record: Any) -> Any:
 
 
 def digest_of(*records: Any) -> str:
-    """16 hexadecimal digits that change when the identity of any of the records does."""
+    """A hash of the identities of the records: 16 hexadecimal digits."""
     text = json.dumps([identity(record) for record in records], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

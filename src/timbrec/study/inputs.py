@@ -1,4 +1,4 @@
-"""From a config to what a run works on: the log, the catalogue, the split and the sources of vectors."""
+"""The inputs of a run, read from a config: the log, the catalogue, the split and the sources of vectors."""
 
 from __future__ import annotations
 
@@ -33,14 +33,13 @@ __all__ = ["FILES", "Inputs", "data_card", "load_inputs", "make_split", "shared_
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Everything a run works on.
+    """The inputs of a run.
 
-    `log` is the log as read; `events` holds its plays of the catalogue, the tracks for which every encoder has a
-    vector. `sources` are the vectors by encoder name. `artists` is the artist of each catalogue track, None without an
-    items table. `files` lists audio files (encoder, id, path,
-    outcome, reason, fix) without a vector (outcome "failed") or with a remark ("remark"). `window` holds
-    the times of the split, None for a split that is not in time. `warnings` are sentences about odd inputs; `unopened`
-    counts the audio files of each encoder that were not opened.
+    `log` is the whole log; `events` are its plays of the catalogue, the tracks for which every encoder has a vector.
+    `sources` are the vectors by encoder name. `artists` is the artist of each catalogue track, None without an items
+    table. `files` lists audio files (encoder, id, path, outcome, reason, fix) without a vector (outcome "failed") or
+    with a remark ("remark"). `window` holds the times of the split, None for a split that is not in time. `warnings`
+    are sentences about odd inputs; `unopened` counts the audio files of each encoder that were not opened.
     """
 
     log: Events
@@ -66,18 +65,18 @@ class Inputs:
 
     @cached_property
     def artist_rows(self) -> Int[Array, "items"] | None:
-        """A row per artist for each catalogue track, -1 where unknown; None without artists."""
+        """(items,) the row of each track's artist, -1 where unknown; None without an items table."""
         return None if self.artists is None else Vocabulary.of(self.artists).rows(self.artists)
 
     @cached_property
     def artists_digest(self) -> str | None:
-        """A hash of which tracks share an artist; None without artists."""
+        """A hash of `artist_rows`; None without an items table."""
         rows = self.artist_rows
         return None if rows is None else hashlib.sha256(rows.tobytes()).hexdigest()[:16]
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """A description and a hash of each input by its name, to see later which of them changed."""
+        """A description and a hash of each input by name, to find changed inputs later."""
         digests = {"interactions": f"{len(self.log):,} rows, {len(self.log.users):,} users, {self.log.digest}"}
         if self.artists_digest is not None:
             digests["items"] = self.artists_digest
@@ -95,8 +94,8 @@ class Inputs:
 def load_inputs(config: Config, progress: Progress | None = None, *, encode: bool = True) -> Inputs:
     """Read everything the config names, and encode the audio that has no vectors yet.
 
-    Without `encode`, audio is neither opened nor encoded, and its tracks count as having vectors: enough to check a
-    config. Raises the only error, or SeveralErrors with all of them.
+    Without `encode`, audio is neither opened nor encoded, and its tracks count as having vectors, which is enough to
+    check a config. Raises all errors at once, as SeveralErrors if there is more than one.
     """
     errors: list[TimbrecError] = []
     log: Events | None = None
@@ -131,7 +130,7 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
 def _read_sources(
     config: Config, progress: Progress | None, encode: bool, errors: list[TimbrecError]
 ) -> tuple[dict[str, VectorSource], pl.DataFrame]:
-    """The vectors by encoder, in the config's order, and the table of odd audio files; what fails goes to `errors`."""
+    """The vectors by encoder, in the config's order, and the table of odd audio files; adds errors to `errors`."""
     sources: dict[str, VectorSource] = {}
     files = [pl.DataFrame(schema=FILES)]
     for name, entry in config.encoders.items():
@@ -149,10 +148,10 @@ def _read_sources(
 
 
 def shared_catalogue(log: Events, sources: dict[str, VectorSource]) -> Vocabulary:
-    """The tracks every source has a vector for, in ascending order of id.
+    """The tracks for which every source has a vector, in ascending order of id.
 
-    It does not depend on the log, so that nothing played after T can move a row. Raises DataError when the sources
-    share no track, or the log none with them.
+    The catalogue does not depend on the log, so that nothing played after T can move a row. Raises DataError when the
+    sources share no track, or the log has none of the shared tracks.
     """
     shared = set.intersection(*(set(source.ids) for source in sources.values()))
     catalogue = Vocabulary(sorted(shared))
@@ -176,7 +175,7 @@ def shared_catalogue(log: Events, sources: dict[str, VectorSource]) -> Vocabular
 
 
 def data_card(inputs: Inputs) -> list[tuple[str, str]]:
-    """A description of the data for a reader, as rows of (what, how much); warnings come last."""
+    """A description of the data as rows (label, value); warnings come last."""
     log, events = inputs.log, inputs.events
     rows = [
         ("rows in the log", f"{len(log):,}"),
@@ -200,12 +199,12 @@ def data_card(inputs: Inputs) -> list[tuple[str, str]]:
 
 
 def _how_read(log: Events) -> str:
-    """Notes on how the log was read, for an error that may come from reading it wrongly."""
+    """A sentence on how the log was read, for errors that a wrong reading may have caused."""
     return f"The log was read with {'; '.join(f'{what}: {how}' for what, how in log.facts)}." if log.facts else ""
 
 
 def _time_rows(inputs: Inputs) -> list[tuple[str, str]]:
-    """The span of the log, and how many plays lie outside the split's window."""
+    """Rows for the time span of the log and the number of plays outside the split's window."""
     if not inputs.log.timed:
         return []
     times = inputs.log.table["time"]

@@ -22,13 +22,12 @@ _FILES = "inputs"  # the folder in a run's output
 def stored_inputs(
     output: Path, interactions: Any, items: Any, encoders: Mapping[str, Any] | None, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """The config entries `interactions`, `items` and `encoders`, with everything given in memory written to files.
+    """Write inputs given in memory to files; returns the config entries `interactions`, `items` and `encoders`.
 
     `interactions` (columns user, item and, optionally, time and plays) and `items` (item, artist) are polars or pandas
-    frames, or entries as a config has them. An encoder is a pair
-    (ids, array), a frame with a column of ids, an entry of a config, or such an entry whose `encoder` is an object or a
-    class: its audio is then encoded here. Files go to `inputs` in the output folder. Raises ConfigError for anything
-    else.
+    frames, or config entries. An encoder is a pair (ids, array), a frame with a column of ids, or a config entry. Where
+    the `encoder` of an entry is an object or a class, its audio is encoded now. Files go to `inputs` in the output
+    folder. Raises ConfigError for anything else.
     """
     folder = output / _FILES
     entries: dict[str, Any] = {}
@@ -41,7 +40,7 @@ def stored_inputs(
 
 
 def _table_entry(table: Any, folder: Path, key: str) -> dict[str, Any]:
-    """The entry of a frame: columns that have the names of a config's roles are those."""
+    """The config entry of a frame, with its columns named user, item, time, plays or artist."""
     path = _write_table(table, folder, key)
     columns = {role: role for role in _ROLES[key] if role in table.columns}
     return {"path": str(path), "columns": columns}
@@ -64,7 +63,7 @@ def _encoder(name: str, value: Any, folder: Path, progress: Progress | None) -> 
 
 
 def _encode(name: str, entry: dict[str, Any], folder: Path, progress: Progress | None) -> Path:
-    """The store with the vectors that an encoder object, or a class without arguments, makes of the entry's audio."""
+    """Encode the entry's audio with an encoder object, or a class without arguments; returns the store's path."""
     from timbrec.audio import Windows
     from timbrec.embed import Output, embed_all
 

@@ -1,4 +1,4 @@
-"""Runs of format 1, which can be reported and not gone on with."""
+"""Runs of format 1: read for reports, never resumed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from timbrec.study.experiment import Experiment
 from timbrec.study.representation import Representation, Source
 
 FORMAT = 1
-_NAMES = ("label", "encoder")  # fields that did not count for the name of a cell
+_NAMES = ("label", "encoder")  # fields that were no part of the hash
 
 
 def read_old_experiments(records: list[dict[str, Any]], where: str) -> dict[str, Experiment]:
-    """The experiments of a plan by the names of their cells' folders. Raises DataError for an unknown field."""
+    """The experiments of a plan by the names of their folders. Raises DataError for an unknown field."""
     try:
         return {_folder(record): _experiment(**record) for record in records}
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""The plan of a run: its experiments, of every kind the config asks for."""
+"""The plan of a run: its experiments, for every kind of cell in the config."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from timbrec.study.inputs import Inputs
 
 
 def plan(config: Config, inputs: Inputs) -> list[Experiment]:
-    """The experiments of a run in the order in which they run; each kind of cell plans its own."""
+    """The experiments of a run in running order; each kind of cell plans its own."""
     return [
         experiment
         for kind in config.cells

@@ -1,4 +1,4 @@
-"""Representations: what a recommender gets as vectors of the tracks."""
+"""Representations: the track vectors that recommenders are fitted on."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from timbrec.types import Array, Float32, Int
 class Source:
     """The vectors of one encoder.
 
-    `digest` is the hash of ids and values, and so also covers encoder, layer, pooling and windows. Those are repeated
-    for readers; `layer` None is the encoder's own output, and all of them are None for vectors made elsewhere.
+    `digest` is the hash of ids and values. The other fields are for readers: `layer` None is the encoder's own output;
+    layer, pool and windows are None for vectors that were computed elsewhere.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -48,10 +48,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Representation:
-    """The vectors of one or several encoders and the transforms they go through; a value with a digest.
+    """The vectors of one or several encoders, and a chain of transforms.
 
-    Vectors of several sources stand side by side, in the order of `sources`, before the first of `steps`. Transforms
-    are fitted on the tracks of the train part alone. `name` is how tables and the page call it.
+    Vectors of several sources are concatenated in the order of `sources`, then go through `steps`. Transforms are
+    fitted on the tracks of the train part only. `name` is the name in tables and on the page.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -62,7 +62,7 @@ class Representation:
 
     @property
     def digest(self) -> str:
-        """A hash of everything that decides the vectors."""
+        """A hash of the sources and steps."""
         return digest_of(self)
 
     def vectors(
@@ -78,9 +78,9 @@ class Representation:
 
 
 def representations_of(config: Config, stores: Mapping[str, VectorSource]) -> tuple[Representation, ...]:
-    """Every encoder of the config as it is, then the representations that the config names.
+    """One representation per encoder, then those under `representations` in the config.
 
-    Raises ConfigError for settings that a transform does not have.
+    Raises ConfigError for a setting that a transform does not have.
     """
     sources = {name: _source(name, config.encoders[name], stores[name].digest) for name in stores}
     plain = [Representation(name, (source,)) for name, source in sources.items()]

@@ -1,6 +1,6 @@
-"""Runs on disk: a folder with a folder per finished cell, named by the hash of what decides its numbers.
+"""Runs on disk: one folder per run, in it one folder per finished cell, named by the hash of its experiment.
 
-A cell appears under its name in one rename, complete or not at all, so an interrupted run loses no finished cell.
+A rename puts a finished cell in place as a whole, so an interrupted run loses none.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from timbrec.study.old import read_old_experiments
 
 
 class Run:
-    """A run's folder. The split is read when first asked for; cells one at a time.
+    """A run's folder. The split is read on first use, cells one at a time.
 
-    `kept` says, in a sentence, where `create` kept an earlier run of the folder; None if there was none.
+    `kept` is a sentence that says where `create` kept an earlier run of the folder; None without an earlier run.
     """
 
     kept: str | None = None
@@ -42,14 +42,14 @@ class Run:
     def create(cls, folder: Path, facts: dict[str, Any], split: Split) -> Run:
         """Make or take over the folder; `facts` (JSON) describe the run, its config included.
 
-        A run of another config or split that is there already is kept in `earlier/`, where it can still be reported;
-        its cells are used again where the new plan needs them. Raises DataError for a run of another format.
+        If the folder holds a run of another config or split, that run moves to `earlier/` and can still be reported.
+        The new run reuses its cells. Raises DataError for a run of another format.
         """
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_other_format(folder)
         kept = keep_earlier(folder, facts, split)
         for leftover in [*(folder / "cells").glob(".*"), *(folder / "training" / "shared").glob(".*")]:
-            shutil.rmtree(leftover, ignore_errors=True)  # of a run that was stopped while it wrote
+            shutil.rmtree(leftover, ignore_errors=True)  # left by a run that was stopped while writing
         save_split(split, folder / "split")
         write_atomically(folder / "run.json", json.dumps({"format": FORMAT} | facts, indent=2, default=str))
         run = cls(folder)
@@ -64,7 +64,7 @@ class Run:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """The facts that `create` was given."""
+        """The facts given to `create`."""
         facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
         return facts
 
@@ -81,7 +81,7 @@ class Run:
         return (self._cell(experiment) / "cell.json").is_file()
 
     def write(self, cell: Cell) -> None:
-        """Store a finished cell in one step, and forget that it failed before."""
+        """Store a finished cell in one step, and delete the record of an earlier failure."""
         folder = self._cell(cell.experiment)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder) as partial:
@@ -101,9 +101,9 @@ class Run:
         self._failure(cell.experiment).unlink(missing_ok=True)
 
     def read(self, experiment: Experiment, names: Sequence[str] = SCENARIOS) -> Cell:
-        """A finished cell with its records of these names, as far as it has them.
+        """A finished cell with the named records, where the cell has them.
 
-        Raises DataError when files are missing or changed, or belong to another cell.
+        Raises DataError for files that are missing, were changed, or belong to another cell.
         """
         folder = self._cell(experiment)
         try:
@@ -111,7 +111,7 @@ class Run:
             if self._old:
                 return _old_cell(folder, experiment, facts, names)
             if read_experiments([facts["experiment"]], str(folder))[0].hash != folder.name:
-                raise ValueError("its experiment is not the one its name says")
+                raise ValueError("its name is not the hash of its experiment")
             records = {name: _table(folder, name, facts["records"][name]) for name in names if name in facts["records"]}
         except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
             raise DataError(f"{folder} is damaged: {error}", fix="Delete it and run the benchmark again.") from error
@@ -120,44 +120,44 @@ class Run:
         )
 
     def checksums(self, experiment: Experiment) -> dict[str, str]:
-        """The checksums of a cell's files as they are now; empty for a cell that is not finished."""
+        """The current checksums of a cell's files; empty for an unfinished cell."""
         return {path.name: _checksum(path) for path in sorted(self._cell(experiment).glob("*"))}
 
     def fail(self, experiment: Experiment, reason: str) -> None:
-        """Remember why a cell could not be finished."""
+        """Record why a cell failed."""
         path = self._failure(experiment)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, reason)
 
     def failure(self, experiment: Experiment) -> str | None:
-        """Why a cell could not be finished the last time; None for finished cells and for those that never ran."""
+        """The reason why a cell failed last time; None for finished cells and for cells that never ran."""
         path = self._failure(experiment)
         return path.read_text() if path.is_file() and not self.has(experiment) else None
 
     @property
     def experiments(self) -> list[Experiment]:
-        """The run's plan: the experiments it consists of, finished or not."""
+        """The plan: all experiments of the run, finished or not."""
         path = self.folder / "plan.json"
         return list(self._old.values()) or read_experiments(json.loads(path.read_text()), str(path))
 
     @property
     def finished(self) -> list[Experiment]:
-        """The experiments of the plan whose cells are finished."""
+        """The planned experiments with a finished cell."""
         return [experiment for experiment in self.experiments if self.has(experiment)]
 
     @property
     def missing(self) -> list[Experiment]:
-        """The experiments of the plan whose cells are not finished."""
+        """The planned experiments without a finished cell."""
         return [experiment for experiment in self.experiments if not self.has(experiment)]
 
     def plan(self, experiments: Sequence[Experiment]) -> None:
-        """Store what the run consists of; cells of earlier plans stay and are used again by plans that need them."""
+        """Store the plan. Cells of earlier plans stay in the folder, and later plans reuse them."""
         records = [asdict(experiment) for experiment in experiments]
         write_atomically(self.folder / "plan.json", json.dumps(records, indent=1))
 
     def _cell(self, experiment: Experiment) -> Path:
         names = [name for name, old in self._old.items() if old == experiment]
-        cells: str = self.facts.get("cells", "cells")  # an earlier run has its cells two folders above
+        cells: str = self.facts.get("cells", "cells")  # the cells of an earlier run lie two folders above it
         return self.folder / cells / (names[0] if names else experiment.hash)
 
     def _failure(self, experiment: Experiment) -> Path:
@@ -172,7 +172,7 @@ def _refuse_other_format(folder: Path) -> None:
     if (stored := facts.get("format", 1)) != FORMAT:
         raise DataError(
             f"{folder} holds a run of format {stored} (timbrec {facts.get('version', 'unknown')}), "
-            f"which format {FORMAT} cannot go on with; `timbrec report` still reads it",
+            f"which this version (format {FORMAT}) cannot resume; `timbrec report` still reads it",
             fix="Choose another `output`.",
         )
 
@@ -190,5 +190,5 @@ def _checksum(path: Path) -> str:
 def _table(folder: Path, name: str, checksum: str) -> pl.DataFrame:
     path = folder / f"{name}.parquet"
     if _checksum(path) != checksum:
-        raise ValueError(f"{path.name} is not the file that was written")
+        raise ValueError(f"{path.name} was changed after it was written")
     return pl.read_parquet(path)

@@ -1,4 +1,4 @@
-"""The vectors that a config names: files and stores that exist, and audio that is encoded or only looked at."""
+"""The vectors of a config: from files, from stores, or from audio that is encoded first."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def given_vectors(entry: EncoderConfig, config: Config) -> VectorSource:
 
 
 def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> VectorSource:
-    """The ids that encoding would give vectors to, with ones in their place: nothing is decoded or encoded.
+    """The tracks that encoding would add, with ones as vectors; nothing is decoded or encoded.
 
-    Raises what encoding would raise before it opens the first file: for the encoder's class, its weights, its options
-    and the audio folder.
+    Raises the errors that encoding would raise before it opens the first file: about the encoder's class, its weights,
+    its options and the audio folder.
     """
     from timbrec.embed import tracks_for
     from timbrec.encoders import check_options, check_weights, find
@@ -92,7 +92,7 @@ def encoder_name(name: str, entry: EncoderConfig, config: Config) -> str:
 
 
 def _listed(name: str, encoder: str, report: EmbedReport) -> pl.DataFrame:
-    """The audio files without a vector of an encoder, and those with a remark."""
+    """A table of audio files without a vector of the encoder, and of files with a remark."""
     failed = report.failures.filter(pl.col("encoder").is_null() | (pl.col("encoder") == encoder)).drop("encoder")
     tables = (failed.with_columns(outcome=pl.lit("failed")), report.remarks.with_columns(outcome=pl.lit("remark")))
     return pl.concat(tables).select(pl.lit(name).alias("encoder"), *list(FILES)[1:])

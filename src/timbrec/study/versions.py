@@ -1,4 +1,4 @@
-"""Versions: which software made a figure."""
+"""Versions of the software that made a figure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of what decides numbers: timbrec, its code by digest, Python, numpy, polars, torch, and the device."""
+    """Versions of timbrec (with a digest of its code), Python, numpy, polars and torch, and the name of the device."""
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()

@@ -1,4 +1,4 @@
-"""Warnings about inputs: usable, but odd enough that figures may not mean what a reader thinks."""
+"""Warnings about inputs that can be used, but may make figures misleading."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENOUGH_ROWS = 0.9  # of the log
 
 
 def log_warnings(log: Events, catalogue: Vocabulary) -> Iterator[str]:
-    """Ids that differ only by how they are written, rows without vectors, and dates that cannot be."""
+    """Warn about ids that differ only in spelling, rows without vectors, and implausible dates."""
     for what, vocabulary in (("users", log.users), ("tracks", log.items)):
         if twins := near_duplicates(vocabulary.ids):
             yield f"{what} of the log differ from others only by {twins}"
@@ -53,7 +53,7 @@ def _odd_times(times: pl.Series) -> Iterator[str]:
 
 
 def source_warnings(name: str, source: VectorSource, log: Events, encoded: bool) -> Iterator[str]:
-    """Ids that match the log only in half, and odd vectors."""
+    """Warn about ids that match the log only in part, and about odd vectors."""
     lacking = log.items.ids.filter(~source.has(log.items.ids))
     unplayed = source.ids.filter(log.items.rows(source.ids) < 0)
     if near := likeness(lacking, unplayed):
@@ -63,7 +63,7 @@ def source_warnings(name: str, source: VectorSource, log: Events, encoded: bool)
 
 
 def split_warnings(split: Split, config: Config) -> Iterator[str]:
-    """Tests that cannot tell recommenders apart: few users, empty scenarios, chance near the best value."""
+    """Warn about tests that cannot tell recommenders apart: few users, empty scenarios, a high chance level."""
     users = len(np.union1d(split.test.hot.users, split.test.cold.users))
     if users < FEW_USERS:
         if users == 1:

@@ -1,1 +1,1 @@
-"""Kinds of cells: what one experiment computes and keeps; one file each, named in the catalogue."""
+"""Kinds of cells, one file each and a line in the catalogue: a cell computes and stores one experiment."""

@@ -1,4 +1,4 @@
-"""Ranking cells: a recommender on a representation or a control, asked for hot, cold and mixed lists."""
+"""Ranking cells: the hot, cold and mixed lists of a recommender on a representation or a control."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Ranking:
     """Every recommender of the config on every representation and control, with every seed."""
 
     def plan(self, config: Config, inputs: Inputs) -> list[Experiment]:
-        """The experiments, controls included, in the order in which they run.
+        """The experiments, controls included, in running order.
 
-        A recommender without content runs once, not once per representation. One that no seed changes runs with the
-        first seed alone, and with all seeds on the controls, whose vectors the seed draws.
+        A recommender without content runs once, not once per representation. A deterministic recommender runs with the
+        first seed only, except on controls: their vectors depend on the seed.
         """
         entries = [(entry.use, entry.settings, entry.label or entry.use) for entry in config.recommenders]
         named = [use for use, _, _ in entries]

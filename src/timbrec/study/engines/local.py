@@ -20,7 +20,7 @@ from timbrec.types import Array, Float32, Progress
 
 @dataclass(frozen=True)
 class Local:
-    """Runs the cells of untrained recommenders one after the other, then those of trained ones, `jobs` at once."""
+    """Runs cells of untrained recommenders one after the other, then cells of trained ones, `jobs` at once."""
 
     jobs: int = 1
     device: str = "auto"
@@ -28,7 +28,7 @@ class Local:
     def run(
         self, experiments: Sequence[Experiment], inputs: Inputs, run: Run, progress: Progress | None = None
     ) -> None:
-        """Run these experiments and store their cells. A cell that fails is remembered with its reason."""
+        """Run the experiments and store their cells. For a cell that fails, the reason is stored instead."""
         trained = [experiment for experiment in experiments if _is_trained(experiment)]
         cheap = [experiment for experiment in experiments if not _is_trained(experiment)]
         jobs = min(self.jobs, len(trained))
@@ -52,7 +52,7 @@ def _is_trained(experiment: Experiment) -> bool:
 
 
 class _Board:
-    """Reports which cell runs, how many are done, and how long the rest will take."""
+    """Reports the running cell, the number of finished cells and the expected time left."""
 
     def __init__(self, experiments: Sequence[Experiment], run: Run, progress: Progress | None, jobs: int) -> None:
         self.run, self.progress, self.jobs = run, progress, max(jobs, 1)
@@ -77,19 +77,19 @@ class _Board:
 
 
 def _by_hash(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
-    """The experiments by the name of their cell."""
+    """The experiments by hash."""
     return {experiment.hash: experiment for experiment in experiments}
 
 
 class _Vectors:
-    """The vectors of the representation that was used last."""
+    """A cache for the vectors of one representation, the last used."""
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs, self.digest = inputs, ""
         self.vectors: Float32[Array, "items dim"] = np.zeros((len(inputs.catalogue), 1), np.float32)
 
     def of(self, experiment: Experiment) -> Float32[Array, "items dim"]:
-        """(items, dim) vectors of the catalogue; any vectors for a recommender without content."""
+        """(items, dim) vectors of the catalogue; arbitrary ones for a recommender without content."""
         if (representation := experiment.representation) is not None and representation.digest != self.digest:
             self.vectors = self.inputs.vectors(representation)
             self.digest = representation.digest

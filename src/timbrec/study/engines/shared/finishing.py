@@ -1,4 +1,4 @@
-"""One cell from start to end: run it and store it, or remember why it failed."""
+"""Runs one cell and stores it, or the reason why it failed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from timbrec.types import Progress
 
 
 def finish(experiment: Experiment, run: Run, split: Split, content: Content, workspace: Workspace) -> None:
-    """Run a cell and store it. One that ends in a TimbrecError or without memory is remembered with its reason."""
+    """Run a cell and store it; after a TimbrecError or without enough memory, store the reason instead."""
     try:
         run.write(run_cell(experiment, split, content, workspace))
     except TimbrecError as error:
@@ -27,9 +27,9 @@ def finish(experiment: Experiment, run: Run, split: Split, content: Content, wor
 
 
 def workspace_of(run: Run, experiment: Experiment, device: str, progress: Progress | None = None) -> Workspace:
-    """The workspace of an experiment's fits: a folder with a readable name below `training/` in the run's folder.
+    """The workspace of an experiment: a folder with a readable name below `training/` in the run's folder.
 
-    Fitted models that several cells have in common are kept in `training/shared`. `progress` is called at every step.
+    `training/shared` keeps fitted models that several cells use. `progress` is called at every step.
     """
     readable = re.sub(r"[^\w.]+", "-", experiment.title).strip("-.")[:80]
 

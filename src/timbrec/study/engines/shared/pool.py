@@ -1,4 +1,4 @@
-"""A pool of processes that run cells; vectors are mapped from files, not sent."""
+"""A pool of processes that run cells; vectors are mapped from files, not sent to the processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from timbrec.study.experiment import Experiment
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Run
 
-_runs: dict[Path, Run] = {}  # of a worker process: a run and its split are read once
+_runs: dict[Path, Run] = {}  # a worker process reads a run and its split once
 
 
 def run_in_pool(
@@ -30,7 +30,7 @@ def run_in_pool(
 ) -> None:
     """Run cells in `jobs` processes at once, each with its share of the cores; `ended` is called after each cell.
 
-    An error that is no cell's own fault, and an interrupt, stop the pool; cells that are finished are kept.
+    An interrupt, and an error outside any cell, stop the pool; finished cells stay stored.
     """
     threads = max((multiprocessing.cpu_count() or 1) // jobs, 1)
     context = multiprocessing.get_context("spawn")  # a forked copy of OpenMP's threads may hang
