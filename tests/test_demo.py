@@ -1,4 +1,4 @@
-"""The demo: what it writes, and that a benchmark runs on it with a real pretrained encoder."""
+"""The demo: its files, and a benchmark on it with a real pretrained encoder."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from timbrec.worlds import demo
 PRETRAINED = {"musicnn-msd", "musicnn-mtt"}
 
 
-def test_without_the_weights_musicnn_is_left_out_and_the_page_will_say_so(
+def test_without_its_weights_musicnn_is_left_out_and_the_note_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "find_spec", lambda name: None)
     config = read_config(demo.write_demo(tmp_path, tracks=16, users=40, seed=0))
     assert set(config.encoders) == {"mfcc", "labels"}
+    assert config.note is not None
     assert config.note.startswith(demo.NOTE)
     assert "pip install --no-deps musicnn" in config.note
 

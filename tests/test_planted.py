@@ -1,4 +1,4 @@
-"""The planted world is what it says: the dials decide plays, the vectors look real, the right answer is known."""
+"""The planted world: dials decide plays, vectors resemble real ones, and the right answer is known."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def world() -> PlantedWorld:
     return PlantedWorld(seed=1)
 
 
-def silent(users: int = 600, items: int = 400, **dials: float) -> PlantedWorld:
-    return PlantedWorld(users, items, **{"dial": 0.0, "popularity": 0.0, "co_listening": 0.0} | dials)
+def silent(dial: float = 0.0, popularity: float = 0.0, co_listening: float = 0.0) -> PlantedWorld:
+    return PlantedWorld(600, 400, dial, popularity, co_listening)
 
 
 def dispersion(world: PlantedWorld) -> float:
@@ -44,8 +44,8 @@ def test_without_any_dial_every_item_is_equally_likely() -> None:
 
 
 @pytest.mark.parametrize("dial", ["dial", "popularity"])
-def test_dials_that_make_items_unequal_for_all_together(dial: str) -> None:
-    assert dispersion(silent(**{dial: 1.0})) > 2
+def test_taste_and_popularity_dials_make_items_unequal(dial: str) -> None:
+    assert dispersion(silent(1.0) if dial == "dial" else silent(popularity=1.0)) > 2
 
 
 def test_co_listening_lets_users_share_more_or_fewer_items() -> None:
@@ -57,7 +57,7 @@ def test_co_listening_lets_users_share_more_or_fewer_items() -> None:
     assert spread(silent(co_listening=2.0)) > 1.3 * spread(silent())
 
 
-def test_both_folds_have_both_halves_and_every_user_has_a_history(world: PlantedWorld) -> None:
+def test_both_folds_have_hot_and_cold_pairs_and_every_user_has_a_history(world: PlantedWorld) -> None:
     assert min(len(part) for part in world.split.parts().values()) > 1_000
     assert len(world.split.users) == world.users
     assert len(world.split.items) == world.items
@@ -72,7 +72,7 @@ def test_row_i_is_item_i(world: PlantedWorld) -> None:
     assert np.corrcoef(expected, train.item_users[train.items])[0, 1] > 0.7
 
 
-def test_rows_and_ids_say_nothing_about_age(world: PlantedWorld) -> None:
+def test_rows_and_ids_do_not_reveal_age(world: PlantedWorld) -> None:
     new = world.split.test.cold.items
     ids = world.split.items.ids.to_numpy()
     in_order_of_ids = np.argsort(np.argsort(ids))
@@ -80,7 +80,7 @@ def test_rows_and_ids_say_nothing_about_age(world: PlantedWorld) -> None:
         assert abs(rows.mean() - world.items / 2) < 4 * world.items / np.sqrt(12 * len(new))
 
 
-def test_the_same_seed_gives_the_same_world_and_a_dial_turns_nothing_else() -> None:
+def test_the_same_seed_gives_the_same_world_and_a_dial_changes_no_other_draw() -> None:
     small = PlantedWorld(200, 200, seed=3)
     assert PlantedWorld(200, 200, seed=3).split.digest == small.split.digest
     assert PlantedWorld(200, 200, seed=4).split.digest != small.split.digest
@@ -127,11 +127,11 @@ def test_vectors_look_like_real_ones(world: PlantedWorld) -> None:
     assert 0.03 < (nearest > 0.99).mean() < 0.12  # near-duplicates
 
 
-def test_rough_vectors_have_unequal_scales_and_heavy_tails_and_know_as_much() -> None:
+def test_rough_vectors_have_unequal_scales_and_heavy_tails() -> None:
     smooth, rough = (PlantedWorld(200, 1_000, dim=128, seed=1, rough=level).vectors(1.0) for level in (0.0, 1.0))
     assert smooth.std(0).max() < 3 * smooth.std(0).min()
     assert rough.std(0).max() > 30 * rough.std(0).min()
-    kurtosis = [float((((one - one.mean(0)) / one.std(0)) ** 4).mean()) for one in (smooth, rough)]
+    kurtosis = [float((((x - x.mean(0)) / x.std(0)) ** 4).mean()) for x in (smooth, rough)]
     assert kurtosis[1] > kurtosis[0] + 1
 
 
@@ -153,17 +153,18 @@ def test_encoders_come_out_in_order_and_below_the_oracle(world: PlantedWorld, sc
         for quality in QUALITIES
     ]
     for worse, better in pairwise([*answers, gains(world.oracle(), fold, scenario, metric)]):
-        both = [np.concatenate(parts, 1) for parts in ((better[0], -worse[0]), (better[1], worse[1]))]
-        interval = crossed(*both, task.users, task.relevant)
+        difference = np.concatenate((better[0], -worse[0]), 1)
+        items = np.concatenate((better[1], worse[1]), 1)
+        interval = crossed(difference, items, task.users, task.relevant)
         assert interval.value > 5 * (interval.high - interval.value) / 1.96
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_where_nothing_is_to_be_known_the_oracle_is_at_chance(scenario: Scenario) -> None:
+def test_without_dials_the_oracle_is_at_chance(scenario: Scenario) -> None:
     world, metric = silent(), NDCG(20)
     fold = world.split.test
     task = fold.task(scenario)
-    found, items = gains(world.oracle(), fold, scenario, metric)
+    oracle, items = gains(world.oracle(), fold, scenario, metric)
     chance = metric.chance(outcome(items, task, fold.train)).mean()
-    interval = crossed(found, items, task.users, task.relevant)
+    interval = crossed(oracle, items, task.users, task.relevant)
     assert abs(interval.value - chance) < 4 * (interval.high - interval.value) / 1.96

@@ -1,4 +1,4 @@
-"""The one reader of tables: every kind, every compression, and every line accounted for."""
+"""The reader of tables: every kind and compression, with every line accounted for."""
 
 from __future__ import annotations
 
@@ -108,16 +108,16 @@ def test_python_csv_reads_the_same_values_or_the_file_is_refused(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_tables, "_BLOCK", size)
         try:
-            found = read(path, TextForm(separator, quotes=True))
+            values = read(path, TextForm(separator, quotes=True))
         except DataError as error:
             assert "\n" in "".join(value for row in rows for value in row), error  # noqa: PT017
             return
     expected = [tuple(value.replace("\r\n", "\n") or None for value in row) for row in rows]
-    assert found == [row for row in expected if any(row) or quoting == csv.QUOTE_ALL or separator]
+    assert values == [row for row in expected if any(row) or quoting == csv.QUOTE_ALL or separator]
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.text('"ab, \t', max_size=4)), min_size=2, max_size=12), st.booleans())
-def test_no_line_is_lost_or_made_up_whatever_the_quotes_in_a_column_that_is_not_used(
+def test_quotes_in_an_unused_column_neither_drop_nor_add_rows(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str]], tabs: bool
 ) -> None:
     """One row per line with its own user, or an error."""
@@ -153,7 +153,7 @@ def test_stray_quotes_are_text_and_counted(tmp_path: Path, case: str, kind: str)
     if kind == ".tsv":
         expected = [(user, f'"{title}"' if f'"{title}"' in content else title) for user, title in expected]
     assert rows == expected
-    assert any("quotes that are read as text" in what for what, _ in table.facts)
+    assert any("quotes that are read as text" in label for label, _ in table.facts)
 
 
 REFUSED: dict[str, tuple[str | bytes, str]] = {
@@ -173,7 +173,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_table_is_refused_with_its_line(tmp_path: Path, case: str) -> None:
+def test_invalid_tables_are_refused_with_the_line(tmp_path: Path, case: str) -> None:
     content, message = REFUSED[case]
     path = tmp_path / "a.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -184,9 +184,7 @@ def test_what_is_no_table_is_refused_with_its_line(tmp_path: Path, case: str) ->
 
 @pytest.mark.parametrize("separator", [",", ";", "|", "\t", "::"])
 @pytest.mark.parametrize("kind", [".csv", ".txt", ".dat"])
-def test_the_separator_is_found_and_named_where_it_is_not_the_usual_one(
-    tmp_path: Path, separator: str, kind: str
-) -> None:
+def test_an_unusual_separator_is_detected_and_reported(tmp_path: Path, separator: str, kind: str) -> None:
     path = tmp_path / f"a{kind}"
     path.write_text("user,score,x\nu1,2.5,a b\nu2,3.5,c d\n".replace(",", separator))
     table = open_table(path)
@@ -213,19 +211,19 @@ def test_without_header_columns_are_numbers_from_zero(tmp_path: Path) -> None:
     assert table.read(["0", "3"]).rows() == [(1, 1260759144), (2, 1260759179)]
 
 
-def test_a_name_is_a_pattern_only_when_asked(tmp_path: Path) -> None:
+def test_names_are_patterns_only_with_glob(tmp_path: Path) -> None:
     for name, user in (("export1.csv", "other"), ("export[1].csv", "mine"), ("export2.csv", "third")):
         (tmp_path / name).write_text(f"user\n{user}\n")
     assert read(tmp_path / "export[1].csv") == [("mine",)]
     with pytest.raises(DataError, match=r"export\*\.csv does not exist"):
         open_table(tmp_path / "export*.csv")
-    both = open_table(Source((tmp_path / "export?.csv",), glob=True))
-    assert both.read(["user"])["user"].to_list() == ["other", "third"]
+    matches = open_table(Source((tmp_path / "export?.csv",), glob=True))
+    assert matches.read(["user"])["user"].to_list() == ["other", "third"]
     with pytest.raises(DataError, match="no file matches"):
         open_table(Source((tmp_path / "nothing*.csv",), glob=True))
 
 
-def test_folders_and_lists_of_files_are_one_table(tmp_path: Path) -> None:
+def test_folders_and_lists_of_files_are_read_as_one_table(tmp_path: Path) -> None:
     for month, users in (("2018-03", ["a", "b"]), ("2018-04", ["c"])):
         folder = tmp_path / "log" / f"month={month}"
         folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Opening files that may be compressed: gzip, bzip2, xz, Zstandard and zip archives with one file in them."""
+"""Reader of compressed files: gzip, bzip2, xz, Zstandard, and zip archives with a single file."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """The file's bytes for reading, decompressed as its suffix says, or as its first bytes say where none does.
+    """Open a file for reading bytes, decompressed according to its suffix or, without a known suffix, its first bytes.
 
-    Raises DataError for files that do not exist, are empty, cannot be opened, or are cut short or damaged. Errors of
-    decompression inside the block are raised as DataError too.
+    Raises DataError for a file that does not exist, is empty, cannot be opened, or is cut short or damaged, also for
+    errors of decompression inside the block.
     """
     check_file(path)
     kind = compression(path)
@@ -43,7 +43,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def check_file(path: Path) -> None:
-    """Raises DataError unless `path` is a file with something in it."""
+    """Raises DataError unless `path` is a file that is not empty."""
     if not path.is_file():
         raise DataError(f"{path} does not exist", fix=_nearest(path))
     if not path.stat().st_size:
@@ -51,7 +51,7 @@ def check_file(path: Path) -> None:
 
 
 def compression(path: Path) -> str:
-    """The suffix of the file's compression, "" for none."""
+    """The suffix that stands for the file's compression, "" for none."""
     if path.suffix.lower() in SUFFIXES:
         return path.suffix.lower()
     with path.open("rb") as file:
@@ -60,7 +60,7 @@ def compression(path: Path) -> str:
 
 
 def plain_name(path: Path) -> str:
-    """The file's name without the suffix of its compression; of a zip archive, the name of the file in it."""
+    """The file's name without the suffix of compression; for a zip archive, the name of its file."""
     if path.suffix.lower() == ".zip" and path.is_file():
         with opened(path) as member:
             return Path(member.name).name

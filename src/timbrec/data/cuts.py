@@ -1,4 +1,4 @@
-"""The three protocols that cut a log into a split: in time, as the paper did, and by held-out items."""
+"""The three split protocols: by time, by time as in the paper, and by held-out items."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from timbrec.types import Array, Int
 
 
 class EmptyPartError(DataError):
-    """A split would have a part without plays."""
+    """A part of the split would have no plays."""
 
 
 def by_time(events: Events, start: datetime, validate_at: datetime, test_at: datetime, end: datetime) -> Split:
-    """`corrected`: validation is the time before T, with hot and cold scenarios of its own, taken out of train.
+    """The protocol `corrected`: validation is the time before T, with hot and cold scenarios of its own.
 
-    Plays in [start, end) count. A pair belongs to the moment of its first play in the window, so a pair played before
-    T is never test; a play exactly at a boundary belongs to the part after it. `fit` counts the plays
-    before `validate_at`, `train` those before `test_at`; a test pair's plays are those up to `end`.
+    Plays in [start, end) count. The first play of a pair in this window decides its part, so a pair played before T is
+    never test. A play exactly at a boundary belongs to the later part. The plays of a pair are counted up to
+    `validate_at` in `fit`, up to `test_at` in `train` and in validation, and up to `end` in the test.
     """
     pairs = _pairs(events, [start, validate_at, test_at, end])
     return _split("corrected", _cut(pairs, validate_at, test_at), _cut(pairs, test_at, end), events)
 
 
 def tamm2026(events: Events, start: datetime, test_at: datetime, end: datetime) -> Split:
-    """The paper's split: one cut at T; 30 % of the users with hot but no cold test pairs validate instead.
+    """The split of the paper: one cut at T; of the users with hot but no cold test pairs, 30 % are for validation.
 
-    They are the train side of scikit-learn's `train_test_split(users, test_size=.7, random_state=42)` with these users
-    in ascending order of id; their hot pairs leave the hot test. Validation thus lies in the test month, has no cold
-    scenario, and shares its train part with the test.
+    The validation users are the train side of scikit-learn's `train_test_split(users, test_size=.7, random_state=42)`,
+    with users in ascending order of id. Their hot pairs are validation pairs and leave the hot test. Validation thus
+    lies in the test month, has no cold scenario, and has the same train part as the test.
     """
     train, hot, cold = _cut(_pairs(events, [start, test_at, end]), test_at, end)
     free = np.setdiff1d(hot["user"].to_numpy(), cold["user"].to_numpy())
@@ -47,12 +47,11 @@ def tamm2026(events: Events, start: datetime, test_at: datetime, end: datetime) 
 
 
 def by_items(events: Events, seed: int, cold: float = 0.1, hot: float = 0.2, validation: float = 0.1) -> Split:
-    """`item-holdout`, for logs without usable time: random items are cold, random pairs of the others are hot.
+    """The protocol `item-holdout`, for logs without usable time: random items are cold, random other pairs are hot.
 
-    A share `cold` of the played items is held out for the test and a share `validation` for validation; of the pairs
-    on the remaining items a share `hot` is test and a share `validation` validation. Whether a held-out pair is hot
-    or cold is then decided as everywhere: by whether its item is in train. Pairs of users left without train pairs
-    are dropped.
+    Of the played items, a share `cold` is held out for the test and a share `validation` for validation. Of the pairs
+    of the remaining items, a share `hot` is test and a share `validation` validation. As in every protocol, a held-out
+    pair is cold if its item is not in train. Pairs of users without train pairs are dropped.
     """
     pairs = _pairs(events, [])
     rng = np.random.default_rng(seed)
@@ -73,7 +72,7 @@ _USERS_AT_ONCE = 16  # a group-by holds several copies of its input; a sixteenth
 def _pairs(events: Events, cuts: list[datetime]) -> pl.DataFrame:
     """One row per pair with its `first` play and its number of `plays`.
 
-    With cuts, only plays in [cuts[0], cuts[-1]) count, and a column per later cut holds the plays before it.
+    With cuts, only plays in [cuts[0], cuts[-1]) count, and each later cut has a column with the plays before it.
     """
     if cuts and not events.timed:
         raise DataError("the log has no time column", fix="Name it in `columns`, or use the item-holdout protocol.")
@@ -94,7 +93,7 @@ def _pairs(events: Events, cuts: list[datetime]) -> pl.DataFrame:
 
 
 def _cut(pairs: pl.DataFrame, at: datetime, until: datetime) -> _Parts:
-    """Pairs first played before `at` are train; those first played from then until `until` come after."""
+    """Train pairs, first played before `at`, and the later pairs, first played in [at, until), as hot and cold."""
     key = ["user", "item", "first"]
     train = pairs.filter(pl.col("first") < at).select(*key, plays=str(at))
     later = pairs.filter((pl.col("first") >= at) & (pl.col("first") < until)).select(*key, plays=str(until))
@@ -102,7 +101,7 @@ def _cut(pairs: pl.DataFrame, at: datetime, until: datetime) -> _Parts:
 
 
 def _folded(train: pl.DataFrame, later: pl.DataFrame) -> _Parts:
-    """Train, and the later pairs of its users: hot if the item is in train, cold if not."""
+    """Train, and the later pairs of its users: hot if the item is in train, else cold."""
     later = later.filter(pl.col("user").is_in(train["user"].unique().implode()))
     seen = pl.col("item").is_in(train["item"].unique().implode())
     return train, later.filter(seen), later.filter(~seen)
@@ -118,13 +117,13 @@ def _stages(n: int, test: float, validation: float) -> Int[Array, "n"]:
 
 
 def _paper_validation(n: int) -> Int[Array, "m"]:
-    """The train side of scikit-learn's train_test_split(range(n), test_size=.7, random_state=42)."""
+    """The train side of scikit-learn's `train_test_split(range(n), test_size=.7, random_state=42)`."""
     shuffled = np.random.RandomState(42).permutation(n)
     return shuffled[int(np.ceil(0.7 * n)) :]
 
 
 def _split(protocol: str, validation: _Parts, test: _Parts, events: Events) -> Split:
-    """Folds over the users of the test's train part and all catalogue items. Raises EmptyPartError for an empty one."""
+    """Folds over the users of the test's train part and all items. Raises EmptyPartError for an empty train part."""
     if test[0].is_empty():
         raise EmptyPartError("no play falls into the train part")
     if validation[0].is_empty():

@@ -1,4 +1,4 @@
-"""The listening log: one row per play, or per (user, track, plays) where there is no time."""
+"""The listening log: one row per play, or per (user, track, plays) in logs without time."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _EARLIEST = datetime(1900, 1, 1)
 class Events:
     """A typed, columnar log over two vocabularies.
 
-    `table` has `user` and `item` (UInt32 rows of the vocabularies), `plays` (Int64, at least 1; 1 where the log
-    does not say) and, where the log has usable time, `time` (Datetime in microseconds, UTC). Rows that are
-    equal in everything are separate plays and are counted as such; `validate` reports their number. `facts` (what,
-    how much) say what was left out and how the file was understood.
+    `table` has the columns `user` and `item` (UInt32 rows of the vocabularies), `plays` (Int64, at least 1; 1 in a log
+    without counts) and, in timed logs, `time` (Datetime in microseconds, UTC). Rows that are equal in every column are
+    separate plays; `timbrec validate` reports their number. `facts` are (label, value) pairs: numbers of dropped rows,
+    and how the file was interpreted.
     """
 
     table: pl.DataFrame
@@ -36,12 +36,12 @@ class Events:
 
     @property
     def timed(self) -> bool:
-        """Whether plays are dated, so that a split in time is possible."""
+        """Whether plays have a time; a split by time needs it."""
         return "time" in self.table.columns
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all plays, whatever the order of the rows."""
+        """A hash of all plays, independent of the order of rows."""
         weights = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], np.uint64)
         mixed = np.zeros(len(self), np.uint64)
         for column, weight in zip(self.table, weights, strict=False):
@@ -51,10 +51,10 @@ class Events:
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
     def restricted_to(self, items: Vocabulary) -> Events:
-        """The plays of these tracks only, over this item vocabulary; the user vocabulary stays.
+        """The plays of these items, with `items` as the new vocabulary; the user vocabulary is unchanged.
 
-        A run's catalogue is the tracks every encoder has a vector for; the log is cut down to it before the
-        split, for every recommender alike.
+        A run's catalogue consists of the tracks for which every encoder has a vector. The log is restricted to it
+        before the split, in the same way for all recommenders.
         """
         rows = pl.Series("row", items.rows(self.items.ids), dtype=pl.Int64)
         item = rows.gather(self.table["item"]).alias("item")
@@ -63,10 +63,10 @@ class Events:
 
 
 def make_events(table: pl.DataFrame) -> Events:
-    """Events of a table with columns `user`, `item` and, optionally, `time` and `plays`.
+    """Events from a table with the columns `user` and `item` and, optionally, `time` and `plays`.
 
-    `time` must be a Datetime; naive ones are taken as UTC, others are converted. Raises DataError for nulls, plays
-    below 1, dates before 1900 or in the future (a day of slack for clocks and time zones) and an empty table.
+    `time` must be a Datetime. Naive times are UTC; others are converted. Raises DataError for nulls, plays below 1,
+    times before 1900 or more than a day in the future (slack for clocks and time zones), and an empty table.
     """
     if table.is_empty():
         raise DataError("the log has no rows", fix="Give at least one play.")
@@ -87,7 +87,7 @@ def make_events(table: pl.DataFrame) -> Events:
 
 
 def _rows(ids: pl.Series, vocabulary: Vocabulary) -> pl.Series:
-    """The vocabulary row of each id; an Enum's codes are exactly that, found without a join."""
+    """The vocabulary row of each id, read from the codes of an Enum, which needs no join."""
     return ids.cast(pl.String).cast(pl.Enum(vocabulary.ids)).to_physical().cast(pl.UInt32).alias(ids.name)
 
 
@@ -108,7 +108,7 @@ def _plays(table: pl.DataFrame) -> pl.Series:
 
 
 def _whole(plays: pl.Series) -> pl.Series:
-    """Whole numbers, also written as 3.0 or as text, in Int64; null for others."""
+    """Whole numbers as Int64, also from text and floats such as 3.0; null for other values."""
     if plays.dtype.is_integer():
         return plays.cast(pl.Int64, strict=False)
     numbers = plays.cast(pl.Float64, strict=False)

@@ -1,4 +1,4 @@
-"""Ids as they come: which of them mean nothing, and which are the same but for how they are written."""
+"""Checks of ids: missing values, and ids that differ only in spelling."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import polars as pl
 from timbrec.errors import DataError
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
-_NOTHING = r"(?i)^\s*(nan|null|none|na|n/a|#n/a|<na>|nat|nil|undefined|\\n|\(null\))?\s*$"
+_MISSING = r"(?i)^\s*(nan|null|none|na|n/a|#n/a|<na>|nat|nil|undefined|\\n|\(null\))?\s*$"
 
 
 def checked_ids(column: pl.Series, where: str) -> pl.Series:
-    """The column, if it holds text or whole numbers. Raises DataError for any other type."""
+    """The column itself. Raises DataError unless it holds text or whole numbers."""
     if not (column.dtype.is_integer() or column.dtype in (*_TEXT, pl.Null)):
         raise DataError(f"{where} holds {column.dtype}, not ids", fix="Store ids as text or whole numbers.")
     return column
 
 
 def meaningless(column: pl.Series) -> pl.Series:
-    """Which values of a column of ids stand for "no value": null, blank, `nan`, `NULL`, `\\N` and the like."""
+    """A mask of the ids that stand for a missing value: null, blank, `nan`, `NULL`, `\\N` and similar words."""
     if column.dtype not in _TEXT:
         return column.is_null()
-    return column.cast(pl.String).str.contains(_NOTHING).fill_null(True)
+    return column.cast(pl.String).str.contains(_MISSING).fill_null(True)
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """Ids that would match if they were written alike: how they differ, how many there are, and one pair of them."""
+    """Ids that would match if they were spelled alike: their difference, their number, and an example pair."""
 
     difference: str
     count: int
@@ -41,10 +41,10 @@ class Likeness:
 
 
 def likeness(left: pl.Series, right: pl.Series) -> Likeness | None:
-    """How most of the ids in `left` would match ids in `right` that are written otherwise; None where none would.
+    """The first difference in spelling without which ids in `left` would match ids in `right`; None if there is none.
 
-    Tried in turn, each together with those before it: blanks at the ends, Unicode normal form, ".0" at the end,
-    upper and lower case, zeros at the start, a file's suffix and folder, a prefix such as "spotify:track:".
+    Differences are removed one after another: blanks at the ends, Unicode normal form, ".0" at the end, upper and lower
+    case, zeros at the start, folder and suffix of a file name, quotes, a prefix such as "spotify:track:".
     """
     mine, others = (pl.DataFrame({"id": ids, "form": ids}) for ids in (left, right))
     for difference, form in _FORMS.items():
@@ -56,13 +56,13 @@ def likeness(left: pl.Series, right: pl.Series) -> Likeness | None:
 
 
 def near_duplicates(ids: pl.Series) -> Likeness | None:
-    """Ids of one list that differ from another only by blanks at the ends, Unicode form or ".0"; None without any."""
+    """Ids that differ from others in the list only by blanks at the ends, Unicode form or ".0"; None without any."""
     table = pl.DataFrame({"id": ids, "form": ids}).with_columns(_FORMS["blanks at the ends"])
     for difference in ("blanks at the ends", "Unicode form (NFC and NFD)", '".0" at the end'):
         table = table.with_columns(_FORMS[difference])
-        if len(twice := table.filter(pl.col("form").is_duplicated())):
-            pair = twice.filter(pl.col("form") == twice["form"][0])["id"]
-            return Likeness(difference, len(twice) - twice["form"].n_unique(), pair[0], pair[1])
+        if len(repeated := table.filter(pl.col("form").is_duplicated())):
+            pair = repeated.filter(pl.col("form") == repeated["form"][0])["id"]
+            return Likeness(difference, len(repeated) - repeated["form"].n_unique(), pair[0], pair[1])
     return None
 
 
@@ -72,7 +72,7 @@ def examples(ids: pl.Series, number: int = 3) -> str:
 
 
 def _visible(text: str) -> str:
-    """An id in quotes, with characters escaped that look like others, and cut where it is long."""
+    """An id in quotes, with non-ASCII characters escaped, since some look alike; cut after 60 characters."""
     shown = repr(text) if text.isascii() else ascii(text)
     return shown if len(shown) <= 60 else f"{shown[:58]}…'"
 

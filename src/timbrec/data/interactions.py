@@ -1,4 +1,4 @@
-"""Interactions: who played what how often, one row per (user, track) pair."""
+"""Interactions: distinct (user, item) pairs with their number of plays."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Interactions:
 
     @classmethod
     def of(cls, pairs: pl.DataFrame, n_users: int, n_items: int) -> Interactions:
-        """From a table of distinct pairs with `user`, `item`, `plays` and, for timed logs, `first`."""
+        """Interactions from a table of distinct pairs: `user`, `item`, `plays` and, in timed logs, `first`."""
         pairs = pairs.sort("user", "item")
         first = pairs["first"].cast(pl.Int64).to_numpy() if "first" in pairs.columns else None
         user, item = (pairs[name].to_numpy().astype(np.int64) for name in ("user", "item"))
@@ -54,17 +54,17 @@ class Interactions:
 
     @cached_property
     def item_users(self) -> Int[Array, "n_items"]:
-        """How many users played each item: its popularity."""
+        """The number of users who played each item: its popularity."""
         return np.bincount(self.item, minlength=self.n_items)
 
     @cached_property
     def user_items(self) -> Int[Array, "n_users"]:
-        """How many items each user played."""
+        """The number of items that each user played."""
         return np.bincount(self.user, minlength=self.n_users)
 
     @cached_property
     def starts(self) -> Int[Array, "n_users_plus_1"]:
-        """User u's pairs are the rows starts[u] to starts[u + 1]."""
+        """Row boundaries of users: the pairs of user u are the rows starts[u] to starts[u + 1]."""
         return np.concatenate([[0], np.cumsum(self.user_items)])
 
     def csr(self, weights: Float[Array, "n"] | None = None) -> csr_array:
@@ -87,11 +87,11 @@ class Interactions:
         return Interactions(self.user[keep], self.item[keep], self.plays[keep], first, self.n_users, self.n_items)
 
     def joined(self, other: Interactions) -> Interactions:
-        """The pairs of both; they must have none in common."""
+        """The pairs of this and of `other`, which must be disjoint."""
         return Interactions.of(pl.concat([self.frame(), other.frame()]), self.n_users, self.n_items)
 
     def frame(self) -> pl.DataFrame:
-        """The pairs as a table of rows, for storage."""
+        """The pairs as a table with the columns `user`, `item`, `plays` and, in timed logs, `first` (a Datetime)."""
         columns = {"user": self.user, "item": self.item, "plays": self.plays}
         table = pl.DataFrame(columns if self.first is None else columns | {"first": self.first})
         return table if self.first is None else table.with_columns(pl.col("first").cast(pl.Datetime("us")))

@@ -1,4 +1,4 @@
-"""Reading the table of tracks: who made them."""
+"""Reader of the items table: the artist of each track."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ COLUMNS = {"item": "track_id", "artist": "artist_id"}
 
 
 class ItemsConfig(TablePart):
-    """Where the table of tracks is, for artist-mean and the audit; `columns` maps our names to the file's."""
+    """Location of the items table; `columns` maps the roles item and artist to column names."""
 
     columns: dict[Literal["item", "artist"], Name] = {}
 
 
 def read_items(config: ItemsConfig) -> pl.DataFrame:
-    """`item` and `artist` of each track as text; artists that mean nothing ("", "NULL") are null.
+    """A table of `item` and `artist` as text; missing artists ("", "NULL") are null.
 
-    Raises DataError for a file that cannot be read, for columns it lacks, and for tracks that come twice.
+    Raises DataError for an unreadable file, a missing column and a track with several rows.
     """
     table = open_table(config.source)
-    names = COLUMNS | {str(ours): theirs for ours, theirs in config.columns.items()}
+    names = COLUMNS | {str(role): name for role, name in config.columns.items()}
     rows = table.read(list(dict.fromkeys(names.values())))
     for name in names.values():
         checked_ids(rows[name], f"{table.path}: column {name!r}")
-    items = pl.DataFrame([rows[theirs].cast(pl.String).alias(ours) for ours, theirs in names.items()])
+    items = pl.DataFrame([rows[name].cast(pl.String).alias(role) for role, name in names.items()])
     items = items.with_columns(pl.when(~meaningless(items["artist"])).then("artist").alias("artist"))
     if len(repeated := items.filter(pl.col("item").is_duplicated())):
         raise DataError(f"{table.path} has tracks twice", count=len(repeated), example=repeated["item"][0],

@@ -1,4 +1,4 @@
-"""Blocks of lines: which of them are rows, and whether quotes enclose values or are text."""
+"""Blocks of delimited text: counts rows, and decides whether quotes enclose values or are text."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ import numpy as np
 from timbrec.errors import DataError
 from timbrec.types import Array, Bool
 
-STAND_IN = "\x1f"  # takes the place of a separator of several characters
+STAND_IN = "\x1f"  # replaces a separator of several characters
 _LINE, _QUOTE = ord("\n"), ord('"')
 
 
 class IrregularError(Exception):
-    """A block has a line that is no row: its place in the block, and how many values it has (0: quotes are wrong)."""
+    """A line that is no row: its place in the block, and its number of values (0 if a quote is wrong)."""
 
     def __init__(self, line: int, values: int) -> None:
         self.line, self.values = line, values
 
 
 class Block:
-    """A block of whole lines, and how it must be read.
+    """A block of whole lines.
 
-    After `check`: `text` without empty lines, `quoted` whether quotes enclose values, `rows` their number, `joined` how
-    many lines belong to the value of a row that began before them, `stray` how many hold quotes that are text.
+    After `check`, `text` has no empty lines, `quoted` says whether quotes enclose values, `rows` is the number of rows,
+    `joined` the number of lines inside a quoted value that began before them, and `stray` the number of lines with
+    quotes that are text.
     """
 
     def __init__(self, text: bytes, separator: str, width: int, quotes: bool, lenient: bool) -> None:
@@ -38,7 +39,7 @@ class Block:
         self.rows = self.joined = self.stray = 0
 
     def check(self, ragged: bool) -> None:
-        """Count rows, and choose between the two ways to read quotes. Raises IrregularError for the first bad line."""
+        """Count rows and choose the meaning of quotes. Raises IrregularError for the first line that is no row."""
         characters = np.frombuffer(self._marked, np.uint8)
         if ragged:
             self.rows = int((characters == _LINE).sum())
@@ -63,7 +64,7 @@ class Block:
         self._plain(characters)
 
     def _within_quotes(self, characters: Array, inside: Array) -> None:
-        """The block as RFC 4180 has it; lines inside a value that could be rows themselves are refused."""
+        """Read quotes as in RFC 4180. Raises IrregularError for lines inside a value that could be rows."""
         self.quoted = True
         ends = self._ends(characters, inside)
         if not _in_rows(ends, self._width):
@@ -73,7 +74,7 @@ class Block:
         self.rows = int(ends.sum())
 
     def _refuse_swallowed(self, characters: Array, inside: Array) -> None:
-        """Stray quotes that pair up hide whole rows in one value: the lines they join are rows by their separators."""
+        """Raises IrregularError if a quoted value spans whole rows, as it does when two stray quotes pair up."""
         counts = np.diff(np.flatnonzero(self._ends(characters, None)), prepend=-1)
         if len(counts) != int((characters == _LINE).sum()):
             return
@@ -84,14 +85,14 @@ class Block:
             raise IrregularError(int(swallowed[0]), 0)
 
     def _plain(self, characters: Array) -> None:
-        """The block as one row per line, quotes being text."""
+        """Read every line as a row; quotes are text."""
         ends = self._ends(characters, None)
         if not _in_rows(ends, self._width):
             raise _first_irregular(ends, self._width, characters, None)
         self.rows = int(ends.sum())
 
     def _without_empty_lines(self, characters: Array, inside: Array | None) -> Array:
-        """The block without the lines that have nothing in them, those inside quoted values aside."""
+        """Remove empty lines, except inside quoted values."""
         breaks = characters == _LINE
         empty = breaks & np.concatenate([[True], breaks[:-1]])
         keep = ~empty if inside is None else ~empty | inside
@@ -103,7 +104,7 @@ class Block:
         return np.frombuffer(self._marked, np.uint8)
 
     def _ends(self, characters: Array, inside: Array | None) -> Array:
-        """Of every separator and line end, in order, whether it ends a line."""
+        """For every separator and line end, in order, whether it is a line end."""
         marks = characters == _LINE
         if self._separator:
             marks |= characters == ord(self._separator)
@@ -112,9 +113,9 @@ class Block:
         return characters[marks] == _LINE
 
     def _quotes(self, characters: Array) -> tuple[Array | None, int]:
-        """Which characters are inside quotes, None if none can be, and the place of the first stray quote, or -1.
+        """A mask of the characters inside quotes, None without quotes, and the place of the first stray quote, or -1.
 
-        A quote is stray if it neither opens nor closes a value nor is one of a pair.
+        A quote is stray unless it opens or closes a value or is one of a pair.
         """
         if not self._may_quote:
             return None, -1
@@ -131,7 +132,7 @@ class Block:
 
 
 def _in_rows(ends: Bool[Array, "n"], width: int) -> bool:
-    """Whether separators and line ends come in rows of `width`, each of which a line end closes."""
+    """Whether separators and line ends form rows of `width`, each closed by a line end."""
     rows = len(ends) // width
     return len(ends) == rows * width and int(ends.sum()) == rows and bool(ends[width - 1 :: width].all())
 
@@ -147,7 +148,7 @@ def _first_irregular(ends: Array, width: int, characters: Array, inside: Array |
 
 
 def whole_lines(file: Any, size: int, path: Path) -> Iterator[bytes]:
-    """The file in blocks of whole lines that end in a line feed, whatever ends them in the file."""
+    """The file in blocks of whole lines; every kind of line end becomes a line feed."""
     rest, first, old_mac = b"", True, False
     while chunk := file.read(size):
         if first:
@@ -165,7 +166,7 @@ def whole_lines(file: Any, size: int, path: Path) -> Iterator[bytes]:
 
 
 def record_end(text: bytes) -> int:
-    """Where the last record that is complete ends: behind the last line end outside quotes."""
+    """The end of the last complete record: the place after the last line end outside quotes."""
     if b'"' not in text:
         return len(text)
     characters = np.frombuffer(text, np.uint8)

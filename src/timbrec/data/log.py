@@ -1,4 +1,4 @@
-"""Reading the listening log: which column holds what, which rows count, and what their times mean."""
+"""Reader of listening logs: maps columns to roles, drops and counts rows, and parses times."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Role = Literal["user", "item", "time", "plays"]
 
 
 class LogConfig(TablePart):
-    """Where the listening log is, and how it is to be read.
+    """Location and format of the listening log.
 
-    `columns` maps our names (user, item, time, plays) to the file's; a user or item may be made of several columns.
-    `user` is the one user of a log without such a column. Rows whose user, item or time is missing are refused,
-    dropped and counted, or kept as they stand (`missing`); rows below `at_least` in a column are dropped and counted.
-    With `explode`, a row that holds lists is as many rows as they are long.
+    `columns` maps the roles user, item, time and plays to column names; several columns together can name a user or an
+    item. `user` names the only user of a log without a user column. `missing` decides about rows without a user, item
+    or time: refuse the log, drop and count them, or keep them. Rows with less than `at_least` in a column are dropped
+    and counted. With `explode`, each element of a list in a row becomes a row.
     """
 
     columns: dict[Role, Name | list[Name]] = {}
@@ -45,22 +45,22 @@ class LogConfig(TablePart):
         return self
 
     def names(self, role: Role) -> list[str]:
-        """The file's columns for one of our names."""
-        given = self.columns.get(role, COLUMNS[role])
-        return given if isinstance(given, list) else [given]
+        """The columns of the file that have this role."""
+        names = self.columns.get(role, COLUMNS[role])
+        return names if isinstance(names, list) else [names]
 
 
 def read_log(config: LogConfig) -> Events:
-    """The log's plays; `facts` of the result count what was left out and say how times and separators were read.
+    """Read the plays of a log. The result's `facts` count dropped rows and describe how the file was interpreted.
 
-    `time` and `plays` may be missing unless `columns` names them. Raises DataError naming the file for everything that
-    is wrong in it.
+    The columns of times and plays are optional unless `columns` names them. Raises DataError, with the file's name, for
+    invalid content.
     """
     return make_log(open_table(config.source), config)
 
 
 def make_log(table: Table, config: LogConfig) -> Events:
-    """The plays of a table that was opened; see `read_log`."""
+    """Read the plays of an open table; see `read_log`."""
     roles = _roles(table, config)
     names = list(dict.fromkeys([*(name for role in roles for name in config.names(role)), *config.at_least]))
     if unlisted := [name for name in config.at_least if name not in table.names]:
@@ -85,7 +85,7 @@ def make_log(table: Table, config: LogConfig) -> Events:
 
 
 def _roles(table: Table, config: LogConfig) -> list[Role]:
-    """Which of our columns the table has. Raises DataError for those it must have and lacks."""
+    """The roles that the table has columns for. Raises DataError for a required column that is missing."""
     roles: list[Role] = ["item"] if config.user is not None else ["user", "item"]
     optional: tuple[Role, ...] = ("time", "plays")
     roles += [role for role in optional if role in config.columns or COLUMNS[role] in table.names]
@@ -99,7 +99,7 @@ def _roles(table: Table, config: LogConfig) -> list[Role]:
 
 
 def _exploded(rows: pl.DataFrame) -> pl.DataFrame:
-    """A row for each element of the lists in a row; JSON lists in text cells count as lists."""
+    """A row for each element of the lists in a row; text cells with JSON lists count as lists."""
     for name, kind in rows.schema.items():
         if kind == pl.String and rows[name].str.starts_with("[").all():
             inner = rows[name].str.strip_chars("[] ").str.split(",")
@@ -118,7 +118,7 @@ def _exploded(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _above(rows: pl.DataFrame, config: LogConfig) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
-    """The rows that reach `at_least`, and how many do not."""
+    """The rows that reach `at_least`, and the number of the others."""
     facts = []
     for name, least in config.at_least.items():
         values = rows[name].cast(pl.Float64, strict=False)
@@ -131,7 +131,7 @@ def _above(rows: pl.DataFrame, config: LogConfig) -> tuple[pl.DataFrame, list[tu
 
 
 def _joined(rows: pl.DataFrame, names: list[str], role: Role) -> pl.Series:
-    """A column of ids, times or plays under our name; several columns become one id, null where a part is missing."""
+    """The column of a role, named after it. Several columns are joined to one id, null where a part is missing."""
     if role in ("user", "item"):
         for name in names:
             checked_ids(rows[name], f"column {name!r}")
@@ -143,31 +143,31 @@ def _joined(rows: pl.DataFrame, names: list[str], role: Role) -> pl.Series:
     return rows.select(pl.concat_str(parts, separator=JOIN).alias(role)).to_series()
 
 
-def _nothing(column: pl.Series, nothing: pl.Series) -> DataError:
-    """The error for values that are missing, or are words for that."""
-    row = int(nothing.arg_max() or 0)
+def _missing_values(column: pl.Series, missing: pl.Series) -> DataError:
+    """The error for values that are empty, or words such as "NULL"."""
+    row = int(missing.arg_max() or 0)
     fix = "Fill them in, or set `missing: drop` to leave these rows out"
     if column[row] in (None, ""):
-        what, example, fix = "empty values", f"row {row + 1}", f"{fix}."
+        values, example, fix = "empty values", f"row {row + 1}", f"{fix}."
     else:
-        what, example = "values that mean nothing", f"{column[row]} in row {row + 1}"
+        values, example = "values that mean nothing", f"{column[row]} in row {row + 1}"
         fix += ", or `missing: keep` if they are real ids."
     return DataError(
-        f"column {column.name!r} of the log has {what}", count=int(nothing.sum()), example=example, fix=fix
+        f"column {column.name!r} of the log has {values}", count=int(missing.sum()), example=example, fix=fix
     )
 
 
 def _complete(plays: pl.DataFrame, config: LogConfig) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
-    """The rows with a user, an item and a time, and how many lack one. Raises DataError where they are refused."""
+    """The rows with a user, an item and a time, and the number of the others. Raises DataError if they are refused."""
     facts = []
     if config.missing == "keep":
         return plays, []
     for name in [name for name in ("user", "item", "time") if name in plays.columns]:
-        nothing = meaningless(plays[name])
-        if not nothing.any():
+        missing = meaningless(plays[name])
+        if not missing.any():
             continue
         if config.missing == "refuse":
-            raise _nothing(plays[name], nothing)
-        plays = plays.filter(~nothing)
-        facts.append((f"rows left out: no {name}", f"{int(nothing.sum()):,}"))
+            raise _missing_values(plays[name], missing)
+        plays = plays.filter(~missing)
+        facts.append((f"rows left out: no {name}", f"{int(missing.sum()):,}"))
     return plays, facts

@@ -1,4 +1,4 @@
-"""The base of every part of a config: unknown keys are refused, values do not change."""
+"""Base classes for the parts of a config."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Paths = Annotated[
 
 
 class Part(BaseModel):
-    """Settings that belong together."""
+    """A frozen group of settings that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TextPart(Part):
-    """How a text table is written, where that cannot be found in the file; see TextForm."""
+    """Format of a text table, as far as it cannot be detected; see TextForm."""
 
     separator: str | None = Field(None, min_length=1)
     header: bool = True
@@ -37,13 +37,13 @@ class TextPart(Part):
 
 
 class TablePart(TextPart):
-    """Where a table is: a file, a folder or several of them; with `glob`, patterns such as `plays-*.csv`."""
+    """Location of a table: one or several files or folders; with `glob`, patterns such as `plays-*.csv`."""
 
     path: Annotated[Paths, Field(min_length=1)]
     glob: bool = False
 
     def at(self: TableT, base: Path) -> TableT:
-        """The same settings with relative paths taken from the folder `base`."""
+        """A copy in which relative paths start at the folder `base`."""
         return self.model_copy(update={"path": tuple(resolved(base, path) for path in self.path)})
 
     @property
@@ -53,5 +53,5 @@ class TablePart(TextPart):
 
 
 def resolved(base: Path, path: Path) -> Path:
-    """A path as seen from the folder `base`; `~` is the user's home."""
+    """The path, relative to the folder `base` unless absolute; `~` is the user's home."""
     return base / path.expanduser()

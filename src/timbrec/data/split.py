@@ -1,7 +1,7 @@
-"""Splits: the part of the data a recommender learns from, and the ranking tasks it is tested on.
+"""Splits: train parts and the ranking tasks that follow them.
 
-A `Fold` is a train part with the hot and cold pairs that came after it. A `Split` is two folds: one to validate on
-and one to test on. `cuts.py` makes them from a log.
+A `Fold` is a train part with later hot and cold pairs. A `Split` has two folds, one for validation and one for the
+test. `cuts.py` makes them from a log.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCENARIOS: tuple[Scenario, ...] = ("hot", "cold", "mixed")
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One ranking task: for every user with `relevant` pairs, put these on top of the `candidates`."""
+    """A ranking task: rank the `candidates` for every user with `relevant` pairs, the relevant items first."""
 
     scenario: Scenario
     candidates: Int[Array, "c"]
@@ -43,13 +43,13 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """A train part and the pairs that came after it: `hot` of items in train, `cold` of items not in train.
+    """A train part and later pairs: `hot` pairs of items in train, `cold` pairs of items that are not in train.
 
-    `cold_candidates` and `mixed_candidates` say which new items its tasks rank, in cold and in mixed lists: those of
-    the cold pairs (`tested`), or all catalogue items that are not in train (`catalogue`).
+    `cold_candidates` and `mixed_candidates` choose the new items that cold and mixed lists rank: the items of the cold
+    pairs (`tested`), or all catalogue items that are not in train (`catalogue`).
 
-    Raises DataError when a hot pair's item is not in train, a cold pair's item is, a user is not in train, or a
-    pair is in train already.
+    Raises DataError for a hot pair of an item that is not in train, a cold pair of an item in train, a user who is not
+    in train, and a pair that is already in train.
     """
 
     train: Interactions
@@ -72,11 +72,10 @@ class Fold:
                 raise DataError(what, count=len(rows), example=f"row {int(rows[0])}", fix="Split the log again.")
 
     def task(self, scenario: Scenario, cold_candidates: Candidates | None = None) -> Task:
-        """The task of one scenario; hot, cold and mixed differ in `candidates` and `relevant` alone.
+        """The task of one scenario; scenarios differ only in `candidates` and `relevant`.
 
-        Hot candidates are the train items, cold candidates the new ones, mixed candidates both in one list.
-        `cold_candidates` overrides both policies of the fold. Items that the user has in train are left out of every
-        list by `rank`.
+        Hot candidates are the train items, cold candidates the new items, mixed candidates the union.
+        `cold_candidates` overrides both policies of the fold. `rank` leaves the user's train items out of every list.
         """
         if scenario == "hot":
             return Task(scenario, self.train.items, self.hot)
@@ -91,10 +90,10 @@ class Fold:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Two folds over one user and one item vocabulary; users are those of the test fold's train part.
+    """Two folds over one user and one item vocabulary; every user is in the train part of the test fold.
 
-    Epochs and settings are chosen on `validation`; `test` is used once. With `corrected` the validation fold is the
-    same cut one month earlier, so that it has nothing played at or after T.
+    Epochs and settings are chosen on `validation`; `test` is used once. In the protocol `corrected`, the validation
+    fold is the same cut one month earlier, without plays at or after T.
     """
 
     protocol: str
@@ -104,14 +103,14 @@ class Split:
     items: Vocabulary
 
     def with_candidates(self, cold: Candidates, mixed: Candidates) -> Split:
-        """The same split whose tasks, validation's too, rank these new items."""
+        """A copy with these policies for the new items that tasks rank, in both folds."""
         validation, test = (
             replace(fold, cold_candidates=cold, mixed_candidates=mixed) for fold in (self.validation, self.test)
         )
         return replace(self, validation=validation, test=test)
 
     def parts(self) -> dict[str, Interactions]:
-        """Every part by its name in the statistics table and in a saved split."""
+        """The parts by name, as in the table of statistics and in a saved split."""
         return {
             "fit": self.validation.train,
             "validation_hot": self.validation.hot,
@@ -123,15 +122,15 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of every pair, id and the protocol's name."""
+        """A hash of all pairs, all ids and the name of the protocol."""
         parts = [self.protocol, self.users.digest, self.items.digest, *(p.digest for p in self.parts().values())]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
     def describe(self) -> pl.DataFrame:
-        """The paper's table of statistics: one row per part.
+        """A row per part with its statistics, as in the paper.
 
-        Columns are the part's rows, users and items, and the median, least and most tracks and plays of a user (null
-        for an empty part).
+        Columns are the numbers of rows, users and items, and the median, minimum and maximum of a user's tracks and
+        plays (null for an empty part).
         """
         return pl.DataFrame([{"part": name} | _statistics(pairs) for name, pairs in self.parts().items()])
 
@@ -140,7 +139,7 @@ _FILES = ("users", "items", "fit", "validation_hot", "validation_cold", "train",
 
 
 def _shared(pairs: Interactions, other: Interactions) -> Bool[Array, "n"]:
-    """Which of the pairs are in `other` too."""
+    """A mask of the pairs that are also in `other`."""
     return np.isin(pairs.user * pairs.n_items + pairs.item, other.user * other.n_items + other.item)
 
 
@@ -155,7 +154,7 @@ def _statistics(pairs: Interactions) -> dict[str, int | float | None]:
 
 
 def save_split(split: Split, folder: Path) -> None:
-    """Write a split as parquet files and a `split.json` with its protocol and digest; the json comes last."""
+    """Write a split as parquet files, then `split.json` with its protocol and digest."""
     folder.mkdir(parents=True, exist_ok=True)
     split.users.ids.to_frame().write_parquet(folder / "users.parquet")
     split.items.ids.to_frame().write_parquet(folder / "items.parquet")
@@ -166,7 +165,7 @@ def save_split(split: Split, folder: Path) -> None:
 
 
 def load_split(folder: Path) -> Split:
-    """Read what `save_split` wrote. Raises DataError when a file is missing or the digest does not match."""
+    """Read a split that `save_split` wrote. Raises DataError for a missing file or another digest."""
     try:
         facts = json.loads((folder / "split.json").read_text())
         tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in _FILES}

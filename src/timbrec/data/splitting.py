@@ -1,4 +1,4 @@
-"""The split that a config asks for: a protocol with its times or shares."""
+"""Splits by config: a protocol with its times or shares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from timbrec.errors import DataError
 
 
 def _moment(value: Any) -> Any:
-    """A moment in time from 2018, "2018-03", 20180301 or a date; pydantic reads everything longer."""
+    """A datetime from 2018, "2018-03", 20180301 or a date; pydantic parses longer values."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day)
     if match := re.fullmatch(r"((?:19|20)\d\d)(?:-?(\d\d)(?:-?(\d\d))?)?", str(value).strip()):
@@ -32,7 +32,10 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class SplitConfig(Part):
-    """Which split. The times default to a year of history before `test_at` (T) and a month on both sides of it."""
+    """Protocol, times and shares of the split.
+
+    By default, train starts a year before `test_at` (T), validation a month before it, and the test lasts a month.
+    """
 
     protocol: Literal["corrected", "tamm2026", "item-holdout"] = "corrected"
     test_at: Moment | None = None
@@ -64,7 +67,7 @@ class Window(NamedTuple):
 
 
 def window_of(config: SplitConfig) -> Window | None:
-    """The times of a split, those left out filled in; None for a split that is not in time."""
+    """The times of a split, with defaults filled in; None for a protocol without times."""
     if config.test_at is None or config.protocol == "item-holdout":
         return None
     test_at = _utc(config.test_at)
@@ -74,18 +77,18 @@ def window_of(config: SplitConfig) -> Window | None:
 
 
 def make_split(events: Events, config: SplitConfig) -> Split:
-    """The split that the config asks for, with a year before T and a month on both sides of it as default times.
+    """Split the log by the protocol of the config.
 
-    Raises DataError when a part has no pair or neither test scenario has one; the message then has the log's span, the
+    Raises DataError if a train part or both test scenarios are empty. The message states the span of the log, the
     window, and a `test_at` that works.
     """
     try:
-        return _made(events, config)
+        return _cut(events, config)
     except EmptyPartError as error:
         raise _explained(error, events, config) from None
 
 
-def _made(events: Events, config: SplitConfig) -> Split:
+def _cut(events: Events, config: SplitConfig) -> Split:
     window = window_of(config)
     if window is None:
         split = by_items(events, config.seed, config.cold, config.hot, config.validation)
@@ -99,7 +102,7 @@ def _made(events: Events, config: SplitConfig) -> Split:
 
 
 def _explained(error: EmptyPartError, events: Events, config: SplitConfig) -> DataError:
-    """The error with the times of the log and of the window, and with advice."""
+    """The error with the span of the log, the window and advice."""
     window = window_of(config)
     if window is None or not len(events):
         return DataError(error.what, fix="Check the ids and the shares of the split.")
@@ -112,7 +115,7 @@ def _explained(error: EmptyPartError, events: Events, config: SplitConfig) -> Da
 
 
 def _working(events: Events, config: SplitConfig) -> datetime | None:
-    """A day T, with default times around it, that leaves hot and cold test pairs; None where none was found."""
+    """A day T that leaves hot and cold test pairs with the default times around it; None if none was found."""
     usable = None
     for share in (0.85, 0.7, 0.95):
         moment = events.table["time"].quantile(share, "nearest")
@@ -120,7 +123,7 @@ def _working(events: Events, config: SplitConfig) -> datetime | None:
             return None
         day = datetime(moment.year, moment.month, moment.day)
         try:
-            split = _made(events, SplitConfig(protocol=config.protocol, test_at=day))
+            split = _cut(events, SplitConfig(protocol=config.protocol, test_at=day))
         except DataError:
             continue
         if len(split.test.hot) and len(split.test.cold):
@@ -130,11 +133,11 @@ def _working(events: Events, config: SplitConfig) -> datetime | None:
 
 
 def _utc(moment: datetime) -> datetime:
-    """A moment in UTC without a zone, as in the log; moments without one are UTC."""
+    """The moment in UTC, without a zone as in the log; moments without a zone are UTC."""
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _moved(moment: datetime, by: str) -> datetime:
-    """A moment some calendar months or years away, e.g. "-1mo"."""
+    """The moment moved by calendar months or years, e.g. "-1mo"."""
     moved: datetime = pl.select(pl.lit(moment).dt.offset_by(by)).item()
     return moved

@@ -1,4 +1,4 @@
-"""The one reader of users' tables: text, Parquet, Arrow and JSON, compressed or not, one file or many."""
+"""Reader of all tables: text, Parquet, Arrow and JSON, compressed or not, one file or several."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ADVICE = "Check that it is complete and of the kind its name says."
 
 
 class Table(ABC):
-    """A table that was opened but not read: `names` are its columns, `facts` (what, how) say how it was understood."""
+    """An open table: `names` are its columns, `facts` (label, value) describe how the file was interpreted."""
 
     path: Path
     names: list[str]
@@ -35,18 +35,18 @@ class Table(ABC):
     def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]: ...
 
     def blocks(self, columns: Sequence[str], numeric: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
-        """The rows of these columns, a part of the table at a time.
+        """The rows of these columns, in blocks.
 
-        Columns of text tables are text with empty values null, those in `numeric` float32; of other tables they have
-        the file's types. Raises DataError for a column that is missing or comes twice, and for everything wrong with
-        the content.
+        Columns of text tables are strings (empty values are null), or float32 if listed in `numeric`; columns of other
+        tables keep their types. Raises DataError for a missing column, for two columns of one name, and for invalid
+        content.
         """
         self.check(columns)
         with readable(self.path):
             yield from self._blocks(columns, numeric)
 
     def read(self, columns: Sequence[str]) -> pl.DataFrame:
-        """All rows of these columns; text that is whole numbers written plainly ("7", never "007") becomes Int64."""
+        """All rows of these columns. Text columns of plain whole numbers ("7", not "007") become Int64."""
         blocks = [block.with_columns(map(as_numbers, block)) for block in self.blocks(columns)]
         if not blocks:
             return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
@@ -61,7 +61,7 @@ class Table(ABC):
                             fix="Store it in one type.") from error  # fmt: skip
 
     def check(self, columns: Sequence[str]) -> None:
-        """Raises DataError for columns that are missing, or whose name several columns have."""
+        """Raises DataError for missing columns and for names that several columns share."""
         if missing := [name for name in columns if name not in self.names]:
             hint = did_you_mean(missing[0], self.names)
             advice = self._headless or "Map the names under `columns`."
@@ -71,14 +71,14 @@ class Table(ABC):
                 fix=f"{hint}It has: {listing(_shown(self.names)) or 'none'}. {advice}",
             )
         counts = Counter(self.names)
-        if twice := [name for name in columns if counts[name] > 1]:
+        if repeated := [name for name in columns if counts[name] > 1]:
             raise DataError(
-                f"{self.path} has {counts[twice[0]]} columns called {twice[0]!r}", fix="Rename all but one."
+                f"{self.path} has {counts[repeated[0]]} columns called {repeated[0]!r}", fix="Rename all but one."
             )
 
     @property
     def _headless(self) -> str:
-        """Advice for a table whose first line is a row; empty for others."""
+        """Advice if the first line seems to be a row; else empty."""
         return ""
 
 
@@ -123,7 +123,7 @@ class _Frame(Table):
 
 
 class _Files(Table):
-    """Tables of the same columns, one after another; `key=value` folders above a file are columns of it."""
+    """Several tables with the same columns, concatenated; folders called `key=value` add columns."""
 
     def __init__(self, path: Path, tables: Sequence[Table], keys: Sequence[dict[str, str]]) -> None:
         names = [name for name in tables[0].names if all(name in table.names for table in tables)]
@@ -133,7 +133,7 @@ class _Files(Table):
         self._tables, self._keys, self._hive = tables, keys, hive
 
     def check(self, columns: Sequence[str]) -> None:
-        """Raises DataError naming the file that lacks a column the others have."""
+        """Raises DataError, with the name of the file, for a column that only some files have."""
         for table in self._tables:
             table.check([name for name in columns if name in self._tables[0].names])
         super().check(columns)
@@ -148,7 +148,7 @@ class _Files(Table):
 
 @dataclass(frozen=True)
 class Source:
-    """Where a table is: `paths` are files or folders, patterns with `*` if `glob`; `form` is how text is written."""
+    """Location of a table: `paths` are files or folders, or patterns if `glob`; `form` is the format of text files."""
 
     paths: tuple[Path, ...]
     form: TextForm = field(default_factory=TextForm)
@@ -156,12 +156,12 @@ class Source:
 
 
 def open_table(source: Source | Path | str | pl.DataFrame, form: TextForm | None = None) -> Table:
-    """Open a table file, a folder of them, several of them, or a table in memory.
+    """Open a table: a file, several files, a folder, or a frame in memory.
 
-    Kinds: Parquet, Arrow, delimited text and JSON (a list of objects, or an object a line), as the name's suffix says;
-    all also compressed (.gz, .bz2, .xz, .zst, .zip with one file). Of a folder all files below it count, those that
-    start with "." or "_" aside; folders called `key=value` make a column. A name is never taken for a pattern unless
-    `glob` asks for it. Raises DataError for everything else, and for files that cannot be read.
+    The suffix gives the kind: Parquet, Arrow, delimited text, or JSON (a list of objects, or an object per line). All
+    may be compressed (.gz, .bz2, .xz, .zst, .zip with one file). A folder stands for all files below it, except names
+    that start with "." or "_"; folders called `key=value` add a column. Names are patterns only with `glob`. Raises
+    DataError for files of other kinds and for unreadable files.
     """
     if isinstance(source, pl.DataFrame):
         return _Frame(source, Path("the table"))
@@ -172,16 +172,16 @@ def open_table(source: Source | Path | str | pl.DataFrame, form: TextForm | None
     if len(paths) == 1 and not paths[0].is_dir():
         return _open_file(paths[0], source.form)
     files = [(root, file) for root in paths for file in (_in_folder(root) if root.is_dir() else [root])]
-    if twice := [str(file) for file, times in Counter(file for _, file in files).items() if times > 1]:
-        raise DataError(f"{twice[0]} is named twice", fix="Name each file once.")
+    if repeated := [str(file) for file, times in Counter(file for _, file in files).items() if times > 1]:
+        raise DataError(f"{repeated[0]} is named twice", fix="Name each file once.")
     tables = [_open_file(file, source.form) for _, file in files]
     return _Files(source.paths[0], tables, [_hive_keys(root, file) for root, file in files])
 
 
 def as_numbers(column: pl.Series) -> pl.Series:
-    """A text column as Int64 where each value is a whole number written plainly; other columns as they are.
+    """A text column as Int64 if every value is a plain whole number; other columns unchanged.
 
-    Ids thus sort alike, by value, whatever the kind of file they come from.
+    Numeric ids thus sort by value for every kind of file.
     """
     if column.dtype in (pl.Categorical, pl.Enum):
         column = column.cast(pl.String)
@@ -196,7 +196,7 @@ def as_numbers(column: pl.Series) -> pl.Series:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Errors of reading a file, inside the block, as a DataError that names it."""
+    """Turn errors of reading inside the block into a DataError with the file's name."""
     try:
         yield
     except (OSError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
@@ -227,7 +227,7 @@ def _spreadsheet(kind: str) -> str:
 
 
 def _content(path: Path) -> Path | bytes:
-    """A path that can be mapped, or the decompressed content."""
+    """The path, or the decompressed content of a compressed file."""
     if not compression(path):
         return path
     with opened(path) as file:
@@ -235,7 +235,7 @@ def _content(path: Path) -> Path | bytes:
 
 
 def _json(path: Path) -> pl.DataFrame:
-    """A list of objects, or one object per line."""
+    """A frame from a list of objects, or from an object per line."""
     with opened(path) as file:
         content = file.read().removeprefix(b"\xef\xbb\xbf")
     if content.lstrip()[:1] == b"[":
@@ -247,7 +247,7 @@ def _json(path: Path) -> pl.DataFrame:
 
 
 def _is_one_object(content: bytes) -> bool:
-    """Whether the first line is no JSON object of its own, so that an object spans several lines."""
+    """Whether one JSON object spans several lines: the first line is not an object by itself."""
     try:
         return not isinstance(json.loads(content.partition(b"\n")[0]), dict)
     except ValueError:
@@ -255,7 +255,7 @@ def _is_one_object(content: bytes) -> bool:
 
 
 def _matches(pattern: Path) -> list[Path]:
-    """The files that match a pattern, in order of their names."""
+    """The files that match a pattern, sorted."""
     anchor = Path(pattern.anchor)
     paths = sorted(anchor.glob(str(pattern.relative_to(anchor)))) if pattern.parts else []
     if not paths:
@@ -264,7 +264,7 @@ def _matches(pattern: Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """The table files below a folder, in order. Raises DataError where there is none, or several kinds."""
+    """The files below a folder, sorted. Raises DataError for no file, and for files of several kinds."""
     files = sorted(
         path for path in folder.rglob("*")
         if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
@@ -279,7 +279,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _hive_keys(root: Path, file: Path) -> dict[str, str]:
-    """The values that folders called `key=value` give to the rows of a file."""
+    """The columns that folders called `key=value` add to a file, with their values."""
     parts = file.relative_to(root).parts[:-1] if root != file else ()
     return dict(part.split("=", 1) for part in parts if "=" in part)
 

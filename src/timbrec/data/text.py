@@ -1,4 +1,4 @@
-"""Delimited text, read block by block: separator, header and quotes found in the file, every line accounted for."""
+"""Reader of delimited text, in blocks: detects separator and quotes, and accounts for every line."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from timbrec.data.compression import opened, plain_name
 from timbrec.data.lines import STAND_IN, Block, IrregularError, record_end, whole_lines
 from timbrec.errors import DataError
 
-SUFFIXES = {".csv": ",", ".psv": "|", ".ssv": ";"}  # and tabs:
+SUFFIXES = {".csv": ",", ".psv": "|", ".ssv": ";"}  # usual separators; the next line adds tabs
 SUFFIXES |= dict.fromkeys((".tsv", ".tab", ".txt", ".dat", ".data", ".inter", ".item", ".user"), "\t")
-_RECBOLE = (".inter", ".item", ".user")  # a name in the header carries its type: user_id:token
+_RECBOLE = (".inter", ".item", ".user")  # names in the header include a type: user_id:token
 _SEPARATORS = (",", "\t", ";", "|", "::")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "none": ""}
 _BLOCK = 32 << 20  # bytes of text parsed at once
@@ -24,12 +24,12 @@ _BLOCK = 32 << 20  # bytes of text parsed at once
 
 @dataclass(frozen=True)
 class TextForm:
-    """How a text table is written, where its name and content do not say.
+    """Format of a text table.
 
-    `separator` is a string of one or more characters, "none" for one column of whole lines, None to find it in the
-    file. Without a `header` columns are called by number from 0. `quotes` says whether values may stand in double
-    quotes (None: yes, except in tab-separated tables whose header has none). Lines with fewer values than the first
-    are refused unless `ragged`, for the files of published data sets.
+    `separator` is a string of one or more characters, "none" for one column of whole lines, or None to detect it.
+    Without a `header`, columns are numbered from 0. `quotes` says whether double quotes may enclose values (None: yes,
+    except in tab-separated tables with a header without quotes). Unless `ragged`, lines with fewer values than the
+    first line are refused.
     """
 
     separator: str | None = None
@@ -39,11 +39,11 @@ class TextForm:
 
 
 class TextTable:
-    """A delimited text file. Opening it reads its first lines; `names` are its columns, `facts` describe its form.
+    """A delimited text file. Opening it reads its first lines; `names` are its columns, `facts` describe its format.
 
-    No line is lost or made up: each has as many values as the header has names, or DataError gives the line's number.
-    Values in double quotes follow RFC 4180. Where quotes do not, and every line has the right number of separators,
-    each line is a row and the quotes inside values are text.
+    Every line is accounted for: it has as many values as the header, or DataError states its number. Quoted values
+    follow RFC 4180. If quotes violate it and every line has the right number of separators, each line is a row and
+    quotes are text.
     """
 
     def __init__(self, path: Path, form: TextForm) -> None:
@@ -65,15 +65,15 @@ class TextTable:
 
     @property
     def looks_headless(self) -> bool:
-        """Whether the line taken for the header has numbers or dates in it, other than those of a plain count."""
+        """Whether the header contains numbers or dates other than a plain count of columns."""
         numbers = [name for name in self.names if re.fullmatch(r"-?\d[\d.:T /-]*Z?", name.strip())]
         counted = [{str(n) for n in range(start, start + len(numbers))} for start in (0, 1)]
         return self._form.header and bool(numbers) and set(numbers) not in counted
 
     def blocks(self, columns: Sequence[str], numeric: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
-        """The columns of each block of lines, as text with empty values null; those in `numeric` as float32.
+        """The columns in blocks, as strings (empty values are null), or as float32 if listed in `numeric`.
 
-        Raises DataError for a line with too many or too few values, for bytes that are not UTF-8 and for values in
+        Raises DataError for a line with too many or too few values, for bytes that are not UTF-8, and for values of
         `numeric` columns that are no numbers.
         """
         line, joined, stray = 1, 0, 0
@@ -96,7 +96,7 @@ class TextTable:
         if not any(lines):
             raise DataError(f"{self.path} has no rows", fix="Give a table with a header and rows.")
         if len(lines) > 1:
-            del lines[-1]  # the end of the last line, or a line that may be cut
+            del lines[-1]  # empty after the last line feed, or a line that may be cut
         return lines
 
     def _texts(self) -> Iterator[bytes]:
@@ -127,7 +127,7 @@ class TextTable:
             table = scan.select(pl.col(str(n)).alias(name) for n, name in zip(places, columns, strict=True)).collect()
         except pl.exceptions.PolarsError as error:
             raise self._unreadable(error, text, separator, quote, numeric, line) from error
-        if len(table) != block.rows:  # a second count, by other means, of what was read
+        if len(table) != block.rows:  # polars must agree with our own count
             raise DataError(f"{self.path}: {block.rows:,} rows were counted and {len(table):,} read",
                             fix="Set `quotes: false`, or mend the quotes in it.")  # fmt: skip
         if b'"' not in block.text:
@@ -140,7 +140,7 @@ class TextTable:
 
     def _unreadable(self, error: Exception, text: bytes, separator: str, quote: str | None,
                     numeric: Sequence[str], line: int) -> DataError:  # fmt: skip
-        """The error for a block that polars refuses: bytes that are not UTF-8, or text where numbers should be."""
+        """The error for a block that polars refuses: bytes that are not UTF-8, or values that are no numbers."""
         try:
             text.decode("utf-8")
         except UnicodeDecodeError as wrong:
@@ -175,7 +175,7 @@ def _separator(name: str) -> str:
 
 
 def _found_separator(lines: Sequence[bytes], usual: str) -> str:
-    """The usual separator where the lines are regular with it, else the one they are most regular with."""
+    """The usual separator if it gives lines of equal length, else the separator that does so best."""
     bare = [re.sub(rb'"(?:[^"]|"")*"', b"", line) if line.count(b'"') % 2 == 0 else line for line in lines if line]
     scores = {}
     for separator in _SEPARATORS:
@@ -197,7 +197,7 @@ def _fields(line: str, separator: str, quotes: bool) -> list[str]:
 
 
 def _unquoted(name: str) -> pl.Expr:
-    """A column whose quotes were read as text: values that stand in quotes lose them."""
+    """The column without the quotes that enclose values, for a block in which quotes were read as text."""
     text = pl.col(name)
     enclosed = text.str.starts_with('"') & text.str.ends_with('"') & (text.str.len_bytes() > 1)
     inner = text.str.slice(1, text.str.len_chars() - 2).str.replace_all('""', '"', literal=True)
@@ -205,7 +205,7 @@ def _unquoted(name: str) -> pl.Expr:
 
 
 def _as_numbers(table: pl.DataFrame, columns: Sequence[str], path: Path, line: int) -> pl.DataFrame:
-    """Text columns as float32. Raises DataError naming the row of the first value that is no number."""
+    """Text columns as float32. Raises DataError with the row of the first value that is no number."""
     for name in columns:
         numbers = table[name].str.strip_chars().cast(pl.Float32, strict=False)
         if (wrong := numbers.is_null() & table[name].is_not_null() & (table[name] != "")).any():

@@ -1,4 +1,4 @@
-"""What the times of a log mean: dates, numbers since 1970, or text, read as moments in UTC."""
+"""Parser of times: dates, numbers since 1970, and text become moments in UTC."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TIMELESS = re.compile(r"%[HIkslTRcXrDMSp+]")
 
 @dataclass(frozen=True)
 class TimeForm:
-    """How times are written: the zone of those that carry none, the unit of numbers, the format (chrono) of text."""
+    """Format of times: `zone` of times without one, `unit` of numbers, `format` of text in chrono's notation."""
 
     zone: str = "UTC"
     unit: Unit | None = None
@@ -31,12 +31,12 @@ class TimeForm:
 
 
 def read_times(times: pl.Series, form: TimeForm | None = None) -> tuple[pl.Series, str]:
-    """The column as Datetime("us") in UTC, and a note on how it was read, "" where that goes without saying.
+    """The column as Datetime("us") in UTC, and a note on its interpretation, empty if there was only one.
 
-    Dates and datetimes are taken as they are; `format` applies to whatever else the column holds. Without it, numbers
-    (also as text) are seconds since 1970 or in `unit`, unless all have 8 or 14 digits that are a calendar date, and
-    text is ISO 8601 or has the year last with a day beyond 12 that tells day from month. Nulls stay null. Raises
-    DataError for values that cannot be read and for text in which only some values have a zone.
+    Dates and datetimes are taken as they are; `format` applies to all other types. Without it, numbers (also as text)
+    are counted from 1970 in `unit`, by default seconds, unless all are calendar dates of 8 or 14 digits. Text is ISO
+    8601, or has the year last and a day beyond 12 that separates days from months. Nulls stay null. Raises DataError
+    for unreadable values, and for text if only some values have a zone.
     """
     form = form or TimeForm()
     if isinstance(times.dtype, pl.Datetime) or times.dtype == pl.Date:
@@ -85,7 +85,7 @@ def _calendar_layout(times: pl.Series) -> str | None:
 
 
 def _digits(times: pl.Series) -> pl.Series:
-    """Whole numbers as text; those of a float column lose their ".0"."""
+    """Whole numbers as text without ".0"."""
     if not times.dtype.is_integer():
         whole = times.cast(pl.Int64, strict=False)
         if len(wrong := times.filter((whole.cast(pl.Float64) != times.cast(pl.Float64)).fill_null(False))):
@@ -95,7 +95,7 @@ def _digits(times: pl.Series) -> pl.Series:
 
 
 def _since_1970(times: pl.Series, unit: Unit) -> pl.Series:
-    """Numbers in `unit` as microseconds; whole ones exactly, others as float64 holds them, to the year 2255."""
+    """Numbers in `unit` as microseconds: integers exactly, others with the precision of float64, to the year 2255."""
     per_second = _PER_SECOND[unit]
     numbers = times.cast(pl.Float64)
     inside = ((numbers / per_second).abs() < 2**53 / 1_000_000).fill_null(True)
@@ -111,7 +111,7 @@ def _since_1970(times: pl.Series, unit: Unit) -> pl.Series:
 
 
 def _formatted(times: pl.Series, layout: str) -> pl.Series:
-    """Text in a given layout. `%Z` may only stand for UTC or GMT, since other names of zones are not unique."""
+    """Parse text in a given layout. `%Z` accepts only UTC and GMT, since other names of zones are not unique."""
     zone = None
     if layout.rstrip().endswith("%Z"):
         names = times.str.extract(r"(\S+)\s*$").drop_nulls().unique()
@@ -137,7 +137,7 @@ def _formatted(times: pl.Series, layout: str) -> pl.Series:
 
 
 def _of_text(times: pl.Series) -> tuple[pl.Series, str]:
-    """Text without a given layout: ISO 8601, or dates with the year last."""
+    """Parse text without a given layout: ISO 8601, or dates with the year last."""
     times = times.str.strip_chars().str.replace(r" (UTC|GMT)$", "Z")
     if times.str.contains(_YEAR_LAST).all():
         return _year_last(times)
@@ -152,7 +152,7 @@ def _of_text(times: pl.Series) -> tuple[pl.Series, str]:
 
 
 def _iso(times: pl.Series, zone: str | None) -> pl.Series:
-    """ISO 8601 text; values written with another precision than the first are read in a second pass."""
+    """Parse ISO 8601 text; a second pass reads values of another precision than the first value."""
     regular = times.set(~times.str.contains(_YEAR_FIRST), None)
     parsed = _inferred(regular, zone)
     if parsed.null_count() == times.null_count():
@@ -176,7 +176,7 @@ def _inferred(times: pl.Series, zone: str | None) -> pl.Series:
 
 
 def _year_last(times: pl.Series) -> tuple[pl.Series, str]:
-    """Dates such as 31/12/2018 23:59; which of the first two numbers is the day is told by one beyond 12."""
+    """Parse dates such as 31/12/2018 23:59; the number that exceeds 12 in some row is the day."""
     parts = times.str.extract_groups(_YEAR_LAST).struct.unnest()
     parts.columns = ["first", "second", "year", "hour", "minute", "second_", "half"]
     first, second = (parts[name].cast(pl.Int8) for name in ("first", "second"))
@@ -209,7 +209,7 @@ def _refuse_unread(times: pl.Series, parsed: pl.Series, fix: str) -> None:
 
 
 def _in_utc(times: pl.Series, time_zone: str) -> pl.Series:
-    """Naive times are clock times in `time_zone`; where the clock showed a time twice, the earlier moment is meant."""
+    """Convert to UTC. Naive times are clock times in `time_zone`; the clock's repeated hour counts as its first."""
     if times.dtype.time_zone is not None:  # type: ignore[attr-defined]  # a Datetime here
         return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     try:

@@ -1,4 +1,4 @@
-"""Ids and rows: the one place where an outside id becomes an inside row number and back."""
+"""Vocabularies: the mapping between ids of the user's data and row numbers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from timbrec.types import Array, Int
 
 
 class Vocabulary:
-    """Distinct ids in a fixed order; an id's row is its place in that order. Immutable.
+    """Distinct ids in a fixed order; the row of an id is its place in that order. Immutable.
 
-    Ids are strings inside; integers are taken by their decimal digits. Raises DataError for a repeated or a null id.
+    Ids are stored as strings, integers by their decimal digits. Raises DataError for a repeated or null id.
     """
 
     def __init__(self, ids: Iterable[str] | pl.Series) -> None:
         self.ids = _strings(ids)
         if nulls := self.ids.null_count():
             raise DataError("ids must not be empty", count=nulls, fix="Drop these rows or fill them in.")
-        if self.ids.n_unique() < len(self.ids):  # which ones they are takes five times as long to find
+        if self.ids.n_unique() < len(self.ids):  # finding the repeated ids takes five times as long
             repeated = self.ids.filter(self.ids.is_duplicated())
             raise DataError(
                 "ids must be distinct", count=repeated.n_unique(), example=repeated[0], fix="Keep one row per id."
@@ -31,7 +31,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, ids: pl.Series) -> Vocabulary:
-        """The distinct ids of a column in ascending order: numerically for integers, by code point for strings."""
+        """The distinct ids of a column in ascending order: by value for integers, by code point for strings."""
         plain = ids if ids.dtype.is_integer() else ids.cast(pl.String)  # an Enum would sort in its own order
         return cls(plain.unique().drop_nulls().sort())
 
@@ -52,13 +52,13 @@ class Vocabulary:
 
     def rows(self, ids: Iterable[str] | pl.Series) -> Int[Array, "n"]:
         """The row of each id as int64; -1 where the id is unknown or null."""
-        asked = pl.DataFrame({"id": _strings(ids)})
+        queries = pl.DataFrame({"id": _strings(ids)})
         table = pl.DataFrame({"id": self.ids, "row": np.arange(len(self), dtype=np.int64)})
-        found = asked.join(table, on="id", how="left", maintain_order="left")
-        return found["row"].fill_null(-1).to_numpy()
+        joined = queries.join(table, on="id", how="left", maintain_order="left")
+        return joined["row"].fill_null(-1).to_numpy()
 
     def take(self, rows: Int[Array, "n"]) -> pl.Series:
-        """The ids of these rows, in their order."""
+        """The ids of these rows, in the given order."""
         return self.ids.gather(rows)
 
 

@@ -1,4 +1,4 @@
-"""Data sets in their official layouts: one file each, events, items and vectors out."""
+"""Published data sets in their official layouts: logs, items tables and vectors, a file per data set."""
 
 from timbrec.datasets.shared.base import Dataset
 

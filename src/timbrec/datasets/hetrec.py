@@ -1,4 +1,4 @@
-"""HetRec 2011 Last.fm: play counts of artists, and tags that describe the artists."""
+"""HetRec 2011 Last.fm: play counts of artists, and tags of artists."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HetRec(Dataset):
-    """1,892 Last.fm users and 17,632 artists, which stand for tracks here: undated play counts, dated tags.
+    """1,892 Last.fm users and 17,632 artists (as tracks): play counts without dates, and dated tags.
 
-    Users are dealt into two halves by `seed`. `events` are the plays of one half; `vectors` describe the artists by
-    the tags of the other half, so that no evaluated user's own words are in the content. `dims` are the vectors'
-    lengths, one kind of vectors each.
+    `seed` splits the users into two halves. `events` are the plays of one half; `vectors` describe artists by the tags
+    of the other half, so that content never contains an evaluated user's own tags. `dims` are the lengths of the
+    vectors, one kind of vectors each.
 
-    Files: user_artists.dat, user_taggedartists.dat and artists.dat; tab-separated, LF or CRLF, with or without their
-    header. Names of artists are UTF-8 and may hold quotes.
+    Files: user_artists.dat, user_taggedartists.dat and artists.dat; tab-separated, LF or CRLF, with or without header.
+    Names of artists are UTF-8 and may contain quotes.
     """
 
     seed: int = 0
@@ -42,7 +42,7 @@ class HetRec(Dataset):
     url: ClassVar[str] = "https://grouplens.org/datasets/hetrec-2011/"
 
     def events(self) -> Events:
-        """The plays of the evaluated half: one row per (user, artist) with its count, no time."""
+        """The plays of the evaluated half: one row per (user, artist) with its count, without time."""
         with reading(self.file("user_artists.dat")):
             return make_events(self._plays().filter(pl.col("user").is_in(self._evaluated().implode())))
 
@@ -54,11 +54,11 @@ class HetRec(Dataset):
         return table.select("track_id", "name")
 
     def vectors(self) -> dict[str, Vectors]:
-        """Per length in `dims` the vectors "tags-<length>" of all artists the other half has tagged.
+        """The vectors "tags-<length>", for each length in `dims`, of all artists with tags of the other half.
 
-        Truncated SVD, scaled by the singular values, of the TF-IDF matrix (artists, tags): term frequency
-        1 + ln(taggers), inverse document frequency 1 + ln((1 + artists) / (1 + artists with the tag)), rows of unit
-        length. Deterministic by `seed`.
+        The truncated SVD, scaled by the singular values, of the TF-IDF matrix (artists, tags) with rows of unit length:
+        term frequency 1 + ln(taggers), inverse document frequency 1 + ln((1 + artists) / (1 + artists with the tag)).
+        Deterministic given `seed`.
         """
         tags = self._tags().filter(~pl.col("user").is_in(self._evaluated().implode()))
         artists, tag_ids = (tags[name].unique().sort() for name in ("item", "tag"))
@@ -67,10 +67,10 @@ class HetRec(Dataset):
         return {f"tags-{dim}": Vectors(artists, np.ascontiguousarray(reduced[:, :dim])) for dim in self.dims}
 
     def tag_events(self) -> Events:
-        """All users' tags as a log: one row per (user, artist, tag) at 00:00 UTC of its day.
+        """The tags of all users as a log: one row per (user, artist, tag) at 00:00 UTC of its day.
 
-        Nearly all lie on the first of a month, and five from 1956 to 1979, before there were tags. Use the log to try
-        a split in time, not to judge vectors: the vectors are made of the same tags.
+        Nearly all dates are the first of a month, and five lie between 1956 and 1979, before Last.fm existed. The log
+        serves to test splits by time. It cannot judge `vectors`, which are made from the same tags.
         """
         with reading(self.file("user_taggedartists.dat")):
             return make_events(self._tags().select("user", "item", pl.datetime("year", "month", "day").alias("time")))
@@ -93,7 +93,7 @@ class HetRec(Dataset):
 
 
 def _without_header(table: pl.DataFrame) -> pl.DataFrame:
-    """The official files start with column names, copies of them with `//` before these, or with none at all."""
+    """The rows below a header. Official files start with column names, copies with `//` and names, or with none."""
     is_header = table.height and not table.row(0)[0].isdigit()
     return table.slice(1) if is_header else table
 

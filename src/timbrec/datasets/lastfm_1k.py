@@ -1,4 +1,4 @@
-"""Last.fm 1K: every play of a thousand people, second by second."""
+"""Last.fm 1K: all plays of a thousand users, dated to the second."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _COLUMNS = ["user", "time", "artist_mbid", "artist_id", "track_mbid", "title"]
 class LastFM1K(Dataset):
     """19 million dated plays of 992 users; newest first, tab-separated, no header, no quoting.
 
-    MusicBrainz ids are missing from many rows, so a track is its artist's name and its title, joined by " :: "; a row
-    without one of these names no track and is left out.
+    Many rows lack MusicBrainz ids, so the id of a track is the artist's name and the title, joined by " :: ". Rows
+    without a name or title are dropped.
     """
 
     name: ClassVar[str] = "Last.fm 1K"
@@ -36,7 +36,7 @@ class LastFM1K(Dataset):
             return make_events(plays.select("user", "item", parsed_times(plays["time"])))
 
     def items(self) -> pl.DataFrame:
-        """`track_id`, `artist_id` (the artist's name), `title`, and the MusicBrainz ids where any play has one."""
+        """`track_id`, `artist_id` (the artist's name), `title`, and the MusicBrainz ids if any play has them."""
         given = pl.col("artist_id", "title", "artist_mbid", "track_mbid").drop_nulls().first()  # null where all are
         return self._plays().group_by("item", maintain_order=True).agg(given).rename({"item": "track_id"})
 

@@ -1,4 +1,4 @@
-"""Music4All-Onion: the data set of the paper, with features to compare encoders with."""
+"""Music4All-Onion: the data set of the paper, with its audio features."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 @dataclass(frozen=True)
 class M4AOnion(Dataset):
-    """252,984,396 plays of 56,512 tracks by 119,140 users, of which `events` reads those in [`start`, `end`).
+    """252,984,396 plays of 56,512 tracks by 119,140 users; `events` reads the plays in [`start`, `end`).
 
-    The default is the paper's window. `features` names feature files to read as vectors: "ivec256" is
-    id_ivec256.tsv. Files are the official ones and, for `pairs`, those the paper's authors derived from them.
+    The default window is the paper's. `features` names the feature files to read as vectors: "ivec256" is
+    id_ivec256.tsv. Files are the official ones and, for `pairs`, files that the paper's authors derived from them.
     """
 
     start: datetime = datetime(2018, 2, 1)
@@ -53,14 +53,14 @@ class M4AOnion(Dataset):
             return make_events(plays.with_columns(parsed_times(plays["time"], TimeForm(format=_TIME))))
 
     def vectors(self) -> dict[str, Vectors]:
-        """The feature files in `features`: their first column is the id, the others the vector."""
+        """The vectors of each file in `features`: the first column is the id, the others are the vector."""
         return {feature: self._feature(feature) for feature in self.features}
 
     def pairs(self, part: str) -> Events:
         """A part of the paper's split, "train", "val", "hot_test" or "cold_test", from <part>.pqt.
 
-        One row per (user, track): `time` is the first play, `plays` their number. Track numbers become ids through
-        trackid_sorted.csv.
+        One row per (user, track): `time` is the first play, `plays` the number of plays. trackid_sorted.csv maps track
+        numbers to ids.
         """
         path, ids = self.file(f"{part}.pqt"), read_lines(self.file("trackid_sorted.csv"), ["idx", "item"], ",")
         with reading(path):

@@ -16,11 +16,10 @@ from timbrec.store.vector_tables import LINES
 
 @dataclass(frozen=True)
 class TasteProfile(Dataset):
-    """48 million (user, song, plays), no time, in `triplets`: tab-separated without a header.
+    """48 million rows of (user, song, plays) without time in the file `triplets`: tab-separated, no header.
 
-    Items are song ids (SO...), or whatever a derived file has there, such as track ids. Where sid_mismatches.txt
-    lies beside it, the songs listed there, whose songs and tracks do not belong together, are left out. Rows of one
-    user and song add up.
+    Items are song ids (SO...); derived files may have track ids instead. If the folder has sid_mismatches.txt, its
+    songs, which are matched to wrong tracks, are left out. Counts of equal (user, song) rows add up.
     """
 
     triplets: str = "train_triplets.txt"
@@ -31,16 +30,16 @@ class TasteProfile(Dataset):
     url: ClassVar[str] = "http://millionsongdataset.com/tasteprofile/"
 
     def events(self) -> Events:
-        """One row per triplet: plays counted, no time."""
+        """One row per triplet, with its count and without time."""
         path = self.file(self.triplets)
         with reading(path):
             table = read_lines(path, ["user", "item", "plays"]).cast({"plays": pl.Int64})
             return make_events(table.join(self._mismatched(), on="item", how="anti", maintain_order="left"))
 
     def items(self) -> pl.DataFrame | None:
-        """`track_id` (the song), `artist_id` (the artist's name) and `title` from unique_tracks.txt, if it is there.
+        """`track_id` (the song), `artist_id` (the artist's name) and `title` from unique_tracks.txt; None without it.
 
-        A song with several tracks keeps the first.
+        For a song with several tracks, the first one counts.
         """
         path = Path(self.folder) / "unique_tracks.txt"
         if not path.is_file():

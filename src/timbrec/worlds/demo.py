@@ -1,4 +1,4 @@
-"""The demo: a synthetic music world on disk, with a config like one that a user writes."""
+"""The demo: a synthetic music world on disk, with a config as a user would write it."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ HEADER = "# Made by `timbrec demo`; change it and run `timbrec bench` on it agai
 def write_demo(folder: Path, tracks: int, users: int, seed: int, progress: Progress | None = None) -> Path:
     """Write the world to `folder` and return the path of its config. Existing clips are kept.
 
-    The encoders of the config are MFCC, both models of MusiCNN (pretrained on real music) and the genre and tag labels
-    as vectors, which agree with taste only in part. MusiCNN is left out, and the note says so, where the package with
-    its weights is not installed.
+    The encoders of the config are MFCC, both models of MusiCNN (pretrained on real music), and the genre and tag labels
+    as vectors, which agree with taste only in part. Without the package that contains its weights, MusiCNN is left out
+    and the note says so.
     """
     world = MusicWorld(users=users, tracks=tracks, seed=seed)
     world.write(folder, progress=progress)

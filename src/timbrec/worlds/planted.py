@@ -138,7 +138,7 @@ class PlantedWorld:
 
     @cached_property
     def _original(self) -> Int[Array, "items"]:
-        """The item whose vector each item has: itself, or another item for a near-duplicate."""
+        """For each item, the item that its vector belongs to: itself, or another item for a near-duplicate."""
         rng = self._rng("copies")
         original = np.arange(self.items)
         copies = rng.choice(self.items, int(_COPIES * self.items), replace=False)

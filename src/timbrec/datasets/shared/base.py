@@ -21,11 +21,11 @@ from timbrec.store.vectors import Vectors
 
 @dataclass(frozen=True)
 class Dataset(ABC):
-    """A data set in its official layout: the files of `folder`, unchanged and under their own names.
+    """A data set in its official layout: the original files, with their original names, in `folder`.
 
-    Files are read by the methods that need them, compressed or not. A file that is missing or not as expected raises
-    DataError with its name and its source. No data set is part of this project: `licence` and `citation` are those of
-    its makers.
+    Methods read only the files that they need, compressed or not. They raise DataError, with the file's name and
+    source, for a file that is missing or has another layout. No data set is part of this project; `licence` and
+    `citation` are its authors'.
     """
 
     folder: Path
@@ -40,15 +40,15 @@ class Dataset(ABC):
         """The listening log."""
 
     def items(self) -> pl.DataFrame | None:
-        """A table of the tracks: `track_id` (String, as in `events`) and more; None for data sets without one."""
+        """The items table: `track_id` (String, as in `events`) and further columns; None for data sets without one."""
         return None
 
     def vectors(self) -> dict[str, Vectors]:
-        """Vectors that come with the data set or are computed from it, by name; empty for data sets without any."""
+        """Vectors by name, from files of the data set or computed from it; empty for data sets without vectors."""
         return {}
 
     def file(self, name: str) -> Path:
-        """A file of the data set, compressed or not. Raises DataError when it is not there."""
+        """The path of a file, compressed or not. Raises DataError if it does not exist."""
         path = Path(self.folder) / name
         for candidate in (path, *(path.with_name(name + suffix) for suffix in compression.SUFFIXES)):
             if candidate.is_file():
@@ -58,7 +58,7 @@ class Dataset(ABC):
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Errors inside the block as a DataError that names this file of a published data set."""
+    """Turn errors inside the block into a DataError with this file's name."""
     try:
         yield
     except DataError as error:
@@ -71,14 +71,14 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def read_lines(path: Path, columns: list[str], separator: str = "\t", *, ragged: bool = False) -> pl.DataFrame:
-    """A file without header as text columns of these names: no quoting, empty values null."""
+    """Read a file without header and quoting as text columns with these names; empty values are null."""
     return pl.concat(list(line_blocks(path, columns, separator, ragged=ragged)))
 
 
 def line_blocks(
     path: Path, columns: list[str], separator: str = "\t", *, ragged: bool = False
 ) -> Iterator[pl.DataFrame]:
-    """The rows of `read_lines`, a block of the file at a time."""
+    """The rows of `read_lines` in blocks."""
     with reading(path):
         table = open_table(path, TextForm(separator, header=False, quotes=False, ragged=ragged))
         if len(table.names) != len(columns):

@@ -1,4 +1,4 @@
-"""Ids, names, genres and tags of made-up tracks: labels that know the tracks' factors only by hearsay."""
+"""Ids, names, genres and tags of synthetic tracks; genres and tags follow the tracks' factors with noise."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def names(pattern: str, n: int, rng: np.random.Generator) -> pl.Series:
 
 
 def genres(latents: Float32[Array, "tracks factors"], factors: Sequence[str], rng: np.random.Generator) -> pl.Series:
-    """The genre whose centre is nearest to each track, after noise. `factors` names the columns of `latents`."""
+    """The genre with the centre nearest to each track, after noise. `factors` names the columns of `latents`."""
     strength, square = _noisy_strength(latents, factors, GENRES, rng)
     return pl.Series(list(GENRES)).gather((strength - square / 2).argmax(axis=1))
 
 
 def tags(latents: Float32[Array, "tracks factors"], factors: Sequence[str], rng: np.random.Generator) -> pl.Series:
-    """Tags of each track, a list that may be empty: the directions in which the track is strong, after noise."""
+    """The tags of each track, a list that may be empty: the directions in which the track is strong, after noise."""
     strong = _noisy_strength(latents, factors, TAGS, rng)[0] > _TAG_THRESHOLD
     chosen = [pl.when(pl.Series(strong[:, number])).then(pl.lit(tag)) for number, tag in enumerate(TAGS)]
     return pl.select(pl.concat_list(chosen).list.drop_nulls()).to_series()
