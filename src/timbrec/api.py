@@ -18,6 +18,7 @@ from timbrec.results.figures import Figures, compute_figures
 from timbrec.results.lines import baselines
 from timbrec.results.stored import read_figures, write_figures
 from timbrec.results.summary import summarise
+from timbrec.results.tables import further_tables
 from timbrec.results.verdict import Verdict
 from timbrec.study.config import Config, make_config, read_config
 from timbrec.study.description import describe_run
@@ -87,7 +88,7 @@ class Result:
 
     @property
     def _data(self) -> ReportData:
-        return _report_data(self.run, self.tables, self.audit)
+        return _report_data(self.run, self.tables, self.audit, {})
 
     def __repr__(self) -> str:
         leads = " ".join(verdict.sentence for verdict in self.verdict) or "no verdict"
@@ -144,7 +145,7 @@ def bench(
     tables = _tables(run, progress)
     if read_audit(run).missing:
         audit(run, inputs, progress)
-    return _page(run, tables)
+    return _page(run, tables, progress)
 
 
 def _config_from_memory(settings: dict[str, Any], progress: Progress | None, **tables: Any) -> dict[str, Any]:
@@ -164,7 +165,7 @@ def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Fi
 
 def report(run: Run, progress: Progress | None = None) -> Result:
     """Write report.html and the figures of the finished cells as CSV; unchanged figures are not computed again."""
-    return _page(run, _tables(run, progress))
+    return _page(run, _tables(run, progress), progress)
 
 
 def _tables(run: Run, progress: Progress | None) -> Figures:
@@ -178,13 +179,14 @@ def _tables(run: Run, progress: Progress | None) -> Figures:
     return tables
 
 
-def _page(run: Run, tables: Figures) -> Result:
+def _page(run: Run, tables: Figures, progress: Progress | None = None) -> Result:
     stored = read_audit(run)
-    page = write_report(_report_data(run, tables, stored), run.folder / "report.html")
+    further = further_tables(run, tables, progress)
+    page = write_report(_report_data(run, tables, stored, further), run.folder / "report.html")
     return Result(run, tables, stored, page)
 
 
-def _report_data(run: Run, tables: Figures, stored: StoredAudit) -> ReportData:
+def _report_data(run: Run, tables: Figures, stored: StoredAudit, further: Mapping[str, pl.DataFrame]) -> ReportData:
     facts = run.facts
     config = make_config(facts["config"])
     return ReportData(
@@ -197,6 +199,10 @@ def _report_data(run: Run, tables: Figures, stored: StoredAudit) -> ReportData:
         data_card=[tuple(row) for row in facts["data_card"]],
         split=run.split.describe(),
         summary=summarise(tables),
+        differences=tables.differences,
+        tables=further,
+        facts=facts,
+        settings={experiment.label: experiment.settings for experiment in run.experiments},
         findings=stored.findings,
         not_audited=stored.missing,
         missing=[(experiment.title, run.failure(experiment) or "not run yet") for experiment in run.missing],
