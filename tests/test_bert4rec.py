@@ -226,5 +226,5 @@ def test_training_beats_chance_and_recovers_cold_items() -> None:
 
 
 def test_widths_that_do_not_divide_into_heads_are_refused() -> None:
-    with pytest.raises(ConfigError, match="9 dimensions do not divide into 2 heads"):
+    with pytest.raises(ConfigError, match="9 dimensions cannot be split into 2 heads"):
         small_model(width=9)

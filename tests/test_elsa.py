@@ -135,6 +135,6 @@ def test_the_memory_that_ease_says_it_takes_is_what_it_takes() -> None:
     found = subprocess.run([sys.executable, "-c", MEASURED, "2000"], capture_output=True, text=True, check=True)
     assert 20 < float(found.stdout) < 30
     train = Interactions(np.arange(30_000) % 7, np.arange(30_000), np.ones(30_000, int), None, 7, 30_000)
-    with pytest.raises(ConfigError, match=r"EASE over 30,000 items would take 20 GiB. Its limit is 20,000 items"):
+    with pytest.raises(ConfigError, match=r"EASE over 30,000 items would take 20 GiB. The limit is 20,000 items"):
         EASE().fit(train, PLACE.content, None, np.random.default_rng(0))
     assert pytest.approx(20.1, abs=0.05) == 24 * 30_000**2 / 2**30

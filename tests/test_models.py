@@ -64,7 +64,7 @@ def test_added_items_are_ranked_at_once(model: timbrec.Model) -> None:
     assert "new" in grown.recommend(user, k=2)["item"].to_list()
     assert "new" not in model.recommend(user, k=90)["item"].to_list()
     assert grown.recommend(user, candidates=["new"])["item"].to_list() == ["new"]
-    with pytest.raises(DataError, match="items are known already"):
+    with pytest.raises(DataError, match="the model has these items"):
         grown.add_items(["new"], twin[None])
     with pytest.raises(DataError, match="1 ids for 2 vectors"):
         model.add_items(["new"], np.stack([twin, twin]))

@@ -112,7 +112,7 @@ def test_saving_over_another_is_whole_or_refused(fitted: dict[str, Scorer], tmp_
     save_scorer(fitted["knn"], tmp_path / "one")
     save_scorer(fit("knn", seed=1, train=FOLD.hot), tmp_path / "other")
     (tmp_path / "other" / "scorer.safetensors").replace(tmp_path / "one" / "scorer.safetensors")
-    with pytest.raises(DataError, match=r"scorer.safetensors is not that of scorer.json.*Fit and save it again"):
+    with pytest.raises(DataError, match=r"scorer.safetensors does not belong to scorer.json.*Fit and save it again"):
         load_scorer(tmp_path / "one")
     save_scorer(fitted["knn"], tmp_path / "one")
     assert load_scorer(tmp_path / "one").facts == fitted["knn"].facts

@@ -378,7 +378,7 @@ def test_what_cannot_be_read_is_refused(fitted: dict[str, Any], tmp_path: Path) 
     save_scorer(fitted["knn"], tmp_path)
     text = (tmp_path / "scorer.json").read_text()
     (tmp_path / "scorer.json").write_text(text.replace("timbrec.recommenders.knn:KNNScorer", "subprocess:Popen"))
-    with pytest.raises(DataError, match="subprocess is no module of recommenders"):
+    with pytest.raises(DataError, match="subprocess is not a module of recommenders"):
         load_scorer(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Computing devices: by name, and recognising that their memory ran out."""
+"""Computing devices: lookup by name, and detection of exhausted memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from timbrec.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # the words of PyTorch
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # in PyTorch's messages
 
 
 def device_of(name: str) -> torch.device:
     """The device called `name`: `auto` (a GPU where PyTorch has one, else the CPU), `cpu`, `cuda` or `cuda:1`.
 
-    Raises ConfigError for a name that PyTorch does not know and for a device that this machine does not have.
+    Raises ConfigError for a name that PyTorch does not know and for a device that is not present.
     """
     import torch
 
@@ -33,7 +33,7 @@ def device_of(name: str) -> torch.device:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an exception says that the memory of the computer or the GPU was exhausted."""
+    """Whether an exception means that the memory of the computer or the GPU is exhausted."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # of PyTorch, not imported here
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)

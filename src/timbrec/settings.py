@@ -1,4 +1,4 @@
-"""Settings: dataclasses whose field types say which values they accept."""
+"""Settings: dataclasses with field types that declare the accepted values."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def _no_flag(value: Any) -> Any:
     return value
 
 
-Number = BeforeValidator(_no_flag)  # pydantic reads `true` as 1; stands last, so that the bounds are in the schema
+Number = BeforeValidator(_no_flag)  # pydantic reads `true` as 1; put last, so that the schema shows the bounds
 Count = Annotated[int, Field(ge=1), Number]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]
 Share = Annotated[float, Field(ge=0, lt=1), Number]
 
 
 def checked(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """These settings of a dataclass, converted to their types: lists to tuples, whole floats to integers.
+    """Settings of the dataclass `kind`, converted to their types: lists to tuples, whole floats to integers.
 
-    Raises ConfigError for a setting that does not exist and for a value that its type does not accept, SeveralErrors
-    for more than one.
+    Raises ConfigError for an unknown setting and for a value that its type does not accept, SeveralErrors if there are
+    several of them.
     """
     converted: dict[str, Any] = {}
     errors: list[TimbrecError] = []
@@ -48,13 +48,13 @@ def checked(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def accepted(kind: Any) -> dict[str, str]:
-    """The values that each setting accepts, in words, such as "integer, at least 1" or "none, centre, standardise"."""
+    """Setting -> accepted values in words, e.g. "integer, at least 1" or "none, centre, standardise"."""
     return {name: _in_words(adapter.json_schema()) for name, adapter in _adapters(kind).items()}
 
 
 @cache
 def _adapters(kind: Any) -> dict[str, Any]:
-    """Field name -> pydantic's TypeAdapter of its type."""
+    """Setting -> pydantic's TypeAdapter of its type."""
     hints = get_type_hints(kind, include_extras=True)
     config = ConfigDict(arbitrary_types_allowed=True)
     return {field.name: TypeAdapter(hints[field.name], config=config) for field in fields(kind)}

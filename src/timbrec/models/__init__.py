@@ -1,4 +1,4 @@
-"""Models: fitted recommenders with the ids they know, to be asked, extended, saved and loaded."""
+"""Models: fitted recommenders with their vocabularies, which recommend, take new items, and are saved and loaded."""
 
 from timbrec.models.model import Model
 from timbrec.models.training import fit

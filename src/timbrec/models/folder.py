@@ -1,4 +1,4 @@
-"""A model's folder: the scorer as safetensors and JSON, ids and interactions as parquet, the rest as JSON."""
+"""A model on disk: the scorer as safetensors and JSON, ids and interactions as parquet, all else as JSON."""
 
 from __future__ import annotations
 

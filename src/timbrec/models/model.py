@@ -1,4 +1,4 @@
-"""The model: a fitted recommender that is asked by ids."""
+"""The model: a fitted recommender with an interface of ids."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from timbrec.types import Array, Float32, Int
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A scorer with everything needed to ask it: both vocabularies, what users played, and how it was made.
+    """A scorer with the vocabularies of users and items, the users' interactions, and a description of the fit.
 
-    `representation` is None for a recommender without content. `card` holds facts as JSON values: the recommender, its
-    settings, version and seed, and the versions of the software that fitted it.
+    `representation` is None for a recommender without content. `card` holds JSON values: the recommender, its settings,
+    version and seed, and the software versions of the fit.
     """
 
     scorer: Scorer
@@ -44,11 +44,11 @@ class Model:
         k: int = 10,
         candidates: Iterable[str] | None = None,
     ) -> pl.DataFrame:
-        """The `k` best items (rank, item, score) for a known user, or for a history of item ids (fold-in).
+        """The `k` best items for a known user, or for a history of item ids (fold-in), as a frame rank, item, score.
 
-        Items the user has played are left out. `candidates` are by default all items that the model can rank. Fewer
-        than `k` rows come back where candidates run out. Raises DataError for an unknown user, and for candidates or
-        a history without a known item; CannotRankError where the recommender cannot fold in users or rank these items.
+        Items that the user has played are left out. `candidates` defaults to all items the model can rank; the frame
+        has fewer than `k` rows if there are fewer of them. Raises DataError for an unknown user, and for candidates or
+        a history without a known item; CannotRankError if the recommender cannot fold in users or rank these items.
         """
         if (user is None) == (history is None):
             raise DataError("give either a user or a history", fix="recommend('user') or recommend(history=[...]).")
@@ -65,15 +65,15 @@ class Model:
         )
 
     def add_items(self, ids: Sequence[str], vectors: Float32[Array, "n dim"]) -> Model:
-        """The same model with new items behind the old ones, by their vectors; nothing is fitted again.
+        """A model with new items after the present ones, from their vectors (n, dim), without another fit.
 
-        Raises DataError for ids that are known or repeated and for vectors of another shape.
+        Raises DataError for ids that are known or repeated, and for vectors of the wrong shape.
         """
         if len(ids) != len(vectors):
             raise DataError(f"{len(ids):,} ids for {len(vectors):,} vectors", fix="Give one vector per id.")
         known = [name for name, row in zip(ids, self.items.rows(ids), strict=True) if row >= 0]
         if known:
-            raise DataError("items are known already", count=len(known), example=known[0], fix="Add new items only.")
+            raise DataError("the model has these items", count=len(known), example=known[0], fix="Add new items only.")
         items = Vocabulary([*self.items.ids, *ids])
         scorer = self.scorer.add_items(np.asarray(vectors, np.float32))
         return replace(self, scorer=scorer, items=items, played=replace(self.played, n_items=len(items)))
@@ -97,7 +97,7 @@ class Model:
         return self.scorer, row, self.played
 
     def _folded_in(self, history: list[str]) -> tuple[Scorer, int, Interactions]:
-        """The scorer with one more user, who played these items."""
+        """A scorer with a single user, who played these items, and that user's row and interactions."""
         if not isinstance(self.scorer, DotScorer):
             raise CannotRankError(f"{type(self.scorer).__name__} cannot fold in users by their history")
         ids, plays = np.unique(np.array(history, dtype=object), return_counts=True)

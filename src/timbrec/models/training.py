@@ -1,4 +1,4 @@
-"""From interactions and vectors to a model, in one call."""
+"""Fitting a model to interactions and vectors in one call."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from timbrec.study.versions import versions
 def fit(
     interactions: Any, vectors: Any, recommender: str = "knn", *, seed: int = 0, name: str = "vectors", **settings: Any
 ) -> Model:
-    """A model fitted on all interactions.
+    """A model fitted to all interactions.
 
-    `interactions` is a polars or pandas frame with `user` and `item` columns and, optionally, `plays` and `time`; rows
-    of one pair are added up. `vectors` is a pair (ids, array) or a vector source: the catalogue, items without plays
-    included. Interactions with other items are left out. `settings` are the recommender's. Raises DataError when no
-    item of the log has a vector, ConfigError for settings that do not exist.
+    `interactions` is a polars or pandas frame with the columns `user` and `item` and optionally `plays` and `time`;
+    the plays of rows with the same pair are summed. `vectors` is a pair (ids, array) or a vector source; its items are
+    the catalogue, with or without plays. Interactions with other items are dropped. `settings` are those of the
+    recommender. Raises DataError if no item of the interactions has a vector, ConfigError for unknown settings.
     """
     source = vectors if isinstance(vectors, VectorSource) else Vectors(vectors[0], np.asarray(vectors[1]), name)
     log = interactions if isinstance(interactions, pl.DataFrame) else pl.from_pandas(interactions)
@@ -43,7 +43,7 @@ def fit(
 
 
 def _pairs(log: pl.DataFrame, items: Vocabulary) -> tuple[Vocabulary, Interactions]:
-    """The users of the log, and its (user, item) pairs with their plays and first times."""
+    """The users of the log, and its (user, item) pairs with plays and first times."""
     if missing := [column for column in ("user", "item") if column not in log.columns]:
         raise DataError(
             f"the interactions have no column {missing[0]!r}", fix=f"They have: {', '.join(log.columns[:20])}."

@@ -21,18 +21,18 @@ Vectors = Float32[Array, "n dim"]
 class DotScorer(Scorer):
     """Score = inner product of a user's and an item's vector.
 
-    `users` (n_users, dim) and `items` (n_items, dim) are float32; `facts` returns `found`.
+    `users` (n_users, dim) and `items` (n_items, dim) are float32; `facts` returns `remarks`.
     """
 
     users: Float32[Array, "users dim"]
     items: Float32[Array, "items dim"]
     can_rank_cold: bool = True
-    found: dict[str, float] = field(default_factory=dict)
+    remarks: dict[str, float] = field(default_factory=dict)
 
     @property
     def facts(self) -> dict[str, float]:
-        """Remarks on the fit, e.g. the number of users without a usable profile."""
-        return self.found
+        """Figures of the fit, e.g. the number of users without a usable profile."""
+        return self.remarks
 
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
         """Gather the items once; each call is then one matrix product."""

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def recommender(name: str, settings: Mapping[str, Any], budget: str = "full") -> Recommender:
-    """The recommender of the catalogue called `name`, with these settings.
+    """The catalogue's recommender `name` with the given settings.
 
-    A setting `preset` names the settings to start from instead of the defaults, as in `Recommender.preset`. Without
-    it, a `budget` of `quick` starts from the preset `quick`. Raises ConfigError for a name, a preset or a setting that
-    does not exist, and for a value that a setting does not accept.
+    `preset` among the settings names the values to start from instead of the defaults, as in `Recommender.preset`.
+    Without it, a `budget` of `quick` starts from the preset `quick`. Raises ConfigError for an unknown name, preset or
+    setting, and for a value that a setting does not accept.
     """
     kind: type[Recommender] = catalog.load("recommenders", name)
     changes = {"preset": "quick" if budget == "quick" else "corrected"} | dict(settings)

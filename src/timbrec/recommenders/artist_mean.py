@@ -1,4 +1,4 @@
-"""Artist mean: KNN that knows the artist of a track but not the track itself."""
+"""Artist mean: KNN on the mean vector of a track's artist."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArtistMean(KNN):
-    """KNN with every track's vector replaced by the mean of the unit vectors of its artist's train tracks.
+    """KNN with each track's vector replaced by the mean of the unit vectors of its artist's train tracks.
 
-    The gain of KNN over it is the information in the audio beyond the artist. The content is scaled by `scale` before
-    the means are taken, and the means are not scaled again. A track whose artist is unknown or has no train track gets
-    the zero vector, so its score is 0 and the tie order decides. Artists remain known when vectors are shuffled, so
-    the shuffled control is not at chance. Needs an items table with artists.
+    The gain of KNN over artist-mean is the information in the audio beyond the artist. The content is scaled by
+    `scale` before the means are taken; the means are not scaled again. A track with an unknown artist, or with an
+    artist without train tracks, has the zero vector: its score is 0 and the tie order decides. Shuffling the vectors
+    keeps the artists, so the shuffled control is not at chance. Needs an items table with an `artist` column.
     """
 
     version: ClassVar[int] = 2
@@ -40,7 +40,7 @@ class ArtistMean(KNN):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> ArtistMeanScorer:
-        """Fit KNN on the artists' means. Raises ConfigError if the content has no artists."""
+        """A scorer on the artists' means. Raises ConfigError for content without artists."""
         if content.artist is None:
             raise ConfigError("artist-mean needs the artist of each track", fix="Name an items table with `artist`.")
         scaled = Scaling.of(self.scale, content.vectors[train.items])(content.vectors)
@@ -52,14 +52,15 @@ class ArtistMean(KNN):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ArtistMeanScorer(KNNScorer):
-    """A KNNScorer on artists' means; the artists of added items are unknown."""
+    """A KNNScorer on artists' means. Added items count as items of an unknown artist."""
 
     def add_items(self, vectors: Vectors) -> KNNScorer:
-        """A scorer with new items after the present ones, each with the zero vector of an unknown artist."""
+        """A scorer with new items after the present ones, each with the zero vector."""
         return super().add_items(np.zeros_like(vectors))
 
 
 def _means(vectors: Vectors, artist: np.ndarray, train: Interactions) -> Vectors:
+    """The mean unit vector of each item's artist over train items; zero where there is none."""
     from scipy.sparse import csr_array
 
     known = train.items[artist[train.items] >= 0]

@@ -1,4 +1,4 @@
-"""BERT4Rec on content: a bidirectional transformer guesses masked tracks of a history (Sun et al. 2019)."""
+"""BERT4Rec on content: a bidirectional transformer predicts masked tracks of a history (Sun et al. 2019)."""
 
 from __future__ import annotations
 
@@ -26,21 +26,24 @@ if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
 
 _ROWS = 8192  # items projected at once outside training
-_SEQUENCES = 16  # users the transformer sees at once outside training
-_PARTS, _FEW = 8, 4  # a batch goes through it in so many parts, of at least so many users
+_SEQUENCES = 16  # users in a block outside training
+_CHUNKS, _CHUNK_USERS = 8, 4  # a training batch is split into about 8 chunks of at least 4 users
 
 
 @dataclass(frozen=True)
 class BERT4Rec(TrainedRecommender):
-    """A user is what the transformer makes of their last `length` - 1 tracks and a mask behind them; an item is its
-    content, projected to `width`; score = inner product.
+    """Score = inner product of the transformer's state for a user and the projected content of an item.
 
-    Trained to find the tracks under masks (a share `mask` of a sequence) among the `targets`: the train items, or, as
-    in the study, all of the catalogue and the two special tokens. The softmax over them is exact up to `exact_up_to`
-    of them; above, its denominator is estimated from `samples` items, drawn without replacement by plays to the power
-    0.75 (Horvitz and Thompson 1952: unbiased, whatever the power). The same projected items are input and output, so
-    unseen ones score on the same footing. `width` None leaves out the projection. `learned` names the item table or
-    nothing. `norm`, `positions` and `start` are those of ItemTransformer. An example is a user with their sequence.
+    The input for a user is the sequence of their last `length` - 1 tracks with a mask token after it; the state at the
+    mask is the user's vector. Training masks a share `mask` of each user's tracks and predicts them by a softmax over
+    the `targets`. Inputs and outputs are the same projected vectors, so tracks that were not in train can be ranked.
+
+    - `targets`: the train items, or as in the paper the whole catalogue and the two special tokens.
+    - `exact_up_to`: largest number of targets with an exact softmax. Above it, the denominator is estimated from
+      `samples` items, drawn without replacement with weights plays^0.75 (unbiased; Horvitz and Thompson 1952).
+    - `width`: dimension of the projection; None leaves it out.
+    - `learned`: `("items",)` if the item vectors are learned as well.
+    - `norm`, `positions`, `start`: as in ItemTransformer. `scale`: as for KNN.
     """
 
     version: ClassVar[int] = 5
@@ -79,28 +82,28 @@ class BERT4Rec(TrainedRecommender):
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
     ) -> BERT4RecModel:
-        """The transformer and the item table."""
+        """The model before training."""
         return BERT4RecModel(self, train, content)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BERT4RecScorer(TrainedScorer):
-    """A DotScorer whose users come from the transformer."""
+    """A TrainedScorer that also computes vectors of new users and items."""
 
     transformer: ItemTransformer
     scaling: Scaling
 
     def user_vectors(self, histories: Interactions) -> Float32[Array, "users width"]:
-        """Vectors (histories.n_users, width) of users known only by what they played, and in which order."""
+        """Vectors (histories.n_users, width) of users, from their histories in the order of first plays."""
         return user_states(self.transformer, self.items, Sequences(histories), np.arange(histories.n_users))
 
     def add_items(self, vectors: Float32[Array, "n dim"]) -> BERT4RecScorer:
-        """The same scorer with new items behind the old ones, by their content vectors."""
+        """A scorer with new items after the present ones, from their content vectors (n, dim)."""
         return replace(self, items=np.concatenate([self.items, projected(self.transformer, self.scaling(vectors))]))
 
 
 class BERT4RecModel(Trainable[Sequences]):
-    """The model under training; `items` are the vectors of the targets, before projection."""
+    """The transformer and the item table; `items` holds the targets' vectors before projection."""
 
     items: torch.Tensor
     block = 1024
@@ -122,11 +125,11 @@ class BERT4RecModel(Trainable[Sequences]):
         self.sample = Systematic((train.item_users[self.targets] + 1.0) ** 0.75, settings.samples)
 
     def examples(self, pairs: Interactions) -> Sequences:
-        """Users with their sequences."""
+        """The users of these pairs with their sequences."""
         return self.histories if pairs is self.train_pairs else Sequences(pairs)
 
     def forward(self, examples: Sequences, rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
-        """Mean cross-entropy of the tracks under masks; at least one track of the batch is masked."""
+        """Mean cross-entropy of the masked tracks; at least one track of the batch is masked."""
         tracks = examples.latest(examples.users[rows], self.settings.length)
         columns = np.where(tracks == PADDING, PADDING, self.column_of[tracks])
         masked = _masked(columns != PADDING, self.settings.mask, rng)
@@ -141,17 +144,17 @@ class BERT4RecModel(Trainable[Sequences]):
         return self._cross_entropy(places, masked, vectors, (classes, torch.from_numpy(correction).to(vectors)))
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> BERT4RecScorer:
-        """Every user's sequence, or those of `users` alone, through the transformer."""
+        """A scorer with the states of all users, or of `users` only; the others' are then zero."""
         catalogue = self.catalogue.copy()
         catalogue[self.targets] = self.items.detach().cpu().numpy()
         items = projected(self.transformer, catalogue)
-        wanted = np.arange(self.train_pairs.n_users) if users is None else users
+        rows = np.arange(self.train_pairs.n_users) if users is None else users
         states = np.zeros((self.train_pairs.n_users, items.shape[1]), np.float32)
-        states[wanted] = user_states(self.transformer, items, self.histories, wanted)
+        states[rows] = user_states(self.transformer, items, self.histories, rows)
         return BERT4RecScorer(states, items, transformer=self.transformer.frozen(), scaling=self.scaling)
 
     def moved(self) -> dict[str, float]:
-        """Of the item table."""
+        """Relative change of the item table."""
         return {"items": distance(self.items, self.catalogue[self.targets])}
 
     def _cross_entropy(
@@ -161,45 +164,47 @@ class BERT4RecModel(Trainable[Sequences]):
         vectors: torch.Tensor,
         sample: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> torch.Tensor:
-        """Of the masked places among the rows of `vectors`, or as estimated from a sample of them and its correction.
+        """Mean cross-entropy of the masked places over the rows of `vectors` (n, dim).
 
-        What is wanted counts by itself, drawn or not.
+        `sample` holds sampled rows and the corrections of their logits; it replaces the exact denominator. The logit
+        of the target itself always enters exactly once, sampled or not.
         """
         table = self.transformer.table(vectors)
-        hidden, wanted = self._hidden(places, masked, table)
-        goals = (hidden * nn.functional.embedding(wanted, table)).sum(1)
+        hidden, labels = self._hidden(places, masked, table)
+        goals = (hidden * nn.functional.embedding(labels, table)).sum(1)
         if sample is None:
             classes = table if self.settings.targets == "catalogue" else table[:-2]
             return mean_log_sum([(hidden, classes)], self.block) - goals.mean()
         rows, correction = sample
         column = torch.full((len(table),), -1, device=self.device)
         column[rows] = torch.arange(len(rows), device=self.device)
-        sides, own = [(hidden, nn.functional.embedding(rows, table))], column[wanted]
+        sides, own = [(hidden, nn.functional.embedding(rows, table))], column[labels]
         return mean_log_sum(sides, self.block, own, -math.inf, correction, goals) - goals.mean()
 
     def _hidden(
         self, places: Int[Array, "users length"], masked: Bool[Array, "users length"], table: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(m, width) states at the masked places, and the (m,) rows of the table that belong there.
+        """States (m, width) at the m masked places, and the rows (m,) of the table that were masked there.
 
-        Users of like length go together: padding costs as much as tracks."""
+        Users with sequences of similar length share a chunk, because padding costs as much as tracks.
+        """
         lengths = (places != PADDING).sum(1)
-        alike = _chunks(lengths, max(_FEW, len(lengths) // _PARTS))
-        chunks = [np.s_[some, : lengths[some].max()] for some in alike]
-        seen = [torch.from_numpy(np.where(masked, MASK, places)[here]).to(self.device) for here in chunks]
-        vectors = nn.functional.embedding(torch.cat([one.flatten() for one in seen]) % len(table), table)
-        parts = vectors.split([one.numel() for one in seen])
-        states, wanted = [], []
-        for here, tracks, part in zip(chunks, seen, parts, strict=True):
-            if masked[here].any():
-                at = torch.from_numpy(np.argwhere(masked[here])).to(self.device)
+        groups = _chunks(lengths, max(_CHUNK_USERS, len(lengths) // _CHUNKS))
+        chunks = [np.s_[group, : lengths[group].max()] for group in groups]
+        inputs = [torch.from_numpy(np.where(masked, MASK, places)[chunk]).to(self.device) for chunk in chunks]
+        vectors = nn.functional.embedding(torch.cat([tracks.flatten() for tracks in inputs]) % len(table), table)
+        parts = vectors.split([tracks.numel() for tracks in inputs])
+        states, labels = [], []
+        for chunk, tracks, part in zip(chunks, inputs, parts, strict=True):
+            if masked[chunk].any():
+                at = torch.from_numpy(np.argwhere(masked[chunk])).to(self.device)
                 states.append(self.transformer.hidden(part.view(*tracks.shape, -1), tracks == PADDING, at))
-                wanted.append(places[here][masked[here]])
-        return torch.cat(states), torch.from_numpy(np.concatenate(wanted)).to(self.device)
+                labels.append(places[chunk][masked[chunk]])
+        return torch.cat(states), torch.from_numpy(np.concatenate(labels)).to(self.device)
 
 
 def projected(transformer: ItemTransformer, vectors: Float32[Array, "items dim"]) -> Float32[Array, "items width"]:
-    """Item vectors as they are served: projected, in blocks."""
+    """Item vectors (items, width) for serving, projected in blocks on the transformer's device."""
     weights = transformer.special
     with torch.no_grad():
         blocks = [transformer.project(block.to(weights)).cpu() for block in torch.from_numpy(vectors).split(_ROWS)]
@@ -209,33 +214,33 @@ def projected(transformer: ItemTransformer, vectors: Float32[Array, "items dim"]
 def user_states(
     transformer: ItemTransformer, items: Float32[Array, "items width"], sequences: Sequences, users: Int[Array, "u"]
 ) -> Float32[Array, "u width"]:
-    """(u, width) states at a mask behind each user's latest items, which are rows of the projected `items`."""
+    """States (u, width) at a mask after each user's latest tracks; `items` are the projected vectors."""
     device, out = transformer.special.device, np.empty((len(users), items.shape[1]), np.float32)
     with torch.no_grad():
         table = torch.cat([torch.from_numpy(items).to(device), transformer.special])
-        for some in _chunks(sequences.lengths[users], _SEQUENCES):
-            latest = sequences.latest(users[some], transformer.settings["length"] - 1)
+        for chunk in _chunks(sequences.lengths[users], _SEQUENCES):
+            latest = sequences.latest(users[chunk], transformer.settings["length"] - 1)
             ends = (latest != PADDING).sum(1)
             places = np.pad(latest, ((0, 0), (0, 1)), constant_values=PADDING)
-            places[np.arange(len(some)), ends] = MASK
+            places[np.arange(len(chunk)), ends] = MASK
             tracks = torch.from_numpy(places).to(device)
-            at = torch.from_numpy(np.column_stack([np.arange(len(some)), ends])).to(device)
+            at = torch.from_numpy(np.column_stack([np.arange(len(chunk)), ends])).to(device)
             vectors = nn.functional.embedding(tracks % len(table), table)
-            out[some] = transformer.hidden(vectors, tracks == PADDING, at).cpu().numpy()
+            out[chunk] = transformer.hidden(vectors, tracks == PADDING, at).cpu().numpy()
     return out
 
 
 def _masked(
     present: Bool[Array, "users length"], share: float, rng: np.random.Generator
 ) -> Bool[Array, "users length"]:
-    """Which tracks are masked, each with probability `share`; one at random if that leaves none."""
+    """Whether each track is masked: with probability `share`, but at least one track of the batch."""
     masked = present & (rng.random(present.shape) < share)
     if not masked.any():
-        one = rng.integers(present.sum())
-        masked[tuple(axis[one] for axis in np.nonzero(present))] = True
+        track = rng.integers(present.sum())
+        masked[tuple(axis[track] for axis in np.nonzero(present))] = True
     return masked
 
 
 def _chunks(lengths: Int[Array, "n"], size: int) -> list[Int[Array, "m"]]:
-    """The n places, `size` at a time, in the order of their lengths."""
+    """The places 0 to n - 1 in ascending order of their lengths, in chunks of `size`."""
     return np.split(np.argsort(lengths, kind="stable"), range(size, len(lengths), size))

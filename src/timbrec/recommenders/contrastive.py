@@ -1,4 +1,4 @@
-"""Contrastive: a track's content and collaborative vectors are drawn together (bimodal, Tamm & Aljanaki 2026)."""
+"""Contrastive: aligns the content and the collaborative vector of a track (bimodal; Tamm & Aljanaki 2026)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,17 @@ ReadOut = Literal["content", "collaborative", "average"]
 
 @dataclass(frozen=True)
 class Contrastive(TrainedRecommender):
-    """Two MLPs, dim-width-ReLU-width on the content and factors-width-ReLU-width on ELSA's item factors, both ending in
-    unit vectors, trained so that a track's two vectors meet; a user is the mean of their train items.
+    """Score = inner product of an item's unit vector and the user's profile, the mean vector of their train items.
 
-    `readout` says whose vectors are served. There is one read-out per list: with an item among its candidates that was
-    not in train, a cold or a mixed list, users and items are read out by content, whatever `readout` says, because
-    such an item has no other vector and vectors of two kinds have no common scale. `loss` is a name in `losses.py`.
-    ELSA is fitted to the same train part for `elsa_epochs` by the preset `elsa`, once for all encoders of a run; of
-    `tamm2026` its factors come in as they are, else as unit vectors. An example is a train item.
+    Two MLPs map the content (dim-width-ReLU-width) and ELSA's item factors (factors-width-ReLU-width) to unit vectors.
+    A contrastive loss over the train items aligns the two vectors of each item. ELSA is fitted to the same train part
+    once for all encoders of a run, for `elsa_epochs`, with the preset `elsa`.
+
+    - `readout`: vectors to rank by, `content`, `collaborative` or their `average`. A list has one read-out: if any
+      candidate was not in train, the whole list is ranked by `content`, because such an item has no collaborative
+      vector and scores of the two kinds have no common scale.
+    - `loss`, `temperature`, `sigma`: see `shared/losses.py`. `scale`: as for KNN.
+    - `elsa`: with `tamm2026`, ELSA's factors keep their lengths; with `corrected`, they are unit vectors.
     """
 
     version: ClassVar[int] = 2
@@ -57,7 +60,7 @@ class Contrastive(TrainedRecommender):
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
     ) -> ContrastiveModel:
-        """Fit ELSA, once for all encoders, then set up both towers."""
+        """The model before training, with ELSA fitted or read from the workspace."""
         elsa = ELSA.preset(self.elsa, epochs=self.elsa_epochs, factors=self.factors)
         fitted = cast(ELSAScorer, fitted_once(elsa, train, content, rng, workspace, "elsa"))
         lengths = fitted.lengths if self.elsa == "tamm2026" else (fitted.lengths > 0).astype(np.float32)
@@ -66,24 +69,27 @@ class Contrastive(TrainedRecommender):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ContrastiveScorer(ProfileScorer):
-    """`sides` holds user and item vectors of the content and of the collaborative side, of which items that are not
-    `known`, those without train plays, have none but zero; `users` and `items` are those of the `readout`."""
+    """A ProfileScorer that can rank by content, by collaborative vectors, or by their average.
+
+    `sides` holds the user and item vectors of each kind. `known` (items,) marks items with train plays; the others'
+    collaborative vectors are zero. `users` and `items` are the vectors of `readout`.
+    """
 
     sides: dict[str, Float32[Array, "..."]]
     known: Bool[Array, "items"]
     readout: ReadOut
 
     def reading(self, readout: ReadOut) -> ContrastiveScorer:
-        """The same training, read out otherwise."""
+        """The same fitted model with another read-out."""
         users, items = (_read(readout, self.sides, of) for of in ("users", "items"))
         return replace(self, users=users, items=items, readout=readout)
 
     def among(self, candidates: Int[Array, "c"]) -> ContrastiveScorer:
-        """Read out by content where any of these candidates has no collaborative vector."""
+        """The scorer for a list of these candidates: by content if any has no collaborative vector."""
         return self if self.readout == "content" or self.known[candidates].all() else self.reading("content")
 
     def add_items(self, vectors: Float32[Array, "n dim"]) -> ContrastiveScorer:
-        """The same scorer with new items behind the old ones, by their content vectors."""
+        """A scorer with new items after the present ones, from their content vectors (n, dim)."""
         new = self.embedded(vectors)
         parts = {"content items": new, "collaborative items": np.zeros_like(new)}
         sides = self.sides | {name: np.concatenate([self.sides[name], part]) for name, part in parts.items()}
@@ -92,7 +98,7 @@ class ContrastiveScorer(ProfileScorer):
 
 
 class ContrastiveModel(Trainable[np.ndarray]):
-    """Both towers under training."""
+    """The two towers and their inputs."""
 
     content: torch.Tensor
     collaborative: torch.Tensor
@@ -110,7 +116,7 @@ class ContrastiveModel(Trainable[np.ndarray]):
         self.add_table("collaborative", torch.from_numpy(factors), learned=False)
 
     def examples(self, pairs: Interactions) -> Int[Array, "n"]:
-        """The items that were played."""
+        """The items of these pairs."""
         return pairs.items
 
     def forward(self, examples: Int[Array, "n"], rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
@@ -119,11 +125,11 @@ class ContrastiveModel(Trainable[np.ndarray]):
         return contrastive(self.settings.loss, z1, z2, self.settings.temperature, self.settings.sigma, self.block)
 
     def embedded(self, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Unit vectors of these items from either side."""
+        """Content and collaborative unit vectors of these items, each (n, width)."""
         return self.content_tower(self.content[items]), self.collaborative_tower(self.collaborative[items])
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> ContrastiveScorer:
-        """Both sides through their towers."""
+        """A scorer with the vectors of both towers."""
         content = self.content_tower.embed(self.content)
         collaborative = self.collaborative_tower.embed(self.collaborative)
         known = self.train_pairs.item_users > 0
@@ -142,12 +148,12 @@ class ContrastiveModel(Trainable[np.ndarray]):
         return fitted.reading(readout)
 
     def moved(self) -> dict[str, float]:
-        """Of the content."""
+        """Relative change of the content vectors, which are frozen."""
         return {"content": distance(self.content, self.scaling(self.vectors))}
 
 
 def _read(readout: ReadOut, sides: dict[str, Float32[Array, "..."]], of: str) -> Float32[Array, "n dim"]:
-    """One side's vectors, or the average of both."""
+    """The vectors of a read-out; `of` is `users` or `items`."""
     if readout != "average":
         return sides[f"{readout} {of}"]
     return (sides[f"content {of}"] + sides[f"collaborative {of}"]) / 2

@@ -1,4 +1,4 @@
-"""EASE: the linear item-to-item model with the least squared error, in closed form (Steck 2019)."""
+"""EASE: a linear item-to-item model in closed form (Steck 2019)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EASE(Recommender):
-    """score = xB, where B minimises |X - XB|^2 + l2 |B|^2 with a zero diagonal.
+    """Score = xB, where B minimises |X - XB|^2 + l2 |B|^2 with a zero diagonal.
 
-    With P = (X^T X + l2 I)^-1 that is B = I - P / diag(P).
-
-    B has (train items)^2 entries; more than `max_items` train items are refused. Reads no content and cannot rank cold
-    items: a reference for collaborative filtering in hot start.
+    The solution is B = I - P / diag(P) with P = (X^T X + l2 I)^-1. B has (train items)^2 entries; more than `max_items`
+    train items are refused. EASE reads interactions only, so it cannot rank cold items: it is a reference for
+    collaborative filtering in hot start.
     """
 
     version: ClassVar[int] = 2
@@ -46,18 +45,18 @@ class EASE(Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> EASEScorer:
-        """Invert in float64. Raises ConfigError for more than `max_items` train items, with the memory needed."""
+        """A scorer with B, computed in float64. Raises ConfigError for more than `max_items` train items."""
         columns = train.items
         if len(columns) > self.max_items:
             raise ConfigError(
                 f"EASE over {len(columns):,} items would take {3 * 8 * len(columns) ** 2 / 2**30:,.0f} GiB",
-                fix=f"Its limit is {self.max_items:,} items; raise `max_items` if there is the memory, or use ELSA.",
+                fix=f"The limit is {self.max_items:,} items. Raise `max_items` if memory allows, or use ELSA.",
             )
         return EASEScorer(_weights(train.csr()[:, columns].astype(np.float64), self.l2), columns, train)
 
 
 def _weights(x: csr_array, l2: float) -> Float32[Array, "columns columns"]:
-    """B as float32. At most three float64 matrices exist at once: the Gram matrix, its factors and its inverse."""
+    """B as float32. At most three float64 matrices exist at a time: the Gram matrix, its factors and its inverse."""
     gram = (x.T @ x).toarray()
     gram[np.diag_indices_from(gram)] += l2
     inverse = torch.linalg.inv(torch.from_numpy(gram)).numpy()
@@ -70,7 +69,7 @@ def _weights(x: csr_array, l2: float) -> Float32[Array, "columns columns"]:
 
 @dataclass(frozen=True, eq=False)
 class EASEScorer(Scorer):
-    """`weights` (columns, columns) from item to item, `columns` their item rows, `histories` the train part."""
+    """Scores xB: `weights` (columns, columns) is B, `columns` are its item rows, `histories` the train part."""
 
     weights: Float32[Array, "columns columns"]
     columns: Int[Array, "columns"]
@@ -78,7 +77,7 @@ class EASEScorer(Scorer):
     can_rank_cold = False
 
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
-        """Gather the weights to these items once; each call sums the rows of the users' items."""
+        """A function that scores these items for a block of users: it sums the rows of B of each user's items."""
         from timbrec.recommenders.shared.sparse import row_sums
 
         column_of = np.full(self.histories.n_items, -1)

@@ -1,4 +1,4 @@
-"""ELSA: a linear autoencoder with factorised item similarities, the collaborative ceiling (Vancura et al. 2022)."""
+"""ELSA: a linear autoencoder with factorised item similarities (Vancura et al. 2022)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ELSA(TrainedRecommender):
-    """score = xAA^T - x, A the L2-normalised rows of a learned (items, factors) matrix.
+    """Score = xAA^T - x with the L2-normalised rows of a learned (items, factors) matrix as A.
 
-    Knows tracks by who played them alone, so it cannot rank cold items. An example is a user; the optimiser is NAdam,
-    as in the authors' package. `targets` is what x has columns for.
+    x is the binary vector of a user's train items; the training examples are users. ELSA reads interactions only, so
+    it cannot rank cold items: it shows how far collaborative filtering gets in hot start. The optimiser is NAdam, as in
+    the authors' package.
+
+    - `targets`: the columns of x, the train items or as in the paper the whole `catalogue`.
     """
 
     uses_content: ClassVar[bool] = False
@@ -46,19 +49,19 @@ class ELSA(TrainedRecommender):
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
     ) -> ELSAModel:
-        """Factors drawn by Xavier's uniform rule."""
+        """The model before training; factors are initialised by Xavier's uniform rule."""
         return ELSAModel(self, train)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ELSAScorer(ProfileScorer):
-    """`lengths` (items,) are the norms that the rows of the learned matrix had before normalisation."""
+    """A ProfileScorer without content; `lengths` (items,) are the norms of the learned rows before normalisation."""
 
     lengths: Float32[Array, "items"]
 
 
 class ELSAModel(Autoencoder):
-    """The learned matrix of the columns' items."""
+    """An autoencoder with a learned A."""
 
     can_rank_cold = False
 
@@ -67,11 +70,11 @@ class ELSAModel(Autoencoder):
         self.factors = nn.Parameter(nn.init.xavier_uniform_(torch.empty(len(self.columns), settings.factors)))
 
     def vectors(self) -> torch.Tensor:
-        """Its unit rows."""
+        """The learned rows, divided by their norms: (columns, factors)."""
         return unit(self.factors)
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> ELSAScorer:
-        """Items without a column are zero."""
+        """A scorer with the learned vectors; items without a column have zero vectors."""
         items = np.zeros((self.train_pairs.n_items, self.factors.shape[1]), np.float32)
         items[self.columns] = self.vectors().cpu().numpy()
         lengths = np.zeros(len(items), np.float32)

@@ -1,4 +1,4 @@
-"""Hybrid: ELSA whose item matrix is computed from the content, so that new tracks have their place in it."""
+"""Hybrid: ELSA with an item matrix computed from content, so that it covers new tracks."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hybrid(TrainedRecommender):
-    """score = xAA^T - x with A = normalise(MLP(content)), the MLP dim-width-ReLU-width.
+    """Score = xAA^T - x with A = normalise(MLP(content)), an MLP dim-width-ReLU-width (Tamm & Aljanaki 2026).
 
-    An example is a user. Served as inner products with the mean of the user's item vectors, which ranks unseen items
-    as the reconstruction does. `targets` is what x has columns for.
+    x is the binary vector of a user's train items; the training examples are users. Lists are ranked by the inner
+    product with the mean of the user's item vectors: items outside the history are in the order of xAA^T - x.
+
+    - `targets`: the columns of x, the train items or as in the paper the whole `catalogue`.
+    - `scale`: as for KNN.
     """
 
     version: ClassVar[int] = 2
@@ -49,12 +52,12 @@ class Hybrid(TrainedRecommender):
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
     ) -> HybridModel:
-        """The MLP over the content."""
+        """The model before training."""
         return HybridModel(self, train, content)
 
 
 class HybridModel(Autoencoder):
-    """The MLP under training."""
+    """An autoencoder with A = tower(content)."""
 
     content: torch.Tensor
 
@@ -66,15 +69,15 @@ class HybridModel(Autoencoder):
         self.add_table("content", torch.from_numpy(self.catalogue[self.columns]), learned=False)
 
     def vectors(self) -> torch.Tensor:
-        """The columns' items through the tower."""
+        """The tower's vectors (columns, width)."""
         vectors: torch.Tensor = self.tower(self.content)
         return vectors
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> ProfileScorer:
-        """The whole catalogue through the tower."""
+        """A scorer with the tower's vectors of the whole catalogue."""
         items = self.tower.embed(self.catalogue)
         return ProfileScorer(means(self.train_pairs, items), items, tower=self.tower.frozen(), scaling=self.scaling)
 
     def moved(self) -> dict[str, float]:
-        """Of the content."""
+        """Relative change of the content vectors, which are frozen."""
         return {"content": distance(self.content, self.catalogue[self.columns])}

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KNN(Recommender):
-    """Score = similarity of an item's vector to the user's profile, the mean of the vectors of the user's train items.
+    """Score = similarity of an item's vector and the user's profile, the mean vector of the user's train items.
 
     - `profile`: the mean of `unit` vectors (divided by their norms) or of `raw` vectors.
-    - `similarity`: `cosine`, or `dot`, which keeps the norms of the items.
-    - `weights`: every item counts once (`equal`) or log(1 + plays) times (`log`).
-    - `scale`: subtract the mean of the train items and divide by their standard deviation (`standardise`), subtract
-      the mean only (`centre`), or leave the vectors as they are (`none`).
+    - `similarity`: `cosine`, or `dot`, in which the norms of the items count.
+    - `weights`: the weight of an item in the profile, 1 (`equal`) or log(1 + plays) (`log`).
+    - `scale`: `standardise` subtracts the mean of the train items and divides by their standard deviation, `centre`
+      subtracts the mean, `none` leaves the vectors unchanged.
 
-    A user whose profile is zero scores every item 0, so the tie order decides; `facts` counts such users and items.
-    The preset `tamm2026` is the KNN of the paper: raw means of unscaled vectors.
+    A user with a zero profile scores every item 0, so the tie order decides; `facts` counts such users and items. The
+    preset `tamm2026` is the KNN of the paper: raw means of unscaled vectors.
     """
 
     version: ClassVar[int] = 2
@@ -47,13 +47,13 @@ class KNN(Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> KNNScorer:
-        """Average the vectors; all statistics are those of train items."""
+        """A scorer with a profile per user. Scaling uses train items only."""
         scaling = Scaling.of(self.scale, content.vectors[train.items])
         vectors = scaling(content.vectors)
         users = _profiles(self, train, vectors)
         empty = {"zero vectors": content.vectors, "zero profiles": users[train.users]}
         facts = {name: float((~rows.any(1)).sum()) for name, rows in empty.items()}
-        return KNNScorer(users, _served(self, vectors), found=facts, knn=self, vectors=vectors, scaling=scaling)
+        return KNNScorer(users, _served(self, vectors), remarks=facts, knn=self, vectors=vectors, scaling=scaling)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,22 +65,23 @@ class KNNScorer(DotScorer):
     scaling: Scaling
 
     def user_vectors(self, histories: Interactions) -> Float32[Array, "users dim"]:
-        """Profiles (histories.n_users, dim) of users by their histories; zero for a user without items."""
+        """Profiles (histories.n_users, dim) of users, from their histories; zero for an empty history."""
         return _profiles(self.knn, histories, self.vectors)
 
     def add_items(self, vectors: Vectors) -> KNNScorer:
-        """A scorer with new items, given by their content vectors, after the present ones."""
+        """A scorer with new items after the present ones, from their content vectors (n, dim)."""
         new = self.scaling(vectors)
         items = np.concatenate([self.items, _served(self.knn, new)])
         return replace(self, items=items, vectors=np.concatenate([self.vectors, new]))
 
 
 def _served(knn: KNN, vectors: Vectors) -> Vectors:
+    """Item vectors whose inner product with a profile is the score."""
     return normalised(vectors) if knn.similarity == "cosine" else vectors
 
 
 def _profiles(knn: KNN, histories: Interactions, vectors: Vectors) -> Float32[Array, "users dim"]:
-    """Means of norm 1: the norm of a profile does not change the user's order."""
+    """Profiles divided by their norms, which does not change a user's ranking."""
     weights = np.log1p(histories.plays).astype(np.float32) if knn.weights == "log" else None
     averaged = normalised(vectors) if knn.profile == "unit" else vectors
     return normalised(np.asarray(histories.csr(weights) @ averaged))

@@ -1,4 +1,4 @@
-"""New first: a random order with all new tracks in front, the chance level of mixed lists."""
+"""New first: a random order with all new tracks in front, a baseline of mixed lists."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from timbrec.data.split import Fold
     from timbrec.protocols import BoundScorer
 
-_BEHIND = 2.0**24  # above every score of Random, which are integers below it: differences are exact in float32
+_BEHIND = 2.0**24  # scores of Random are integers below it, so the difference is exact in float32
 
 
 @dataclass(frozen=True)
 class NewFirst(Recommender):
-    """Random order within the new tracks and within the others; new tracks rank first.
+    """Ranks new tracks first, in random order, then the others in random order.
 
-    In mixed lists a new candidate has several times as many test pairs as an old one, so this order, which knows
-    nothing of users or content, exceeds Random there. Hot and cold lists are random orders.
+    In mixed lists a new candidate has several times as many test pairs as an old one, so this order beats Random
+    there without any knowledge of users or content. Hot and cold lists are in random order.
     """
 
     uses_content: ClassVar[bool] = False
@@ -40,19 +40,19 @@ class NewFirst(Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> NewFirstScorer:
-        """Draw the seed of the order, and note which tracks have train plays."""
+        """A scorer with a seed from `rng`; tracks without train plays are new."""
         return NewFirstScorer(RandomScorer(int(rng.integers(2**31))), train.item_users == 0)
 
 
 @dataclass(frozen=True, eq=False)
 class NewFirstScorer(Scorer):
-    """Random scores, minus a constant for items that are not `new` (items,)."""
+    """Random scores, lowered by a constant for items that are not `new` (items,)."""
 
     random: RandomScorer
     new: Bool[Array, "items"]
 
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
-        """Bind the random order; each call subtracts the constant from the columns of the other items."""
+        """A function that scores these items for a block of users."""
         score = self.random.bind(items, device)
         behind = torch.from_numpy(~self.new[items] * np.float32(_BEHIND)).to(device)
 

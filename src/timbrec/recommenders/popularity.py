@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Popularity(Recommender):
-    """Score = number of train users of the item. Cold items have none and cannot be ranked."""
+    """Score = number of users who played the item in train. Cold items cannot be ranked."""
 
     uses_content: ClassVar[bool] = False
     baseline: ClassVar[bool] = True
@@ -30,6 +30,6 @@ class Popularity(Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> DotScorer:
-        """Count the users of each item."""
+        """A scorer with the number of users of each item."""
         counts = train.item_users.astype(np.float32)[:, None]
         return DotScorer(np.ones((train.n_users, 1), np.float32), counts, can_rank_cold=False)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Random(Recommender):
-    """Score = a random number per user and item; other users and candidates do not change it."""
+    """Score = a random number of the pair (user, item), independent of other users and candidates."""
 
     uses_content: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
@@ -33,7 +33,7 @@ class Random(Recommender):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> RandomScorer:
-        """Draw the seed of the hash."""
+        """A scorer with a seed from `rng`."""
         return RandomScorer(int(rng.integers(2**31)))
 
 
@@ -44,7 +44,7 @@ class RandomScorer(Scorer):
     seed: int
 
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
-        """Hash the items once; each call combines them with its users."""
+        """A function that scores these items for a block of users. Items are hashed once."""
         item_hash = _hash(torch.from_numpy(items).to(device) + (self.seed << 24))
 
         def score(rows: Int[Array, "u"], out: torch.Tensor) -> None:

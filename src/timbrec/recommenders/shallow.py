@@ -1,4 +1,4 @@
-"""Shallow Net: users and items through one shared layer, ranked by cosine (Tamm & Aljanaki 2024, 2026)."""
+"""Shallow Net: one layer maps users and items into the same space (Tamm & Aljanaki 2024, 2026)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ Table = Literal["users", "items"]
 
 @dataclass(frozen=True)
 class ShallowNet(TrainedRecommender):
-    """Two tables of vectors, one Linear(dim, width) + ReLU on both, score = cosine.
+    """Score = cosine of a user's and an item's vector, each Linear(dim, width) + ReLU of its row in a table.
 
-    The item table holds the content, the user table starts at the mean of each user's train items; `learned` names
-    the tables that training changes, the layer is always learned. The loss is a hinge: every pair of a user and an
-    item should score `margin` above each of `negatives` users drawn for the item, out of `any` users or of those who
-    have not played it (`unplayed`). `confidence` weights a pair by 1 + 2 log(1 + plays). `width` None keeps the
-    content's dimension. An example is a pair.
+    The item table holds the content vectors; a user's row starts at the mean of their train items. The layer is always
+    learned; `learned` names the tables that are learned too. The training examples are (user, item) pairs, and the
+    loss is a hinge: a pair should score `margin` higher than the item with each of `negatives` sampled users.
+
+    - `negative_users`: sample from `any` users, or from users who have not played the item (`unplayed`).
+    - `confidence`: weight a pair by 1 + 2 log(1 + plays).
+    - `width`: output dimension of the layer; None keeps the dimension of the content.
+    - `scale`: as for KNN.
     """
 
     version: ClassVar[int] = 4
@@ -54,31 +57,34 @@ class ShallowNet(TrainedRecommender):
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
     ) -> ShallowModel:
-        """The tables and the layer."""
+        """The model before training."""
         return ShallowModel(self, train, content)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ShallowScorer(TrainedScorer):
-    """`table` is the item table, from which users that were not trained start, and stay."""
+    """A TrainedScorer that also computes vectors of new users and items.
+
+    `table` is the item table: the vector of a new user is computed from the mean of its rows.
+    """
 
     tower: Tower
     scaling: Scaling
     table: Float32[Array, "items dim_in"]
 
     def user_vectors(self, histories: Interactions) -> Float32[Array, "users width"]:
-        """The tower of the mean of their items' table rows: where a user's training would start."""
+        """Vectors (histories.n_users, width) of users, from their histories: the values before any training."""
         return self.tower.embed(means(histories, self.table))
 
     def add_items(self, vectors: Float32[Array, "n dim"]) -> ShallowScorer:
-        """The same scorer with new items behind the old ones, by their content vectors."""
+        """A scorer with new items after the present ones, from their content vectors (n, dim)."""
         new = self.scaling(vectors)
         items = np.concatenate([self.items, self.tower.embed(new)])
         return replace(self, items=items, table=np.concatenate([self.table, new]))
 
 
 class ShallowModel(Trainable[Interactions]):
-    """The model under training; `drawn` counts how often each user stood as a negative."""
+    """The tables and the layer; `drawn` counts how often each user was sampled as a negative."""
 
     users: torch.Tensor
     items: torch.Tensor
@@ -106,14 +112,16 @@ class ShallowModel(Trainable[Interactions]):
         if self.block >= len(rows):
             return self._hinge(items, against, plays) / len(rows)
         blocks = [np.s_[start : start + self.block] for start in range(0, len(rows), self.block)]
-        parts = [
-            checkpoint(self._hinge, items[one], against[one], plays[one], use_reentrant=False, preserve_rng_state=False)
-            for one in blocks
+        sums = [
+            checkpoint(
+                self._hinge, items[part], against[part], plays[part], use_reentrant=False, preserve_rng_state=False
+            )
+            for part in blocks
         ]
-        return torch.stack(parts).sum() / len(rows)
+        return torch.stack(sums).sum() / len(rows)
 
     def _hinge(self, items: Int[Array, "n"], users: Int[Array, "n k"], plays: Int[Array, "n"]) -> torch.Tensor:
-        """The sum over pairs of their mean hinge; the first of an item's users has played it, the others have not."""
+        """Sum over items of the mean hinge; an item's first user is the positive, the others are negatives."""
         scores = self.scores(items, users)
         hinge = (self.settings.margin - scores[:, :1] + scores[:, 1:]).clamp(min=0).mean(1)
         if self.settings.confidence:
@@ -121,7 +129,7 @@ class ShallowModel(Trainable[Interactions]):
         return hinge.sum()
 
     def scores(self, items: Int[Array, "n"], users: Int[Array, "n k"]) -> torch.Tensor:
-        """(n, k) cosines of each item with its users; the tower sees every distinct user and item once."""
+        """(n, k) cosines of each item with its users. The tower is applied once per distinct user and item."""
         item_rows, item_places = _distinct(items, len(self.items))
         user_rows, user_places = _distinct(users, len(self.users))
         return pair_scores(
@@ -132,14 +140,14 @@ class ShallowModel(Trainable[Interactions]):
         )
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> ShallowScorer:
-        """Both tables through the tower."""
+        """A scorer with both tables mapped by the tower."""
         tables = self.tower.embed(self.users), self.tower.embed(self.items)
         drawn = {"users drawn as negatives": float((self.drawn > 0).double().mean())}
         table = self.items.detach().cpu().numpy()
-        return ShallowScorer(*tables, tower=self.tower.frozen(), scaling=self.scaling, table=table, found=drawn)
+        return ShallowScorer(*tables, tower=self.tower.frozen(), scaling=self.scaling, table=table, remarks=drawn)
 
     def moved(self) -> dict[str, float]:
-        """Of the user and of the item table."""
+        """Relative change of the user table and of the item table."""
         return {name: distance(getattr(self, name), start) for name, start in self._starts().items()}
 
     def _starts(self) -> dict[Table, Float32[Array, "..."]]:
@@ -157,7 +165,7 @@ class ShallowModel(Trainable[Interactions]):
 
 
 def _distinct(rows: Int[Array, "*shape"], n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The distinct ones among rows of range(n), ascending, and the place of each row among them."""
+    """The distinct values among `rows`, ascending, and the place of each row among them; rows are below n."""
     present = np.zeros(n, bool)
     present[rows] = True
     return torch.from_numpy(np.flatnonzero(present)), torch.from_numpy((np.cumsum(present) - 1)[rows])

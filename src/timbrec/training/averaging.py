@@ -18,8 +18,8 @@ _ETA = 8
 class Average:
     """Polynomial-decay averaging (Shamir and Zhang 2013, section 4, eta = 8).
 
-    Step t of T has a weight proportional to C(t + 7, 8), so about the last ninth of the steps counts, whatever their
-    number. `weights` holds the averages of the parameters by name; after the first step they are the parameters.
+    Step t of T has a weight proportional to C(t + 7, 8), so about the last ninth of the steps counts for any T.
+    `weights` holds the averages of the parameters by name; after the first step they equal the parameters.
     """
 
     def __init__(self, model: Trainable[Any]) -> None:

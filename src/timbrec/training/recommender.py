@@ -73,4 +73,4 @@ class TrainedRecommender(TrainingSettings, Recommender):
         facts["epochs trained"] = float(course.epoch)
         if self.uses_content:
             facts["zero vectors"] = float((~content.vectors.any(1)).sum())
-        return replace(scorer, stopped=course.chosen, found=scorer.found | facts)
+        return replace(scorer, stopped=course.chosen, remarks=scorer.remarks | facts)

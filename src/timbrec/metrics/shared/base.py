@@ -105,10 +105,10 @@ class Metric(ABC):
 
 @dataclass(frozen=True)
 class GainMetric(Metric):
-    """A metric whose value for a user is the sum over hits of `weights(rank, ordinal)`, divided by `norm(R)`.
+    """A metric that is a sum over a user's hits of `weights(rank, ordinal)`, divided by `norm(R)`.
 
     A hit has a rank (1 is best) and an ordinal (1 for the user's first hit); R is the user's number of relevant items.
-    The value after the removal of a candidate follows from both functions, hence intervals over users and items.
+    These two functions also give the value after a candidate is removed, which intervals over items need.
     """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What ELSA and Hybrid share: a linear autoencoder x -> xAA^T - x over users' histories, A with unit rows."""
+"""A linear autoencoder x -> xAA^T - x of users' histories: the base of ELSA and Hybrid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Targets = Literal["train", "catalogue"]
 
 @dataclass(frozen=True, eq=False)
 class Histories:
-    """The users who have played something; an example is one of them with all they played."""
+    """The training examples: users with at least one item, each with all their items."""
 
     pairs: Interactions
 
@@ -27,14 +27,17 @@ class Histories:
         return len(self.pairs.users)
 
     def csr(self, rows: Int[Array, "batch"]) -> tuple[Int[Array, "batch_plus_1"], Int[Array, "m"]]:
-        """The items of these users one after the other, and where each user's start."""
+        """The users' items as (starts, items): user u has items[starts[u]:starts[u + 1]]."""
         users = self.pairs.users[rows]
         return np.concatenate([[0], np.cumsum(self.pairs.user_items[users])]), self.pairs.of_users(users)[1]
 
 
 class Autoencoder(Trainable[Histories]):
-    """`columns` are the items that x and its reconstruction have: those in train, or, as in the study, all of the
-    catalogue, where the cold ones are targets of zero."""
+    """A model with the score xAA^T - x, where the rows of A have norm 1.
+
+    `columns` are the items of x: the train items, or as in the paper the whole catalogue, in which cold items are
+    always zero.
+    """
 
     block = 256
 
@@ -47,14 +50,14 @@ class Autoencoder(Trainable[Histories]):
 
     @abstractmethod
     def vectors(self) -> torch.Tensor:
-        """A: (columns, dim) with unit rows."""
+        """A (columns, dim), with rows of norm 1."""
 
     def examples(self, pairs: Interactions) -> Histories:
-        """Users with their histories."""
+        """The users of these pairs with their histories."""
         return Histories(pairs)
 
     def forward(self, examples: Histories, rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
-        """The NMSE of the reconstruction."""
+        """The normalised mean squared error of the reconstruction."""
         starts, items = examples.csr(rows)
         columns = torch.from_numpy(self.column_of[items]).to(self.device)
         return nmse(torch.from_numpy(starts).to(self.device), columns, self.vectors(), len(self.columns), self.block)

@@ -1,4 +1,4 @@
-"""Fitted once: what several trainings need of the same train part is fitted by the first of them."""
+"""Models that several trainings on the same train part share; the first of them fits the model."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def fitted_once(
 ) -> Scorer:
     """The scorer of a recommender that reads no content, fitted to `train` for all its `epochs`.
 
-    The scorer is kept in `workspace.shared`, where there is one, for every later call with the same settings, train
-    part and seed, in this process or another. On a CPU a kept scorer equals a new fit to the bit. A kept scorer that
-    cannot be read is fitted again. The fit itself works in the subfolder `name` of the workspace.
+    If the workspace has a `shared` folder, the scorer is stored there and reused by every call with the same settings,
+    train part and seed, in any process. On a CPU a stored scorer equals a new fit to the bit. A damaged scorer is
+    fitted again. The fit writes its log to the subfolder `name` of the workspace.
     """
     seed = int(rng.integers(2**63))
     place = None if workspace.shared is None else workspace.shared / f"{name}-{_key(recommender, train, seed)}"
@@ -45,7 +45,7 @@ def fitted_once(
         return kept
     scorer = recommender.fit(train, content, None, np.random.default_rng(seed), workspace.inside(name))
     if place is not None:
-        _leave(scorer, place)
+        _store(scorer, place)
     return scorer
 
 
@@ -65,8 +65,8 @@ def _read(place: Path) -> Scorer | None:
         return None
 
 
-def _leave(scorer: Scorer, place: Path) -> None:
-    """Save the scorer, unless another process has done so meanwhile; readers see all of it or nothing."""
+def _store(scorer: Scorer, place: Path) -> None:
+    """Write the scorer in one step, unless another process has written it in the meantime."""
     with aside(place) as partial:
         save_scorer(scorer, partial)
         with suppress(OSError):  # another process was first

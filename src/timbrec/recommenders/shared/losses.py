@@ -1,22 +1,22 @@
-"""Losses: decoupled contrastive ones (Yeh et al. 2022, and the study's variants), and ELSA's error without its matrix.
+"""Losses: decoupled contrastive losses (Yeh et al. 2022, and variants of Tamm & Aljanaki 2026), and ELSA's.
 
-In the contrastive losses z1 and z2 are (n, dim) unit vectors of the same n items from two sides, t the temperature,
-s[i] = z1[i] . z2[i], and w[i] = 1, or in the W losses w[i] = 2 - n softmax(s / sigma)[i], which is not detached: pairs
-that agree already weigh less. One direction is
+In the contrastive losses z1 and z2 are (n, dim) unit vectors of the same n items from two sides, t is the temperature
+and s[i] = z1[i] . z2[i]. The weight w[i] is 1; in the losses whose name ends in W it is 2 - n softmax(s / sigma)[i],
+with gradient, so that pairs that already agree weigh less. One direction is
 
     D(z1, z2) = mean over i of  -w[i] s[i] / t + log sum over j != i of exp(negatives / t)
 
-where the positive stands outside the sum; "cross" negatives are z1[i] . z2[j], "own" ones z1[i] . z1[j] or
+The positive is not part of the sum. "Cross" negatives are z1[i] . z2[j]; "own" negatives are z1[i] . z1[j] or
 z2[i] . z2[j].
 
-| name | minimised | negatives of D(z1, z2) |
+| name | loss | negatives of D(z1, z2) |
 |---|---|---|
 | DCL, DCLW | D(z1, z2) + D(z2, z1) | cross, z1's own |
 | SDCL | D(z1, z2), one direction | cross, z1's own, z2's own |
 | SDCLW | (D(z1, z2) + D(z2, z1)) / 2: swapping the sides changes nothing | cross, z1's own, z2's own |
 | ADCL, ADCLW | D(z1, z2), one direction | cross alone |
 
-SDCLW is what its name says; the study's class of that name computes the one-way DCLW.
+SDCLW is the symmetric weighted loss of its name; the paper's class SDCLW computes the one-way DCLW.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from timbrec.recommenders.shared.sparse import row_sums, transposed
 
 ContrastiveLoss = Literal["DCL", "DCLW", "SDCL", "SDCLW", "ADCL", "ADCLW"]
 _NEGATIVES = {"DCL": ("cross", "own"), "SDCL": ("cross", "own", "other"), "ADCL": ("cross",)}
-_OUT = math.log(1e-45)  # what an item's similarity to itself is lowered by; finite, so that one item alone has a loss
+_OUT = math.log(1e-45)  # added to an item's similarity to itself; finite, so that a batch of a single item has a loss
 
 
 def contrastive(
@@ -42,12 +42,12 @@ def contrastive(
     sigma: float = 0.5,
     block: int = 512,
 ) -> torch.Tensor:
-    """The loss of this name, as it is minimised."""
-    there = one_way(name, z1, z2, temperature, sigma, block)
+    """The loss `name` of the table above, a scalar."""
+    forward = one_way(name, z1, z2, temperature, sigma, block)
     if name in ("SDCL", "ADCL", "ADCLW"):
-        return there
-    both = there + one_way(name, z2, z1, temperature, sigma, block)
-    return both / 2 if name == "SDCLW" else both
+        return forward
+    total = forward + one_way(name, z2, z1, temperature, sigma, block)
+    return total / 2 if name == "SDCLW" else total
 
 
 def one_way(
@@ -58,7 +58,7 @@ def one_way(
     sigma: float = 0.5,
     block: int = 512,
 ) -> torch.Tensor:
-    """D(z1, z2) of the table above, worked on in blocks of items."""
+    """D(z1, z2) of the table above, computed in blocks of items."""
     positive = (z1 * z2).sum(1)
     weights = 2 - len(z1) * torch.softmax(positive / sigma, 0) if name.endswith("W") else 1
     t1, t2 = z1 / temperature, z2 / temperature
@@ -73,13 +73,13 @@ def nmse(
 ) -> torch.Tensor:
     """ELSA's loss (Vancura et al. 2022): the mean squared difference of L2-normalised xAA^T - x and x.
 
-    Row u of the binary x has ones at `items[starts[u]:starts[u + 1]]`, A = `vectors` has unit rows, and the mean is
-    over users times `columns`. With y = xAA^T - x and s = xA it needs neither x nor y: y . x = |s|^2 - |x|^2 and
-    |y|^2 = s (A^T A) s^T - 2 |s|^2 + |x|^2. A user without items, or whose y is zero, has cosine 0. `block` users are
-    worked on at once, and their gradient is computed on the way forward.
+    Row u of the binary x has ones at `items[starts[u]:starts[u + 1]]`. A = `vectors` has rows of norm 1. The mean is
+    over users and `columns`. With y = xAA^T - x and s = xA, neither x nor y is needed: y . x = |s|^2 - |x|^2 and
+    |y|^2 = s (A^T A) s^T - 2 |s|^2 + |x|^2. The cosine is 0 for a user without items and for y = 0. `block` users are
+    processed at a time, and the gradient is computed in the forward pass.
     """
-    wanted = torch.is_grad_enabled() and vectors.requires_grad
-    return _NMSE.apply(starts, items, vectors, columns, block, wanted)  # type: ignore[no-untyped-call] # torch's
+    with_grad = torch.is_grad_enabled() and vectors.requires_grad
+    return _NMSE.apply(starts, items, vectors, columns, block, with_grad)  # type: ignore[no-untyped-call] # torch's
 
 
 class _NMSE(torch.autograd.Function):
@@ -91,17 +91,17 @@ class _NMSE(torch.autograd.Function):
         vectors: torch.Tensor,
         columns: int,
         block: int,
-        wanted: bool,
+        with_grad: bool,
     ) -> torch.Tensor:
         users, total = len(starts) - 1, vectors.new_zeros(())
-        few = 3 * users < 2 * vectors.shape[1]  # then the products of users and items are smaller than A^T A
+        few = 3 * users < 2 * vectors.shape[1]  # the products of users and items then cost less than A^T A
         inner = None if few else vectors.T @ vectors
-        by_products = torch.zeros_like(vectors if inner is None else inner) if wanted else None
-        to_sums = vectors.new_empty(users, vectors.shape[1]) if wanted else None
+        by_products = torch.zeros_like(vectors if inner is None else inner) if with_grad else None
+        to_sums = vectors.new_empty(users, vectors.shape[1]) if with_grad else None
         for first in range(0, users, block):
             edges, into = starts[first : first + block + 1], None if to_sums is None else to_sums[first : first + block]
-            here = items[edges[0] : edges[-1]]
-            total += _of_users(edges - edges[0], here, vectors, inner, by_products, into)
+            block_items = items[edges[0] : edges[-1]]
+            total += _of_users(edges - edges[0], block_items, vectors, inner, by_products, into)
         grad, inner = None, None
         if by_products is not None and to_sums is not None:
             grad = row_sums(*transposed(starts, items, len(vectors)), to_sums)
@@ -124,8 +124,11 @@ def _of_users(
     by_products: torch.Tensor | None,
     to_sums: torch.Tensor | None,
 ) -> torch.Tensor:
-    """The sum of 1 - cos(y, x) over some users. Its gradient by s goes to `to_sums`; the other way by which it reaches
-    the vectors, through A^T A where there is an `inner` of it, is added to `by_products`."""
+    """The sum of 1 - cos(y, x) over a block of users.
+
+    The gradient with respect to s is written to `to_sums`. The gradient through the products (through A^T A if `inner`
+    holds it) is added to `by_products`.
+    """
     sums = row_sums(starts, items, vectors)
     product = sums @ (vectors.T if inner is None else inner)
     energy = (product * (product if inner is None else sums)).sum(1)
@@ -142,9 +145,9 @@ def _of_users(
 def _cosines(
     own: torch.Tensor, energy: torch.Tensor, plays: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """cos(y, x) by |s|^2, |s A^T|^2 and |x|^2, and its derivatives by the first two."""
+    """cos(y, x) from |s|^2, |s A^T|^2 and |x|^2, and its derivatives with respect to the first two."""
     least = torch.finfo(own.dtype)
-    rounding = least.eps * energy  # below this |y|^2 is noise, and its root would blow it up
+    rounding = least.eps * energy  # a smaller |y|^2 is rounding noise, which the division would amplify
     square = energy - 2 * own + plays
     noise = square <= rounding
     square = torch.maximum(square, rounding)

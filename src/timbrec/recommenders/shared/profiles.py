@@ -1,4 +1,4 @@
-"""Users as the mean of what they played."""
+"""Scorers that represent a user by the mean vector of their items."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from timbrec.types import Array, Float32
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ProfileScorer(TrainedScorer):
-    """A user's vector is the mean of their items' served vectors; an item's comes from its content by the tower.
+    """A TrainedScorer in which a user's vector is the mean of their items' vectors.
 
-    Without a tower no items can be added.
+    `tower` and `scaling` compute the vector of a new item from its content. Without them no items can be added.
     """
 
     tower: Tower | None = None
     scaling: Scaling | None = None
 
     def user_vectors(self, histories: Interactions) -> Float32[Array, "users width"]:
-        """Means (histories.n_users, dim) of users known only by what they played."""
+        """Vectors (histories.n_users, width) of users, from their histories; zero for an empty history."""
         return means(histories, self.items)
 
     def add_items(self, vectors: Float32[Array, "n dim"]) -> ProfileScorer:
-        """The same scorer with new items behind the old ones, by their content vectors."""
+        """A scorer with new items after the present ones, from their content vectors (n, dim)."""
         return replace(self, items=np.concatenate([self.items, self.embedded(vectors)]))
 
     def embedded(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n width"]:
-        """Item vectors, as they are served, of content vectors. Raises CannotRankError without a tower."""
+        """Item vectors (n, width) of content vectors (n, dim). Raises CannotRankError without a tower."""
         if self.tower is None or self.scaling is None:
             raise CannotRankError("items without plays cannot be added to a collaborative model")
         return self.tower.embed(self.scaling(vectors))

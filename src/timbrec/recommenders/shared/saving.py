@@ -1,4 +1,4 @@
-"""Fitted recommenders on disk: arrays as safetensors, the rest as JSON. Loading needs no training data."""
+"""Fitted recommenders on disk: arrays as safetensors, all else as JSON. Loading needs no training data."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from timbrec.errors import DataError
 from timbrec.files import replacing
 from timbrec.protocols import Scorer
 
-FORMAT = 1
+FORMAT = 2
 _ARRAYS, _STRUCTURE = "scorer.safetensors", "scorer.json"
 
 
 def save_scorer(scorer: Scorer, folder: Path) -> None:
-    """Write a fitted recommender into a folder, over one that may be there.
+    """Write a fitted recommender into a folder, in place of any earlier one.
 
-    Each file is replaced in one step, and `load_scorer` sees it when they do not belong together. Raises DataError for
-    a scorer that holds what cannot be written.
+    Each file is replaced in one step, and `load_scorer` refuses files that do not belong together. Raises DataError
+    for a scorer with a value of a type that cannot be saved.
     """
     arrays: dict[str, np.ndarray] = {}
     structure = {"format": FORMAT, "scorer": _packed(scorer, "", arrays), "arrays": _digest(arrays)}
@@ -38,9 +38,10 @@ def save_scorer(scorer: Scorer, folder: Path) -> None:
 
 
 def load_scorer(folder: Path) -> Scorer:
-    """Read what `save_scorer` wrote; it scores as it did. Nothing but the project's own classes is ever made.
+    """The scorer that `save_scorer` wrote, with the same scores.
 
-    Raises DataError for a folder that holds no readable scorer.
+    Only classes of this package and of installed plug-ins are created. Raises DataError for a folder without a
+    readable scorer.
     """
     try:
         structure = json.loads((folder / _STRUCTURE).read_text())
@@ -48,7 +49,7 @@ def load_scorer(folder: Path) -> Scorer:
             raise ValueError(f"format {structure['format']}, this version reads {FORMAT}")
         arrays = load_file(folder / _ARRAYS)
         if structure["arrays"] != _digest(arrays):
-            raise ValueError(f"{_ARRAYS} is not that of {_STRUCTURE}, or was changed")
+            raise ValueError(f"{_ARRAYS} does not belong to {_STRUCTURE}, or was changed")
         scorer = _unpacked(structure["scorer"], arrays)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise DataError(f"{folder} holds no readable recommender: {error}", fix="Fit and save it again.") from error
@@ -58,7 +59,7 @@ def load_scorer(folder: Path) -> Scorer:
 
 
 def _packed(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
-    """The value as JSON; arrays go into `arrays` under their path."""
+    """The value as JSON. Arrays are added to `arrays` under their path."""
     if isinstance(value, np.ndarray):
         arrays[path] = np.ascontiguousarray(value)
         return {"is": "array", "path": path}
@@ -69,9 +70,9 @@ def _packed(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
         return {"is": _name(value), "fields": _packed(parts, path, arrays)["of"]}
     if isinstance(value, dict):
-        return {"is": "dict", "of": {key: _packed(one, f"{path}/{key}", arrays) for key, one in value.items()}}
+        return {"is": "dict", "of": {key: _packed(part, f"{path}/{key}", arrays) for key, part in value.items()}}
     if isinstance(value, tuple):
-        return {"is": "tuple", "of": [_packed(one, f"{path}/{number}", arrays) for number, one in enumerate(value)]}
+        return {"is": "tuple", "of": [_packed(part, f"{path}/{number}", arrays) for number, part in enumerate(value)]}
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise DataError(f"a {type(value).__name__} cannot be saved", example=path)
@@ -84,18 +85,19 @@ def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     if kind == "array":
         return arrays[value["path"]]
     if kind == "dict":
-        return {key: _unpacked(one, arrays) for key, one in value["of"].items()}
+        return {key: _unpacked(part, arrays) for key, part in value["of"].items()}
     if kind == "tuple":
-        return tuple(_unpacked(one, arrays) for one in value["of"])
+        return tuple(_unpacked(part, arrays) for part in value["of"])
     if "module" in value:
         module = _class(kind)(**value["module"])
-        module.load_state_dict({name: from_numpy(one) for name, one in _unpacked(value["weights"], arrays).items()})
+        weights = _unpacked(value["weights"], arrays)
+        module.load_state_dict({name: from_numpy(array) for name, array in weights.items()})
         return module.frozen()
-    return _class(kind)(**{name: _unpacked(one, arrays) for name, one in value["fields"].items()})
+    return _class(kind)(**{name: _unpacked(part, arrays) for name, part in value["fields"].items()})
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:
-    """A hash of the arrays, names included."""
+    """A hash of the arrays and their names."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
@@ -108,12 +110,12 @@ def _name(value: object) -> str:
 
 
 def _class(name: str) -> type:
-    """A class of this package or of one that adds recommenders by entry points; a file may name no other."""
+    """The class `module:name` of this package or of a plug-in. Raises ValueError for any other."""
     module, attribute = name.split(":")
     outside = {point.module.split(".")[0] for point in entry_points(group="timbrec.recommenders")}
     if module.split(".")[0] not in {"timbrec", *outside}:
-        raise ValueError(f"{module} is no module of recommenders")
-    found = getattr(import_module(module), attribute)
-    if not (isinstance(found, type) and (is_dataclass(found) or issubclass(found, nn.Module))):
-        raise ValueError(f"{name} is no part of a recommender")
-    return found
+        raise ValueError(f"{module} is not a module of recommenders")
+    kind = getattr(import_module(module), attribute)
+    if not (isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, nn.Module))):
+        raise ValueError(f"{name} is not a part of a recommender")
+    return kind

@@ -12,11 +12,11 @@ MASK = -2
 
 
 class Sequences:
-    """Every user's items by the time of their first play; an example is a user who has any.
+    """Each user's items in the order of their first plays. The training examples are users with at least one item.
 
-    Plays of the same moment, and all plays of a log without time, stand in a pseudo-random order that depends only on
-    which items the user has played. Row order would leak ids, and one order for all users would teach that what comes
-    at the end of a history is late in that order. More items in the catalogue move none of the others.
+    Plays with equal times, and all plays of a log without times, are in a pseudo-random order that depends only on the
+    set of items the user has played. Row order would leak ids. A common order for all users would teach the model
+    which items come last in it. Adding items to the catalogue changes no order.
     """
 
     def __init__(self, pairs: Interactions) -> None:
@@ -33,7 +33,7 @@ class Sequences:
         return len(self.users)
 
     def latest(self, users: Int[Array, "u"], length: int) -> Int[Array, "u longest"]:
-        """The last `length` items of each user, at most, from the left; PADDING behind."""
+        """The last `length` items of each user, left-aligned; shorter histories end in PADDING."""
         lengths = np.minimum(self.lengths[users], length)[:, None]
         places = np.arange(lengths.max(initial=0))[None]
         from_start = (self.ends[users][:, None] - lengths + places).clip(0, len(self.items) - 1)
@@ -41,7 +41,7 @@ class Sequences:
 
 
 def _scattered(rows: Int[Array, "n"] | UInt64[Array, "n"]) -> UInt64[Array, "n"]:
-    """A different number for every row that says nothing of its place: the finaliser of SplitMix64."""
+    """A distinct pseudo-random number for each row (the finaliser of SplitMix64)."""
     mixed = rows.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -13,7 +13,7 @@ from torch import nn
 from timbrec.data.interactions import Interactions
 from timbrec.types import Array, Float32
 
-with warnings.catch_warnings(action="ignore"):  # PyTorch says once that this layout is in beta; here, unheard
+with warnings.catch_warnings(action="ignore"):  # PyTorch warns at the first use that this layout is in beta
     torch.sparse_csr_tensor([0, 0], [], [], size=(1, 1), check_invariants=False)
 
 
@@ -23,7 +23,7 @@ def row_sums(starts: torch.Tensor, columns: torch.Tensor, vectors: torch.Tensor)
 
 
 def transposed(starts: torch.Tensor, columns: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same entries by their column, of n: where each column's begin, (n + 1,), and their rows, ascending; int32."""
+    """The transpose of a CSR pattern with n columns: starts (n + 1,) and rows, ascending in each column, as int32."""
     if columns.device.type != "cpu":
         rows = torch.repeat_interleave(starts.diff().to(torch.int32))
         ends = torch.bincount(columns, minlength=n).cumsum(0)
@@ -37,16 +37,16 @@ def transposed(starts: torch.Tensor, columns: torch.Tensor, n: int) -> tuple[tor
 def pair_scores(left: torch.Tensor, right: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """(n, k) scores: entry (i, j) is left[rows[i]] . right[columns[i, j]].
 
-    `rows` (n,) and `columns` (n, k) int64. The n k vectors are never gathered, and pairs without gradient cost nothing
-    on the way back.
+    `rows` (n,) and `columns` (n, k) are int64. The vectors of the n * k pairs are never gathered, and pairs with a zero
+    gradient are skipped in the backward pass.
     """
-    if columns.numel() >= len(left) * len(right):  # the whole matrix is smaller, and no sparse pattern holds them all
+    if columns.numel() >= len(left) * len(right):  # the full matrix is smaller, and a sparse pattern has no duplicates
         return (left @ right.T)[rows[:, None], columns]
     return _PairScores.apply(left, right, rows, columns)  # type: ignore[no-untyped-call] # torch publishes no type
 
 
 def means(histories: Interactions, vectors: Float32[Array, "items dim"]) -> Float32[Array, "users dim"]:
-    """The mean vector (n_users, dim) of each user's items; zero for a user without any."""
+    """Mean vectors (n_users, dim) of each user's items; zero for a user without items."""
     starts, items = torch.from_numpy(histories.starts), torch.from_numpy(histories.item)
     sums = row_sums(starts, items, torch.from_numpy(vectors)).numpy()
     return np.asarray(sums / np.maximum(histories.user_items, 1).astype(np.float32)[:, None])
@@ -93,7 +93,7 @@ def _sums(into: torch.Tensor, of: torch.Tensor, weights: torch.Tensor, n: int, v
 def _bags(
     starts: torch.Tensor, rows: torch.Tensor, vectors: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Sums of rows; several times as fast as a sparse matrix product on a CPU."""
+    """Sums of rows of `vectors`, several times faster than a sparse matrix product on a CPU."""
     return nn.functional.embedding_bag(
         rows, vectors, starts, mode="sum", per_sample_weights=weights, include_last_offset=True
     )

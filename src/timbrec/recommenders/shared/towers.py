@@ -1,4 +1,4 @@
-"""Towers: small networks from content vectors to unit vectors, the same ones in training and in serving."""
+"""Towers: small networks from content vectors to unit vectors, for training and for serving."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import nn
 
 from timbrec.types import Array, Float32
 
-_EPSILON = 1e-8  # what a norm counts as at least; a dead tower gives the zero vector
-_ROWS = 8192  # rows embedded at once outside training
+_EPSILON = 1e-8  # lower bound of a norm in a division; if every unit is off, the vector is zero
+_ROWS = 8192  # rows in a block outside training
 
 
 def unit(vectors: torch.Tensor) -> torch.Tensor:
-    """Rows divided by their L2 norm; rows (nearly) zero stay so, and have no gradient."""
+    """Rows divided by their L2 norms. Rows with a norm below 1e-8 stay near zero and have no gradient."""
     return _Unit.apply(vectors)  # type: ignore[no-untyped-call] # torch publishes no type
 
 
 class _Unit(torch.autograd.Function):
-    """torch's `normalize`, which goes through memory twice as often."""
+    """Like torch's `normalize`, with half the memory traffic."""
 
     @staticmethod
     def forward(ctx: Any, vectors: torch.Tensor) -> torch.Tensor:
@@ -41,7 +41,7 @@ class _Unit(torch.autograd.Function):
 class Tower(nn.Module):
     """Linear layers of these sizes with ReLU between them (and after the last if `closed`), then L2 normalisation.
 
-    `settings` is what makes the same tower again.
+    `settings` are the arguments for creating an equal tower.
     """
 
     def __init__(self, sizes: list[int], closed: bool = False) -> None:
@@ -57,11 +57,11 @@ class Tower(nn.Module):
         return unit(self.layers(vectors))
 
     def frozen(self) -> Tower:
-        """A copy on the CPU that no training changes."""
+        """A copy on the CPU without gradients."""
         return copy.deepcopy(self).cpu().requires_grad_(False)
 
     def embed(self, vectors: torch.Tensor | Float32[Array, "n dim"]) -> Float32[Array, "n width"]:
-        """What `forward` gives, as it is served: without gradients, in blocks, on the CPU."""
+        """Unit vectors (n, width) for serving: `forward` without gradients, in blocks, as a numpy array."""
         weights = next(self.parameters())
         rows = torch.as_tensor(vectors)
         out = np.empty((len(rows), self.settings["sizes"][-1]), np.float32)

@@ -1,4 +1,4 @@
-"""A BERT over sequences of item vectors, on PyTorch's own encoder layers."""
+"""A BERT over sequences of item vectors, built from PyTorch's encoder layers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SPREAD = 0.02  # standard deviation of BERT's initial weights
 
 
 class Dropout(nn.Dropout):
-    """torch's dropout, several times as fast on a CPU: whether an element is kept takes 16 random bits."""
+    """Like torch's dropout, several times faster on a CPU, because it draws 16 random bits per element."""
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """The vectors with a share p of their elements zero, rounded to 1 / 65,536, and the others larger to match."""
+        """The vectors with elements zeroed with probability p, rounded to 1 / 65,536, and the others scaled up."""
         dropped = round(self.p * 2**16)
         if not self.training or vectors.device.type != "cpu" or not 0 < dropped < 2**16:
             return super().forward(vectors)
@@ -33,15 +33,19 @@ class Dropout(nn.Dropout):
 
 
 class ItemTransformer(nn.Module):
-    """The directions of item vectors through an MLP to `width`, or the vectors as they are if None, plus learned
-    positions, through BERT's layers.
+    """BERT's layers over projected item vectors plus learned positions (Devlin et al. 2019).
 
-    As in BERT (Devlin et al. 2019): GELU, dropout on the embeddings, on attention and on each sublayer's output. The
-    layer norms stand `after` the sums, as there, and on the embeddings; or `before` each sublayer and once at the end
-    (Xiong et al. 2020), which trains without a warm-up. `positions` count from the `start`, as there, or from the `end`
-    of a sequence. All weights `start` at random, as there, or attention's values and outputs as the identity, by which
-    it is a mean of what it attends to (after Trockman and Kolter 2023). The segment embedding, constant here, is part
-    of the positions. `settings` is what makes the same transformer again.
+    An MLP projects the directions of the item vectors to `width`; None keeps the vectors as they are. Activations
+    (GELU) and dropout (on embeddings, attention and each sublayer's output) are BERT's. The segment embedding would be
+    constant and is part of the positions.
+
+    - `norm`: layer norms `after` the residual sums and on the embeddings, as in BERT, or `before` each sublayer and at
+      the end (Xiong et al. 2020), which needs no warm-up.
+    - `positions`: counted from the `start` of a sequence, as in BERT, or from its `end`.
+    - `start`: `random` initial weights, as in BERT, or `copying`: attention's value and output matrices start as the
+      identity, so attention starts as a mean of its inputs (after Trockman and Kolter 2023).
+
+    `settings` are the arguments for creating an equal transformer.
     """
 
     def __init__(
@@ -55,7 +59,7 @@ class ItemTransformer(nn.Module):
         }  # fmt: skip
         hidden = width or dim
         if hidden % heads:
-            raise ConfigError(f"{hidden} dimensions do not divide into {heads} heads", fix="Set `width` or `heads`.")
+            raise ConfigError(f"{hidden} dimensions cannot be split into {heads} heads", fix="Set `width` or `heads`.")
         self.project = nn.Identity() if width is None else _Projection(dim, width)
         self.special = nn.Parameter(torch.empty(2, hidden))  # mask, padding
         self.positions = nn.Parameter(torch.empty(length, hidden))
@@ -73,34 +77,36 @@ class ItemTransformer(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(weights)
         if start == "copying":
-            for one in self.encoder.layers:
-                nn.init.eye_(one.self_attn.in_proj_weight.data[2 * hidden :])
-                nn.init.eye_(one.self_attn.out_proj.weight.data)
+            for block in self.encoder.layers:
+                nn.init.eye_(block.self_attn.in_proj_weight.data[2 * hidden :])
+                nn.init.eye_(block.self_attn.out_proj.weight.data)
 
     def table(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(n + 2, width): the vectors projected, and behind them what MASK and PADDING stand for."""
+        """Embeddings (n + 2, width): the projected vectors, then those of the mask and the padding token."""
         return torch.cat([self.project(vectors), self.special])
 
     def forward(self, places: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """(users, length, width) hidden states of (users, length) rows of a table; nobody attends to padding."""
+        """Hidden states (users, length, width) of sequences (users, length) of table rows; padding is not attended."""
         return self.hidden(nn.functional.embedding(places % len(table), table), places == PADDING)
 
     def hidden(self, vectors: torch.Tensor, padding: torch.Tensor, at: torch.Tensor | None = None) -> torch.Tensor:
-        """The (users, length, width) hidden states of such vectors; those of (m, 2) places `at`, user and position in
-        ascending order, as (m, width) without the others' last layer. `padding` says which nobody attends to.
+        """Hidden states (users, length, width) of embedded sequences; `padding` (users, length) is not attended.
+
+        With `at` (m, 2), pairs of user and position in ascending order, the states (m, width) at these places; the
+        last layer is then computed for them only.
         """
         before = self.settings["norm"] == "before"
         states = vectors + self._positions(padding)
         states = self.dropout(states if before else self.norm(states))
-        away = padding if padding.any() else None
+        mask = padding if padding.any() else None
         *layers, last = self.encoder.layers
         for layer in layers:
-            states = layer(states, src_key_padding_mask=away)
-        states = last(states, src_key_padding_mask=away) if at is None else _states_at(last, states, away, *at.T)
+            states = layer(states, src_key_padding_mask=mask)
+        states = last(states, src_key_padding_mask=mask) if at is None else _states_at(last, states, mask, *at.T)
         return self.norm(states) if before else states
 
     def _positions(self, padding: torch.Tensor) -> torch.Tensor:
-        """(length, width), or (users, length, width) where every user's are others."""
+        """Position embeddings: (length, width) if counted from the start, else (users, length, width)."""
         places = torch.arange(padding.shape[1], device=padding.device)
         if self.settings["positions"] == "start":
             return self.positions[places]
@@ -108,37 +114,37 @@ class ItemTransformer(nn.Module):
         return nn.functional.embedding((ends - 1 - places).clamp(min=0), self.positions)
 
     def frozen(self) -> ItemTransformer:
-        """A copy on the CPU that no training changes."""
+        """A copy on the CPU without gradients or dropout."""
         return copy.deepcopy(self).cpu().eval().requires_grad_(False)
 
 
 def _states_at(
     layer: nn.TransformerEncoderLayer,
     states: torch.Tensor,
-    away: torch.Tensor | None,
+    padding: torch.Tensor | None,
     user: torch.Tensor,
     position: torch.Tensor,
 ) -> torch.Tensor:
-    """What the layer makes of the states at some places: only these ask, though all are attended to."""
-    asked = torch.bincount(user, minlength=len(states))
-    number = torch.arange(len(user), device=user.device) - (asked.cumsum(0) - asked)[user]
-    of = states.new_zeros(len(states), int(asked.max()), dtype=torch.int64)
-    of[user, number] = position
-    seen = layer.norm1(states) if layer.norm_first else states
-    asking = seen.gather(1, of[:, :, None].expand(-1, -1, states.shape[2]))
-    answers, _ = layer.self_attn(asking, seen, seen, key_padding_mask=away, need_weights=False)
-    summed = states[user, position] + layer.dropout1(answers[user, number])
-    chosen = summed if layer.norm_first else layer.norm1(summed)
-    fed = layer.norm2(chosen) if layer.norm_first else chosen
-    found: torch.Tensor = chosen + layer.dropout2(layer.linear2(nn.functional.gelu(layer.linear1(fed))))
-    return found if layer.norm_first else layer.norm2(found)
+    """Output (m, width) of an encoder layer at m places (user, position): queries are these places, keys are all."""
+    counts = torch.bincount(user, minlength=len(states))
+    number = torch.arange(len(user), device=user.device) - (counts.cumsum(0) - counts)[user]
+    places = states.new_zeros(len(states), int(counts.max()), dtype=torch.int64)
+    places[user, number] = position
+    keys = layer.norm1(states) if layer.norm_first else states
+    queries = keys.gather(1, places[:, :, None].expand(-1, -1, states.shape[2]))
+    attended, _ = layer.self_attn(queries, keys, keys, key_padding_mask=padding, need_weights=False)
+    summed = states[user, position] + layer.dropout1(attended[user, number])
+    residual = summed if layer.norm_first else layer.norm1(summed)
+    fed = layer.norm2(residual) if layer.norm_first else residual
+    output: torch.Tensor = residual + layer.dropout2(layer.linear2(nn.functional.gelu(layer.linear1(fed))))
+    return output if layer.norm_first else layer.norm2(output)
 
 
 class _Projection(nn.Module):
-    """An MLP from the directions of its inputs to vectors of about unit length, so that logits begin near one.
+    """An MLP from the directions of its inputs to vectors of about unit length, so that initial logits are near 1.
 
-    The lengths are set before and behind the weights: a few very long inputs would decide the whole softmax, and Adam
-    moves each weight by as much a step, which would outrun small ones.
+    Inputs are normalised because a few very long ones would dominate the softmax. The output is scaled down after the
+    weights, not by small weights, because Adam's steps have the same size for every weight.
     """
 
     def __init__(self, dim: int, width: int) -> None:
@@ -149,7 +155,7 @@ class _Projection(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(n, width). The products are divided by the lengths: no copy of the inputs is kept."""
+        """Projected vectors (n, width). The products are divided by the norms, which saves a copy of the inputs."""
         lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp(min=_EPSILON)
         products = nn.functional.linear(vectors, self.first.weight)
         hidden = torch.addcmul(self.first.bias, products, vectors.shape[1] ** 0.5 / lengths).relu_()
