@@ -1,4 +1,4 @@
-"""Commands about encoders: what there is, slim files of their weights, and whether one keeps the contract."""
+"""The commands `list`, `convert` and `check-encoder`."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def convert(
     name: _Name,
     weights: _Weights,
     out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="A new file.")],
-    layer: Annotated[int | None, typer.Option(help="The last layer wanted; what comes after it is left out.")] = None,
+    layer: Annotated[int | None, typer.Option(help="Keep blocks up to this layer only.")] = None,
 ) -> None:
-    """Write what an encoder needs of its weights to one slim file, which the encoder takes as its weights."""
+    """Write the tensors that an encoder needs to one slim file, which can be given as its weights."""
     from timbrec.encoders.weights.convert import convert as convert_weights
 
     converted = convert_weights(name, None if weights == "hub" else weights, out, layer)
@@ -48,12 +48,12 @@ def convert(
 
 def check_encoder(
     name: _Name,
-    weights: Annotated[str | None, typer.Option(help="Where its weights are.")] = None,
+    weights: Annotated[str | None, typer.Option(help="A file, a folder, or owner/name of the hub.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     seconds: Annotated[float | None, typer.Option(help="Length of the windows tried [default: 5].", min=0.1)] = None,
     options: _Options = [],  # noqa: B006 - typer reads it
 ) -> None:
-    """Try an encoder's contract: what passed, what failed, and by how much; exit 1 when anything failed."""
+    """Check an encoder against the contract. Exit code 1 if a check failed."""
     from timbrec.audit.contract import check_encoder as check
     from timbrec.audit.contract import failed
     from timbrec.cli.show import progress_bars
@@ -70,7 +70,7 @@ def check_encoder(
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """OPTION=VALUE, the value as YAML has it: true, 7, text."""
+    """The options in texts OPTION=VALUE; a value is read as YAML: true, 7, text."""
     import yaml
 
     if odd := [pair for pair in pairs if "=" not in pair]:
@@ -84,7 +84,7 @@ def _show_checks(findings: Sequence[Finding], card: EncoderCard) -> None:
     from rich.table import Table
 
     title = f"{card.name} ({card.revision})"
-    table = Table("check", "", "found", "expected", "", title=escape(title), title_justify="left")
+    table = Table("check", "", "measured", "required", "", title=escape(title), title_justify="left")
     for finding in findings:
         mark = "[green]passed[/]" if finding.passed else "[bold red]FAILED[/]"
         texts = (finding.figure, finding.expected, finding.detail)

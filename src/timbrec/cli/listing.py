@@ -23,10 +23,10 @@ _out = Console(highlight=False)
 
 
 def list_parts(commercial_only: bool = False, as_json: bool = False) -> None:
-    """Print encoders with their figures, recommenders and metrics; with `as_json`, as one JSON object by kind.
+    """Print encoders with their figures, recommenders and metrics; with `as_json`, one JSON object by kind.
 
-    `commercial_only` leaves out encoders whose licence forbids commercial use. Encoders without audio are no part of
-    the list: their vectors are named as files.
+    `commercial_only` leaves out encoders with a licence that forbids commercial use. Encoders without audio are not
+    listed: their vectors are named as files.
     """
     cards = [card for card in map(_card, catalog.names("encoders")) if not card.precomputed]
     cards = [card for card in cards if card.commercial or not commercial_only]
@@ -45,7 +45,7 @@ def _card(name: str) -> EncoderCard:
 
 
 def _records(names: dict[str, list[str]], cards: Sequence[EncoderCard]) -> dict[str, list[dict[str, Any]]]:
-    """Every part by kind: its name and summary, and for an encoder all of its card."""
+    """The parts by kind, each with name and summary; an encoder also with the fields of its card."""
     records = {kind: [{"name": name, "summary": catalog.summary(kind, name)} for name in names[kind]] for kind in KINDS}
     records["encoders"] = [row | asdict(card) for row, card in zip(records["encoders"], cards, strict=True)]
     return records
@@ -57,7 +57,7 @@ def _show_parts(kind: str, names: Sequence[str]) -> None:
 
 
 def _show_cards(cards: Sequence[EncoderCard]) -> None:
-    """What each encoder takes, gives and costs, and whether a product may use it."""
+    """Print the input, size, cost and licence of each encoder."""
     table = narrow_table("figures of the encoders")
     add_names(table, "", [card.name for card in cards])
     for column in ("kHz", "window", "dim", "layers", "params", "GFLOP"):

@@ -1,4 +1,4 @@
-"""What the commands print: progress on stderr, results on stdout."""
+"""Output of the commands: progress on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _out = Console(highlight=False)
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """One bar per phase; the callback is told "phase" or "phase: what it is at", how much is done, and of how much."""
+    """A callback `progress(step, done, total)` that draws one bar per phase; `step` is "phase" or "phase: detail"."""
     from rich.progress import (  # commands that show no progress start sooner
         BarColumn,
         MofNCompleteColumn,
@@ -47,13 +47,13 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=console) as bars:
         tasks: dict[str, Any] = {}
 
-        def progress(what: str, done: int, total: int) -> None:
-            phase = what.split(": ")[0]
+        def progress(step: str, done: int, total: int) -> None:
+            phase = step.split(": ")[0]
             if phase not in tasks:
                 tasks[phase] = bars.add_task(phase, total=total)
             if done < bars.tasks[tasks[phase]].completed:
-                bars.reset(tasks[phase])  # the next training: its time and what is left of it begin anew
-            shown = phase if done >= total else what
+                bars.reset(tasks[phase])  # the next training has a time of its own
+            shown = phase if done >= total else step
             bars.update(tasks[phase], description=shown, completed=done, total=total)
 
         yield progress
@@ -75,7 +75,7 @@ def _lines_of(console: Console) -> Callable[[str, int, int], None]:
 
 
 def show_result(result: Result) -> None:
-    """The primary metric of every line, the audit in one line, and where the report is."""
+    """Print the primary metric of every line, the audit's outcome and the path of the report."""
     import polars as pl
 
     from timbrec.api import read_files
@@ -96,7 +96,7 @@ def show_result(result: Result) -> None:
         table.add_row(escape(str(encoder or "–")), escape(str(label)), *figures)
     _out.print(table)
     if len(files := read_files(result.run)):
-        table = narrow_table("audio files left out, or odd")
+        table = narrow_table("audio files left out or remarked")
         add_names(table, "encoder", files["encoder"])
         table.add_column("file", overflow="fold")
         table.add_column("reason")
@@ -125,7 +125,7 @@ def _audit_line(result: Result) -> str:
 
 
 def show_end(result: Result) -> int:
-    """Print why the exit code is what it is, and return it: 1 where something is missing or refused."""
+    """Print the exit code with its reasons, and return it: 1 if anything is missing or refused."""
     from timbrec.api import read_files
 
     files, allowed = read_files(result.run), result.run.facts["config"].get("max_failures", 0)
@@ -147,12 +147,12 @@ def show_end(result: Result) -> int:
 
 
 def show_inputs(inputs: Inputs) -> None:
-    """The data card and the sizes of every scenario."""
+    """Print the data card and the sizes of every scenario."""
     from timbrec.study.inputs import data_card
 
     card = narrow_table()
     card.show_header = False
-    for label, value in data_card(inputs)[: -len(inputs.warnings) or None]:  # they come below
+    for label, value in data_card(inputs)[: -len(inputs.warnings) or None]:  # printed below
         card.add_row(escape(label), escape(value))
     _out.print(card)
     split = inputs.split.describe()
@@ -169,7 +169,7 @@ def show_inputs(inputs: Inputs) -> None:
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
-    """One line per check: its name, whether it passed, the figure it measured and the figure it requires."""
+    """Print a line per check: name, outcome, measured and required figure."""
     table = narrow_table()
     add_names(table, "check", (finding.name for finding in findings))
     for column in ("", "measured", "required"):
@@ -182,7 +182,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
 
 def narrow_table(title: str | None = None, *columns: str) -> Table:
-    """A table that leaves as much of 80 columns as possible to its cells; long words are folded, never cut."""
+    """A table with little space between columns, for 80 columns; long words are folded, never cut."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -190,7 +190,7 @@ def narrow_table(title: str | None = None, *columns: str) -> Table:
 
 
 def add_names(table: Table, header: str, names: Iterable[str]) -> None:
-    """Add a column of names that users type again: kept on a line up to 32 characters, folded beyond, never cut."""
+    """Add a column of names for users to type: up to 32 characters on one line, longer names folded, never cut."""
     table.add_column(header, overflow="fold", no_wrap=max(map(len, names), default=0) <= 32)
 
 

@@ -40,7 +40,7 @@ def load(name: str, weights: Path | str | None = None, device: str = "cpu", **op
 
 
 def find(name: str, base: Path = Path()) -> Any:
-    """The class of the encoder called `name`, whose `card` is readable without weights; not for files of vectors.
+    """The class of the encoder called `name`, with a `card` that needs no weights; not for files of vectors.
 
     The path of a user's own class is relative to `base`. Raises ConfigError for a name without an encoder.
     """
@@ -55,8 +55,8 @@ def check_options(name: str, options: dict[str, Any], base: Path = Path()) -> No
 def check_weights(name: str, weights: Path | str | None = None, base: Path = Path()) -> list[WeightsFile]:
     """The official files that loading the encoder would download; nothing is downloaded or loaded.
 
-    Raises ConfigError for weights that are not there, and for weights given to an encoder that takes none. The list is
-    empty for a user's own encoder, whose weights only its constructor knows.
+    Raises ConfigError for missing weights, and for weights given to an encoder that takes none. The list is empty for a
+    user's own encoder: only its constructor knows its weights.
     """
     encoder = find(name, base)
     if weights is not None:

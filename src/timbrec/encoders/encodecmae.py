@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RATE, HOP, HEADS = 24_000, 320, 12
 CHUNK = 4 * RATE  # samples
-# Tensors in the checkpoint that encoding does not need: those that predict the codes in training, and the codes.
+# Tensors in the checkpoint that only training uses: the decoder, the targets and the mask.
 UNUSED = re.compile(r"(decoder|decoder_projector|head|target_encoder|masker)\..+")
 CODEC = re.compile(r"wav_encoder\.model\.model\.(\d+)\.(.*)")
 
@@ -31,11 +31,12 @@ class EncodecMAE(LayeredBase):
     """768 values: the mean over time of a layer of EncodecMAE "base" (v1), by default the model's output.
 
     A window is cut into independent chunks of 4 s, the last of which has the remaining length. A frame is 13.3 ms of a
-    chunk, the last frame perhaps less.
+    chunk; the last frame may be shorter.
 
-    Layer 0 is the input of the first block; layers 1 to 10 are the outputs of the blocks, of their two residual streams
-    the normalised one; layer 11, the default, is the model's output: layer 10 plus the other stream after the final
-    norm. The official package counts blocks from 0: its layer k is layer k + 1 here.
+    Layer 0 is the input of the first block. Layers 1 to 10 are the outputs of the blocks, before the final norm: a
+    block has two residual streams, and the layer is the normalised one. Layer 11, the default, is the model's output:
+    layer 10 plus the other stream after the final norm. The official package counts blocks from 0: its layer k is layer
+    k + 1 here.
 
     `weights`: None (the hub), "owner/name@revision" there, the official `model.pt`, a safetensors file of its tensors,
     or the folder of either. Sizes are read from the tensors; a `config.json` beside them may give the number of heads
@@ -87,7 +88,7 @@ class EncodecMAE(LayeredBase):
 
     @classmethod
     def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
-        """The official files that loading would download. Raises ConfigError for weights that are not there."""
+        """The official files that loading would download. Raises ConfigError for missing weights."""
         return check_files(weights, cls.card)
 
     @classmethod
@@ -98,7 +99,7 @@ class EncodecMAE(LayeredBase):
         return Slim(tensors, {"num_encoder_heads": heads}, [source])
 
     def _states(self, audio: torch.Tensor, layers: Collection[int]) -> Iterator[tuple[int, torch.Tensor]]:
-        """The states of all whole chunks at once, followed by those of the remainder of each window."""
+        """The states of all whole chunks at once, followed by the states of each window's remainder."""
         import torch
 
         whole = audio.shape[1] // CHUNK
@@ -125,7 +126,7 @@ def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], int, Pat
 
 
 def encodecmae_network(tensors: Mapping[str, torch.Tensor], heads: int, source: Path) -> EncodecMAENetwork:
-    """The network with these tensors. Raises ConfigError for missing tensors or those of another model."""
+    """The network with these tensors. Raises ConfigError for missing tensors and for another model's."""
     import torch
 
     from timbrec.encoders.networks.encodecmae import EncodecMAENetwork, Sizes
@@ -153,12 +154,12 @@ def encodecmae_network(tensors: Mapping[str, torch.Tensor], heads: int, source: 
 
 
 def _codec_name(match: re.Match[str]) -> str:
-    """transformers' name of a tensor of EnCodec's encoder, whose convolutions it nests one module less deep."""
+    """The name in transformers of a tensor of EnCodec's encoder: convolutions are nested one module less deep."""
     return f"wav_encoder.layers.{match[1]}.{match[2].replace('conv.conv.', 'conv.')}"
 
 
 def _count(tensors: Mapping[str, torch.Tensor]) -> int:
-    """The number of values; those shared by several blocks count once, also where the file repeats them."""
+    """The number of distinct values: tensors shared by several blocks, or repeated in the file, count once."""
     distinct: dict[tuple[Any, ...], int] = {}
     for name, tensor in tensors.items():
         key = re.sub(r"\.\d+\.ff_layer\.", ".ff_layer.", name)

@@ -81,7 +81,9 @@ class Jukebox(LayeredBase):
         tensors, config, source = read_jukebox(weights, layer)
         network = _empty(tensors, config, source)
         load_strictly(network, tensors, source, self.card.name)
-        small = {name: tensor for name, tensor in tensors.items() if tensor.numel() < 1 << 20}  # training changes all
+        small = {
+            name: tensor for name, tensor in tensors.items() if tensor.numel() < 1 << 20
+        }  # training changes them all
         self.device, self.layer, self.shortest = device, network.sizes.layers, network.sizes.hop
         self.card = self.card.loaded(
             f"layer {self.layer}",
@@ -96,7 +98,7 @@ class Jukebox(LayeredBase):
 
     @classmethod
     def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
-        """Nothing, as loading downloads nothing. Raises ConfigError for weights that are not there."""
+        """An empty list: nothing is downloaded. Raises ConfigError for missing weights."""
         for file in _find(weights)[1]:
             weights_file(file)
         return []

@@ -101,7 +101,7 @@ class MULE:
 
     @classmethod
     def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
-        """Nothing, as loading downloads nothing. Raises ConfigError for weights that are not there."""
+        """An empty list: nothing is downloaded. Raises ConfigError for missing weights."""
         weights_file(_find(weights))
         return []
 

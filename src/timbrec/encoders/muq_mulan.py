@@ -44,8 +44,8 @@ _HEAD = {"audio.proj.": "0.", "audio_to_latents.": "1."}
 class MuQMuLan:
     """512 values: the mean over its clips of a window's vector in the space that MuQ-MuLan shares with text.
 
-    A clip is 10 s. A shorter last clip is completed with the start of the window; a window under 5 s has too little of
-    it and makes one shorter clip. Each clip's vector has length one; their mean is shorter. There are no numbered
+    A clip is 10 s. A shorter last clip is completed with the start of the window. A window under 5 s is repeated once
+    and makes one shorter clip. A clip's vector has length one; the mean over clips is shorter. There are no numbered
     layers.
 
     `weights`: None (the hub), "owner/name@revision" there, or a folder with `pytorch_model.bin` (or safetensors) and
@@ -60,7 +60,7 @@ class MuQMuLan:
         dim=512,
         frames_per_second=1 / CLIP,
         layers=0,
-        parameters=660_000_000,  # about; half of them are of the audio
+        parameters=660_000_000,  # about; half of them in the audio tower
         licence_code="MIT (the reference; its code is not used)",
         licence_weights="CC BY-NC 4.0",
         commercial=False,
@@ -122,7 +122,7 @@ class MuQMuLan:
 
     @classmethod
     def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
-        """The official files that loading would download. Raises ConfigError for weights that are not there."""
+        """The official files that loading would download. Raises ConfigError for missing weights."""
         return check_files(weights, cls.card)
 
     @classmethod
@@ -147,7 +147,7 @@ class MuQMuLan:
 
 
 def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], dict[str, float], Path]:
-    """The tensors without those of training, the settings in the files, and the path of the tensors."""
+    """The tensors that encoding needs, the settings in the files, and the path of the tensors."""
     card = MuQMuLan.card
     file, config = find_files(weights, card)
     path = Path(str(file))
@@ -159,7 +159,7 @@ def _read(weights: Path | str | None) -> tuple[dict[str, torch.Tensor], dict[str
 
 
 def _parts(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """The tensors of MuQ by its own names, and those of the head by their names in `_head`."""
+    """The tensors of MuQ by its own names, and the tensors of the head by their names in `_head`."""
     inner = {name.removeprefix(_AUDIO): tensor for name, tensor in tensors.items() if name.startswith(_AUDIO)}
     outer = {name: tensor for name, tensor in tensors.items() if not name.startswith(_AUDIO)}
     for official, ours in _HEAD.items():
@@ -175,7 +175,7 @@ def _needed(inner: Mapping[str, torch.Tensor], outer: Mapping[str, torch.Tensor]
 
 
 def _head(tensors: Mapping[str, torch.Tensor], dim: int) -> nn.Sequential:
-    """The layers from hidden states to the shared space, without values; the mean over time comes between them."""
+    """The two linear layers to the shared space, without values; the mean over time is taken between them."""
     import torch
     from torch import nn
 

@@ -1,4 +1,4 @@
-"""MusiCNN: a small tagger whose official weights come with a Python package; read and run without TensorFlow."""
+"""MusiCNN: a small music tagger; the official weights come with the `musicnn` package, TensorFlow is not needed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ STATES = ((FRAMES, MELS), (FRAMES, FRONT), *[(FRAMES, MIDDLE)] * 3, (1, 2 * (FRO
 
 
 class MusiCNN(PatchTagger):
-    """The mean over its patches of a window's 200 penultimate values. Base of the two published models.
+    """The mean over patches of the penultimate layer. Base of the two published models.
 
     Layers: 0 is the log-mel spectrum (96 values), 1 the front end, timbral then temporal filters (561), 2 to 4 the
-    middle convolutions (64 each), 5 the pooled back end, maximum and mean over a patch in turns (1,506), and 6, the
-    default, the penultimate layer (200). `first_patch_only` repeats what the released package does with a track, and
-    so perhaps the study: it returns the first patch's vector for all others. The other options: see PatchTagger.
+    middle convolutions (64 each), 5 the pooled back end, maximum and mean over a patch interleaved (1,506), and 6, the
+    default, the penultimate layer (200). `first_patch_only` repeats a defect of the released package, and perhaps of
+    the study: the first patch's vector is returned for all patches. The other options: see PatchTagger.
     """
 
     _published: ClassVar[dict[str, str]] = {"a435820f343a": "musicnn-msd", "7e01a9674997": "musicnn-mtt"}

@@ -41,7 +41,7 @@ class MFCCOnion(Precomputed):
 
     @classmethod
     def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
-        """Nothing, as loading downloads nothing. Raises ConfigError for vectors that are not there."""
+        """An empty list: nothing is downloaded. Raises ConfigError for missing vectors."""
         weights_file(_find(weights))
         return []
 

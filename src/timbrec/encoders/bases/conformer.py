@@ -1,4 +1,4 @@
-"""Conformers over mel spectra: reading their weights, their states, and the base class of MusicFM and MuQ."""
+"""Conformers over mel spectra: reading weights, computing states, and the base class of MusicFM and MuQ."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 RATE, HOP = 24_000, 240
 SHORTEST = 1025  # samples; fewer cannot be mirrored at their ends by half a transform
-SECONDS = (0.0, 240.0)  # per pass: one window fills a processor, and then is the same in any batch
+SECONDS = (
+    0.0,
+    240.0,
+)  # per pass; one window fills a processor, and alone it has the same bits in any batch
 MSD = {"mean": 6.768444971712967, "deviation": 18.417922652295623}  # of the decibels in the Million Song Dataset
-# Tensors in checkpoints that encoding does not need: those of training, and positions replaced by rotary ones.
+# Tensors in checkpoints that encoding does not need: for training only, or positions replaced by rotary ones.
 _UNUSED = (
     r"cls_token|linear\.(weight|bias)|conformer\.embed_positions\.inv_freq"
     r"|conformer\.pos_conv_embed\.conv\.(bias|weight|weight_g|weight_v|parametrizations\.weight\.original[01])"
@@ -71,7 +74,7 @@ class Conformer:
         self.network = network.ready().to(device, self.dtype)
 
     def states(self, audio: torch.Tensor, layers: Collection[int]) -> Iterator[tuple[int, torch.Tensor]]:
-        """The numbers and states (n, time, dim) of these layers, of (n, samples) on the device."""
+        """Pairs of layer and states (n, time, dim), in ascending order, of (n, samples) on the device."""
         return self.network.states(self.mel(audio).to(self.dtype), layers)
 
     def mel(self, audio: torch.Tensor) -> torch.Tensor:
@@ -116,7 +119,7 @@ class ConformerEncoder(LayeredBase):
 
     @classmethod
     def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
-        """The official files that loading would download. Raises ConfigError for weights that are not there."""
+        """The official files that loading would download. Raises ConfigError for missing weights."""
         return check_files(weights, cls.card)
 
     @classmethod
@@ -188,7 +191,7 @@ def settings_in(config: Mapping[str, Any]) -> dict[str, float]:
 
 
 def beside_or_within(path: Path, beside: Path | None, name: str) -> dict[str, float]:
-    """The settings in a JSON file beside the weights, and those within a converted file, which take precedence.
+    """The settings in a JSON file beside the weights, overridden by the settings within a converted file.
 
     Raises ConfigError for a file that was converted for another encoder.
     """

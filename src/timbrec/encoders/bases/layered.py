@@ -1,4 +1,4 @@
-"""Base class of encoders with numbered layers: one pass over a few windows at a time, which keeps any layers."""
+"""Base class of encoders with numbered layers: one pass over a few windows returns any of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DTYPES = ("float32", "bfloat16")
 
 
 class LayeredBase(ABC):
-    """An encoder whose vectors are means over time of a layer's states.
+    """An encoder that returns the mean over time of a layer's states.
 
     Layer 0 is the input of the first block, layer k the output of the k-th block, and the last layer the output of the
     model. A subclass sets `card`, `device`, `layer` (the layer that `encode` pools) and `shortest` (the samples of one
@@ -74,16 +74,16 @@ class LayeredBase(ABC):
 
     @abstractmethod
     def _states(self, audio: torch.Tensor, layers: Collection[int]) -> Iterator[tuple[int, torch.Tensor]]:
-        """The layers' numbers and states (n, time, dim), in ascending order, of (n, samples) on the device."""
+        """Pairs of layer and states (n, time, dim), in ascending order, of (n, samples) on the device."""
 
     @abstractmethod
     def _shape(self, samples: int, layer: int) -> tuple[int, int]:
-        """The number of a layer's states in a window of so many samples (0 for too few), and the values in a state."""
+        """The number of a layer's states in a window of `samples` (0 for too few), and the length of a state."""
 
     def _passes(
         self, windows: Float32[Array, "n samples"], layers: Collection[int]
     ) -> Iterator[Iterator[tuple[int, torch.Tensor]]]:
-        """One pass after another over a few windows each, so that memory does not grow with their number."""
+        """Passes over a few windows each, so that memory does not grow with the number of windows."""
         samples = mono(windows).shape[1]
         if len(windows) and layers and samples < self.shortest:
             raise self._too_short(samples)

@@ -1,4 +1,4 @@
-"""Base class of the taggers in the `musicnn` package, which encode patches of a log-mel spectrum."""
+"""Base class of the taggers in the `musicnn` package, which tag patches of a log-mel spectrum."""
 
 from __future__ import annotations
 
@@ -36,17 +36,18 @@ PAD_MODES = ("reflect", "constant")
 
 
 class PatchTagger(LayeredBase):
-    """A tagger over patches of 187 mel frames (2.992 s), whose vectors are means over patches.
+    """A tagger of patches of 187 mel frames (2.992 s); a vector is the mean over patches.
 
-    Samples after the last whole patch are not used. A window shorter than one patch is repeated until it fills one, as
-    short tracks were in the models' training. Layer 0 is the log-mel spectrum; a subclass defines the others.
+    Samples after the last whole patch are not used. A window shorter than a patch is repeated until it fills one, as
+    in the models' training. Layer 0 is the log-mel spectrum; a subclass defines the others.
 
-    `weights`: None (the installed `musicnn` package), its folder or that of one model, a `.index` file of a TensorFlow
-    checkpoint, or a safetensors file of its variables. `pad_mode` extends the window's ends: `reflect` as in librosa at
-    the models' time, or `constant` zeros as in librosa since 0.9; it changes values of the first and last patch by up
-    to 0.1. `overlap` is the official extractor's `input_overlap` in seconds, which it uses as the step from one patch
-    to the next; 0 for patches without overlap. The log-mel is float32 throughout; the official one is rounded to
-    float16, which changes a patch's values by up to 0.0005, and overflows on loud music under numpy 2.
+    `weights`: None (the installed `musicnn` package), its folder or one model's folder, a `.index` file of a TensorFlow
+    checkpoint, or a safetensors file of its variables. `pad_mode` extends the window's ends: `reflect` as in librosa
+    before 0.9, which the models were trained with, or `constant` zeros as in librosa since 0.9; the choice changes
+    values of the first and last patch by up to 0.1. `overlap` is the official extractor's `input_overlap` in seconds,
+    which is the step from one patch to the next; 0 is a step of one patch. The log-mel is float32 throughout; the
+    official one is rounded to float16, which changes a patch's values by up to 0.0005 and overflows on loud music under
+    numpy 2.
     """
 
     shortest = 1
@@ -87,7 +88,7 @@ class PatchTagger(LayeredBase):
 
     @classmethod
     def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
-        """Nothing, as loading downloads nothing. Raises ConfigError for weights that are not there."""
+        """An empty list: nothing is downloaded. Raises ConfigError for missing weights."""
         path = weights_file(cls._find(weights))
         if path.name.endswith(".index"):
             weights_file(data_file(path))
@@ -133,11 +134,11 @@ class PatchTagger(LayeredBase):
             yield layer, torch.cat([block[layer] for block in blocks]).unflatten(0, patches.shape[:2]).flatten(1, 2)
 
     def _blocks(self, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(n, 187, 96) patches of all windows: one stays in a processor's cache, a GPU needs many to be busy."""
+        """The patches of all windows, one per block on a processor (its cache holds one) and 32 on a GPU."""
         return patches.flatten(0, 1).split(1 if self.device.startswith("cpu") else 32)
 
     def _count(self, samples: int) -> int:
-        """The number of patches in a window of so many samples."""
+        """The number of patches in a window of this many samples."""
         return (1 + max(samples, PATCH - HOP) // HOP - FRAMES) // self._step + 1
 
     def _dim(self, layer: int) -> int:
@@ -198,7 +199,7 @@ class PatchTagger(LayeredBase):
 
 
 def read_variables(path: Path) -> dict[str, torch.Tensor]:
-    """The variables of a network, without those of the optimiser."""
+    """The variables of a network, without the optimiser's."""
     import torch
 
     if not path.name.endswith(".index"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 UNUSED = re.compile("masked_spec_embed")  # replaces masked frames in training
-# The settings of a config that the forward pass depends on. Those a config leaves out have transformers' defaults.
+# Settings that the forward pass depends on. A setting that a config leaves out has transformers' default.
 SIZES = {
     "conv_bias", "conv_dim", "conv_kernel", "conv_pos_kernel_size", "conv_stride", "do_stable_layer_norm",
     "feat_extract_activation", "feat_extract_norm", "hidden_act", "hidden_size", "intermediate_size", "layer_norm_eps",
@@ -30,7 +30,7 @@ _NEW = "parametrizations.weight.original"  # PyTorch's newer name of weight norm
 
 
 class Wav2VecEncoder(LayeredBase):
-    """Convolutions, which make one frame of 320 samples, then a transformer."""
+    """Base of MERT and Music2Vec: convolutions that turn 320 samples into a frame, then a transformer."""
 
     normalise: bool
     _model: ClassVar[str]  # the class in transformers
@@ -45,7 +45,7 @@ class Wav2VecEncoder(LayeredBase):
         dtype: str,
         options: Sequence[str] = (),
     ) -> None:
-        """Build the network with its weights. Raises ConfigError for missing weights or those of another model."""
+        """Build the network with its weights. Raises ConfigError for missing weights and for another model's."""
         import torch
 
         checked_dtype(dtype, self.card.name)
@@ -64,7 +64,7 @@ class Wav2VecEncoder(LayeredBase):
 
     @classmethod
     def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
-        """The official files that loading would download. Raises ConfigError for weights that are not there."""
+        """The official files that loading would download. Raises ConfigError for missing weights."""
         return check_files(weights, cls.card)
 
     @classmethod
@@ -106,10 +106,10 @@ class Wav2VecEncoder(LayeredBase):
 
 
 def hidden_states(network: Any, audio: torch.Tensor, layers: Collection[int]) -> Iterator[tuple[int, torch.Tensor]]:
-    """The numbers and states (n, time, dim) of these layers of (n, samples); higher blocks are not computed.
+    """Pairs of layer and states (n, time, dim) of (n, samples), ascending; blocks above the highest are skipped.
 
-    States equal those of the model's own forward pass, with one exception: in models that normalise before each block,
-    the last layer includes the final norm, as in the reference. transformers 5 leaves it out of `hidden_states`.
+    They equal `hidden_states` of the model, with one exception: in models that normalise before each block, the last
+    layer includes the final norm, as in the reference. transformers 5 leaves it out.
     """
     encoder, last = network.encoder, network.config.num_hidden_layers
     norm_at_end = getattr(network.config, "do_stable_layer_norm", False)
@@ -125,7 +125,7 @@ def hidden_states(network: Any, audio: torch.Tensor, layers: Collection[int]) ->
 
 
 def wav2vec_network(model: str, config: Mapping[str, Any], name: str) -> Any:
-    """The network of a config, without values and without the parts that only training uses."""
+    """The network of a config, without values and without the parts that are for training only."""
     import torch
 
     transformers = import_transformers(name)

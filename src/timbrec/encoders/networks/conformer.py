@@ -23,7 +23,7 @@ FLOOR = 1e-10  # of a band's power: -100 dB
 
 @dataclass(frozen=True)
 class Sizes:
-    """What distinguishes one such network from another; the defaults are those of the published models."""
+    """Sizes and settings of a network; the defaults are the published models'."""
 
     dim: int = 1024
     layers: int = 12
@@ -36,18 +36,18 @@ class Sizes:
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], settings: Mapping[str, float]) -> Sizes:
-        """From the tensors, and from `settings` where it has what they do not tell, and the number of layers.
+        """Sizes read from the tensors; `settings` add the number of layers and all that tensors do not show.
 
-        Raises KeyError or IndexError where a tensor that tells is missing or of another kind.
+        Raises KeyError or IndexError where a tensor with a size is missing or has fewer dimensions.
         """
         layer = "conformer.layers.0"
-        found = {name.split(".")[2] for name in tensors if name.startswith("conformer.layers.")}
+        numbers = {name.split(".")[2] for name in tensors if name.startswith("conformer.layers.")}
         speeds = tensors.get("conformer.embed_positions.inv_freq")
         dim = tensors["conformer.layer_norm.weight"].shape[0]
         heads = cls.heads if speeds is None else dim // (2 * max(1, len(speeds)))
         return cls(
             dim=dim,
-            layers=int(settings.get("layers", len(found))),
+            layers=int(settings.get("layers", len(numbers))),
             heads=int(settings.get("heads", heads)),
             feed_forward=tensors[f"{layer}.ffn1.intermediate_dense.weight"].shape[0],
             kernel=tensors[f"{layer}.conv_module.depthwise_conv.weight"].shape[2],
@@ -57,7 +57,7 @@ class Sizes:
         )
 
     def gflop(self, samples: int) -> float:
-        """10^9 multiplications and additions in the products and convolutions of a window."""
+        """The cost of a window's products and convolutions in 10^9 multiplications and additions."""
         frames, width = samples // HOP, self.channels
         half, time = -(-frames // 2), -(-frames // 4)
         mel = frames * MELS * (N_FFT // 2 + 1)
@@ -73,9 +73,9 @@ def decibels(audio: Tensor, bands: Tensor) -> Tensor:
 
 
 def training_bands() -> Tensor:
-    """(128, 1025) triangles, a peak of 1 each, evenly spaced in HTK mel from 0 to 12 kHz.
+    """(128, 1025) triangular filters with a peak of 1, evenly spaced in HTK mel from 0 to 12 kHz.
 
-    In float32 throughout, as they were in training: where a band is narrow, that moves its edges by some millionths.
+    They are computed in float32, as in training, which moves the edges of narrow bands by a few millionths.
     """
     top = 2595 * torch.tensor(1 + RATE / 2 / 700, dtype=torch.float64).log10()
     edges = 700 * (10 ** (torch.linspace(0, float(top), MELS + 2) / 2595) - 1)
@@ -86,7 +86,7 @@ def training_bands() -> Tensor:
 
 
 class ConformerNetwork(nn.Module):
-    """Normalised mel spectra in, hidden states out. Modules are called as in the official checkpoints."""
+    """Hidden states of normalised mel spectra. Modules are named as in the official checkpoints."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class ConformerNetwork(nn.Module):
         yield self.sizes.layers, self.conformer.layer_norm(hidden)
 
     def ready(self) -> ConformerNetwork:
-        """Itself for inference: batch normalisations become part of the convolutions before them."""
+        """This network in inference mode, each batch normalisation merged into the convolution before it."""
         self.eval()
         for module in self.modules():
             for norm, conv in getattr(module, "normalised", {}).items():
@@ -134,13 +134,13 @@ class _Stem(nn.Module):
         self.linear = nn.Linear(channels * MELS // 4, dim)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Channels and quarter bands of each quarter frame become its vector."""
+        """(n, 128, frames) to (n, frames / 4, dim): all channels and bands of a frame make its vector."""
         vectors: Tensor = self.linear(self.conv(mel[:, None]).flatten(1, 2).mT)
         return vectors
 
 
 class _Residual(nn.Module):
-    """Half the bands and half the frames: two convolutions, and one as a shortcut."""
+    """Two convolutions and a convolved shortcut, which halve bands and frames."""
 
     normalised: ClassVar[dict[str, str]] = {"bn1": "conv1", "bn2": "conv2", "bn3": "conv3"}
 
@@ -216,7 +216,7 @@ class _Convolution(nn.Module):
         self.pointwise_conv2 = nn.Conv1d(dim, dim, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """A convolution over one place is a product with its matrix."""
+        """Convolutions of width 1 are computed as matrix products."""
         gated = glu(linear(self.layer_norm(x), self.pointwise_conv1.weight[..., 0]), dim=2)
         smoothed = silu(self.batch_norm(self.depthwise_conv(gated.mT)), inplace=True)
         return linear(smoothed.mT, self.pointwise_conv2.weight[..., 0])
@@ -227,7 +227,7 @@ def _norm(sizes: Sizes) -> nn.LayerNorm:
 
 
 def _rotation(hidden: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (time, 1, head / 2) of the angles by which the halves of each head turn (Su et al. 2021)."""
+    """Cosines and sines (time, 1, head / 2) of the rotary position angles (Su et al. 2021)."""
     head = sizes.dim // sizes.heads
     speeds = 1 / sizes.rotary_base ** (torch.arange(0, head, 2, device=hidden.device) / head)
     angles = torch.arange(hidden.shape[1], device=hidden.device)[:, None, None] * speeds

@@ -54,9 +54,9 @@ class EncodecMAENetwork(nn.Module):
     def states(self, audio: Tensor, hop: int, layers: Collection[int]) -> Iterator[tuple[int, Tensor]]:
         """The numbers and states (n, time, dim) of these layers, of chunks of one length, (n, samples).
 
-        Layer 0 is the input of the first block, layer k the normalised stream after the k-th; one layer above the last
-        block is the model's output, the sum of that stream and the other one after the final norm. No other frame
-        attends to the frame of the last, incomplete hop, unless it is the only one; its own states are computed.
+        Layer 0 is the input of the first block, layer k the normalised stream after the k-th. The layer above the last
+        block is the model's output: the normalised stream plus the other one after the final norm. An incomplete last
+        hop makes a frame that no other frame attends to, unless it is the only frame.
         """
         frames = self.wav_encoder(audio[:, None]).mT
         x = self.positional_encoder(self.feat_projector(frames.to(self.feat_projector.weight.dtype)))
@@ -64,7 +64,7 @@ class EncodecMAENetwork(nn.Module):
 
 
 class _Positions(nn.Module):
-    """Sines and cosines of each frame's number, interleaved, times a learned scale."""
+    """Adds sines and cosines of each frame's number, interleaved and multiplied by a learned scale."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class _Positions(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """Blocks with two residual streams (ResiDual, Xie et al. 2023): one normalised after each step, one only summed."""
+    """Blocks with two residual streams (ResiDual, Xie et al. 2023): one is normalised after each step, one is not."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()

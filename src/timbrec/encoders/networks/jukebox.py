@@ -36,7 +36,7 @@ class JukeboxNetwork(nn.Module):
         return self.bottleneck(self.encoders["2"](audio[:, None]).mT)
 
     def states(self, codes: Tensor, layers: Collection[int]) -> Iterator[tuple[int, Tensor]]:
-        """The numbers and states (n, time, width) of these layers, of (n, time) codes.
+        """Pairs of layer and states (n, time, width), in ascending order, of (n, time) codes.
 
         Layer 0 is the input of the first block, layer k the output of the k-th; higher blocks are not computed.
         """
@@ -44,7 +44,7 @@ class JukeboxNetwork(nn.Module):
         return self.prior.states(codes, song, positions, layers)
 
     def halved(self) -> JukeboxNetwork:
-        """Itself, with the matrices of the blocks in float16."""
+        """This network, with the matrices of the blocks in float16."""
         for module in self.modules():
             if isinstance(module, _Linear):
                 module.half()
@@ -96,7 +96,7 @@ class _Prior(nn.Module):
     def states(
         self, codes: Tensor, song: Tensor, positions: Tensor, layers: Collection[int]
     ) -> Iterator[tuple[int, Tensor]]:
-        """As `JukeboxNetwork.states`. A code is predicted from those before it, the first from the song alone."""
+        """See `JukeboxNetwork.states`. Each code's input is the code before it, the first code's is the song."""
         time = codes.shape[1]
         before = torch.cat([song.expand(len(codes), 1, -1), self.x_emb(codes[:, :-1])], dim=1)
         x = before + self.pos_emb.pos_emb[:time] + positions[:time]

@@ -12,7 +12,7 @@ from timbrec.encoders.networks.jukebox_sizes import Sizes
 
 
 class Encoder(nn.Module):
-    """(n, 1, samples) to (n, code_width, codes): three parts, each of some halvings and a convolution."""
+    """(n, 1, samples) to (n, code_width, codes): three parts of several halvings and a convolution each."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the coarsest encoder and its prior; the defaults are those of the published 5b model."""
+    """Sizes of the coarsest encoder and its prior; the defaults are the published 5b model's."""
 
     code_width: int = 64
     codes: int = 2048

@@ -1,9 +1,9 @@
 """The network of MULE (McCallum et al., 2022) in torch: SF-NFNet-F0, two pathways over a log-mel slice.
 
-The slow pathway has many channels and few time steps, the fast one the reverse; before each stage the fast one is
-strided down and joined to the slow one. No batch normalisation: convolution kernels are standardised, and activations
-scaled to keep their variance. Tensors are (n, channels, bands, frames), with channels last in memory; the weights keep
-TensorFlow's layouts.
+The slow pathway has many channels and few time steps, the fast one few channels and many time steps. Before each stage,
+the fast pathway is strided down and joined to the slow one. There is no batch normalisation: convolution kernels are
+standardised, and activations are scaled to keep their variance. Tensors are (n, channels, bands, frames), with channels
+last in memory; the weights keep TensorFlow's layouts.
 """
 
 from __future__ import annotations
@@ -24,25 +24,30 @@ STAGES = 4
 
 @dataclass(frozen=True)
 class Sizes:
-    """Channels of both pathways. The published model's by default."""
+    """Channels of both pathways; the defaults are the published model's."""
 
     slow_stem: tuple[int, ...] = (16, 32, 64, 128)
     fast_stem: tuple[int, ...] = (2, 4, 8, 16)
     slow: tuple[int, ...] = (256, 512, 1536, 1536)
     fast: tuple[int, ...] = (32, 64, 192, 192)
-    fused: tuple[int, ...] = (128, 256, 512, 3072)  # what the fast pathway adds to the slow one before each stage
+    fused: tuple[int, ...] = (
+        128,
+        256,
+        512,
+        3072,
+    )  # channels that the fast pathway adds to each stage of the slow one
     depths: tuple[int, ...] = (1, 2, 6, 3)
     slow_group: int = 128  # channels of a group of a grouped convolution
     fast_group: int = 16
 
     @property
     def dim(self) -> int:
-        """Of an embedding."""
+        """The length of an embedding."""
         return self.slow[-1] + self.fast[-1]
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> Sizes:
-        """The sizes of a model with these weights. Raises KeyError where a weight that tells them is missing."""
+        """Sizes read from the weights. Raises KeyError for a missing weight."""
         out = {name.removesuffix(".bias"): len(tensors[name]) for name in tensors if name.endswith(".bias")}
         stages = range(STAGES)
         return cls(
@@ -95,7 +100,7 @@ def _stages(inputs: list[int], outputs: tuple[int, ...], depths: tuple[int, ...]
 
 
 class Convolution(nn.Module):
-    """A convolution whose kernel is standardised for each output channel, padded as TensorFlow's SAME."""
+    """A convolution with a kernel standardised for each output channel, padded as TensorFlow's SAME."""
 
     def __init__(
         self, channels: int, filters: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1), groups: int = 1
@@ -108,7 +113,7 @@ class Convolution(nn.Module):
         self.register_buffer("_standardised", None, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """As many bands and frames as the input's, divided by the stride and rounded up."""
+        """The convolved input: its bands and frames divided by the stride and rounded up."""
         if self._standardised is None:
             self._standardised = self._standardise()
         return conv2d(self._padded(x), self._standardised, self.bias, self.stride, groups=self.groups)
@@ -155,7 +160,7 @@ class _Fusion(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block; `variance` is that of its input."""
+    """A residual block; `variance` is the expected variance of its input."""
 
     def __init__(self, channels: int, out: int, group: int, variance: float, shortcut: bool, halve: bool) -> None:
         super().__init__()
@@ -170,7 +175,7 @@ class Block(nn.Module):
         self.deviation, self.halve = variance**0.5, halve
 
     def forward(self, x: Tensor) -> Tensor:
-        """The input, or in a stage's first block a convolution of it, plus the branch."""
+        """The input plus the branch; the first block of a stage convolves the input."""
         branch = _activation(x) / self.deviation
         if self.shortcut is not None:
             x = self.shortcut(avg_pool2d(branch, (2, 1)) if self.halve else branch)
@@ -180,7 +185,7 @@ class Block(nn.Module):
 
 
 class _SqueezeExcite(nn.Module):
-    """Each channel times a gate in (0, 2) that depends on the means of all."""
+    """Each channel times a gate in (0, 2), computed from the means of all channels."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()

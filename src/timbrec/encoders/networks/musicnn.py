@@ -1,9 +1,9 @@
-"""The network of MusiCNN (Pons & Serra, 2019) in torch: its first convolutions are matrix products without copies.
+"""The network of MusiCNN (Pons & Serra, 2019) in torch, with its first convolutions as matrix products.
 
-These have one input channel and kernels of up to 7 frames by 67 bands or 128 frames by one band, and only their
-maximum over the bands is kept. What lies under the kernel is a matrix for each place along one axis, and these matrices
-overlap in memory. Normalisation follows the maximum: they commute where its gain is positive, and where it is negative
-the kernel is turned round and the maximum turned back.
+The first convolutions have one input channel and large kernels, up to 7 frames by 67 bands or 128 frames by one band,
+and only the maximum over bands is kept. The patches under a kernel are overlapping views of the input, so that no copy
+is needed. The network normalises before it takes the maximum; here the maximum comes first, which is the same for a
+positive gain. For a negative gain, the signs of the kernel and of the maximum are flipped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EPSILON = 1e-3
 
 
 class MusiCNNNetwork(nn.Module):
-    """Log-mel patches in, what the official extractor returns of them out."""
+    """All stages of the official extractor, computed from log-mel patches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,17 +63,17 @@ class MusiCNNNetwork(nn.Module):
 
 
 def renamed(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The variables of the official checkpoint by the names they have here; what is not one of them keeps its name."""
+    """The variables of the official checkpoint by their names in `MusiCNNNetwork`; unknown names are kept."""
     convolutions = [f"{kind}.{number}" for kind, count in _CONVOLUTIONS for number in range(count)]
     norms = ["input", *(f"{convolution}.norm" for convolution in convolutions), "pooled", "penultimate"]
     official = {"conv2d": convolutions, "batch_normalization": norms, "dense": ["hidden", "output"]}
-    here = {
+    ours = {
         f"{kind}_{number}" if number else kind: name
         for kind, names in official.items()
         for number, name in enumerate(names)
     }
     parts = {variable: variable.split("/") for variable in variables}
-    return {".".join([here.get(layer, layer), *part]): variables[name] for name, (layer, *part) in parts.items()}
+    return {".".join([ours.get(layer, layer), *part]): variables[name] for name, (layer, *part) in parts.items()}
 
 
 _CONVOLUTIONS = (("timbral", 2), ("temporal", 3), ("middle", 3))
@@ -114,24 +114,25 @@ class _Convolution(_Layer):
 
     @property
     def sign(self) -> Tensor:
-        """-1 for filters whose normalisation turns them round, else 1."""
+        """-1 for filters with a negative gain in the normalisation, else 1."""
         return torch.where(self.norm.gamma < 0, -1.0, 1.0)
 
 
 class _Timbral(_Convolution):
-    """(n, 187, 96) to (n, 187, filters): the maximum over all bands where the kernel fits."""
+    """(n, 187, 96) to (n, 187, filters): the maximum over all positions of the kernel along the bands."""
 
     def forward(self, patches: Tensor) -> Tensor:
-        """A row (patch, frame) holds 7 frames around it, those of a band side by side.
+        """The maximum over bands, normalised.
 
-        So a place of the kernel is a run of columns, and the next place starts one band later.
+        A row (patch, frame) holds the 7 frames around it, grouped by band. A position of the kernel is a run of
+        columns, and the next position starts one band later.
         """
         kernel = self.kernel[:, :, 0] * self.sign
         frames, bands, filters = kernel.shape
         rows = pad(patches, (0, 0, frames // 2, frames // 2)).unfold(1, frames, 1).reshape(-1, MELS * frames)
-        windows = rows.unfold(1, bands * frames, frames).transpose(0, 1)  # (places, rows, columns), a view
+        windows = rows.unfold(1, bands * frames, frames).transpose(0, 1)  # (positions, rows, columns), a view
         matrix = kernel.transpose(0, 1).reshape(1, bands * frames, filters)
-        # The products of a few places at a time stay in a processor's cache until their maximum is taken.
+        # The products of a few positions at a time stay in a processor's cache until their maximum is taken.
         parts = [torch.bmm(part, matrix.expand(len(part), -1, -1)).amax(0) for part in windows.split(8)]
         largest = torch.stack(parts).amax(0)
         return self.activated(largest.view(-1, FRAMES, filters) * self.sign)
@@ -141,11 +142,11 @@ class _Temporal(_Convolution):
     """(n, 187, 96) to (n, 187, filters): a convolution of each band over time, the maximum over bands."""
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Under the kernel at a frame is a matrix, a column for each (patch, band); the next starts a frame later."""
+        """The maximum over bands, normalised. A column is a (patch, band), and the kernel moves along its rows."""
         kernel = self.kernel[:, 0, 0] * self.sign
         frames, filters = kernel.shape
         columns = pad(patches.mT, ((frames - 1) // 2, frames // 2)).flatten(0, 1)
-        windows = columns.unfold(1, frames, 1).permute(1, 2, 0)  # (places, kernel's frames, columns), a view
+        windows = columns.unfold(1, frames, 1).permute(1, 2, 0)  # (positions, kernel's frames, columns), a view
         products = torch.bmm(kernel.T.expand(FRAMES, -1, -1), windows)
         largest = products.view(FRAMES, filters, -1, MELS).amax(3).permute(2, 0, 1)
         return self.activated(largest * self.sign)
@@ -155,7 +156,7 @@ class _Middle(_Convolution):
     """(n, 187, channels) to (n, 187, filters): a convolution over time."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """One product gives what each frame adds to the frames around it; then these are summed."""
+        """One product computes the contribution of each frame to the frames around it; then they are summed."""
         kernel = self.kernel[:, :, 0].transpose(0, 1)
         channels, frames, filters = kernel.shape
         added = (features @ kernel.reshape(channels, -1)).unflatten(2, (frames, filters))

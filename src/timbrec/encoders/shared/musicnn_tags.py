@@ -1,4 +1,4 @@
-"""What the outputs of MusiCNN's two taggers stand for, in order (Last.fm's tags; MagnaTagATune's)."""
+"""Tags of the `musicnn` package's models, in the order of their outputs."""
 
 MSD = (
     *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock"),

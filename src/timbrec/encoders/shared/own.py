@@ -27,7 +27,7 @@ def located(name: str, base: Path) -> str:
 
 
 def class_in_file(name: str) -> Any:
-    """The class `Name` of `path/to/file.py:Name`, as a subclass whose card's revision names the state of the file.
+    """The class `Name` of `path/to/file.py:Name`; its card's revision includes a digest of the file.
 
     The file is executed, as Python executes any module. Raises ConfigError for a missing file or class, for a file that
     fails, and for a class without a card or an `encode`.

@@ -1,4 +1,4 @@
-"""Mel spectra, shared by the encoders whose input they are."""
+"""Mel filters and mel power spectra."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def mel_bands(
     """Triangular filters from 0 Hz to rate/2, evenly spaced in mel.
 
     `slaney` (Auditory Toolbox, 1998) is linear up to 1,000 Hz, 3 mel per 200 Hz, and logarithmic above, 27 mel for a
-    factor of 6.4; `htk` is 2595 log10(1 + Hz/700). `area` gives each filter area 1 over Hz, `l2` a sum of squares of
-    1 over its bins, `none` a peak of 1.
+    factor of 6.4; `htk` is 2595 log10(1 + Hz/700). `norm` scales a filter: `area` to an area of 1 over Hz, `l2` to a
+    sum of squares of 1 over its bins, `none` to a peak of 1.
     """
     edges = (_slaney_edges if scale == "slaney" else _htk_edges)(rate, n_mels)
     bins = np.arange(n_fft // 2 + 1) * rate / n_fft
@@ -47,8 +47,8 @@ def mel_power(
 ) -> torch.Tensor:
     """(n, samples) to (n, mels, 1 + samples // hop): power of each band in frames centred every `hop` samples.
 
-    Frames of `win` samples (None: as many as the transform takes) under a periodic Hann window. Beyond the ends the
-    audio is mirrored (`reflect`, at least half a transform of it must be there) or silent (`constant`).
+    Frames have `win` samples (None: the length of the transform) and a periodic Hann window. Beyond its ends the audio
+    is mirrored (`reflect`, which needs at least half a transform of samples) or silent (`constant`).
     """
     import torch
 

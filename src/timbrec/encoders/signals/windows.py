@@ -1,4 +1,4 @@
-"""Windows of audio: the check of their form, and batches of them on a device."""
+"""Windows of audio: a check of shape and type, and batches on a device."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def mono(windows: Float32[Array, "n samples"]) -> Float32[Array, "n samples"]:
-    """The windows, if they are (n, samples) float32.
+    """The windows themselves, checked to be (n, samples) float32.
 
-    Raises AudioError otherwise: channels taken for samples, or integers taken for amplitudes, would give plausible but
+    Raises AudioError otherwise: channels read as samples, or integers read as amplitudes, would give plausible but
     wrong vectors.
     """
     if windows.ndim != 2 or windows.dtype != "float32":
@@ -29,7 +29,7 @@ def mono(windows: Float32[Array, "n samples"]) -> Float32[Array, "n samples"]:
 
 
 def batches(windows: Float32[Array, "n samples"], at_once: int, device: str) -> Iterator[torch.Tensor]:
-    """Copies of `at_once` windows at a time, on the device; at least one at a time."""
+    """Batches of at most `at_once` windows, at least one each, copied to the device."""
     import torch
 
     step = max(1, at_once)

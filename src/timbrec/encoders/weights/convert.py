@@ -26,7 +26,7 @@ class Converted:
 
 
 def convert(name: str, weights: Path | str | None, out: Path | str, layer: int | None = None) -> Converted:
-    """Write the tensors that the encoder `name` needs to `out`, which `load(name, weights=out)` then takes.
+    """Write the tensors that the encoder `name` needs to `out`, a file for `load(name, weights=out)`.
 
     An encoder that loads no blocks above its layer (Jukebox) keeps only those up to `layer`. Values keep their
     precision; the encoder's settings are stored in the file. The file appears complete or not at all. Raises

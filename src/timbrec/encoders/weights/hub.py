@@ -169,7 +169,7 @@ def _check_sum(path: Path, file: WeightsFile) -> None:
 
 
 def _note(path: Path, file: WeightsFile) -> Path:
-    """A file in the user's cache whose existence says that this file, size, time and checksum were verified."""
+    """The marker in the user's cache that this file, with this size, time and checksum, was verified."""
     real = path.resolve()
     state = f"{real} {real.stat().st_size} {real.stat().st_mtime_ns} {file.sha256}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

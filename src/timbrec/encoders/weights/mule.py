@@ -1,8 +1,8 @@
 """MULE's official file, a Keras archive of a functional graph, read without TensorFlow.
 
 The archive holds the graph (config.json) and its variables (model.weights.h5). Neither names the parts of the network:
-layers are called by class and number. What each is follows from its place: data flows from the input to the output, and
-the layers with variables are met on its way in an order that the architecture fixes.
+layers are named by class and number. The part follows from the position: on the way from the input to the output, the
+layers with variables come in an order that the architecture fixes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from timbrec.encoders.weights.reading import damaged, load_strictly, weights_fil
 from timbrec.errors import ConfigError
 from timbrec.types import Array
 
-VARIABLES = {  # by class: where a layer's variables are in its group, and what they are here
+VARIABLES = {  # by class: names of a layer's variables in the file and in the network
     "WeightStandardization": {"vars/0": ".kernel", "vars/1": ".gain", "layer/vars/0": ".bias"},
     "Dense": {"vars/0": ".kernel", "vars/1": ".bias"},
     "ScalarMultiply": {"vars/0": ".skip_gain"},
@@ -35,7 +35,7 @@ Group = dict[str, Array]  # a layer's variables in the file
 
 
 def mule_network(tensors: Mapping[str, torch.Tensor], source: Path, final_activation: bool = True) -> MULENetwork:
-    """The network with these weights, of the sizes they have. Raises ConfigError unless they are all of one's."""
+    """The network with these weights, of their sizes. Raises ConfigError for missing or foreign tensors."""
     try:
         sizes = Sizes.of(tensors)
     except KeyError as error:
@@ -89,20 +89,20 @@ def _groups(h5: bytes) -> dict[str, list[Group]]:
         import h5py
     except ModuleNotFoundError as error:
         raise ConfigError("reading a .keras file needs h5py", fix="Run `pip install 'timbrec[encoders]'`.") from error
-    found: dict[str, dict[int, Group]] = defaultdict(lambda: defaultdict(dict))
+    kinds: dict[str, dict[int, Group]] = defaultdict(lambda: defaultdict(dict))
 
     def take(name: str, item: Any) -> None:
         parts = re.fullmatch(r"(?:.*/)?(?!layer/)([a-z0-9_]+?)(?:_(\d+))?/((?:layer/)?vars/\d+)", name)
         if isinstance(item, h5py.Dataset) and parts and not name.startswith("optimizer/"):
-            found[parts[1]][int(parts[2] or 0)][parts[3]] = np.asarray(item, np.float32)
+            kinds[parts[1]][int(parts[2] or 0)][parts[3]] = np.asarray(item, np.float32)
 
     with h5py.File(io.BytesIO(h5)) as file:
         file.visititems(take)
-    return {kind: [group for _, group in sorted(numbered.items())] for kind, numbered in found.items()}
+    return {kind: [group for _, group in sorted(numbered.items())] for kind, numbered in kinds.items()}
 
 
 def _variables(layers: list[Layer], groups: dict[str, list[Group]]) -> dict[str, Group]:
-    """The variables of each layer that has some: the n-th layer of a class in the graph has its n-th group."""
+    """The variables of each layer with variables: the n-th layer of a class in the graph has the n-th group."""
     variables = {}
     for kind, parts in VARIABLES.items():
         with_variables = [layer for layer in layers if layer["class_name"] == kind and _has_variables(layer)]
@@ -117,7 +117,7 @@ def _has_variables(layer: Layer) -> bool:
 
 
 def _flow(graph: Layer) -> list[Layer]:
-    """The layers on the way to the output, each after all it depends on, its first input's before its second's."""
+    """The layers that the output depends on, each after its inputs, in the order of the inputs."""
     layers = {layer["name"]: layer for layer in graph["layers"]}
     sources = {name: list(_names(layer["inbound_nodes"])) for name, layer in layers.items()}
     order: dict[str, Layer] = {}
@@ -133,7 +133,7 @@ def _flow(graph: Layer) -> list[Layer]:
 
 
 def _names(node: Any) -> Iterator[str]:
-    """The layers named in `inbound_nodes`, whose nesting differs with the class: [name, 0, 0, ...] wherever it is."""
+    """The layers named in `inbound_nodes`: every [name, 0, 0, ...], at a depth that depends on the class."""
     if isinstance(node, list) and len(node) > 2 and isinstance(node[0], str) and isinstance(node[1], int):
         yield node[0]
         node = node[3:]
@@ -142,7 +142,7 @@ def _names(node: Any) -> Iterator[str]:
 
 
 def _places(layers: list[Layer]) -> Iterator[str]:
-    """What each layer with variables is, in the order that data reaches them."""
+    """The names in the network of the layers with variables, in the order that data reaches them."""
     for stem in ("slow_stem", "fast_stem"):
         yield from (f"{stem}.{number}" for number in range(4))
     # A stage starts with the convolution of 7 frames that strides the fast pathway.
@@ -163,7 +163,7 @@ def _convolution(layer: Layer) -> Layer:
 
 
 def _same_settings(network: MULENetwork, placed: dict[str, Layer], flow: list[Layer]) -> bool:
-    """Whether the graph does what the network does, beyond having its weights."""
+    """Whether strides, groups and constants of the graph equal the network's."""
     modules = [(network.get_submodule(place), _convolution(layer)) for place, layer in placed.items()]
     convolutions = [(module, settings) for module, settings in modules if isinstance(module, Convolution)]
     scalars = [layer for layer in flow if layer["class_name"] == "ScalarMultiply" and not _has_variables(layer)]

@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 def inference_tensors(tensors: Mapping[str, T], unused: re.Pattern[str], prefix: str = "") -> dict[str, T]:
-    """The tensors by their names without `prefix`, except those whose whole remaining name matches `unused`.
+    """The tensors by name without `prefix`; tensors with a remaining name that matches `unused` are left out.
 
-    Names with another beginning stay as they are. Nothing else is dropped, so that a strict load detects the weights of
-    another model.
+    Names without the prefix are kept. Nothing else is dropped, so that a strict load detects the weights of another
+    model.
     """
     named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     return {name: tensor for name, tensor in named.items() if not unused.fullmatch(name)}

@@ -79,7 +79,7 @@ def refuse_other_tensors(model: torch.nn.Module, tensors: Mapping[str, torch.Ten
     """Raise ConfigError unless the tensors have the names and shapes of the model's, which may hold no values."""
     needed = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in tensors.items()}
-    for what, keys in (
+    for problem, keys in (
         ("lacks tensors of", needed.keys() - given.keys()),
         ("holds tensors that are not of", given.keys() - needed.keys()),
         ("holds tensors of other shapes than", {key for key in needed if needed[key] != given.get(key)}),
@@ -88,7 +88,7 @@ def refuse_other_tensors(model: torch.nn.Module, tensors: Mapping[str, torch.Ten
             example = min(keys)
             shapes = f"{example} {given.get(example, '')}".strip()
             raise ConfigError(
-                f"{source} {what} {name}", count=len(keys), example=shapes, fix=f"Give the weights of {name}."
+                f"{source} {problem} {name}", count=len(keys), example=shapes, fix=f"Give the weights of {name}."
             )
 
 
