@@ -1,4 +1,4 @@
-"""The audit passes clean runs and clean code; each check is right about what it claims."""
+"""The audit passes clean runs and clean code, and every check of a run refuses the faults it claims to refuse."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -90,7 +91,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
 
 
 def copied(clean: Clean, folder: Path) -> Run:
-    """The clean run, to be spoilt."""
+    """A copy of the clean run, to be changed."""
     shutil.copytree(clean[0].folder, folder / "run")
     return Run(folder / "run")
 
@@ -101,15 +102,16 @@ def by_name(findings: list[Finding]) -> dict[str, Finding]:
 
 def test_a_clean_run_passes_every_check(clean: Clean) -> None:
     run, inputs = clean
-    heard: list[tuple[str, int, int]] = []
-    findings = audit_run(run, inputs, lambda *step: heard.append(step))
+    steps: list[tuple[str, int, int]] = []
+    findings = audit_run(run, inputs, lambda *step: steps.append(step))
     assert [finding.name for finding in findings] == [check.name for check in CHECKS if check.of_run]
     assert [finding for finding in findings if not finding.passed] == []
     skipped = [finding.name for finding in findings if not finding.checked]
     assert skipped == ["tables-recomputed", "artists-near"]  # there are neither tables nor artists
-    assert [Finding(**one) for one in json.loads(json.dumps([asdict(one) for one in findings]))] == findings
+    stored = json.loads(json.dumps([asdict(finding) for finding in findings]))
+    assert [Finding(**values) for values in stored] == findings
     assert audit_run(run, inputs) == findings
-    assert heard[-1][1:] == (len(findings), len(findings))
+    assert steps[-1][1:] == (len(findings), len(findings))
 
 
 def test_clean_code_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +131,7 @@ def test_code_checks_that_are_off_are_shown_as_not_checked() -> None:
 
 
 def recording(answer: bool) -> tuple[list[int], Callable[[], Finding]]:
-    """A check with this answer, and the list of its calls."""
+    """A check with this result, and the list of its calls."""
     calls: list[int] = []
 
     def check() -> Finding:
@@ -166,7 +168,7 @@ def test_without_a_writable_cache_every_check_runs(tmp_path: Path, monkeypatch: 
 
 
 def test_changed_inputs_are_refused_with_counts(clean: Clean) -> None:
-    """Rows deleted, users renamed, vectors changed: each is named, and checks that need the inputs do not run."""
+    """Deleted rows, renamed users and changed vectors are named; checks that need the inputs do not run."""
     run, inputs = clean
     assert inputs_unchanged(Audited(run, inputs)).passed
     split = inputs.split
@@ -201,14 +203,14 @@ def test_a_run_without_cold_tracks_or_controls_says_that_there_is_nothing_to_che
     clean: Clean, tmp_path: Path
 ) -> None:
     run, inputs = copied(clean, tmp_path), clean[1]
-    run.plan([one for one in run.experiments if one.recommender == "popularity"])
+    run.plan([experiment for experiment in run.experiments if experiment.recommender == "popularity"])
     findings = by_name(audit_run(run, inputs))
     for name in ("controls-cold", "controls-hot", "profiles-own-rows"):
         assert findings[name].figure == "nothing to check"
 
 
 def test_artist_means_are_no_control(tmp_path: Path) -> None:
-    """With shuffled vectors they still know who shares an artist: far above chance, and rightly so."""
+    """With shuffled vectors artist-mean still reads artists: it is far above chance, correctly."""
     world = PlantedWorld(200, 200)
     artists = pl.Series([str(np.argmax(row)) for row in world._latents[world._original]])
     run, inputs = make_run(tmp_path, recommenders=["artist-mean"], artists=artists, items={"path": "none"})
@@ -226,16 +228,16 @@ def cold_task(seed: int = 0) -> tuple[Task, Interactions]:
 
 
 def test_relabelling_pairs_is_relabelling_lists() -> None:
-    """Against the metrics themselves on lists whose items were really exchanged."""
+    """Compare with the metrics of lists with exchanged items."""
     task, train = cold_task()
     rng = np.random.default_rng(0)
     items = np.array([rng.permutation(task.candidates)[:20] for _ in task.users])
     items[:5, 15:] = -1
     labels = permutations(task, 6, [1])
-    found = relabelled(items, task.users, task, [5, 20], labels)
-    for labelling, row in zip(labels, found, strict=True):
+    rows = relabelled(items, task.users, task, [5, 20], labels)
+    for labelling, row in zip(labels, rows, strict=True):
         new = np.full(train.n_items + 1, -1)
-        new[task.candidates[labelling]] = task.candidates  # the pair's item looks up the rank of another one
+        new[task.candidates[labelling]] = task.candidates  # a pair's item looks up the rank of another item
         judged = outcome(new[items], task, train)
         metrics = [kind(k) for kind in (HitRate, Recall, NDCG) for k in (5, 20)]
         assert np.allclose(row, [metric.value(judged) for metric in metrics], atol=1e-12)
@@ -252,10 +254,12 @@ def test_the_null_is_centred_on_exact_chance() -> None:
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_real_cold_test_of_the_study(shared: bool) -> None:
-    """Known figures: chance .1497/.0340 at 20 and .3104/.0849 at 50; one list for all users has HitRate@50 .31 with a
-    standard deviation of .061, ten times that of lists of their own."""
+    """Known figures: chance .1497/.0340 at 20 and .3104/.0849 at 50.
+
+    A single list for all users has HitRate@50 .31 with a standard deviation of .061, ten times that of lists per user.
+    """
     if not (data := os.environ.get("TIMBREC_TEST_DATA")):
-        pytest.skip("TIMBREC_TEST_DATA does not say where the study's cold test is")
+        pytest.skip("TIMBREC_TEST_DATA does not name the folder with the cold test of the study")
     table = pl.read_parquet(Path(data) / "data" / "m4a_onion" / "cold_test.pqt")
     users, items = Vocabulary.of(table["user_id"]), Vocabulary.of(table["track_id"])
     columns = {"user": users.rows(table["user_id"]), "item": items.rows(table["track_id"]), "plays": table["count"]}
@@ -263,34 +267,38 @@ def test_real_cold_test_of_the_study(shared: bool) -> None:
     assert (len(relevant), len(users), len(items)) == (23_269, 4_553, 589)
     task = Task("cold", np.arange(589), relevant)
     rng = np.random.default_rng(0)
-    one = np.tile(rng.permutation(589)[:50], (len(users), 1))
-    lists = one if shared else rng.permuted(np.tile(np.arange(589), (len(users), 1)), axis=1)[:, :50]
+    same = np.tile(rng.permutation(589)[:50], (len(users), 1))
+    lists = same if shared else rng.permuted(np.tile(np.arange(589), (len(users), 1)), axis=1)[:, :50]
     null = relabelled(lists, task.users, task, [20, 50], permutations(task, 1_000, [0]))
     known = np.array([0.1497, 0.3104, 0.0340, 0.0849])
     assert (np.abs(null.mean(0)[:4] - known) < 4.5 * null.std(0)[:4] / np.sqrt(1_000) + 5e-5).all()
     assert null[:, 1].std() == pytest.approx(0.061 if shared else 0.0061, rel=0.1)
 
 
-def test_one_p_value_for_all_tests_together() -> None:
+def test_the_familywise_p_value_is_uniform_for_correlated_tests() -> None:
     rng = np.random.default_rng(0)
-    mixing = rng.standard_normal((3, 12))  # twelve tests that have much in common
+    mixing = rng.standard_normal((3, 12))  # twelve highly correlated tests
     draws = rng.standard_normal((300, 3)) @ mixing
     null = rng.standard_normal((1_000, 3)) @ mixing
     p = np.array([familywise(row, null)[0] for row in draws])
     assert abs((p <= 0.1).mean() - 0.1) < 4 * np.sqrt(0.09 / 300)
     shifted = draws[0].copy()
     shifted[7] += 8 * null[:, 7].std()
-    assert familywise(shifted, null) == (pytest.approx(1 / 1_001), 7)
+    p_value, worst = familywise(shifted, null)
+    assert p_value == pytest.approx(1 / 1_001)
+    assert worst == 7
 
 
-def test_values_that_cannot_move_alarm_only_when_they_differ() -> None:
+def test_constant_null_values_alarm_only_when_the_observed_value_differs() -> None:
     null = np.column_stack([np.ones(50), np.random.default_rng(0).standard_normal(50)])
     assert familywise(np.array([1.0, 0.0]), null)[0] > 0.5
-    assert familywise(np.array([0.9, 0.0]), null) == (pytest.approx(1 / 51), 0)
+    p_value, worst = familywise(np.array([0.9, 0.0]), null)
+    assert p_value == pytest.approx(1 / 51)
+    assert worst == 0
 
 
-def test_controls_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shuffled vectors that were not shuffled. Few cold tracks could be dealt so by chance; 45 could not."""
+def test_controls_that_are_not_shuffled_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 45 cold tracks, chance cannot explain unshuffled controls."""
     monkeypatch.setattr("timbrec.study.cells.ranking.vectors_of", lambda control, vectors, items, seed: vectors)
     run, inputs = make_run(tmp_path, size=300)
     findings = by_name(audit_run(run, inputs))
@@ -303,7 +311,7 @@ def test_controls_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.
 
 def spoilt(run: Run, spoil: Callable[[TopK, Fold], None], scenario: Scenario = "hot") -> None:
     """Change the stored lists of a run's first KNN cell."""
-    experiment = next(one for one in run.experiments if one.recommender == "knn")
+    experiment = next(experiment for experiment in run.experiments if experiment.recommender == "knn")
     cell = run.read(experiment)
     stored = cell.lists[scenario]
     lists = TopK(np.array(stored.users), np.array(stored.items), np.array(stored.scores))
@@ -353,7 +361,7 @@ def _gap(lists: TopK, fold: Fold) -> None:
         (_gap, "a gap"),
     ],
 )
-def test_lists_that_hold_anything_else_are_refused(
+def test_faulty_lists_are_refused(
     clean: Clean, tmp_path: Path, spoil: Callable[[TopK, Fold], None], fault: str
 ) -> None:
     run = copied(clean, tmp_path)
@@ -365,7 +373,7 @@ def test_lists_that_hold_anything_else_are_refused(
 
 def test_lists_of_other_users_are_refused(clean: Clean, tmp_path: Path) -> None:
     run = copied(clean, tmp_path)
-    experiment = next(one for one in run.experiments if one.recommender == "knn")
+    experiment = next(experiment for experiment in run.experiments if experiment.recommender == "knn")
     cell = run.read(experiment)
     stored = cell.lists["hot"]
     shorter = TopK(stored.users[1:], stored.items[1:], stored.scores[1:])
@@ -423,7 +431,7 @@ def _new_tracks_rolled(order: np.ndarray, new: np.ndarray) -> np.ndarray:
         (lambda order, new: np.roll(order, 1), "remark"),
     ],
 )
-def test_rows_out_of_order_are_seen_by_the_artists(
+def test_artists_reveal_rows_out_of_order(
     clean: Clean, tmp_path: Path, order_of: Callable[[np.ndarray, np.ndarray], np.ndarray], mark: str
 ) -> None:
     inputs = artist_inputs(order_of)
@@ -435,16 +443,17 @@ def test_rows_out_of_order_are_seen_by_the_artists(
 def test_a_split_that_leaks_is_refused() -> None:
     split = PlantedWorld(200, 200).split
     assert not any(faults_of(split).values())
+    assert split.test.hot.first is not None
     early = replace(split.test.hot, first=split.test.hot.first - 60 * 24 * 3600 * 10**6)
     faults = faults_of(replace(split, test=replace(split.test, hot=early)))
     assert faults["test: pairs first played before train ends"] > 0
     assert faults["validation pairs first played with or after a test pair"] > 0
-    both = faults_of(replace(split, validation=split.test))
-    assert both["test pairs that were there to validate on"] == len(split.test.hot) + len(split.test.cold)
+    same = faults_of(replace(split, validation=split.test))
+    assert same["test pairs that are validation pairs too"] == len(split.test.hot) + len(split.test.cold)
 
 
 def test_the_rules_of_a_fold_are_checked_without_the_fold_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Fold refuses to exist with these faults; the audit does not rely on that."""
+    """Fold raises an error for these faults; the audit does not rely on it."""
     monkeypatch.setattr(Fold, "__post_init__", lambda self: None)
     split = PlantedWorld(200, 200).split
     fold = split.test
@@ -467,7 +476,7 @@ def test_the_rules_of_a_fold_are_checked_without_the_fold_itself(monkeypatch: py
         {"scale": "centre", "profile": "raw", "weights": "log", "similarity": "dot"},
     ],
 )
-def test_profiles_are_worked_out_for_every_setting(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_profiles_are_recomputed_for_every_setting(tmp_path: Path, settings: dict[str, str]) -> None:
     run, inputs = make_run(tmp_path, size=120, recommenders=[{"use": "knn"} | settings], seeds=[0])
     assert profiles_own_rows(Audited(run, inputs)).passed
 
@@ -477,7 +486,7 @@ def _shifted(lists: TopK, fold: Fold) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["hot", "cold", "mixed"])
-def test_scores_that_are_slightly_off_are_refused(clean: Clean, tmp_path: Path, scenario: Scenario) -> None:
+def test_scores_off_by_a_little_are_refused(clean: Clean, tmp_path: Path, scenario: Scenario) -> None:
     run = copied(clean, tmp_path)
     spoilt(run, _shifted, scenario)
     assert profiles_own_rows(Audited(clean[0], clean[1])).passed
@@ -486,7 +495,7 @@ def test_scores_that_are_slightly_off_are_refused(clean: Clean, tmp_path: Path, 
 
 def test_profiles_are_recomputed_for_artist_means_and_transformed_vectors(tmp_path: Path) -> None:
     artists = pl.Series([None if row % 7 == 0 else f"artist {row % 30}" for row in range(200)])
-    settings = {"recommenders": ["knn", "artist-mean"], "seeds": [0], "items": {"path": "none"}}
+    settings: dict[str, Any] = {"recommenders": ["knn", "artist-mean"], "seeds": [0], "items": {"path": "none"}}
     run, inputs = make_run(tmp_path / "artists", artists=artists, **settings)
     assert profiles_own_rows(Audited(run, inputs)).passed
     source = Source(inputs.sources["encoder"].digest, "encoder")
@@ -498,10 +507,10 @@ def test_profiles_are_recomputed_for_artist_means_and_transformed_vectors(tmp_pa
     assert finding.checked
 
 
-def test_controls_that_kept_half_of_the_tracks_in_place_are_refused(
+def test_controls_that_leave_half_of_the_tracks_in_place_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With 30 cold tracks no test of chance sees this, and recomputed scores always do."""
+    """With 30 cold tracks a test against chance misses this; recomputed scores do not."""
 
     def half(control: str, vectors: np.ndarray, items: np.ndarray, seed: int) -> np.ndarray:
         if control == "real":
@@ -539,7 +548,7 @@ def test_the_split_of_the_paper_is_clean(tmp_path: Path) -> None:
 
 
 def test_plays_after_a_parts_end_and_missing_pairs_are_refused(tmp_path: Path) -> None:
-    """Pairs of train that count the plays of the test month look alike in every other rule."""
+    """Train pairs that count the plays of the test month break no other rule."""
     world = PlantedWorld(200, 200)
     split = world.split
     train = split.test.train
@@ -574,5 +583,6 @@ def test_plain_metrics_by_hand() -> None:
     assert {name for name, _ in known} == set(plain.METRICS)
     for (name, k), value in known.items():
         assert plain.METRICS[name](user, k) == pytest.approx(value), name
-    task = Task("hot", np.arange(5), Interactions(*np.zeros((3, 0), np.int64), None, 1, 5))
+    empty = np.zeros(0, np.int64)
+    task = Task("hot", np.arange(5), Interactions(empty, empty, empty, None, 1, 5))
     assert plain.coverage(np.array([[0, 1, -1], [1, 2, 3]]), 2, task) == 3 / 5

@@ -1,14 +1,15 @@
-"""Defects that a published study had, put into the running code: each is refused by the check that names it.
+"""Published defects, put into the running code: the check that names the defect refuses it.
 
-The numbers are those of the study's defects. Every test shows that the same check passes the code as it is.
+Numbers are those of the defects in docs/study.md. Every test shows that the same check passes the unchanged code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def clean_of_code(name: str) -> Finding:
 
 
 def of_code(name: str) -> Finding:
-    """What a check says of the code as it is now."""
+    """The finding of a check about the code as it is now."""
     check, trial = CHECK[name].of_code, Trial(size=CLEAN.size)
     assert check is not None
     for worlds in ("worlds", "small"):
@@ -69,23 +70,23 @@ def clean_run(tmp_path_factory: pytest.TempPathFactory) -> Audited:
 
 
 def refused_in_code(name: str, mutate: Callable[[Patch], None], patch: Patch) -> None:
-    """The check passes the code as it is, and refuses it once mutated."""
+    """Assert that the check passes the unchanged code and refuses the mutated code."""
     assert clean_of_code(name).passed, clean_of_code(name)
     mutate(patch)
-    assert not (found := of_code(name)).passed, found
+    assert not (finding := of_code(name)).passed, finding
 
 
 def refused_in_run(name: str, clean: Audited, mutate: Callable[[Patch], None], patch: Patch, folder: Path) -> None:
-    """The check passes a run of the code as it is, and refuses one of the mutated code."""
+    """Assert that the check passes a run of the unchanged code and refuses a run of the mutated code."""
     check = CHECK[name].of_run
     assert check is not None
     assert check(clean).passed
     mutate(patch)
-    assert not (found := check(Audited(*make_run(folder)))).passed, found
+    assert not (finding := check(Audited(*make_run(folder)))).passed, finding
 
 
 def named(number: int, name: str) -> str:
-    """The check, which must say that it refuses this defect."""
+    """The name of the check. Asserts that the table lists this defect for it."""
     assert str(number) in CHECK[name].defects.split(", ")
     return name
 
@@ -96,13 +97,13 @@ def named(number: int, name: str) -> str:
 def other_rows(patch: Patch) -> None:
     """Profiles from an array in another order than the items."""
     profiles = knn._profiles
-    patch.setattr(knn, "_profiles", lambda made, plays, vectors: profiles(made, plays, np.roll(vectors, 1, 0)))
+    patch.setattr(knn, "_profiles", lambda fitted, plays, vectors: profiles(fitted, plays, np.roll(vectors, 1, 0)))
 
 
 def rows_by_position(patch: Patch) -> None:
-    """The array before it was cut down to the asked ids: the first rows, whoever they belong to."""
+    """The first rows of the whole array in place of the rows of the requested ids."""
 
-    def aligned(self: VectorSource, ids: object) -> np.ndarray:
+    def aligned(self: VectorSource, ids: Iterable[str]) -> np.ndarray:
         return np.asarray(self._part(0)[: len(list(ids))], np.float32)
 
     patch.setattr(VectorSource, "aligned", aligned)
@@ -134,10 +135,10 @@ def test_1_wrong_rows_are_refused_in_a_run(
 
 
 def whole_list(patch: Patch) -> None:
-    """Every metric is computed over the list as long as it is, whatever k its label says."""
+    """Metrics over the whole list instead of the first k places."""
     for kind in (HitRate, Recall, NDCG):
         gains = kind.gains
-        patch.setattr(kind, "gains", lambda self, found, gains=gains: gains(replace(self, k=found.depth), found))
+        patch.setattr(kind, "gains", lambda self, outcome, gains=gains: gains(replace(self, k=outcome.depth), outcome))
 
 
 @pytest.mark.parametrize("check", ["metrics-recomputed", "controls-cold"])
@@ -147,7 +148,7 @@ def test_2_a_metric_that_ignores_its_k_is_refused(
     refused_in_run(named(2, check), clean_run, whole_list, monkeypatch, tmp_path)
 
 
-def test_2_a_label_cannot_be_written_down_beside_its_metric() -> None:
+def test_2_the_label_of_a_metric_cannot_be_set() -> None:
     assert HitRate(20).label == "hitrate@20"
     with pytest.raises(AttributeError):
         HitRate(20).label = "hitrate@50"  # type: ignore[misc]
@@ -158,7 +159,7 @@ def test_2_a_label_cannot_be_written_down_beside_its_metric() -> None:
 
 def over_channels(patch: Patch) -> None:
     def encode(self: MFCC, windows: np.ndarray) -> np.ndarray:
-        return self.frames(windows).mean(axis=2)
+        return np.asarray(self.frames(windows).mean(axis=2))
 
     patch.setattr(MFCC, "encode", encode)
 
@@ -208,7 +209,7 @@ def test_4_negatives_from_a_part_of_the_users_or_from_players_are_refused(
 def inverted_flags(patch: Patch) -> None:
     add = Trainable.add_table
 
-    def inverted(self: Trainable, name: str, start: torch.Tensor, learned: bool) -> None:
+    def inverted(self: Trainable[Any], name: str, start: torch.Tensor, learned: bool) -> None:
         add(self, name, start, not learned)
 
     patch.setattr(Trainable, "add_table", inverted)
@@ -226,7 +227,7 @@ def test_5_inverted_freeze_flags_are_refused(name: str, monkeypatch: Patch) -> N
 def refused_of_part(
     check: Callable[[RecommenderPart], Finding], name: str, mutate: Callable[[Patch], None], patch: Patch
 ) -> None:
-    """The check passes a recommender with its defaults, and refuses it once the code is mutated."""
+    """Assert that the check passes a recommender with its defaults and refuses it in the mutated code."""
     assert check(RecommenderPart(name)).passed
     mutate(patch)
     assert not (finding := check(RecommenderPart(name))).passed, finding
@@ -254,7 +255,7 @@ def stopping_on_test(patch: Patch) -> None:
 
 
 def _after(split: Split) -> tuple[Interactions, Interactions]:
-    """The hot and cold test pairs as seen from the train part of the validation fold."""
+    """The test pairs, hot or cold by the train part of the validation fold."""
     train, pairs = split.validation.train, split.test.hot.joined(split.test.cold)
     pairs = pairs.where(train.user_items[pairs.user] > 0)
     hot = train.item_users[pairs.item] > 0
@@ -274,7 +275,7 @@ def serving_without_refit(patch: Patch) -> None:
 
 def scaled_by_the_catalogue(patch: Patch) -> None:
     def scaling(content: Content, train: object) -> np.ndarray:
-        return content.vectors - content.vectors.mean(0)
+        return np.asarray(content.vectors - content.vectors.mean(0))
 
     fit = fitting.fit
 
@@ -324,24 +325,24 @@ def test_7_vectors_served_without_their_normalisation_are_refused(monkeypatch: P
 
 
 def held_out_rows_alone(patch: Patch) -> None:
-    """The loss of the held-out pairs, as the study had it, is what training stops on."""
+    """Training stops on the loss of held-out pairs, as in the study."""
     _judged_by(patch, lambda fold, settings: judge.HeldOutLoss(fold, settings.batch))
 
 
 def train_loss(patch: Patch) -> None:
-    """The loss of the epoch's own batches."""
+    """Training stops on the loss of its own batches."""
     _judged_by(patch, lambda fold, settings: judge.TrainLoss())
 
 
 def _judged_by(patch: Patch, judged: Callable[..., judge.Judge]) -> None:
-    """Training with another judge wherever it validates."""
+    """Training with another judge."""
     patch.setattr(
         "timbrec.training.loop.judge_of", lambda settings, fold, can_rank_cold: fold and judged(fold, settings)
     )
 
 
 def without_histories(patch: Patch) -> None:
-    """Validation lists that may hold what the users have played."""
+    """Validation lists with items that the users already played."""
 
     def validate(scorer: Scorer, fold: Fold, scenario: Scenario = "mixed", k: int = 50) -> float:
         task = validation.validation_task(fold, scenario, scorer.can_rank_cold)
@@ -371,7 +372,7 @@ def test_9_held_out_pairs_of_users_without_history_cannot_be_a_fold() -> None:
 
 def summed(patch: Patch) -> None:
     def sums(frames: np.ndarray, pool: str = "mean", over: str = "time") -> np.ndarray:
-        return frames.sum(axis=0)
+        return np.asarray(frames.sum(axis=0))
 
     patch.setattr(pooling, "pool", sums)
 

@@ -1,3 +1,5 @@
+"""Controls: shuffled vectors are uniform permutations, gaussian vectors have the moments of the train items."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -10,38 +12,38 @@ VECTORS = (
 ).astype(np.float32)
 
 
-def test_shuffled_vectors_are_the_same_ones_elsewhere():
-    dealt = shuffled(VECTORS, 0)
-    order = np.lexsort(VECTORS.T), np.lexsort(dealt.T)
-    assert np.array_equal(VECTORS[order[0]], dealt[order[1]])
-    assert (dealt == VECTORS).all(1).mean() < 0.02
-    assert np.array_equal(dealt, shuffled(VECTORS, 0))
-    assert not np.array_equal(dealt, shuffled(VECTORS, 1))
+def test_shuffled_vectors_are_a_permutation_of_the_vectors() -> None:
+    permuted = shuffled(VECTORS, 0)
+    order = np.lexsort(VECTORS.T), np.lexsort(permuted.T)
+    assert np.array_equal(VECTORS[order[0]], permuted[order[1]])
+    assert (permuted == VECTORS).all(1).mean() < 0.02
+    assert np.array_equal(permuted, shuffled(VECTORS, 0))
+    assert not np.array_equal(permuted, shuffled(VECTORS, 1))
 
 
-def test_shuffling_is_uniform():
+def test_shuffling_is_uniform() -> None:
     rows = np.arange(3, dtype=np.float32)[:, None]
     seen = [tuple(shuffled(rows, seed)[:, 0]) for seed in range(600)]
     assert len(set(seen)) == 6
     assert min(seen.count(order) for order in set(seen)) > 60
 
 
-def test_gaussian_vectors_have_mean_and_covariance_of_the_train_items():
+def test_gaussian_vectors_have_mean_and_covariance_of_the_train_items() -> None:
     train = np.arange(400)
     moved = VECTORS.copy()
-    moved[400:] += 100  # of cold items nothing may be known
+    moved[400:] += 100  # vectors of cold items must have no influence
     drawn = gaussian(np.tile(moved, (40, 1)), train, 0)
-    wanted = np.cov(VECTORS[train].T)
+    covariance = np.cov(VECTORS[train].T)
     assert drawn.shape == (24_000, 5)
     assert drawn.dtype == np.float32
-    error = np.sqrt(np.diag(wanted) / len(drawn))
+    error = np.sqrt(np.diag(covariance) / len(drawn))
     assert (abs(drawn.mean(0) - VECTORS[train].mean(0)) < 4.5 * error).all()
-    np.testing.assert_allclose(np.cov(drawn.T), wanted, atol=0.04 * np.diag(wanted).max())
+    np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.04 * np.diag(covariance).max())
     assert not np.array_equal(gaussian(VECTORS, train, 1), gaussian(VECTORS, train, 0))
 
 
 @pytest.mark.parametrize("train", [[0], [0, 1], list(range(600))])
-def test_controls_of_odd_vectors_are_finite(train):
+def test_controls_of_constant_and_zero_vectors_are_finite(train: list[int]) -> None:
     rows = np.array(train)
     for vectors in (VECTORS, np.ones((600, 5), np.float32), np.zeros((600, 5), np.float32)):
         for control in ("real", "shuffled", "gaussian"):

@@ -81,5 +81,5 @@ def test_vectors_made_elsewhere_are_not_checked() -> None:
     class Given(MFCC):
         card = CARDS["mfcc-onion"]
 
-    with pytest.raises(ConfigError, match="holds vectors, and no model"):
+    with pytest.raises(ConfigError, match="holds precomputed vectors"):
         check_encoder(Given())

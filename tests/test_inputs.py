@@ -1,8 +1,11 @@
-"""From a config to what a run works on, with everything that can be wrong about it."""
+"""Inputs of a run: log, artists, vectors and split of a config, and the messages about faulty ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,16 +14,24 @@ import pytest
 import small_world
 from made import log
 from timbrec.data.cuts import by_items, by_time, tamm2026
+from timbrec.data.splitting import SplitConfig
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
-from timbrec.study.config import SplitConfig, read_config
-from timbrec.study.inputs import data_card, load_inputs, make_split
+from timbrec.study.config import read_config
+from timbrec.study.inputs import Inputs, data_card, load_inputs, make_split
+
+Change = Callable[[Path], None]
+Read = Callable[..., Inputs]
+
+
+def unchanged(folder: Path) -> None:
+    """Leave the folder as it is."""
 
 
 @pytest.fixture
-def read(tmp_path):
-    """Read the inputs of the small world, after `change` was done to its folder."""
+def read(tmp_path: Path) -> Read:
+    """A function that reads the inputs of the small world after a change of its folder."""
 
-    def reading(change=lambda folder: None, **changes):
+    def reading(change: Change = unchanged, **changes: Any) -> Inputs:
         path = small_world.write(tmp_path, **changes)
         change(tmp_path)
         return load_inputs(read_config(path))
@@ -28,40 +39,44 @@ def read(tmp_path):
     return reading
 
 
-def rewrite(name, change):
-    """Do something to a table of the folder."""
+def rewrite(name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Change:
+    """A change of a table in the folder."""
 
-    def doing(folder):
+    def rewritten(folder: Path) -> None:
         change(pl.read_csv(folder / name, infer_schema=False)).write_csv(folder / name)
 
-    return doing
+    return rewritten
 
 
-def with_fewer_vectors(folder):
-    """The good encoder lacks five tracks, and knows one that the log and the poor one do not."""
+def with_fewer_vectors(folder: Path) -> None:
+    """The good encoder lacks five tracks, and has a track that is not in the log."""
     ids = (folder / "ids.txt").read_text().split()
     np.save(folder / "good.npy", np.load(folder / "good.npy")[5:])
     (folder / "good.txt").write_text("\n".join([*ids[6:], "unheard of"]))
 
 
-FEWER = {
-    "encoders": {"good": {"vectors": "good.npy", "ids": "good.txt"}, "poor": small_world.CONFIG["encoders"]["poor"]}
+FEWER: dict[str, Any] = {
+    "encoders": {
+        "good": {"vectors": "good.npy", "ids": "good.txt"},
+        "poor": {"vectors": "poor.npy", "ids": "ids.txt"},
+    }
 }
 
 
-def test_the_catalogue_is_what_every_encoder_has(read):
+def test_the_catalogue_is_the_intersection_of_encoders(read: Read) -> None:
     inputs = read(with_fewer_vectors, **FEWER)
     ids = small_world.WORLD.events.items.ids
     assert inputs.catalogue.ids.to_list() == sorted(ids[6:])
     assert set(inputs.events.items.ids.gather(inputs.events.table["item"].unique())) <= set(ids[6:])
     assert len(inputs.log.items) > len(inputs.catalogue)
     places = ids.to_list()
-    wanted = small_world.WORLD.vectors(0.2)[[places.index(one) for one in inputs.catalogue.ids]]
-    assert np.array_equal(inputs.vectors(inputs.representation("poor")), wanted)
+    expected = small_world.WORLD.vectors(0.2)[[places.index(track) for track in inputs.catalogue.ids]]
+    assert np.array_equal(inputs.vectors(inputs.representation("poor")), expected)
+    assert inputs.artist_rows is not None
     assert inputs.artist_rows.shape == (194,)
 
 
-def test_the_data_card_says_what_each_encoder_costs(read):
+def test_the_data_card_counts_the_tracks_that_each_encoder_leaves_out(read: Read) -> None:
     card = dict(data_card(read(with_fewer_vectors, **FEWER)))
     assert card["users"] == "120"
     assert card["catalogue: tracks with vectors from every encoder"] == "194"
@@ -72,12 +87,13 @@ def test_the_data_card_says_what_each_encoder_costs(read):
     assert card["rows that equal another row (counted as plays)"] == "0"
 
 
-def test_artists_are_those_of_the_table(read):
+def test_artists_come_from_the_items_table(read: Read) -> None:
     inputs = read(rewrite("tracks.csv", lambda table: table.slice(3).with_columns(
         artist=pl.when(pl.row_index() == 0).then(pl.lit("")).otherwise("artist"))))  # fmt: skip
+    assert inputs.artist_rows is not None
     rows = dict(zip(inputs.catalogue.ids, inputs.artist_rows, strict=True))
     ids = small_world.WORLD.events.items.ids
-    assert [rows[one] for one in ids[:4]] == [-1] * 4  # not in the table, or without an artist there
+    assert [rows[track] for track in ids[:4]] == [-1] * 4  # not in the table, or without an artist in it
     assert rows[ids[4]] == rows[ids[44]] != rows[ids[5]]
     assert read().artists_digest != inputs.artists_digest
 
@@ -102,13 +118,13 @@ def test_artists_are_those_of_the_table(read):
         (lambda folder: (folder / "good.npy").unlink(), "good.npy does not exist. Did you mean 'poor.npy'"),
     ],
 )  # fmt: skip
-def test_what_can_be_wrong(read, change, message):
+def test_faulty_files_are_refused_with_a_message(read: Read, change: Change, message: str) -> None:
     with pytest.raises(TimbrecError, match=message):
         read(change)
 
 
-def test_encoders_without_a_common_track(read):
-    def change(folder):
+def test_encoders_without_a_common_track_are_refused(read: Read) -> None:
+    def change(folder: Path) -> None:
         np.save(folder / "good.npy", np.ones((1, 3)))
         (folder / "good.txt").write_text("elsewhere")
 
@@ -116,23 +132,23 @@ def test_encoders_without_a_common_track(read):
         read(change, **FEWER)
 
 
-def test_everything_wrong_is_told_at_once(read):
-    def change(folder):
+def test_all_faults_are_reported_together(read: Read) -> None:
+    def change(folder: Path) -> None:
         (folder / "plays.csv").write_text("")
         (folder / "tracks.csv").unlink()
         (folder / "ids.txt").write_text("one\n")
 
     with pytest.raises(SeveralErrors) as caught:
         read(change)
-    said = str(caught.value).split("\n")
-    assert len(said) == 4
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 4
     for line, name in zip(
-        said, ("plays.csv is empty", "tracks.csv does not exist", "good.npy", "poor.npy"), strict=True
+        lines, ("plays.csv is empty", "tracks.csv does not exist", "good.npy", "poor.npy"), strict=True
     ):
         assert name in line
 
 
-def test_one_user_and_one_new_track_are_enough(read):
+def test_a_log_of_one_user_is_enough(read: Read) -> None:
     user = small_world.WORLD.events.users.ids[7]
     inputs = read(rewrite("plays.csv", lambda table: table.filter(pl.col("user") == user)))
     assert len(inputs.split.users) == 1
@@ -151,23 +167,24 @@ EVENTS = log(
 )
 
 
-def test_times_that_are_left_out_are_a_year_and_a_month_around_t():
-    asked = make_split(EVENTS, SplitConfig(test_at="2019-02-01"))
-    assert asked.digest == by_time(EVENTS, START, VALIDATE, T, END).digest
-    asked = make_split(EVENTS, SplitConfig(protocol="tamm2026", test_at="2019-02-01"))
-    assert asked.digest == tamm2026(EVENTS, START, T, END).digest
-    all_named = SplitConfig(test_at=T, start="2018-08-08", validate_at="2018-12-31", end="2019-02-28")
-    named = by_time(EVENTS, datetime(2018, 8, 8), datetime(2018, 12, 31), T, datetime(2019, 2, 28))
-    assert make_split(EVENTS, all_named).digest == named.digest
+def split_of(**settings: Any) -> str:
+    """The digest of the split with these settings."""
+    return make_split(EVENTS, SplitConfig.model_validate(settings)).digest
 
 
-def test_times_with_a_zone_are_moments():
-    asked = make_split(
-        EVENTS, SplitConfig(test_at="2019-02-01T01:00:00+01:00", start=START, validate_at=VALIDATE, end=END)
-    )
-    assert asked.digest == by_time(EVENTS, START, VALIDATE, T, END).digest
+def test_default_times_are_a_year_before_t_and_a_month_around_it() -> None:
+    assert split_of(test_at="2019-02-01") == by_time(EVENTS, START, VALIDATE, T, END).digest
+    assert split_of(protocol="tamm2026", test_at="2019-02-01") == tamm2026(EVENTS, START, T, END).digest
+    times = {"test_at": T, "start": "2018-08-08", "validate_at": "2018-12-31", "end": "2019-02-28"}
+    expected = by_time(EVENTS, datetime(2018, 8, 8), datetime(2018, 12, 31), T, datetime(2019, 2, 28))
+    assert split_of(**times) == expected.digest
 
 
-def test_shares_of_the_item_holdout():
-    asked = SplitConfig(protocol="item-holdout", seed=4, cold=0.2, hot=0.3, validation=0.2)
-    assert make_split(EVENTS, asked).digest == by_items(EVENTS, 4, 0.2, 0.3, 0.2).digest
+def test_times_with_a_zone_are_moments() -> None:
+    times = {"test_at": "2019-02-01T01:00:00+01:00", "start": START, "validate_at": VALIDATE, "end": END}
+    assert split_of(**times) == by_time(EVENTS, START, VALIDATE, T, END).digest
+
+
+def test_shares_of_the_item_holdout() -> None:
+    shares = {"protocol": "item-holdout", "seed": 4, "cold": 0.2, "hot": 0.3, "validation": 0.2}
+    assert split_of(**shares) == by_items(EVENTS, 4, 0.2, 0.3, 0.2).digest

@@ -1,10 +1,13 @@
-"""The trained recommenders' networks and losses written a second time, plainly and in float64, straight from their
-formulas; values and gradients must agree on inputs of any shape."""
+"""Second implementations of the trained recommenders' networks and losses, in float64, from their formulas.
+
+Values and gradients agree on inputs of any shape.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import get_args
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
@@ -23,7 +26,8 @@ from timbrec.recommenders.shared.losses import ContrastiveLoss, contrastive, nms
 from timbrec.recommenders.shared.sequences import MASK, PADDING
 from timbrec.training import negatives
 
-EXACT = {"rtol": 1e-9, "atol": 1e-12}
+EXACT: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-12}
+Learned = tuple[Literal["users", "items"], ...]
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -32,12 +36,12 @@ def numbers(seed: int, *shape: int) -> torch.Tensor:
 
 
 def gradients(loss: torch.Tensor, *inputs: torch.Tensor) -> list[torch.Tensor]:
-    found = torch.autograd.grad(loss, inputs, allow_unused=True, retain_graph=True)
-    return [torch.zeros_like(one) if grad is None else grad for one, grad in zip(inputs, found, strict=True)]
+    grads = torch.autograd.grad(loss, inputs, allow_unused=True, retain_graph=True)
+    return [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, grads, strict=True)]
 
 
 def played(seed: int, users: int, items: int, least: int = 1) -> Interactions:
-    """Random plays; every user has played at least so many."""
+    """Random plays, of at least `least` items by every user."""
     rng = np.random.default_rng(seed)
     rows = rng.random((users, items)) < rng.uniform(0.05, 0.4)
     for row in rows:
@@ -46,14 +50,23 @@ def played(seed: int, users: int, items: int, least: int = 1) -> Interactions:
     return Interactions(user, item, rng.integers(1, 50, len(user)), rng.permutation(len(user)), users, items)
 
 
+def assert_equal_gradients(
+    loss: torch.Tensor, expected: torch.Tensor, model: torch.nn.Module, rtol: float = 1e-7, atol: float = 1e-10
+) -> None:
+    """Compare the gradients of two losses with respect to all parameters of a model."""
+    weights = list(model.parameters())
+    for gradient, other in zip(gradients(loss, *weights), gradients(expected, *weights), strict=True):
+        torch.testing.assert_close(gradient, other, rtol=rtol, atol=atol)
+
+
 # Contrastive losses
 
 
 def plainly(name: str, z1: torch.Tensor, z2: torch.Tensor, t: float, sigma: float) -> torch.Tensor:
-    """One direction: loops over items, one sum of exponentials each."""
+    """A contrastive loss in a single direction: a loop over items with a sum of exponentials each."""
     n = len(z1)
     agree = [z1[i] @ z2[i] for i in range(n)]
-    softmax = torch.stack([one / sigma for one in agree]).softmax(0)
+    softmax = torch.stack([similarity / sigma for similarity in agree]).softmax(0)
     total = torch.zeros((), dtype=z1.dtype)
     for i in range(n):
         others = [j for j in range(n) if j != i]
@@ -61,7 +74,8 @@ def plainly(name: str, z1: torch.Tensor, z2: torch.Tensor, t: float, sigma: floa
         negative += [z1[i] @ z1[j] for j in others] if "A" not in name else []
         negative += [z2[i] @ z2[j] for j in others] if "S" in name else []
         weight = 2 - n * softmax[i] if name.endswith("W") else 1
-        total = total + (-weight * agree[i] / t + sum(torch.exp(one / t) for one in negative).log())
+        denominator = torch.stack([torch.exp(similarity / t) for similarity in negative]).sum()
+        total = total + (-weight * agree[i] / t + denominator.log())
     return total / n
 
 
@@ -75,26 +89,26 @@ def test_contrastive_losses(
 ) -> None:
     """The weights of the W losses are not detached: their gradient counts."""
     z1, z2 = (normalize(numbers(seed + side, n, dim)).requires_grad_() for side in (0, 1))
-    there, back = plainly(name, z1, z2, t, sigma), plainly(name, z2, z1, t, sigma)
-    wanted = {"DCL": there + back, "DCLW": there + back, "SDCLW": (there + back) / 2}.get(name, there)
-    for mine, theirs in (
-        (contrastive(name, z1, z2, t, sigma, block), wanted),
-        (one_way(name, z1, z2, t, sigma), there),
+    forward, back = plainly(name, z1, z2, t, sigma), plainly(name, z2, z1, t, sigma)
+    expected = {"DCL": forward + back, "DCLW": forward + back, "SDCLW": (forward + back) / 2}.get(name, forward)
+    for loss, plain in (
+        (contrastive(name, z1, z2, t, sigma, block), expected),
+        (one_way(name, z1, z2, t, sigma), forward),
     ):
-        torch.testing.assert_close(mine, theirs, **EXACT)
-        for one, other in zip(gradients(mine, z1, z2), gradients(theirs, z1, z2), strict=True):
-            torch.testing.assert_close(one, other, **EXACT)
+        torch.testing.assert_close(loss, plain, **EXACT)
+        for gradient, plain_gradient in zip(gradients(loss, z1, z2), gradients(plain, z1, z2), strict=True):
+            torch.testing.assert_close(gradient, plain_gradient, **EXACT)
 
 
 @settings(max_examples=10)
 @given(st.integers(2, 12), st.integers(1, 6), st.integers(1, 5), st.integers(1, 7), seeds)
 def test_contrastive_model(items: int, dim: int, factors: int, width: int, seed: int) -> None:
-    """MLPs, L2 normalisation and ADCL of a batch, by matrix products alone."""
+    """MLPs, L2 normalisation and ADCL of a batch, as matrix products."""
     train = played(seed, 3, items)
     content, collaborative = numbers(seed, items, dim).float(), numbers(seed + 1, items, factors).float()
     chosen = Contrastive.preset("tamm2026", width=width)
     model = ContrastiveModel(chosen, train, Content(content.numpy()), collaborative.numpy()).double()
-    mine = model(model.examples(train), np.arange(len(train.items)), np.random.default_rng(0))
+    loss = model(model.examples(train), np.arange(len(train.items)), np.random.default_rng(0))
     rows = torch.from_numpy(train.items)
     sides = []
     for vectors, tower in ((content, model.content_tower), (collaborative, model.collaborative_tower)):
@@ -102,11 +116,9 @@ def test_contrastive_model(items: int, dim: int, factors: int, width: int, seed:
         hidden = (vectors[rows].double() @ w1.T + b1).clamp(min=0) @ w2.T + b2
         sides.append(hidden / hidden.norm(dim=1, keepdim=True))
     if len(rows) > 1:
-        wanted = plainly("ADCL", *sides, 0.1, 0.5)
-        weights = list(model.parameters())
-        torch.testing.assert_close(mine, wanted, **EXACT)
-        for one, other in zip(gradients(mine, *weights), gradients(wanted, *weights), strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-10)
+        expected = plainly("ADCL", sides[0], sides[1], 0.1, 0.5)
+        torch.testing.assert_close(loss, expected, **EXACT)
+        assert_equal_gradients(loss, expected, model, atol=1e-10)
 
 
 # Shallow Net
@@ -118,7 +130,7 @@ def test_contrastive_model(items: int, dim: int, factors: int, width: int, seed:
     st.sampled_from([("users",), ("items",), ("users", "items"), ()]), st.booleans(), seeds,
 )  # fmt: skip
 def test_shallow_net(
-    users: int, items: int, dim: int, width: int, count: int, learned: tuple[str, ...], confidence: bool, seed: int
+    users: int, items: int, dim: int, width: int, count: int, learned: Learned, confidence: bool, seed: int
 ) -> None:
     """Triplet by triplet: the layer, ReLU, cosine, hinge, weight 1 + 2 log(1 + plays)."""
     train, content = played(seed, users, items), numbers(seed, items, dim).float().numpy()
@@ -131,7 +143,7 @@ def test_shallow_net(
     drawn = rng.integers(users, size=(len(rows), count))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(negatives, "sample_negatives", lambda *_: drawn)
-        mine = model(train, rows, rng)
+        loss = model(train, rows, rng)
     weight, bias = model.tower.layers[0].parameters()
     total = torch.zeros((), dtype=torch.float64)
     for place, row in enumerate(rows):
@@ -140,13 +152,11 @@ def test_shallow_net(
             cosine_similarity((weight @ model.users[user] + bias).clamp(min=0), of_item, dim=0, eps=1e-16)
             for user in (train.user[row], *drawn[place])
         ]
-        hinge = sum((0.2 - score[0] + against).clamp(min=0) for against in score[1:]) / count
+        hinge = torch.stack([(0.2 - score[0] + against).clamp(min=0) for against in score[1:]]).sum() / count
         total = total + hinge * (1 + 2 * math.log(1 + train.plays[row]) if confidence else 1)
-    wanted = total / len(rows)
-    weights = list(model.parameters())
-    torch.testing.assert_close(mine, wanted, rtol=1e-9, atol=1e-12)
-    for one, other in zip(gradients(mine, *weights), gradients(wanted, *weights), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-10)
+    expected = total / len(rows)
+    torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-12)
+    assert_equal_gradients(loss, expected, model, atol=1e-10)
     start = np.stack([content[train.item[train.user == user]].mean(0) for user in range(users)])
     np.testing.assert_allclose(model.users.detach(), start, atol=1e-6, err_msg="users start at the mean of their items")
     assert {name for name, _ in model.named_parameters()} == {*learned, "tower.layers.0.weight", "tower.layers.0.bias"}
@@ -156,10 +166,10 @@ def test_shallow_net(
 
 
 def dense(x: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-    """Mean over all entries of the squared difference of unit rows; the factor 2/N comes by itself."""
+    """Mean over all entries of the squared difference of unit rows, which includes the factor 2/N."""
     y = x @ a @ a.T - x
     unit = [rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-300) for rows in (y, x)]
-    return ((unit[0] - unit[1]) ** 2).sum() / x.numel()
+    return torch.sum((unit[0] - unit[1]) ** 2) / x.numel()
 
 
 @settings(max_examples=15)
@@ -168,27 +178,26 @@ def dense(x: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
     st.sampled_from(["corrected", "tamm2026"]), seeds,
 )  # fmt: skip
 def test_hybrid(users: int, items: int, dim: int, width: int, protocol: str, seed: int) -> None:
-    """x, A, xAA^T - x and both norms as matrices; `corrected` has no column for what nobody played."""
+    """x, A, xAA^T - x and both norms as matrices; `corrected` has no columns of items without plays."""
     train, content = played(seed, users, items - 2, least=2), numbers(seed, items, dim).float().numpy()
     train = Interactions(train.user, train.item, train.plays, train.first, users, items)
     model = HybridModel(Hybrid.preset(protocol, width=width, scale="none"), train, Content(content)).double()
-    mine = model(model.examples(train), np.arange(users), np.random.default_rng(0))
+    loss = model(model.examples(train), np.arange(users), np.random.default_rng(0))
     w1, b1, w2, b2 = model.tower.parameters()
     hidden = (torch.from_numpy(content).double() @ w1.T + b1).clamp(min=0) @ w2.T + b2
     x, a = torch.zeros(users, items, dtype=torch.float64), hidden / hidden.norm(dim=1, keepdim=True)
     x[train.user, train.item] = 1
     columns = train.items if protocol == "corrected" else np.arange(items)
-    wanted, weights = dense(x[:, columns], a[columns]), list(model.parameters())
-    torch.testing.assert_close(mine, wanted, **EXACT)
-    for one, other in zip(gradients(mine, *weights), gradients(wanted, *weights), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-11)
+    expected = dense(x[:, columns], a[columns])
+    torch.testing.assert_close(loss, expected, **EXACT)
+    assert_equal_gradients(loss, expected, model, atol=1e-11)
     cosine = cosine_similarity(x[:, columns] @ a[columns] @ a[columns].T - x[:, columns], x[:, columns])
-    assert mine.item() == pytest.approx((2 / (users * len(columns)) * (1 - cosine).sum()).item(), rel=1e-9), "2/N kept"
+    assert loss.item() == pytest.approx((2 / (users * len(columns)) * (1 - cosine).sum()).item(), rel=1e-9), "2/N kept"
 
 
 @pytest.mark.parametrize("protocol", ["corrected", "tamm2026"])
-def test_hybrid_looks_at_cold_items_in_the_study_alone(protocol: str) -> None:
-    """The study's zero targets for items nobody played: other cold vectors change its loss, and none of ours."""
+def test_cold_vectors_change_the_loss_of_the_preset_tamm2026_alone(protocol: str) -> None:
+    """The preset tamm2026 has zero targets for items without plays, so that their vectors change its loss."""
     train, content = played(3, 6, 8, least=2), numbers(3, 10, 4).float().numpy()
     train = Interactions(train.user, train.item, train.plays, train.first, 6, 10)
     other = content.copy()
@@ -199,13 +208,14 @@ def test_hybrid_looks_at_cold_items_in_the_study_alone(protocol: str) -> None:
             torch.manual_seed(0)
             model = HybridModel(Hybrid.preset(protocol, width=4, scale="none"), train, Content(vectors)).double()
         loss = model(model.examples(train), np.arange(6), np.random.default_rng(0))
-        losses.append((loss.item(), *(float(one.abs().sum()) for one in gradients(loss, *model.parameters()))))
+        sizes = (float(gradient.abs().sum()) for gradient in gradients(loss, *model.parameters()))
+        losses.append((loss.item(), *sizes))
     assert (losses[0] == losses[1]) == (protocol == "corrected")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_reconstruction_of_nothing_has_no_infinite_gradient(dtype: torch.dtype) -> None:
-    """Users whose y = xAA^T - x is zero: one play each, and items at right angles. |y| is clamped before the root."""
+def test_the_gradient_of_a_zero_reconstruction_is_finite(dtype: torch.dtype) -> None:
+    """y = xAA^T - x is zero for users with one play each and orthogonal items. |y| is clamped before the root."""
     vectors = torch.eye(4, dtype=dtype)[[0, 1, 2, 3]].requires_grad_()
     loss = nmse(torch.tensor([0, 1, 3, 3]), torch.tensor([2, 0, 1]), vectors, 4)
     assert loss.item() == pytest.approx(2 * 2 / (3 * 4), rel=1e-6), "cosine 0 for both; the user without plays is 0"
@@ -216,17 +226,18 @@ def test_a_reconstruction_of_nothing_has_no_infinite_gradient(dtype: torch.dtype
 # BERT4Rec
 
 
-def mlp(weight: dict[str, torch.Tensor], vectors: torch.Tensor) -> torch.Tensor:
-    """The items as BERT4Rec projects them: of a vector its direction alone, at the length of one of unit variances."""
+def mlp(weight: Mapping[str, torch.Tensor], vectors: torch.Tensor) -> torch.Tensor:
+    """BERT4Rec's projection of items, scaled to the length of vectors of unit variance."""
     vectors = vectors * math.sqrt(vectors.shape[1]) / vectors.square().sum(1, keepdim=True).sqrt()
     inner = (vectors @ weight["project.first.weight"].T + weight["project.first.bias"]).clamp(min=0)
     return (inner @ weight["project.second.weight"].T + weight["project.second.bias"]) / math.sqrt(inner.shape[1])
 
 
 def bert(model: BERT4RecModel, places: np.ndarray) -> torch.Tensor:
-    """BERT of one user at a time (Devlin et al. 2019): attention head by head, without padding or fused kernels.
+    """BERT of a single user (Devlin et al. 2019): attention head by head, without padding or fused kernels.
 
-    With norms before the sublayers as in Xiong et al. (2020), figure 1 b."""
+    With norms before the sublayers as in Xiong et al. (2020), figure 1 b.
+    """
     net, heads, before = model.transformer, model.settings.heads, model.settings.norm == "before"
     weight = dict(net.named_parameters())
     items = model.items if model.settings.width is None else mlp(weight, model.items)
@@ -245,12 +256,14 @@ def bert(model: BERT4RecModel, places: np.ndarray) -> torch.Tensor:
         at = f"encoder.layers.{layer}."
         into = norm(h, f"{at}norm1") if before else h
         qkv = into @ weight[f"{at}self_attn.in_proj_weight"].T + weight[f"{at}self_attn.in_proj_bias"]
-        seen = []
+        attended = []
         for head in range(heads):
-            mine = slice(head * width // heads, (head + 1) * width // heads)
-            q, k, v = (qkv[:, part * width : (part + 1) * width][:, mine] for part in range(3))
-            seen.append((q @ k.T / math.sqrt(width // heads)).softmax(1) @ v)
-        out = torch.cat(seen, 1) @ weight[f"{at}self_attn.out_proj.weight"].T + weight[f"{at}self_attn.out_proj.bias"]
+            columns = slice(head * width // heads, (head + 1) * width // heads)
+            q, k, v = (qkv[:, part * width : (part + 1) * width][:, columns] for part in range(3))
+            attended.append((q @ k.T / math.sqrt(width // heads)).softmax(1) @ v)
+        out = (
+            torch.cat(attended, 1) @ weight[f"{at}self_attn.out_proj.weight"].T + weight[f"{at}self_attn.out_proj.bias"]
+        )
         h = h + out if before else norm(h + out, f"{at}norm1")
         into = norm(h, f"{at}norm2") if before else h
         inner = into @ weight[f"{at}linear1.weight"].T + weight[f"{at}linear1.bias"]
@@ -266,7 +279,7 @@ def bert(model: BERT4RecModel, places: np.ndarray) -> torch.Tensor:
     st.sampled_from(["corrected", "tamm2026"]), seeds,
 )  # fmt: skip
 def test_bert4rec(users: int, items: int, layers: int, heads: int, length: int, protocol: str, seed: int) -> None:
-    """User by user, mask by mask: minus the log of a softmax over all classes."""
+    """User by user and mask by mask: minus the log of a softmax over all classes."""
     train = played(seed, users, items)
     train = Interactions(train.user, train.item, train.plays, train.first, users, items + 2)
     size = {"width": 2 * heads} if protocol == "corrected" else {}
@@ -284,12 +297,13 @@ def test_bert4rec(users: int, items: int, layers: int, heads: int, length: int, 
     masked = model_masks(drawn)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("timbrec.recommenders.bert4rec._masked", masked)
-        mine = model(model.examples(train), np.arange(users), np.random.default_rng(seed))
+        loss = model(model.examples(train), np.arange(users), np.random.default_rng(seed))
 
     named = dict(model.transformer.named_parameters())
     table = model.items if model.settings.width is None else mlp(named, model.items)
     classes = table if protocol == "corrected" else torch.cat([table, model.transformer.special])
     losses = []
+    assert train.first is not None
     for user in range(users):
         own = np.flatnonzero(train.user == user)
         history = train.item[own[np.argsort(train.first[own])]][-length:]
@@ -300,19 +314,18 @@ def test_bert4rec(users: int, items: int, layers: int, heads: int, length: int, 
         if len(hidden_at):
             logits = bert(model, places)[hidden_at] @ classes.T
             losses += [-torch.log(row.softmax(0)[column[at]]) for row, at in zip(logits, hidden_at, strict=True)]
-    wanted, weights = torch.stack(losses).mean(), list(model.parameters())
-    torch.testing.assert_close(mine, wanted, rtol=1e-8, atol=1e-10)
-    for one, other in zip(gradients(mine, *weights), gradients(wanted, *weights), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
+    expected = torch.stack(losses).mean()
+    torch.testing.assert_close(loss, expected, rtol=1e-8, atol=1e-10)
+    assert_equal_gradients(loss, expected, model, rtol=1e-6, atol=1e-9)
     assert len(classes) == (len(train.items) if protocol == "corrected" else items + 4), "unseen items are no classes"
     assert PADDING not in column
 
 
-def model_masks(drawn: list[np.ndarray]) -> object:
-    """The model's own choice of masks, remembered."""
+def model_masks(drawn: list[np.ndarray]) -> Callable[..., np.ndarray]:
+    """The model's own choice of masks, which also appends it to `drawn`."""
     from timbrec.recommenders.bert4rec import _masked
 
-    def masked(*arguments: object) -> np.ndarray:
+    def masked(*arguments: Any) -> np.ndarray:
         drawn.append(_masked(*arguments))
         return drawn[-1]
 

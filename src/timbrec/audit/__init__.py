@@ -25,7 +25,7 @@ __all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name when it is first used: a run that is not audited again does without the checks."""
+    """Import a name when it is first used: a run with a valid audit never loads the checks."""
     if name in _HOMES:
         return getattr(import_module(f"timbrec.audit.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'timbrec.audit' has no attribute {name!r}")

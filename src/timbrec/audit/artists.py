@@ -1,4 +1,4 @@
-"""Artists: whether tracks of one artist have vectors near each other, in train and among new tracks alike."""
+"""Artists: whether tracks of an artist have vectors near each other, in train and among new tracks alike."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NEAR, _FAR, _POWER = 4.0, 2.0, 8.0  # standard deviations of shuffled artists
 
 
 def artists_near(audited: Audited) -> Finding:
-    """Compare cosines between tracks of one artist with those of artists dealt at random, for every encoder.
+    """Compare cosines between tracks of an artist with cosines under shuffled artists, for every encoder.
 
-    Refused where tracks of one artist are near each other in train and no nearer than chance among new tracks,
-    although the effect of train would be seen there: the rows of new tracks are out of order. A remark where they are
-    near in neither: the ids may be in another order than the vectors.
+    Refused if tracks of an artist are near each other in train but no nearer than chance among new tracks, although
+    an effect as large as in train would show: rows of new tracks are out of order. A remark if tracks of an artist are
+    near each other in neither: ids and vectors may be in different orders.
     """
     artists, train = audited.inputs.artist_rows, audited.run.split.test.train
     if artists is None:
@@ -49,9 +49,9 @@ def artists_near(audited: Audited) -> Finding:
 def _effect(
     vectors: Float[Array, "items dim"], artists: Int[Array, "items"], rows: Int[Array, "n"], others: Int[Array, "m"]
 ) -> tuple[float, float] | None:
-    """The mean cosine of pairs of one artist less that of shuffled artists, and the deviation of shuffled ones.
+    """The mean cosine of pairs of an artist minus its mean under shuffled artists, and the deviation of the latter.
 
-    Pairs are one track of `rows` and one of `others`. None for fewer than 20 pairs.
+    Pairs are a track of `rows` and another of `others`. None for fewer than 20 pairs.
     """
     rows, others = rows[sample(len(rows), _TRACKS)], others[sample(len(others), _TRACKS)]
     cosines = vectors[rows] @ vectors[others].T

@@ -1,4 +1,4 @@
-"""A run under audit: its cells, its tasks and samples of its users."""
+"""A run under audit: its cells, its tasks and random samples."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Run
 from timbrec.types import Array, Float32, Int
 
-SEED = 0xA0D17  # of everything the audit draws: an audit of the same run says the same
+SEED = 0xA0D17  # of all random draws, so that two audits of a run agree
 
 
 @dataclass(frozen=True, eq=False)
 class Audited:
-    """A run with the inputs it was made from."""
+    """A run and its inputs."""
 
     run: Run
     inputs: Inputs
 
     @cached_property
     def config(self) -> Config:
-        """The run's own settings."""
+        """The settings of the run."""
         return make_config(self.run.facts["config"])
 
     @cached_property
@@ -36,13 +36,13 @@ class Audited:
         return [experiment for experiment in self.run.finished if experiment.kind == "ranking"]
 
     def task(self, experiment: Experiment, scenario: Scenario) -> Task:
-        """What the cell was asked in this scenario."""
+        """The task that a cell answered in this scenario."""
         return experiment.split_of(self.run.split).test.task(scenario)
 
     def lists(
         self, experiments: list[Experiment], scenario: Scenario
     ) -> Iterator[tuple[Experiment, Task, Int[Array, "users depth"], Float32[Array, "users depth"]]]:
-        """The stored items and scores of the cells that rank this scenario, one cell at a time, with their task."""
+        """Yield (cell, task, items, scores) for every cell that has lists of this scenario."""
         for experiment in experiments:
             cell = self.run.read(experiment, [scenario])
             if scenario in cell.lists:
@@ -55,5 +55,5 @@ class Audited:
 
 
 def sample(n: int, at_most: int) -> Int[Array, "m"]:
-    """At most that many of n places, ascending, the same ones each time."""
+    """A random sample of at most `at_most` of n positions, ascending; the same sample in every audit."""
     return np.sort(np.random.default_rng(SEED).permutation(n)[:at_most])

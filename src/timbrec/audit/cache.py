@@ -18,10 +18,10 @@ from timbrec.study.versions import versions
 
 
 def cached(key: Any, check: Callable[[], Finding]) -> Finding:
-    """The finding of `check`, from the cache where a check with the same key passed before.
+    """The finding of `check`, read from the cache if a check with the same key passed before.
 
-    The key is completed with the versions of code, packages and device, and the number of threads. Refused findings
-    and those that checked nothing are never kept. Without a writable cache folder every check runs.
+    Versions of code, packages and device, and the number of threads, are added to the key. Only passed findings are
+    kept. Without a writable cache folder every check runs.
     """
     path = _folder() / f"{digest_of(key, _environment())}.json"
     with suppress(OSError, ValueError, TypeError):
@@ -35,7 +35,7 @@ def cached(key: Any, check: Callable[[], Finding]) -> Finding:
 
 
 def _folder() -> Path:
-    """The cache folder of the platform's user, for audits."""
+    """The folder for audits in the platform's user cache."""
     if configured := os.environ.get("XDG_CACHE_HOME"):
         base = Path(configured)
     elif sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):

@@ -1,4 +1,4 @@
-"""The contract of an encoder, tried out on one: `timbrec check-encoder`, and the tests of every encoder there is."""
+"""The contract of encoders: the checks of `timbrec check-encoder` and of the tests of every encoder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from timbrec.types import Array, Float, Float32, Progress
 SECONDS = 5.0  # of a window; shorter where the card's are
 SAME, EQUAL, PARTS = 1e-6, 1e-5, 1e-4  # largest differences by the largest value: run again, batched, pooled
 RECORDED, RATES, ALIKE = 48_000, (44_100, 96_000), 0.99  # Hz; cosine
-GROWTH = 0.25  # by how much a sound played twice may change a vector's length along itself; a sum's doubles
+GROWTH = 0.25  # largest change of a vector's length, along itself, for a sound played twice; a sum doubles
 FASTEST = 2.0  # times the measured speed of matrix products
 
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """An encoder and the sounds it is given."""
+    """An encoder and its test sounds."""
 
     encoder: Encoder
     seconds: float
 
     @property
     def rate(self) -> int:
-        """Hz of the windows."""
+        """The sample rate of the windows in Hz."""
         return self.encoder.card.rate
 
     @cached_property
@@ -41,15 +41,15 @@ class Examined:
 
     @cached_property
     def vectors(self) -> Float32[Array, "3 dim"]:
-        """What the encoder makes of them."""
+        """The encoder's vectors of the batch."""
         return self.encode(self.batch)
 
     def encode(self, windows: Array) -> Array:
-        """As the encoder does, with an input that nothing else holds."""
+        """The encoder's vectors of a copy of these windows."""
         return np.asarray(self.encoder.encode(windows.copy()))
 
     def sounds(self, n: int, rate: int | None = None) -> Float32[Array, "n samples"]:
-        """Three notes each, below 3/8 of the card's rate, and noise; by default at the card's rate."""
+        """(n, samples) sounds of three notes below 3/8 of the card's rate, with noise; by default at that rate."""
         rng, hz = np.random.default_rng(0), rate or self.rate
         at = np.arange(round(self.seconds * hz)) / hz
         pitch = rng.uniform(0.01, 0.375, (n, 3, 1)) * self.rate
@@ -59,24 +59,24 @@ class Examined:
 
 
 def check_encoder(encoder: Encoder, seconds: float | None = None, progress: Progress | None = None) -> list[Finding]:
-    """What each check says of the encoder, in the order of CHECKS; `seconds` is the length of the windows tried.
+    """Findings about the encoder, in the order of CHECKS, on windows of `seconds`.
 
-    Raises ConfigError for vectors made elsewhere, which nothing encodes.
+    Raises ConfigError for precomputed vectors, which have no encoder to check.
     """
     card = encoder.card
     if card.precomputed:
-        raise ConfigError(f"{card.name} holds vectors, and no model whose contract could be checked")
+        raise ConfigError(f"{card.name} holds precomputed vectors; there is no encoder to check")
     examined, findings = Examined(encoder, seconds or min(SECONDS, card.window)), []
     for done, (name, check) in enumerate(CHECKS.items()):
         if progress:
             progress(f"checking {card.name}: {name}", done, len(CHECKS))
-        findings.append(replace(_found(check, examined), name=name))
+        findings.append(replace(_finding(check, examined), name=name))
     if progress:
         progress(f"checking {card.name}", len(CHECKS), len(CHECKS))
     return findings
 
 
-def _found(check: Callable[[Examined], Finding], examined: Examined) -> Finding:
+def _finding(check: Callable[[Examined], Finding], examined: Examined) -> Finding:
     try:
         return check(examined)
     except Exception as error:  # noqa: BLE001 - an encoder may raise anything
@@ -85,7 +85,7 @@ def _found(check: Callable[[Examined], Finding], examined: Examined) -> Finding:
 
 
 def _shape(examined: Examined) -> Finding:
-    """(n, dim) float32 of n windows, of one and of none."""
+    """Vectors are float32 of shape (n, dim) for three windows, one and none."""
     dim, wrong = examined.encoder.card.dim, []
     for n in (3, 1, 0):
         vectors = examined.vectors if n == 3 else examined.encode(examined.batch[:n])
@@ -95,11 +95,11 @@ def _shape(examined: Examined) -> Finding:
 
 
 def _finite(examined: Examined) -> Finding:
-    """Vectors of ordinary sound are finite, and not the same for all sounds."""
+    """Vectors of ordinary sounds are finite, and differ between sounds."""
     finite = bool(np.isfinite(examined.vectors).all())
     apart = finite and _relative(examined.vectors[1:], examined.vectors[:-1]) > SAME
-    found = "not finite" if not finite else "different" if apart else "the same vector for different sounds"
-    return Finding(apart, found, "finite, and different for different sounds")
+    figure = "not finite" if not finite else "different" if apart else "the same vector for different sounds"
+    return Finding(apart, figure, "finite, and different for different sounds")
 
 
 def _determinism(examined: Examined) -> Finding:
@@ -133,41 +133,41 @@ def _loud(examined: Examined) -> Finding:
 
 
 def _short(examined: Examined) -> Finding:
-    """A vector, or an AudioError that tells why not; nothing else."""
-    told, expected = [], "a finite vector or an AudioError"
+    """Very short windows give a finite vector or an AudioError."""
+    results, expected = [], "a finite vector or an AudioError"
     for samples in (0, 1, 100, examined.rate // 10):
         try:
             vectors = examined.encode(examined.batch[:2, :samples])
         except AudioError:
-            told.append(f"{samples:,} refused")
+            results.append(f"{samples:,} refused")
             continue
         if vectors.shape != (2, examined.encoder.card.dim) or not np.isfinite(vectors).all():
             return Finding(False, f"{vectors.shape} of {samples:,} samples, or not finite", expected)
-        told.append(f"{samples:,} encoded")
-    return Finding(True, ", ".join(told), expected, "samples")
+        results.append(f"{samples:,} encoded")
+    return Finding(True, ", ".join(results), expected, "samples")
 
 
 def _nan(examined: Examined) -> Finding:
-    """NaN or infinity in one window: refused, or seen in its vector; never in another's."""
-    expected, told = "refused, or not finite in that vector alone", []
+    """NaN or infinity in a window is refused, or makes the vector of this window alone not finite."""
+    expected, results = "refused, or not finite in that vector alone", []
     for value in (np.nan, np.inf):
         windows = examined.batch[:2].copy()
         windows[1, windows.shape[1] // 2] = value
         try:
             vectors = examined.encode(windows)
         except AudioError:
-            told.append(f"{value} refused")
+            results.append(f"{value} refused")
             continue
         if np.isfinite(vectors[1]).all():
             return Finding(False, f"a plausible vector of a window with {value}", expected)
         if not np.isfinite(vectors[0]).all():
             return Finding(False, f"{value} in one window spreads to another's vector", expected)
-        told.append(f"{value} passed on")
-    return Finding(True, ", ".join(told), expected)
+        results.append(f"{value} passed on")
+    return Finding(True, ", ".join(results), expected)
 
 
 def _mono(examined: Examined) -> Finding:
-    """Channels are mixed down before; an encoder that took them for something else would give plausible vectors."""
+    """Arrays of another rank are refused. Channels read as something else would give plausible vectors."""
     expected = "refused"
     for shape in ("(n, 2, samples)", "(samples,)"):
         stereo = np.stack([examined.batch[:2]] * 2, axis=1)
@@ -180,21 +180,21 @@ def _mono(examined: Examined) -> Finding:
 
 
 def _rates(examined: Examined) -> Finding:
-    """The same recording at other rates, resampled to the card's: nearly the same vector."""
+    """A recording stored at other rates and resampled to the card's rate gives nearly the same vector."""
     import soxr
 
     def resampled(via: int) -> Array:
-        there = (soxr.resample(soxr.resample(one, RECORDED, via), via, examined.rate) for one in recordings)
-        return np.stack([one[: examined.batch.shape[1]] for one in there])
+        signals = (soxr.resample(soxr.resample(sound, RECORDED, via), via, examined.rate) for sound in recordings)
+        return np.stack([signal[: examined.batch.shape[1]] for signal in signals])
 
     recordings = examined.sounds(2, rate=RECORDED)
-    here, *others = (examined.encode(resampled(via)) for via in (RECORDED, *RATES))
-    alike = [_cosine(a, b) for there in others for a, b in zip(here, there, strict=True)]
+    direct, *others = (examined.encode(resampled(via)) for via in (RECORDED, *RATES))
+    alike = [_cosine(a, b) for vectors in others for a, b in zip(direct, vectors, strict=True)]
     return Finding(min(alike) >= ALIKE, f"cosine {min(alike):.4f}", f"at least {ALIKE}", f"by way of {RATES} Hz")
 
 
 def _length(examined: Examined) -> Finding:
-    """A sound played twice has nearly the vector it has played once: a mean over time, not a sum."""
+    """A sound played twice has nearly the vector of the sound: a mean over time, not a sum."""
     once = examined.batch[:2]
     twice = examined.encode(np.concatenate([once, once], axis=1)).astype(np.float64)
     vectors = examined.vectors[:2].astype(np.float64)
@@ -203,7 +203,7 @@ def _length(examined: Examined) -> Finding:
 
 
 def _frames(examined: Examined) -> Finding:
-    """The mean over time of `frames` is `encode`, and there are as many as the card says."""
+    """The mean of `frames` over time equals `encode`, and the number of frames is the card's."""
     card = examined.encoder.card
     if not isinstance(examined.encoder, FrameEncoder):
         return Finding(True, "it has none", "–")
@@ -216,16 +216,16 @@ def _frames(examined: Examined) -> Finding:
 
 
 def _throughput(examined: Examined) -> Finding:
-    """Seconds of audio encoded in a second, and whether the card's arithmetic can have been done in that time."""
+    """Seconds of audio encoded per second. Refused if the card's cost cannot be computed in that time."""
     card = examined.encoder.card
     seconds = min(_timed(lambda: examined.encode(examined.batch)) for _ in range(2))
     audio = len(examined.batch) * examined.seconds
-    found = f"{audio / seconds:,.1f} s of audio per second"
+    figure = f"{audio / seconds:,.1f} s of audio per second"
     if not card.gflop:
-        return Finding(True, found, "–", "the card tells no cost")
+        return Finding(True, figure, "–", "the card states no cost")
     speed, most = card.gflop * audio / card.window / seconds, FASTEST * _products(examined.encoder)
     expected = f"at most {most:,.0f} GFLOP/s"
-    return Finding(speed <= most, f"{found}, {speed:,.1f} GFLOP/s", expected, "by the card's cost")
+    return Finding(speed <= most, f"{figure}, {speed:,.1f} GFLOP/s", expected, "by the card's cost")
 
 
 CHECKS: dict[str, Callable[[Examined], Finding]] = {
@@ -260,11 +260,11 @@ def _at_most(off: float, most: float, detail: str) -> Finding:
     return Finding(off <= most, f"differs by {off:.1e}", f"at most {most:.0e}", detail)
 
 
-def _relative(found: Float[Array, "..."], expected: Float[Array, "..."]) -> float:
-    """The largest difference by the largest value; infinite where shapes differ or something is not finite."""
-    if found.shape != expected.shape or not (np.isfinite(found).all() and np.isfinite(expected).all()):
+def _relative(values: Float[Array, "..."], expected: Float[Array, "..."]) -> float:
+    """The largest difference divided by the largest value; infinite for other shapes and values that are not finite."""
+    if values.shape != expected.shape or not (np.isfinite(values).all() and np.isfinite(expected).all()):
         return np.inf
-    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))
+    return float(np.abs(values - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))
 
 
 def _cosine(a: Float[Array, "dim"], b: Float[Array, "dim"]) -> float:
@@ -273,7 +273,7 @@ def _cosine(a: Float[Array, "dim"], b: Float[Array, "dim"]) -> float:
 
 
 def _products(encoder: Encoder) -> float:
-    """GFLOP/s of float32 matrix products where the encoder runs."""
+    """GFLOP/s of float32 matrix products on the encoder's device."""
     import torch
 
     matrix = torch.ones(768, 768, device=encoder.device if isinstance(encoder, DeviceEncoder) else "cpu")

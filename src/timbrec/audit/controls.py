@@ -1,4 +1,4 @@
-"""Do the controls of a run behave like chance? Each is measured against its own null, never against per-user spread."""
+"""Controls: whether they rank like chance, each against its own null distribution, not against the spread of users."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ from timbrec.study.controls import shuffled
 from timbrec.study.experiment import Experiment
 from timbrec.types import Array, Float, Int
 
-LEVEL = 0.002  # of each of the two checks; measurements/audit_false_alarms.py measures what that means for clean runs
+LEVEL = 0.002  # of each of the two checks; measurements/audit_false_alarms.py counts the clean runs it refuses
 REPLICATES, REFITS = 1_000, 50
 _HOT_USERS = 500
 
 
 def controls_cold(audited: Audited) -> Finding:
-    """All control cells of the run at once: one p value for every metric of every one of them.
+    """Compare all cold control cells of the run with chance, by a single p value over all their metrics.
 
-    Cells of one control and seed were dealt by the same random numbers, whatever their encoder and recommender, so
-    they are relabelled together; cells of different ones, separately.
+    Cells of the same control and seed share their random numbers, whatever their encoder and recommender, so they are
+    relabelled together; all other cells are relabelled separately.
     """
     groups = groupby(sorted(filter(_is_control, audited.experiments), key=_dealt), key=_dealt)
-    found = [one for number, (_, cells) in enumerate(groups) for one in _cold(audited, list(cells), number)]
-    if not found:
+    controls = [control for number, (_, cells) in enumerate(groups) for control in _cold(audited, list(cells), number)]
+    if not controls:
         return nothing_to_check("no control ranks cold items in this run")
-    observed = np.concatenate([one.observed for one in found])
-    null = np.concatenate([one.null for one in found], 1)
+    observed = np.concatenate([control.observed for control in controls])
+    null = np.concatenate([control.null for control in controls], 1)
     p, worst = familywise(observed, null)
-    cells, tests = len(found), len(found[0].observed)
-    name = f"{found[worst // tests].name} {_metrics(audited)[worst % tests].label}"
+    cells, tests = len(controls), len(controls[0].observed)
+    name = f"{controls[worst // tests].name} {_metrics(audited)[worst % tests].label}"
     mean, deviation = null[:, worst].mean(), null[:, worst].std()
     detail = f"{cells} control cells; farthest out: {name} {observed[worst]:.4f}, null {mean:.4f} ± {deviation:.4f}"
     return Finding(p >= LEVEL, f"p = {p:.4f}", f"at least {LEVEL}", detail)
 
 
 def controls_hot(audited: Audited) -> Finding:
-    """Shuffled controls of untrained recommenders against fits on 50 other shuffles, and those against exact chance."""
-    wanted = (one for one in audited.experiments if one.control == "shuffled" and _is_untrained(one))
-    cells = sorted(wanted, key=lambda one: (one.encoder or "", one.label))
-    groups = [list(group) for _, group in groupby(cells, key=lambda one: (one.encoder, one.label))]
-    found = [one for group in groups for one in _hot(audited, group)]
-    if not found:
+    """Compare shuffled controls of untrained recommenders with 50 other shuffles, and these with exact chance."""
+    shuffles = (cell for cell in audited.experiments if cell.control == "shuffled" and _is_untrained(cell))
+    cells = sorted(shuffles, key=lambda cell: (cell.encoder or "", cell.label))
+    groups = [list(group) for _, group in groupby(cells, key=lambda cell: (cell.encoder, cell.label))]
+    tests = [test for group in groups for test in _hot(audited, group)]
+    if not tests:
         return nothing_to_check("no untrained recommender has a shuffled control in this run")
-    worst = min(found, key=lambda one: one.p)
-    p = min(worst.p * len(found), 1.0)  # Bonferroni's correction for the best of many
-    detail = f"{len(found)} comparisons with {REFITS} refits; farthest out: {worst.name}"
+    worst = min(tests, key=lambda test: test.p)
+    p = min(worst.p * len(tests), 1.0)  # Bonferroni's correction for the smallest of many
+    detail = f"{len(tests)} comparisons with {REFITS} refits; farthest out: {worst.name}"
     return Finding(p >= LEVEL, f"p = {p:.4f}", f"at least {LEVEL}", detail)
 
 
 @dataclass(frozen=True, eq=False)
 class _Control:
-    """A control cell in cold start: what the tables say of it, and its null."""
+    """The metrics of a control cell in cold start, and their null distribution."""
 
     name: str
     observed: Float[Array, "tests"]
@@ -77,15 +77,15 @@ class _Test:
 
 
 def _is_control(experiment: Experiment) -> bool:
-    """A baseline may know more than the vectors (artists), so that shuffling those does not bring it to chance."""
-    made = catalog.load("recommenders", experiment.recommender)
-    return experiment.recommender == "random" or (experiment.control != "real" and not made.baseline)
+    """Whether chance is expected. A baseline may read more than vectors (artists), which shuffling leaves intact."""
+    kind = catalog.load("recommenders", experiment.recommender)
+    return experiment.recommender == "random" or (experiment.control != "real" and not kind.baseline)
 
 
 def _is_untrained(experiment: Experiment) -> bool:
-    """What is trained learns item identities, and has no chance expectation in hot start."""
-    made = catalog.load("recommenders", experiment.recommender)
-    return not made.validates and not made.baseline
+    """Whether chance is expected in hot start. A trained recommender learns tracks from shuffled vectors too."""
+    kind = catalog.load("recommenders", experiment.recommender)
+    return not kind.validates and not kind.baseline
 
 
 def _dealt(experiment: Experiment) -> tuple[str, int]:
@@ -108,7 +108,7 @@ def _cold(audited: Audited, experiments: list[Experiment], number: int) -> Itera
 
 
 def _hot(audited: Audited, experiments: list[Experiment]) -> Iterator[_Test]:
-    """Every stored shuffle against the refits, and the refits' mean against chance."""
+    """Yield the tests of every stored shuffle against the refits, and of the refits' mean against chance."""
     from scipy.stats import t as student
 
     train = audited.run.split.test.train
@@ -137,16 +137,16 @@ def _hot(audited: Audited, experiments: list[Experiment]) -> Iterator[_Test]:
 def _refits(
     audited: Audited, experiment: Experiment, task: Task, users: Int[Array, "users"]
 ) -> Float[Array, "refits tests"]:
-    """The metrics of these users under other shuffles; only their own plays are fitted on, which bounds the cost."""
+    """The metrics of these users under other shuffles. Only their own plays are fitted, which bounds the cost."""
     train = audited.run.split.test.train
     own = train.where(np.isin(train.user, users))
     assert experiment.representation is not None  # a control has one
     vectors = audited.inputs.vectors(experiment.representation)
-    made = recommender(experiment.recommender, experiment.settings)
+    untrained = recommender(experiment.recommender, experiment.settings)
     rows = []
     for seed in range(SEED, SEED + REFITS):
         content = Content(shuffled(vectors, seed), audited.inputs.artist_rows)
-        scorer = made.fit(own, content, None, np.random.default_rng(seed))
+        scorer = untrained.fit(own, content, None, np.random.default_rng(seed))
         lists = rank(scorer, users, task.candidates, own, max(audited.config.k), seed=seed)
         rows.append(_values(audited, lists.items, task, users))
     return np.array(rows)
@@ -155,7 +155,7 @@ def _refits(
 def _values(
     audited: Audited, items: Int[Array, "users depth"], task: Task, users: Int[Array, "users"]
 ) -> Float[Array, "tests"]:
-    """The metrics as the tables compute them."""
+    """Means over these users of HitRate, Recall and NDCG at every k of the run."""
     judged = outcome(items, task, audited.run.split.test.train, users)
     return np.array([metric.value(judged) for metric in _metrics(audited)])
 

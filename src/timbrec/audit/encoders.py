@@ -1,4 +1,4 @@
-"""Encoders: pooling over time by the mean, and the quick half of the contract for the encoders of a run."""
+"""Encoders: pooling by the mean over time, and the quick half of the contract for the encoders of a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PARAMETERS = 400_000_000  # larger encoders take minutes on a CPU
 
 
 def pooled_over_time(trial: Trial) -> Finding:
-    """Compare vectors with the means over time of the encoder's frames, and pooled windows with their mean."""
+    """Compare vectors with the means of the encoder's frames over time, and pooled windows with their mean."""
     differences = [(_difference(encoder), name) for name, encoder in trial.encoders.items()]
     ramp = np.outer(np.arange(8), np.ones(3, np.float32))
     differences.append((_relative(pool(ramp), ramp.mean(0)), "the pooling of windows"))
@@ -36,9 +36,9 @@ def mean_not_sum(trial: Trial) -> Finding:
 
 
 def encoder_contract(part: EncoderPart) -> Finding:
-    """Shape, batch and order invariance, pooling by the mean over time, and rates of an encoder of a run.
+    """Check an encoder of a run: shape, invariance to batch and order, pooling by the mean over time, and rates.
 
-    The rest of the contract is tested by `timbrec check-encoder`.
+    `timbrec check-encoder` checks the rest of the contract.
     """
     try:
         encoder = part.encoder
@@ -46,7 +46,7 @@ def encoder_contract(part: EncoderPart) -> Finding:
         return not_checked(f"cannot be loaded: {error}")
     card = encoder.card
     if card.precomputed:
-        return not_checked("its vectors were made elsewhere")
+        return not_checked("its vectors are precomputed")
     if card.parameters > _PARAMETERS:
         return not_checked(f"{card.parameters:,} parameters are too many to try out; run `timbrec check-encoder`")
     examined = contract.Examined(encoder, min(_SECONDS, card.window))
@@ -62,7 +62,7 @@ def encoder_contract(part: EncoderPart) -> Finding:
 
 
 def _difference(encoder: Encoder) -> float:
-    """How far `encode` is from the means of `frames`; infinite where the shapes are not the card's."""
+    """The relative difference of `encode` from the means of `frames`; infinite if shapes are not the card's."""
     card = encoder.card
     windows = np.random.default_rng(SEED).normal(0, 0.1, (2, round(card.window * card.rate))).astype(np.float32)
     vectors = encoder.encode(windows)

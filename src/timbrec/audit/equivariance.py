@@ -1,4 +1,4 @@
-"""Rows are arbitrary: renumbering users and tracks must renumber the answers, and change nothing else."""
+"""Equivariance: renumbering users and tracks renumbers the lists and changes nothing else."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SAME = 0.99  # rounding may swap neighbours whose scores are equal to the last 
 
 
 def relabelling(trial: Trial) -> Finding:
-    """The same lists after users and tracks were renumbered at random, hot and cold, for what no seed changes."""
-    names = [name for name, made in trial.recommenders.items() if made.deterministic]
+    """Compare lists with the lists after renumbering users and tracks at random, for deterministic recommenders."""
+    names = [name for name, recommender in trial.recommenders.items() if recommender.deterministic]
     if not names:
         return nothing_to_check("every recommender on trial draws from its seed")
     fold, vectors = trial.worlds[_DIAL].split.test, trial.vectors(_DIAL, QUALITIES[-1])
@@ -27,16 +27,16 @@ def relabelling(trial: Trial) -> Finding:
     return Finding(same[0] >= _SAME, f"{same[0]:.1%} the same", f"at least {_SAME:.0%}", f"least: {same[1]}")
 
 
-def _agreement(made: Recommender, fold: Fold, vectors: Float32[Array, "items dim"]) -> float:
-    """The share of places that hold the same track either way."""
+def _agreement(recommender: Recommender, fold: Fold, vectors: Float32[Array, "items dim"]) -> float:
+    """The share of places with the same track before and after renumbering."""
     rng = np.random.default_rng(SEED)
     user, item = rng.permutation(fold.train.n_users), rng.permutation(fold.train.n_items)
     moved = np.empty_like(vectors)
     moved[item] = vectors
     other = Fold(*(_renumbered(part, user, item) for part in (fold.train, fold.hot, fold.cold)))
-    here, there = _lists(made, fold, vectors), _lists(made, other, moved)
-    order = np.argsort(user[here.users])  # users are asked in ascending order of their rows
-    return float((item[here.items[order]] == there.items).mean())
+    before, after = _lists(recommender, fold, vectors), _lists(recommender, other, moved)
+    order = np.argsort(user[before.users])  # a task's users are in ascending order of rows
+    return float((item[before.items[order]] == after.items).mean())
 
 
 def _renumbered(part: Interactions, user: Int[Array, "users"], item: Int[Array, "items"]) -> Interactions:
@@ -44,8 +44,8 @@ def _renumbered(part: Interactions, user: Int[Array, "users"], item: Int[Array, 
     return Interactions.of(frame, part.n_users, part.n_items)
 
 
-def _lists(made: Recommender, fold: Fold, vectors: Float32[Array, "items dim"]) -> TopK:
-    """Lists of the mixed scenario, whose candidates are both hot and cold."""
-    scorer = made.fit(fold.train, Content(vectors), None, np.random.default_rng(SEED))
+def _lists(recommender: Recommender, fold: Fold, vectors: Float32[Array, "items dim"]) -> TopK:
+    """Lists of the mixed scenario, with hot and cold candidates."""
+    scorer = recommender.fit(fold.train, Content(vectors), None, np.random.default_rng(SEED))
     task = fold.task("mixed")
     return rank(scorer, task.users, task.candidates, fold.train, METRIC.k)

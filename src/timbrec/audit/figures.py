@@ -1,4 +1,4 @@
-"""Are the figures what their labels say?"""
+"""Metrics: every figure against a second, plain implementation of its label."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _TOLERANCE = 1e-9
 
 
 def metrics_recomputed(audited: Audited) -> Finding:
-    """Every metric at every k, of a few users of every line, as the tables have it and by its definition.
+    """Compare every metric at every k with its definition, for 20 users of every line.
 
-    Coverage, which no user has, and the mean of the primary metric are compared as a whole.
+    Coverage, which has no value per user, and the mean of the primary metric are compared over all users.
     """
     compared, worst, where = 0, 0.0, ""
     for line, metric in _columns(audited):
@@ -37,23 +37,23 @@ def metrics_recomputed(audited: Audited) -> Finding:
 
 
 def _columns(audited: Audited) -> Iterator[tuple[Line, Metric]]:
-    """Every figure of every line whose metric the audit knows."""
+    """Yield every line with every metric that the audit can recompute."""
     for scenario in SCENARIOS:
         metrics = make_metrics(audited.config.metrics, audited.config.k, scenario)
-        known = [one for one in metrics if one.name in (*plain.METRICS, "coverage")]
+        known = [metric for metric in metrics if metric.name in (*plain.METRICS, "coverage")]
         for line in lines(audited.run, scenario):
             if line.of():
                 yield from ((line, metric) for metric in known)
 
 
 def _difference(audited: Audited, line: Line, metric: Metric) -> float:
-    """The largest difference; a value that is defined for one side alone counts as infinite."""
+    """The largest difference; infinite where a value is defined in one of the two implementations only."""
     name, k = metric.label.split("@")
-    lists = [one.items for one in line.of()]
+    lists = [stored.items for stored in line.of()]
     if name == "coverage":
         return _apart(
             np.array([line.value(metric)], np.float64),
-            [np.mean([plain.coverage(one, int(k), line.task) for one in lists])],
+            [np.mean([plain.coverage(items, int(k), line.task) for items in lists])],
         )
     shown = np.asarray(line.values(metric))
     places = sample(len(shown), _USERS)
@@ -66,7 +66,7 @@ def _difference(audited: Audited, line: Line, metric: Metric) -> float:
 
 
 def _apart(shown: ArrayLike, again: ArrayLike) -> float:
-    """None and NaN are undefined."""
-    one, other = np.array(shown, np.float64), np.array(again, np.float64)
-    both_undefined = np.isnan(one) & np.isnan(other)
-    return float(np.nan_to_num(np.abs(one - other)[~both_undefined], nan=np.inf).max(initial=0))
+    """The largest absolute difference. None and NaN are undefined; undefined on both sides is equal."""
+    values, expected = np.array(shown, np.float64), np.array(again, np.float64)
+    undefined = np.isnan(values) & np.isnan(expected)
+    return float(np.nan_to_num(np.abs(values - expected)[~undefined], nan=np.inf).max(initial=0))

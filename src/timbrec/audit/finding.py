@@ -10,9 +10,9 @@ from dataclasses import dataclass
 class Finding:
     """The result of one check.
 
-    `figure` is the measured value, `expected` the required one, `detail` says where and how it was measured. A check
-    that did not run is not `checked`; it refuses nothing and proves nothing. A `remark` is odd but refuses nothing.
-    `name` and `defects`, the numbers of the published defects that the check refuses, come from the table of checks.
+    `figure` is the measured value, `expected` the required one, and `detail` says where and how it was measured.
+    `checked` is false for a check that did not run: it refuses nothing and proves nothing. `remark` marks a result that
+    is odd but refuses nothing. `name` and `defects` (the numbers of published defects) come from the table of checks.
     """
 
     passed: bool
@@ -35,17 +35,17 @@ class Finding:
 
 
 def nothing_to_check(reason: str) -> Finding:
-    """The finding of a check that has no subject in this run."""
+    """A finding for a check that has no subject in this run."""
     return Finding(True, "nothing to check", "–", reason, checked=False)
 
 
 def not_checked(reason: str) -> Finding:
-    """The finding of a check that could not run."""
+    """A finding for a check that could not run."""
     return Finding(True, "not checked", "–", reason, checked=False)
 
 
 def combined(findings: Mapping[str, Finding]) -> Finding:
-    """One finding for several subjects: refused if any is, with the figure of the first refused one."""
+    """One finding for several parts: refused if any part is refused, with the figure of the first refused part."""
     ran = {name: finding for name, finding in findings.items() if finding.checked}
     if not ran:
         return nothing_to_check("; ".join(_lines(findings.items())) or "no part of this kind")

@@ -1,4 +1,4 @@
-"""Inputs: whether a run is audited against the data that it was made from."""
+"""Inputs: whether log, items and vectors are still those that the run read."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from timbrec.data.vocabulary import Vocabulary
 
 
 def inputs_unchanged(audited: Audited) -> Finding:
-    """Compare the stored split, artists and digests of vectors with those of the inputs as they are now.
+    """Compare the run's split, artists and digests of vectors with the current inputs.
 
-    The detail counts the differing pairs of every part and names the encoders whose vectors differ.
+    The detail counts the pairs that differ in every part and names the encoders with other vectors.
     """
     changes = [
         *_file_changes(audited),

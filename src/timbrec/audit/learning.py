@@ -1,4 +1,4 @@
-"""Recommenders that are trained, on small worlds whose answer is known: do they find it, by the vectors alone?"""
+"""Trained recommenders on small worlds with a known answer: they find it, and through the vectors alone."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from timbrec.recommenders.shallow import ShallowNet
 from timbrec.study.controls import shuffled
 from timbrec.study.fitting import answer
 
-LEVEL, REPLICATES = 0.002, 1_000  # as of the controls of a run
+LEVEL, REPLICATES = 0.002, 1_000  # the same as for the controls of a run
 
-# Small and fast; how well the defaults do stands in docs/recommenders.md.
+# Small and fast; docs/recommenders.md has the accuracy of the defaults.
 LEARNERS: dict[str, Recommender] = {
     "shallow": ShallowNet(epochs=5, batch=2_000, width=32),
     "contrastive": Contrastive(epochs=15, batch=100, width=64, factors=64, elsa_epochs=5),
@@ -35,7 +35,7 @@ LEARNERS: dict[str, Recommender] = {
 
 @dataclass(frozen=True, eq=False)
 class Lesson(Trial):
-    """A trial in which everything is trained once, for the epochs that are set, and asked about the test month."""
+    """A trial of trained recommenders. Each trains all of its epochs, once per world and encoder."""
 
     recommenders: Mapping[str, Recommender] = field(default_factory=lambda: LEARNERS)
     size: int = 400
@@ -56,23 +56,26 @@ class Lesson(Trial):
 
 
 def planted_trained(trial: Trial) -> Finding:
-    """What is trained gives the known answers too: order, dial, ceiling and silence as of the recommenders on trial,
-    and nothing but chance of cold tracks whose vectors were dealt at random."""
+    """Check order, dial, ceiling and silence of trained recommenders.
+
+    Cold tracks with shuffled vectors are ranked like chance.
+    """
     lesson = Lesson(encoders=trial.encoders)
     checks = {
         "order": planted_order, "dial": planted_dial, "ceiling": planted_ceiling, "silence": planted_silence,
         "shuffled": shuffled_cold,
     }  # fmt: skip
-    found = {name: check(lesson) for name, check in checks.items()}
-    failed = [name for name, finding in found.items() if not finding.passed]
-    detail = "; ".join(f"{name}: {finding.figure} ({finding.detail})" for name, finding in found.items())
-    return Finding(not failed, f"{len(found) - len(failed)} of {len(found)} hold", "all", detail)
+    findings = {name: check(lesson) for name, check in checks.items()}
+    failed = [name for name, finding in findings.items() if not finding.passed]
+    detail = "; ".join(f"{name}: {finding.figure} ({finding.detail})" for name, finding in findings.items())
+    return Finding(not failed, f"{len(findings) - len(failed)} of {len(findings)} hold", "all", detail)
 
 
 def shuffled_cold(lesson: Lesson) -> Finding:
-    """Trained on the best encoder's vectors dealt to the tracks at random, all rank cold tracks like chance.
+    """Compare cold lists with chance after training on shuffled vectors of the best encoder.
 
-    The null is that of a run's controls: the cold tracks relabelled at random in the lists, for all recommenders alike.
+    The null distribution is the same as for the controls of a run: cold tracks of the lists are relabelled at random,
+    in all recommenders alike.
     """
     fold = lesson.worlds[DIALS[-1]].split.test
     task = fold.task("cold")
@@ -81,8 +84,8 @@ def shuffled_cold(lesson: Lesson) -> Finding:
     observed, null = [], []
     for name in lesson.recommenders:
         lists = answer(lesson.trained(name, DIALS[-1], content), task, fold, METRIC.k, seed=SEED)
-        found = outcome(lists.items, task, fold.train)
-        observed.append([NDCG(k).value(found) for k in ks])
+        outcomes = outcome(lists.items, task, fold.train)
+        observed.append([NDCG(k).value(outcomes) for k in ks])
         null.append(relabelled(lists.items, task.users, task, ks, labels)[:, -len(ks) :])
     p, worst = familywise(np.concatenate(observed), np.concatenate(null, 1))
     where = f"farthest: {list(lesson.recommenders)[worst // len(ks)]} NDCG@{ks[worst % len(ks)]}"

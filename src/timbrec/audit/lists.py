@@ -1,4 +1,4 @@
-"""Do the stored lists hold what was asked for, and nothing else?"""
+"""Lists: unseen candidates only, each once, best first, and as many as there are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _USERS = 1_000
 
 
 def lists_clean(audited: Audited) -> Finding:
-    """Faults in the lists of every cell: foreign, seen or repeated items, gaps, lists cut short, scores that rise."""
+    """Count faults in the lists of every cell: foreign, seen or repeated items, gaps, short lists, rising scores."""
     train = audited.run.split.test.train
     faults, lists, example = 0, 0, ""
     for scenario in SCENARIOS:
@@ -26,9 +26,9 @@ def lists_clean(audited: Audited) -> Finding:
             places = sample(len(items), _USERS)
             knows_cold = "cold" not in audited.run.read(experiment, []).refused or not len(audited.run.split.test.cold)
             candidates = task.candidates if knows_cold else np.intersect1d(task.candidates, train.items)
-            found = _faults(items[places], scores[places], task.users[places], candidates, train)
+            by_rule = _faults(items[places], scores[places], task.users[places], candidates, train)
             lists += len(places)
-            for name, wrong in found.items():
+            for name, wrong in by_rule.items():
                 if wrong.any():
                     faults += int(wrong.sum())
                     example = example or f"{name}: {experiment.encoder or ''} {experiment.label}, {scenario}".replace(
@@ -44,16 +44,16 @@ def _faults(
     candidates: Int[Array, "c"],
     train: Interactions,
 ) -> dict[str, Bool[Array, "users"]]:
-    """Which lists have which fault."""
+    """A mask of the faulty lists for every rule."""
     filled = items >= 0
     places, seen = train.of_users(users)
-    played = np.zeros((len(users), train.n_items + 1), bool)  # the last column answers for "no item"
+    played = np.zeros((len(users), train.n_items + 1), bool)  # the last column stands for "no item"
     played[places, seen] = True
     candidate = np.zeros(train.n_items + 1, bool)
     candidate[candidates] = True
     left = len(candidates) - (played[:, :-1] & candidate[:-1]).sum(1)
     ordered = np.sort(items, axis=1)
-    with np.errstate(invalid="ignore"):  # -inf minus -inf, where there is nothing
+    with np.errstate(invalid="ignore"):  # -inf minus -inf in empty places
         rises = np.diff(scores, axis=1) > 0
     return {
         "an item that is no candidate": (filled & ~candidate[items]).any(1),

@@ -1,4 +1,4 @@
-"""KNN and artist-mean once more, by their definitions and in float64, from vectors that are asked for by id."""
+"""A second implementation of KNN and artist-mean: by definition, in float64, from vectors looked up by id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from timbrec.types import Array, Float, Int
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The scores of one finished KNN or artist-mean cell, on its representation or control."""
+    """The scores of a finished KNN or artist-mean cell, on its representation or control."""
 
     audited: Audited
     experiment: Experiment
@@ -26,10 +26,10 @@ class Nearest:
         """The scores of these items for a user row."""
         settings, train = self.experiment.settings, self.audited.run.split.test.train
         pairs = slice(train.starts[user], train.starts[user + 1])
-        played, asked = self.vectors[train.item[pairs]], self.vectors[items]
+        played, candidates = self.vectors[train.item[pairs]], self.vectors[items]
         weights = np.log1p(train.plays[pairs]) if settings["weights"] == "log" else np.ones(len(played))
         profile = unit(weights @ (unit(played) if settings["profile"] == "unit" else played))
-        return np.asarray((unit(asked) if settings["similarity"] == "cosine" else asked) @ profile)
+        return np.asarray((unit(candidates) if settings["similarity"] == "cosine" else candidates) @ profile)
 
     @cached_property
     def vectors(self) -> Float[Array, "items dim"]:
@@ -39,7 +39,7 @@ class Nearest:
 
     @cached_property
     def _content(self) -> Float[Array, "items dim"]:
-        """Vectors of the representation or control. Each source is asked in descending order of rows, by id."""
+        """Vectors of the representation or control. Ids are looked up in descending order, unlike in a run."""
         representation, run = self.experiment.representation, self.audited.run
         assert representation is not None  # both recommenders read content
         ids: pl.Series = run.split.items.ids.reverse()
@@ -52,7 +52,7 @@ class Nearest:
         return vectors_of(self.experiment.control, np.ascontiguousarray(vectors), train, self.experiment.seed)
 
     def _scaled(self, vectors: Float[Array, "items dim"]) -> Float[Array, "items dim"]:
-        """Scaled in float32, as the definition says, by the mean and deviation of train items."""
+        """Vectors scaled in float32, as defined, by the mean and deviation of train items."""
         scale, train = self.experiment.settings["scale"], vectors[self.audited.run.split.test.train.items]
         mean = train.mean(0, dtype=np.float64).astype(np.float32)
         deviation = train.std(0, dtype=np.float64).astype(np.float32)

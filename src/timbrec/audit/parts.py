@@ -1,4 +1,4 @@
-"""Parts under audit: the recommenders and encoders of the catalogue's defaults and of a run."""
+"""Parts under audit: recommenders with the catalogue's defaults, and the recommenders and encoders of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHORT = 2  # epochs at most in the checks of a recommender with its own settings
 
 @dataclass(frozen=True, eq=False)
 class RecommenderPart:
-    """A recommender by its name in the catalogue, with its settings."""
+    """A recommender: its name in the catalogue and its settings."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class RecommenderPart:
 
     @property
     def short(self) -> Recommender:
-        """The same with at most SHORT epochs of training."""
+        """The recommender with at most SHORT epochs of training."""
         full = self.recommender
         epochs = {part.name: min(getattr(full, part.name), SHORT) for part in fields(full) if "epochs" in part.name}
         return recommender(self.name, asdict(full) | epochs)
@@ -49,7 +49,7 @@ class RecommenderPart:
 
 @dataclass(frozen=True, eq=False)
 class EncoderPart:
-    """An encoder of a config, loaded when first used."""
+    """An encoder of a config. It is loaded when first used."""
 
     name: str
     entry: EncoderConfig = field(repr=False)
@@ -57,12 +57,12 @@ class EncoderPart:
 
     @property
     def weights(self) -> Path | None:
-        """The path of its weights; None where the encoder finds its own."""
+        """The path of the weights; None if the encoder finds its own."""
         return None if self.entry.weights is None else self.config.at(self.entry.weights)
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The loaded encoder. Raises TimbrecError where it cannot be loaded."""
+        """The loaded encoder. Raises TimbrecError if it cannot be loaded."""
         from timbrec.encoders import load
         from timbrec.study.sources import encoder_name
 
@@ -80,7 +80,7 @@ class EncoderPart:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Recommenders and encoders by the names under which findings call them."""
+    """Recommenders and encoders by their names in findings."""
 
     recommenders: Mapping[str, RecommenderPart] = field(default_factory=dict)
     encoders: Mapping[str, EncoderPart] = field(default_factory=dict)
@@ -92,7 +92,7 @@ def default_parts() -> Parts:
 
 
 def run_parts(run: Run) -> Parts:
-    """The defaults, the recommenders of a run whose settings are not the defaults, and its encoders of audio."""
+    """The defaults, the recommenders of a run with other settings, and the run's encoders of audio."""
     config = make_config(run.facts["config"])
     defaults = default_parts().recommenders
     ranking = [cell for cell in run.experiments if cell.kind == "ranking"]
@@ -104,9 +104,9 @@ def run_parts(run: Run) -> Parts:
 
 
 def source_digest(kind: type) -> str:
-    """A hash of the source files of a class: its own file, or all of its package outside timbrec.
+    """A hash of the source files of a class: its own file, or its whole package.
 
-    Files of timbrec are left out, because the digest of the code covers them.
+    Empty for classes of timbrec, because the digest of the code covers them.
     """
     top = kind.__module__.partition(".")[0]
     if top == "timbrec":

@@ -1,4 +1,4 @@
-"""The metrics once more, one user at a time and as their definitions read: a second opinion on the fast ones."""
+"""A second implementation of the metrics: one user at a time, as the definitions read."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from timbrec.types import Array, Float, Int
 
 @dataclass(frozen=True, eq=False)
 class User:
-    """One user's list, best first and without gaps, the items that were relevant, and the train part's counts."""
+    """A user's list (best first, without gaps), the relevant items, and the number of train users of every item."""
 
     listed: list[int]
     relevant: set[int]
     train_users: Int[Array, "items"]
 
     def hits(self, k: int) -> list[int]:
-        """The ranks, from 1, at which relevant items stand among the first k."""
+        """The ranks, from 1, of relevant items among the first k."""
         return [rank for rank, item in enumerate(self.listed[:k], 1) if item in self.relevant]
 
     def cold(self, items: set[int] | list[int]) -> list[int]:
-        """Those of the items that nobody played in train."""
+        """The items without train plays."""
         return [item for item in items if self.train_users[item] == 0]
 
 
@@ -68,7 +68,7 @@ METRICS: dict[str, Callable[[User, int], float]] = {
 
 
 def coverage(items: Int[Array, "users depth"], k: int, task: Task) -> float:
-    """The share of the candidates that are in anyone's first k."""
+    """The share of the candidates that are in the first k of at least one user."""
     listed = {item for row in items[:, :k].tolist() for item in row if item >= 0}
     return _ratio(len(listed), len(set(task.candidates.tolist())))
 
@@ -80,7 +80,10 @@ def values(
     relevant: Interactions,
     train: Interactions,
 ) -> Float[Array, "users"]:
-    """The metric of this label, such as "ndcg@50", for these users' lists. Raises KeyError for one not known here."""
+    """The values of a metric by its label, such as "ndcg@50", for these users' lists.
+
+    Raises KeyError for a metric without a second implementation.
+    """
     name, k = label.split("@")
     rows = [
         User(

@@ -1,4 +1,4 @@
-"""On worlds whose answer is known: do recommenders give it, no more and no less?"""
+"""Planted worlds: recommenders reach the known answer, no more and no less."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from timbrec.audit.trial import DIALS, Trial
 from timbrec.data.split import Scenario
 
 APART = 5.0  # standard errors between neighbours
-NEAR = 4.0  # standard errors from chance that chance itself may bring
-SHARE = 0.2  # of what the oracle has over chance
+NEAR = 4.0  # standard errors from chance that still count as chance
+SHARE = 0.2  # of the oracle's advantage over chance
 
-_HALVES: tuple[Scenario, ...] = ("hot", "cold")
+_SCENARIOS: tuple[Scenario, ...] = ("hot", "cold")
 
 
 def planted_order(trial: Trial) -> Finding:
-    """Better encoders come out better, hot and cold."""
+    """Compare encoders of ascending quality: a better encoder has better figures, hot and cold."""
     gaps = []
     for name, scenario in _cases(trial):
         answers = [trial.answer(name, scenario, quality=quality) for quality in trial.qualities]
@@ -29,7 +29,7 @@ def planted_order(trial: Trial) -> Finding:
 
 
 def planted_dial(trial: Trial) -> Finding:
-    """The more taste decides, the better the best encoder."""
+    """Compare worlds in which taste decides ever more: the best encoder has ever better figures."""
     rises = []
     for name, scenario in _cases(trial):
         answers = [trial.answer(name, scenario, dial=dial) for dial in trial.dials]
@@ -41,27 +41,30 @@ def planted_dial(trial: Trial) -> Finding:
 
 
 def planted_ceiling(trial: Trial) -> Finding:
-    """The best encoder reaches a fair share of what the oracle has over chance; more than all of it would be a leak."""
+    """Compare the best encoder with an oracle: a fair share of its advantage over chance, and not more than all of it.
+
+    More than the oracle would be a leak.
+    """
     shares = []
     for name, scenario in _cases(trial):
-        found = trial.answer(name, scenario)
+        answer = trial.answer(name, scenario)
         oracle = trial.judged(trial.worlds[DIALS[-1]].oracle(), scenario, DIALS[-1])
-        share = (found.value - found.chance) / (oracle.value - oracle.chance)
-        shares.append((share, f"{name} {scenario}: {found.value:.3f} of the oracle's {oracle.value:.3f}"))
+        share = (answer.value - answer.chance) / (oracle.value - oracle.chance)
+        shares.append((share, f"{name} {scenario}: {answer.value:.3f} of the oracle's {oracle.value:.3f}"))
     (low, _), (high, _) = min(shares), max(shares)
     detail = "; ".join(text for _, text in shares)
     return Finding(low >= SHARE and high <= 1, f"{low:.0%} to {high:.0%}", f"{SHARE:.0%} to 100%", detail)
 
 
 def planted_silence(trial: Trial) -> Finding:
-    """Where plays are uniform, the best encoder stays at chance."""
+    """Compare the best encoder with chance in a world of uniform plays."""
     off = []
     for name, scenario in _cases(trial):
-        found = trial.answer(name, scenario, dial=0.0)
-        off.append((abs(found.value - found.chance) / found.error, f"{name} {scenario}"))
+        answer = trial.answer(name, scenario, dial=0.0)
+        off.append((abs(answer.value - answer.chance) / answer.error, f"{name} {scenario}"))
     most, where = max(off)
     return Finding(most <= NEAR, f"{most:.1f} standard errors off chance", f"at most {NEAR}", f"farthest: {where}")
 
 
 def _cases(trial: Trial) -> Iterator[tuple[str, Scenario]]:
-    return ((name, scenario) for name in trial.recommenders for scenario in _HALVES)
+    return ((name, scenario) for name in trial.recommenders for scenario in _SCENARIOS)

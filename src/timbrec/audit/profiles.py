@@ -1,4 +1,4 @@
-"""Profiles and scores: whether stored lists come from the vectors of the tracks that their users played."""
+"""Profiles and scores: stored lists against scores recomputed from the tracks that the users played."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _RECOMPUTED = ("knn", "artist-mean")
 def profiles_own_rows(audited: Audited) -> Finding:
     """Recompute hot, cold and mixed scores of KNN and artist-mean, controls included, from ids and definitions.
 
-    For a few users, all candidates are scored: every listed score is the recomputed one, and no candidate that is
-    left out has a higher one. Trained recommenders are not recomputed; the detail names them.
+    All candidates of a few users are scored. Every listed score equals the recomputed score, and no candidate outside
+    the list has a higher one. Trained recommenders are not recomputed; the detail names them.
     """
     cells = [cell for cell in audited.experiments if cell.recommender in _RECOMPUTED]
     largest, where, compared = 0.0, "", 0
@@ -48,7 +48,7 @@ def _difference(
     items: Int[Array, "depth"],
     scores: Float32[Array, "depth"],
 ) -> tuple[float, int]:
-    """The largest difference of a user's list from the recomputed scores, and the length of the list."""
+    """The largest difference between listed and recomputed scores of a user, and the length of the list."""
     user, train = int(task.users[place]), audited.run.split.test.train
     played = train.item[train.starts[user] : train.starts[user + 1]]
     candidates = np.setdiff1d(task.candidates, played)

@@ -1,4 +1,4 @@
-"""The protocol of a fit: what it reads, and which fit serves. Every check goes through `run_cell`, as a run does."""
+"""The protocol of a fit: no fit reads the test, and the refit serves. All checks go through `run_cell`, like a run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _USERS, _ITEMS, _ARTISTS, _DIM, _DEPTH = 100, 120, 25, 16, 11
 
 @dataclass(frozen=True, eq=False)
 class Small:
-    """A world of 100 users and 120 tracks, its content, and the same world with another test or other cold vectors."""
+    """A world of 100 users and 120 tracks, with variants: another test part, other vectors of cold tracks."""
 
     @cached_property
     def split(self) -> Split:
@@ -48,7 +48,7 @@ class Small:
 
     @cached_property
     def poisoned(self) -> Split:
-        """The split with other items in the test pairs; users and cold items of the test stay the same."""
+        """The split with other items in the test pairs. The users and cold items of the test stay the same."""
         fold = self.split.test
         return replace(
             self.split,
@@ -57,7 +57,7 @@ class Small:
 
     @cached_property
     def other_cold(self) -> Content:
-        """The content with noise as the vectors of the items that are not in train."""
+        """The content with noise in place of the vectors of items outside train."""
         vectors = self.content.vectors.copy()
         new = self.split.test.train.item_users == 0
         rng = np.random.default_rng(SEED)
@@ -67,14 +67,14 @@ class Small:
 
 @cache
 def small() -> Small:
-    """The small world, made once per process."""
+    """The small world, one per process."""
     return Small()
 
 
 def never_reads_test(part: RecommenderPart) -> Finding:
-    """Run a cell twice, the second time with other test pairs: lists, chosen settings and training logs are equal.
+    """Run a cell twice, the second time with other test pairs, and require equal lists, settings and training logs.
 
-    A fit that reads test pairs, or stops on them, differs.
+    Refuses fits that read test pairs or stop training on them.
     """
     world = small()
     clean, clean_log = _cell(part, world.split, world.content)
@@ -86,9 +86,9 @@ def never_reads_test(part: RecommenderPart) -> Finding:
 
 
 def refit_serves(part: RecommenderPart) -> Finding:
-    """Compare the lists of a cell with those of one fit on the whole train part, with the chosen settings.
+    """Compare the lists of a cell with the lists of a fit on the whole train part, with the chosen settings.
 
-    A cell that serves the fit of the validation fold differs, and so does one that is fitted on more than train.
+    Refuses cells that serve the fit of the validation fold, and cells that are fitted on more than train.
     """
     world, fold = small(), small().split.test
     cell, _ = _cell(part, world.split, world.content)
@@ -111,10 +111,10 @@ def refit_serves(part: RecommenderPart) -> Finding:
 
 
 def train_statistics(part: RecommenderPart) -> Finding:
-    """Run a cell again with other vectors for items outside train: the hot lists are equal.
+    """Run a cell again with other vectors for items outside train, and require equal hot lists.
 
-    A scaling or a mean over all items of the catalogue differs. Nothing to check for recommenders without content
-    and for those whose training `targets` are the whole catalogue, as in the paper.
+    Refuses a scaling or a mean over the whole catalogue. Nothing to check for recommenders without content, and for
+    recommenders that train on the whole catalogue by their setting `targets`, as in the paper.
     """
     recommender = part.short
     if not recommender.uses_content or getattr(recommender, "targets", "train") == "catalogue":
@@ -131,7 +131,7 @@ def _cell(
 ) -> tuple[Cell, list[dict[str, Any]]]:
     """A cell of the recommender, and the logs of its trainings without their times.
 
-    Without `validated`, a recommender that can do so trains all epochs: cold vectors may rightly decide when to stop.
+    Unless `validated`, a trained recommender trains all epochs, because cold vectors may decide when to stop.
     """
     recommender = part.short
     if not validated and isinstance(recommender, TrainedRecommender):

@@ -1,7 +1,8 @@
-"""The null of a control in cold start: what the stored lists would have scored, had the items been dealt otherwise.
+"""Relabelling: the null distribution of a control's metrics in cold start.
 
-Users share lists, so a control's spread is far wider than the spread between users suggests. Relabelling the items at
-random among the candidates keeps every list and every user's number of relevant items as they are.
+Items of the stored lists are relabelled at random among the candidates. This keeps the overlap between lists and every
+user's number of relevant items. The overlap matters: users share lists, so the spread of a control is far wider than
+the spread between users suggests.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from timbrec.types import Array, Float, Int
 
 METRICS = ("hitrate", "recall", "ndcg")
 _AT_ONCE = 2**21  # ranks looked up at once
-_TABLE = 2**26  # places of the table of ranks, which bounds the users looked at
+_TABLE = 2**26  # entries of the table of ranks, which bounds the number of users
 
 
 def users_at_most(candidates: int) -> int:
-    """How many users are looked at: 5,000, fewer where the candidates are very many."""
+    """The number of users to sample: 5,000, or fewer for very many candidates."""
     return max(min(5_000, _TABLE // max(candidates, 1)), 1)
 
 
@@ -37,10 +38,10 @@ def relabelled(
     ks: Sequence[int],
     labels: Int[Array, "replicates candidates"],
 ) -> Float[Array, "replicates metrics"]:
-    """The means over `users` of HitRate, Recall and NDCG at every k, in this order, under each relabelling.
+    """Means over `users` of HitRate, Recall and NDCG at every k, in this order, under each relabelling.
 
-    `items` are these users' lists. Instead of the lists the relevant pairs are relabelled: what a pair is worth
-    follows from the rank of its new item in the user's list, so a replicate costs one look-up per pair.
+    `items` are the lists of these users. Relevant pairs are relabelled instead of lists, which is equivalent: the gain
+    of a pair follows from the rank of its new item in the user's list, so a replicate costs a look-up per pair.
     """
     places, relevant = task.relevant.of_users(users)
     column = np.full(task.relevant.n_items, -1)
@@ -55,7 +56,7 @@ def relabelled(
 
 
 def _ranks(items: Int[Array, "users depth"], column: Int[Array, "items"], n: int) -> Int[Array, "users n"]:
-    """The rank of every candidate in every user's list; `depth` where it is not in it."""
+    """The rank, from 0, of every candidate in every user's list; `depth` for candidates outside the list."""
     depth = items.shape[1]
     ranks = np.full((len(items), n), depth, np.int16)
     rows, at = np.nonzero(items >= 0)
@@ -70,7 +71,7 @@ def _means(
     depth: int,
     ks: Sequence[int],
 ) -> Float[Array, "replicates metrics"]:
-    """Metric means of a few replicates. Only pairs in the lists count, and most are in none."""
+    """Metric means of a few replicates, from the few pairs with an item in the list."""
     n, users = len(ranks), len(count)
     replicate, pair = np.nonzero(ranks < depth)
     rank, user = ranks[replicate, pair].astype(np.int64), places[pair]
@@ -91,15 +92,15 @@ def _sums(replicate: Int[Array, "hits"], values: Float[Array, "hits"], n: int) -
 
 
 def familywise(observed: Float[Array, "tests"], null: Float[Array, "replicates tests"]) -> tuple[float, int]:
-    """One p value for all tests together, and the test that stands out most (Westfall and Young's max-T).
+    """A single p value for all tests, and the index of the most deviating test (max-T of Westfall and Young, 1993).
 
-    Every value is measured in standard deviations of its own distribution, the observed one included; p is the share
-    of all rows whose largest deviation is at least the observed one's. Exact whatever the tests have in common.
+    Values are standardised by their distribution over observed and null rows; p is the share of rows with a largest
+    deviation of at least the observed row's. Exact for dependent tests.
     """
     together = np.concatenate([observed[None], null])
     deviation = together.std(0)
     far = np.abs(together - together.mean(0))
-    moves = deviation > 1e-9  # some cannot, such as HitRate@50 among 40 candidates
+    moves = deviation > 1e-9  # constant ones, such as HitRate@50 among 40 candidates, cannot deviate
     z = np.divide(far, deviation, out=np.zeros_like(far), where=moves)
     largest = z.max(1)
     return float((largest >= largest[0]).mean()), int(z[0].argmax())

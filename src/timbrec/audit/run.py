@@ -1,4 +1,4 @@
-"""The two calls that go through the table of checks: for the running code and for a run."""
+"""Run the table of checks: `audit_run` for a run, `audit_code` for the running code."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SWITCH = "TIMBREC_CODE_CHECKS"  # "off" in the environment: the checks of the co
 
 
 def audit_run(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Finding]:
-    """The findings of a run, in the order of the table; `inputs` are read from the data that its config names.
+    """Findings about a run, in the order of the table. `inputs` are read from the data that its config names.
 
-    Where the inputs are no longer those of the run, this is refused and checks that need the inputs do not run.
+    If the inputs changed since the run, `inputs-unchanged` is refused and the checks that need inputs do not run.
     """
     audited = Audited(run, inputs)
     findings: list[Finding] = []
@@ -44,9 +44,9 @@ def audit_run(run: Run, inputs: Inputs, progress: Progress | None = None) -> lis
 
 
 def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> list[Finding]:
-    """The findings of the running code on planted worlds, and of parts, by default those of the catalogue.
+    """Findings about the running code on planted worlds and about `parts`, by default every part of the catalogue.
 
-    Passed checks come from the cache where code, parts and versions are those of an earlier audit.
+    A check that passed before is read from the cache if code, parts, versions and threads are still the same.
     """
     trial, subjects = Trial(), default_parts() if parts is None else parts
     checks = [check for check in CHECKS if not check.of_run]
@@ -61,7 +61,7 @@ def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """PyTorch on one thread: on worlds this small, threads that wait for each other take several times as long."""
+    """Run PyTorch on one thread: on worlds this small, waiting threads make it several times slower."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""Splits: every part of a split against the plays of the log, and the rules that hold between parts."""
+"""Splits: the rules between the parts of a split, and every part against the plays of the log."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TIMED = ("corrected", "tamm2026")
 def split_clean(audited: Audited) -> Finding:
     """Count the pairs that break a rule of the split's protocol.
 
-    Parts are disjoint, users are those of train, and items are hot or cold by train. All plays of the log are looked
-    at: by a protocol in time, no test or validation pair was played before its part and no play after a part's end is
-    counted; by `item-holdout`, every pair has all of its plays.
+    Parts are disjoint, users come from train, and items are hot or cold by train. Every part is compared with all plays
+    of the log. In a protocol by time, test and validation pairs have no play before their part, and no part counts
+    plays after its end. In `item-holdout`, every pair has all of its plays.
     """
     faults = faults_of(audited.run.split) | dict(_play_faults(audited))
     detail = ", ".join(f"{rule}: {count:,}" for rule, count in faults.items() if count)
@@ -39,7 +39,7 @@ def faults_of(split: Split) -> dict[str, int]:
     else:
         validated = _keys(split.validation.train, split.validation.hot, split.validation.cold)
     tested = _keys(split.test.hot, split.test.cold)
-    faults["test pairs that were there to validate on"] = len(np.intersect1d(validated, tested))
+    faults["test pairs that are validation pairs too"] = len(np.intersect1d(validated, tested))
     if split.protocol == "corrected":
         faults["validation pairs first played with or after a test pair"] = _late(split)
     return faults
@@ -50,7 +50,7 @@ def _faults(fold: Fold, protocol: str) -> dict[str, int]:
     users = np.union1d(fold.hot.user, fold.cold.user)
     faults = {
         "pairs that are also in train": len(np.intersect1d(_keys(fold.train), later)),
-        "pairs that are there twice": len(later) - len(np.unique(later)),
+        "repeated pairs": len(later) - len(np.unique(later)),
         "hot items that are not in train": len(np.setdiff1d(fold.hot.item, fold.train.item)),
         "cold items that are in train": len(np.intersect1d(fold.cold.item, fold.train.item)),
         "users without train": len(np.setdiff1d(users, fold.train.user)),
@@ -61,7 +61,7 @@ def _faults(fold: Fold, protocol: str) -> dict[str, int]:
 
 
 def _play_faults(audited: Audited) -> Iterator[tuple[str, int]]:
-    """The number of pairs per part whose plays in the log are not those that the protocol gives to the part."""
+    """Yield the number of pairs per part with other plays or times than the log and the protocol give."""
     split, events = audited.run.split, audited.inputs.events
     table = events.table.with_columns(user=pl.Series(split.users.rows(events.users.ids)).gather(events.table["user"]))
     table = table.filter(pl.col("user") >= 0)
@@ -97,7 +97,7 @@ def _play_faults(audited: Audited) -> Iterator[tuple[str, int]]:
 
 
 def _times(audited: Audited) -> tuple[datetime, datetime, datetime, datetime]:
-    """Start, validation, T and end, from the config; a year before T and a month on both sides by default."""
+    """Start, validation, T and end of the config. By default a year before T and a month on both sides of T."""
     config = audited.config.split
     assert config.test_at is not None  # a split in time has it
 
@@ -137,7 +137,7 @@ def _keys(*parts: Interactions) -> Int[Array, "n"]:
 
 
 def _not_after(earlier: Interactions, *later: Interactions) -> int:
-    """How many later pairs were first played before, or with, the last first play of the earlier part."""
+    """The number of later pairs first played before, or with, the last first play of the earlier part."""
     if earlier.first is None or not len(earlier):
         return 0
     last = earlier.first.max()

@@ -1,4 +1,4 @@
-"""Stored audits: findings bound to the run, lists and code that they are about."""
+"""Stored audits: findings with digests of the run, lists and code they were made from."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from timbrec.study.runs import Run
 
 @dataclass(frozen=True)
 class StoredAudit:
-    """The findings of the last audit of a run; `missing` says why none count, and is "" where they do."""
+    """The findings of the last audit of a run. `missing` is the reason why they do not count, or ""."""
 
     findings: tuple[Finding, ...] = ()
     missing: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether an audit counts, at least one of its checks ran, and none refused."""
+        """Whether at least one check ran and none refused."""
         return any_checked(self.findings) and all(finding.passed for finding in self.findings)
 
 
 def write_audit(run: Run, findings: list[Finding]) -> None:
-    """Store findings with digests of everything they depend on."""
+    """Store findings with digests of the config, split, plan, cells and code they depend on."""
     content = {"audited": digests(run), "findings": [asdict(finding) for finding in findings]}
     write_atomically(run.folder / "audit.json", json.dumps(content, indent=1))
 
 
 def read_audit(run: Run) -> StoredAudit:
-    """The findings of the last audit, if nothing that it covers has changed since."""
+    """Findings of the last audit, or the reason why they no longer count: what changed since."""
     path = run.folder / "audit.json"
     if not path.is_file():
         return StoredAudit(missing="the run was not audited")

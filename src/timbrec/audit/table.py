@@ -33,10 +33,10 @@ from timbrec.audit.trial import Trial
 
 @dataclass(frozen=True)
 class Check:
-    """A check by name: the numbers of the published defects it refuses, what it proves, and its function.
+    """A check: its name, the numbers of the published defects it refuses, the property it proves, and its function.
 
-    `of_run` checks a run, with its inputs where it `needs_inputs`; `of_code` the running code on planted worlds;
-    `of_recommender` and `of_encoder` one part.
+    `of_run` checks a run, and reads its inputs if `needs_inputs`; `of_code` checks the running code on planted worlds;
+    `of_recommender` and `of_encoder` check a single part.
     """
 
     name: str

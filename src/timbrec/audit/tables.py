@@ -1,4 +1,4 @@
-"""Tables: results.csv, standings.csv and gains.csv against values computed again from the stored lists."""
+"""Tables: results.csv, standings.csv and gains.csv against values recomputed from the stored lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEY = ["encoder", "recommender", "control", "scenario", "metric"]
 
 @dataclass(frozen=True, eq=False)
 class _Line:
-    """The outcomes of a recommender on a representation or control: hits by seed, relevant items, candidates."""
+    """Outcomes of a recommender on a representation or control: hits by seed, and counts per user."""
 
     relevant: Int[Array, "users"]
     candidates: Int[Array, "users"]
@@ -33,10 +33,10 @@ class _Line:
 
 
 def tables_recomputed(audited: Audited) -> Finding:
-    """Recompute every value, lift, difference and chance level of the tables, and bound their intervals from below.
+    """Recompute the values, lifts, differences and chance levels of the tables, and bound the width of intervals.
 
-    Covers hitrate, recall, precision, ndcg, mrr and map, over all users. An interval must contain its value, and be
-    no narrower than an interval over users alone would be.
+    Covers hitrate, recall, precision, ndcg, mrr and map, over all users. An interval must contain its value and must
+    not be narrower than an interval over users alone.
     """
     folder = audited.run.folder
     if not all((folder / f"{name}.csv").is_file() for name in _TABLES):
@@ -83,7 +83,7 @@ def _hits(items: Int[Array, "users depth"], task: Task) -> Bool[Array, "users de
 def _columns(
     name: str, row: dict[str, object], lines: dict[tuple[str | None, str, str, str], _Line]
 ) -> Iterator[tuple[str, object, object]]:
-    """The columns of a row that can be recomputed, each with the shown and the expected value."""
+    """Yield (column, shown value, expected value) for the columns of a row that can be recomputed."""
     metric, k = str(row["metric"]).split("@")
     encoder, label, control, scenario = (row[part] for part in _KEY[:4])
     line = lines.get((encoder, label, control, scenario))  # type: ignore[arg-type]  # the columns are strings
@@ -112,7 +112,7 @@ def _columns(
 
 
 def _interval_fault(row: dict[str, object], column: str, values: Float[Array, "users"]) -> str:
-    """The fault of an interval in words; "" for none. Limits at the ends of the metric's range are not bounded."""
+    """The fault of an interval in words, or "". The width of intervals clipped to the metric's range is not bounded."""
     value, low, high = row[column], row["low"], row["high"]
     if not isinstance(value, float) or not isinstance(low, float) or not isinstance(high, float):
         return ""
@@ -135,7 +135,7 @@ def _title(row: dict[str, object]) -> str:
 
 
 def _values(line: _Line, metric: str, k: int) -> dict[int, Float[Array, "users"]]:
-    """Each user's value by seed."""
+    """Values of all users by seed."""
     return {seed: _METRICS[metric](hits[:, :k], line.relevant, k) for seed, hits in line.hits.items()}
 
 

@@ -1,4 +1,4 @@
-"""Trained recommenders on a small planted world: negatives, frozen tables, served vectors, validation."""
+"""Trained recommenders on a small planted world: negatives, frozen tables, served vectors and validation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from timbrec.training.loop import train_model
 from timbrec.training.negatives import Unplayed
 from timbrec.training.randomness import seeded
 
-_USERS, _DRAWS = 25_000, 40  # more users than any constant left over from another data set; draws per user
+_USERS, _DRAWS = 25_000, 40  # more users than the hard-coded 17,052 of the published defect; draws per user
 
 _SHALLOW = ShallowNet(epochs=2, batch=2_000, width=32)
 SMALL: dict[str, TrainedRecommender] = {
@@ -41,7 +41,7 @@ SMALL: dict[str, TrainedRecommender] = {
 
 
 def negatives_cover_all_users(trial: Trial) -> Finding:
-    """Draw negatives: every tenth of the users gets its share, and nobody stands as a negative for a played item."""
+    """Draw negative users: every tenth of the users gets its share, and no user is a negative for a played item."""
     pairs = _random_pairs()
     items = np.repeat(np.arange(pairs.n_items), _USERS // pairs.n_items)
     drawn = Unplayed(pairs).users(np.random.default_rng(SEED), items, _DRAWS)
@@ -59,9 +59,9 @@ def negatives_cover_all_users(trial: Trial) -> Finding:
 
 
 def frozen_stays_frozen(part: RecommenderPart) -> Finding:
-    """Train a model with the part's settings: learned tables move, all other tables keep every bit.
+    """Train a model with the part's settings: learned tables change, all other tables keep every bit.
 
-    The same is required of the movement that the fit reports. Nothing to check for recommenders that are not trained.
+    The same holds for the movement that the fit reports. Nothing to check for recommenders without training.
     """
     recommender = part.short
     if not isinstance(recommender, TrainedRecommender):
@@ -85,16 +85,16 @@ def _moves(moved: bool) -> str:
 
 
 def _tables(model: Trainable[Any]) -> dict[str, torch.Tensor]:
-    """Copies of the model's tables of vectors: those it reports on, and every other buffer of two dimensions."""
+    """Copies of the model's tables of vectors: the reported ones and all other two-dimensional buffers."""
     names = set(model.moved())
     names |= {name for name, buffer in model.named_buffers() if "." not in name and buffer.ndim == 2}
     return {name: getattr(model, name).detach().clone() for name in sorted(names)}
 
 
 def served_is_trained(trial: Trial) -> Finding:
-    """Compare served item vectors with the tower's output, which the loss saw: equal, and of length 1.
+    """Compare served item vectors with the tower's output during training: equal, and of length 1.
 
-    Served users of Contrastive and Hybrid are the means of their items' served vectors.
+    Served users of Contrastive and Hybrid are the means of the served vectors of their items.
     """
     differences = []
     for name in ("shallow", "contrastive", "hybrid"):
@@ -110,7 +110,7 @@ def served_is_trained(trial: Trial) -> Finding:
 
 
 def _user_difference(trial: Trial, name: str, scorer: Any) -> float:
-    """How far served user vectors are from the means of their train items' served vectors; 0 for Shallow Net."""
+    """The largest difference of served users from the means of their served train items; 0 for Shallow Net."""
     if name == "shallow":
         return 0.0
     train = trial.small.split.test.train
@@ -119,7 +119,7 @@ def _user_difference(trial: Trial, name: str, scorer: Any) -> float:
 
 
 def validation_ranks(trial: Trial) -> Finding:
-    """Recompute the value that training stopped on: NDCG@50 of full lists for users with their history."""
+    """Recompute the value on which training stopped: NDCG@50 of full lists for users with histories."""
     differences = [(abs(logged - plain_value), name) for name, logged, plain_value in _validations(trial)]
     largest, name = max(differences, key=lambda pair: np.nan_to_num(pair[0], nan=np.inf))
     detail = f"{len(differences)} recommenders; farthest: {name}"
@@ -140,7 +140,7 @@ def _validations(trial: Trial) -> Iterator[tuple[str, float, float]]:
 
 
 def _fitted(trial: Trial, recommender: TrainedRecommender) -> Any:
-    """A scorer with its tower, scaling and facts, after all epochs."""
+    """A scorer with its tower, scaling and facts, trained for all epochs."""
     return recommender.fit(trial.small.split.test.train, trial.small_content, None, np.random.default_rng(SEED))
 
 

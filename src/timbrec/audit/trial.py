@@ -1,4 +1,4 @@
-"""Recommenders on trial: what they answer on planted worlds, through the same code as a benchmark's."""
+"""Trials: recommenders on planted worlds, through the code of a benchmark."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ METRIC = NDCG(50)
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a recommender made of a task: gains per place of NDCG@50, items, and what chance would make of it."""
+    """A recommender's lists for a task: items, gains per place of NDCG@50, and NDCG@50 by chance."""
 
     gains: Float[Array, "users k"]
     items: Int[Array, "users k"]
@@ -47,7 +47,7 @@ class Answer:
         return _error(self.gains, self.items, self.task)
 
     def gap(self, worse: Answer) -> float:
-        """By how many standard errors this answer is better than another to the same task."""
+        """The difference to a worse answer to the same task, in standard errors."""
         gains, items = np.concatenate([self.gains, -worse.gains], 1), np.concatenate([self.items, worse.items], 1)
         return (self.value - worse.value) / _error(gains, items, self.task)
 
@@ -67,8 +67,10 @@ def _encoders() -> Mapping[str, Encoder]:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """`recommenders` by name, each fitted once per world and encoder; `size` users and items in each world;
-    `qualities` of the encoders and `dials` of the worlds ascend."""
+    """Recommenders by name, fitted once per world and encoder.
+
+    Worlds have `size` users and items. `qualities` of the encoders and `dials` of the worlds ascend.
+    """
 
     recommenders: Mapping[str, Recommender] = field(default_factory=_default)
     encoders: Mapping[str, Encoder] = field(default_factory=_encoders)
@@ -79,7 +81,7 @@ class Trial:
 
     @cached_property
     def worlds(self) -> dict[float, PlantedWorld]:
-        """A world per dial; where taste decides nothing, nothing else does."""
+        """A world per dial. With dial 0, plays are uniform: neither taste nor popularity decides."""
         rest = {dial: 0.5 if dial else 0.0 for dial in self.dials}
         return {
             dial: PlantedWorld(self.size, self.size, dial, rest[dial], rest[dial], seed=SEED) for dial in self.dials
@@ -87,16 +89,16 @@ class Trial:
 
     @cached_property
     def small(self) -> PlantedWorld:
-        """A world small enough to train on."""
+        """A world of 300 users and items, for training."""
         return PlantedWorld(300, 300, seed=SEED)
 
     @cached_property
     def small_content(self) -> Content:
-        """The best encoder's vectors of the small world."""
+        """Vectors of the best encoder in the small world."""
         return Content(self.small.vectors(QUALITIES[-1]))
 
     def vectors(self, dial: float, quality: float) -> Float32[Array, "items dim"]:
-        """An encoder's vectors as a benchmark gets them: by id, from a source of more tracks in another order."""
+        """Vectors of an encoder, looked up by id in a source with more tracks and another order."""
         world = self.worlds[dial]
         vectors, ids = world.vectors(quality), world.split.items.ids.to_list()
         order = np.random.default_rng(SEED).permutation(len(ids) + len(ids) // 10)
@@ -105,7 +107,7 @@ class Trial:
         return Vectors(names[order].tolist(), more[order]).aligned(world.split.items.ids)
 
     def scorer(self, name: str, dial: float, quality: float) -> Scorer:
-        """The recommender fitted on a world with the vectors of an encoder."""
+        """The recommender, fitted on a world with the vectors of an encoder."""
         key = (name, dial, quality)
         if key not in self._scorers:
             content = Content(self.vectors(dial, quality))
@@ -113,13 +115,13 @@ class Trial:
         return self._scorers[key]
 
     def answer(self, name: str, scenario: Scenario, dial: float = DIALS[-1], quality: float = QUALITIES[-1]) -> Answer:
-        """What the recommender answers in the test month."""
+        """The recommender's answer to the test of a world."""
         return self.judged(self.scorer(name, dial, quality), scenario, dial)
 
     def judged(self, scorer: Scorer, scenario: Scenario, dial: float) -> Answer:
-        """A scorer's answer to a scenario of a world's test."""
+        """A scorer's answer to the test of a world."""
         fold = self.worlds[dial].split.test
         task = fold.task(scenario)
         lists = answer(scorer, task, fold, METRIC.k, seed=0)
-        found: Outcome = outcome(lists.items, task, fold.train)
-        return Answer(METRIC.gains(found), lists.items, task, float(METRIC.chance(found).mean()))
+        outcomes: Outcome = outcome(lists.items, task, fold.train)
+        return Answer(METRIC.gains(outcomes), lists.items, task, float(METRIC.chance(outcomes).mean()))
