@@ -10,8 +10,8 @@ help: ## List the targets
 demo: .venv/installed ## Synthesise a small music world, benchmark it, write demo/run/report.html
 	$(BIN)/timbrec demo demo
 
-test: check ## Check the code, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+test: check ## Check the code, then run the tests; PYTEST=... adds options
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(PYTEST)
 
 check: .venv/dev ## Lint, format, types and import layers
 	$(BIN)/ruff check .
