@@ -44,9 +44,7 @@ _SNARE = "....x.......x..."
 _HATS = ("....x.......x...", "..x...x...x...x.", "x.x.x.x.x.x.x.x.", "xxxxxxxxxxxxxxxx")  # sparse to dense
 
 
-def render(
-    factors: Float[Array, "factors"], seconds: int | float, rng: np.random.Generator
-) -> Float32[Array, "samples"]:
+def render(factors: Float[Array, "dials"], seconds: int | float, rng: np.random.Generator) -> Float32[Array, "samples"]:
     """A mono clip at RATE: finite, below full scale, without a DC offset; deterministic given factors and generator.
 
     `factors` are standard normal, in the order of AUDIBLE. The generator draws everything else: key, chord
@@ -61,7 +59,7 @@ def render(
     return _master(_tone_and_space(music, amount, rng), -30 + 18 * amount["loudness"])
 
 
-def write_clip(path: Path, factors: Float[Array, "factors"], seconds: int | float, seed: tuple[int, ...]) -> None:
+def write_clip(path: Path, factors: Float[Array, "dials"], seconds: int | float, seed: tuple[int, ...]) -> None:
     """Render a clip and write it as 16-bit FLAC, whole or not at all."""
     clip = render(factors, seconds, np.random.default_rng(seed))
     samples = np.rint(clip * (2**15 - 1)).astype(np.int16)
