@@ -66,7 +66,7 @@ def test_a_touched_and_a_copied_file_are_read_but_not_decoded(
     embed(music, Moments(), tmp_path / "s")
     os.utime(music / "a.wav", (1, 1))
     (music / "copy.wav").write_bytes((music / "b.WAV").read_bytes())
-    monkeypatch.setattr("timbrec.embed.hear.read_clips", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("timbrec.embed.reading.read_clips", lambda *_: pytest.fail("decoded"))
     report = embed(music, Moments(), tmp_path / "s")
     assert (report.done, report.recognised, report.skipped) == (0, 2, 4)
     assert report.duplicates.rows() == [("copy", str(music / "copy.wav"), "b")]
@@ -237,13 +237,13 @@ def test_several_encoders_decode_a_file_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from timbrec.embed import hear
+    from timbrec.embed import reading
 
     class Half(Moments):
         card = replace(Moments.card, name="half", rate=RATE // 2, window=0.5)
 
-    read, real = [], hear.read_clips
-    monkeypatch.setattr(hear, "read_clips", lambda path, *args: read.append(path.name) or real(path, *args))
+    read, real = [], reading.read_clips
+    monkeypatch.setattr(reading, "read_clips", lambda path, *args: read.append(path.name) or real(path, *args))
     made = [Output(Moments(), tmp_path / "one"), Output(Half(), tmp_path / "half"), Output(Moments(), tmp_path / "two")]
     embed_all(music, made[:2])
     assert sorted(read) == sorted(path.name for path in music.rglob("*.[wW][aA][vV]") if not path.name.startswith("."))

@@ -16,7 +16,7 @@ import yaml
 
 import small_world
 from audio_files import write_wav
-from timbrec.embed import hear
+from timbrec.embed import reading
 from timbrec.encoders.mfcc import MFCC
 from timbrec.errors import ConfigError
 from timbrec.store import VectorStore
@@ -148,8 +148,8 @@ def test_a_config_decodes_once_for_all_encoders_of_the_same_audio(
         good=small_world.CONFIG["encoders"]["good"],
     )
     (tmp_path / "audio/bad.mp3").write_text("no music")
-    read, real, told = [], hear.read_clips, []
-    monkeypatch.setattr(hear, "read_clips", lambda path, *args: read.append(path) or real(path, *args))
+    read, real, told = [], reading.read_clips, []
+    monkeypatch.setattr(reading, "read_clips", lambda path, *args: read.append(path) or real(path, *args))
     inputs = load_inputs(read_config(config), lambda *progress: told.append(progress))
     assert len(read) == len(set(read)) == 61
     assert {what for what, *_ in told} == {"encoding mfcc"}

@@ -15,7 +15,7 @@ import small_world
 from audio_files import write, write_wav
 from moments import EXPECTED, RATE, Moments, levels, vectors, write_music
 from timbrec.audio.tags import read_tag
-from timbrec.embed import EmbedReport, Output, embed, embed_all, hear, list_tracks
+from timbrec.embed import EmbedReport, Output, embed, embed_all, list_tracks, reading
 from timbrec.embed.manifest import manifest_of
 from timbrec.errors import ConfigError, DataError
 from timbrec.store import Subset, VectorStore
@@ -41,8 +41,8 @@ def albums(tmp_path: Path) -> Path:
 
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of files that are decoded from now on."""
-    names, read_clips = list[str](), hear.read_clips
-    monkeypatch.setattr(hear, "read_clips", lambda path, *rest: names.append(path.name) or read_clips(path, *rest))
+    names, read_clips = list[str](), reading.read_clips
+    monkeypatch.setattr(reading, "read_clips", lambda path, *rest: names.append(path.name) or read_clips(path, *rest))
     return names
 
 

@@ -77,7 +77,7 @@ def test_a_hole_is_refused(good: dict[str, bytes], tmp_path: Path, suffix: str) 
 def test_a_few_missing_samples_are_a_remark(good: dict[str, bytes], tmp_path: Path, suffix: str, samples: int) -> None:
     path = put(tmp_path / f"a{suffix}", good[suffix][: -4 * samples])
     (reason,) = reasons(path)
-    assert reason == f"it lacks {samples / RATE:.2g} of the 12.0 s that its header promises"
+    assert reason == f"it lacks {samples / RATE:.2g} of the 12.0 s that its header declares"
 
 
 def test_the_sizes_are_said(good: dict[str, bytes], tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_less_than_the_data_chunk_promises_is_refused(tmp_path: Path, content: b
 def test_sound_behind_a_data_chunk_that_is_too_short_is_a_remark(tmp_path: Path) -> None:
     """As a recorder leaves it that did not update its header, or one that counts beyond 4 GiB."""
     (reason,) = reasons(put(tmp_path / "a.wav", riff(samples(5), data_size=len(samples(2)))))
-    assert reason == f"{len(samples(3)):,} bytes behind the end that its header names are not read"
+    assert reason == f"{len(samples(3)):,} bytes behind the end that its header declares are not read"
 
 
 # MP3 tags

@@ -1,4 +1,4 @@
-"""Audio files, decoded, resampled and cut into windows, with a bounded part of a file in memory."""
+"""Decoding, resampling and windowing of audio files in bounded memory."""
 
 from timbrec.audio.clip import Clip, Cut, read_clips, read_windows
 from timbrec.audio.file import AudioFile, load_mono

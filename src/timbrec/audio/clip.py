@@ -1,4 +1,4 @@
-"""The windows of an audio file that encoders get, and the hash of its audio."""
+"""Windows of an audio file, as encoders take them, and a hash of the decoded audio."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timbrec.types import Array, Float32
 
 
 class Cut(NamedTuple):
-    """Windows of `seconds` at `rate` Hz, to be cut out of a file."""
+    """Request for windows of `seconds` at `rate` Hz, chosen by `windows`."""
 
     rate: int
     seconds: float
@@ -25,10 +25,10 @@ class Cut(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """The windows of one track (n >= 1, all of one length), its length in seconds, and remarks on its file.
+    """Windows of one track (n >= 1, equal lengths), the track's length in seconds, and remarks on its file.
 
-    `audio` is a hash of the decoded samples (mono, float32, at the file's own rate): of the whole file, or of the part
-    that filled the window of `first` and `padded`. Tags, names and containers are no part of it.
+    `audio` is a hash of the decoded samples (mono, float32, at the file's own rate). It covers the whole file, or, with
+    `first` and `padded`, the part up to the end of the window. Tags, names and containers do not change it.
     """
 
     windows: Float32[Array, "n samples"]
@@ -38,14 +38,14 @@ class Clip:
 
 
 def read_windows(path: Path, rate: int, seconds: float, windows: Windows) -> Clip:
-    """The windows of `seconds` at `rate` Hz that the policy takes of a file, mono (the mean of its channels).
+    """Return the windows of a file that the policy chooses, mono (mean of the channels), `seconds` long at `rate` Hz.
 
-    Reads the file once and to its end (`first`: until its window is full), and holds a bounded number of windows; those
-    of `all` lie in a temporary file. Raises AudioError, with the reason and a fix, for a file that is missing, empty,
-    of another kind, cut short, damaged, changed meanwhile, silent, constant, or holds NaN, infinite or enormous samples
-    or channels that cancel each other. Remarks: a wrong suffix, up to 1 % of damaged packets or missing samples, a
-    length over an hour, peaks above twice full scale, channels that nearly cancel each other. Raises StoreError where
-    the temporary folder is full.
+    Reads the file once, to its end (`first` and `padded`: until the window is full). Memory is bounded; the windows of
+    `all` are kept in a temporary file. Raises AudioError, with a reason and a fix, for a file that is missing, empty,
+    of an unknown kind, cut short, damaged, modified while it is read, silent or constant, and for samples that are NaN,
+    infinite or above 100 times full scale, and channels in opposite phase. Remarks: a wrong suffix, up to 1 % of
+    damaged packets or missing samples, more than an hour, peaks above twice full scale, channels that nearly cancel
+    each other. Raises StoreError if the temporary folder is full.
     """
     (clip,) = read_clips(path, [Cut(rate, seconds, windows)])
     if isinstance(clip, AudioError):
@@ -54,10 +54,10 @@ def read_windows(path: Path, rate: int, seconds: float, windows: Windows) -> Cli
 
 
 def read_clips(path: Path, cuts: Sequence[Cut], state: tuple[int, int] | None = None) -> list[Clip | AudioError]:
-    """The result of `read_windows` for each cut, from one decoding, and one resampling per rate.
+    """Return the result of `read_windows` for each cut. The file is decoded once, and resampled once per rate.
 
-    An AudioError in the list concerns one cut alone: its windows are silent. `state` is the size and time of change
-    (ns) that the file must still have.
+    An AudioError in the list concerns one cut only: its windows are silent. `state` is the expected size and
+    modification time (ns) of the file; by default, those at the time of opening.
     """
     with AudioFile(path) as file:
         file.state = state or file.state
@@ -81,7 +81,7 @@ def read_clips(path: Path, cuts: Sequence[Cut], state: tuple[int, int] | None = 
 
 
 class _Taker:
-    """Cuts the windows of one cut, and keeps the hash of the samples decoded until it was full."""
+    """Collector of the windows of one cut; keeps the hash of the samples decoded until it was full."""
 
     def __init__(self, cut: Cut) -> None:
         self.rate, self._seconds = cut.rate, cut.seconds

@@ -1,6 +1,6 @@
-"""An audio file as blocks of mono samples at any rate.
+"""Reading an audio file as blocks of mono samples at any rate.
 
-FFmpeg decodes, through PyAV, whose wheels contain it; soxr's HQ resamples.
+FFmpeg decodes, through PyAV, which includes it; soxr resamples (quality HQ).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import av.error
 import numpy as np
 import soxr
 
+from timbrec.audio.declared import declared_duration
 from timbrec.audio.kinds import CONTAINERS, OPTIONS, READABLE, description
 from timbrec.audio.ogg import read_pages
-from timbrec.audio.promise import promise
 from timbrec.audio.sound import Levels, Remark
 from timbrec.errors import AudioError
 from timbrec.types import Array, Float32
 
-VERSION = 2  # raised when other files are refused or remarked on: failures of another version are tried again
-NAMED = "it is named "  # how the remark on a suffix begins: it belongs to the name, not to the content
-LONG = 3600.0  # seconds from which a file is remarked on: is it one track?
-SLOWEST = 1000  # Hz; a block at a lower rate would be hours long
-MOST_CHANNELS = 8  # PyAV 18 miscounts more planes, and reads beyond them
+VERSION = 2  # raised when the checks of files change: failures noted by another version are tried again
+NAMED = "it is named "  # start of the remark on a suffix, which depends on the name and not on the content
+LONG = 3600.0  # seconds; a longer file may hold several tracks
+LOWEST_RATE = 1000  # Hz; a block at a lower rate would last for hours
+MOST_CHANNELS = 8  # beyond that, PyAV 18 miscounts planes and reads outside its buffers
 _AGAIN = "Get it again."
-_BAD_SHARE, _BAD_SECONDS = 0.01, 0.1  # what may be missing or damaged of a file that is used
+_BAD_SHARE, _BAD_SECONDS = 0.01, 0.1  # share and seconds that may be missing from a file that is used
 _BLOCK = 1 << 16
 _SAMPLES: dict[str, tuple[type, int, int]] = {  # FFmpeg's sample formats: type, full scale, zero
     "u8": (np.uint8, 128, 128),
@@ -42,10 +42,11 @@ _SAMPLES: dict[str, tuple[type, int, int]] = {  # FFmpeg's sample formats: type,
 
 
 class AudioFile:
-    """An audio file, to be read once from its start. Its content decides what kind it is, whatever its name.
+    """An open audio file, to be read once from start to end. Its kind is detected by content, not by suffix.
 
-    `rate` in Hz; `state` is its size and time of change (ns); `seconds` and `remarks` describe what was read so far.
-    Raises AudioError, with the reason and a fix, for a file that is missing, empty, or of a kind that is not read.
+    `rate` is the sample rate in Hz and `state` the size and modification time (ns) when it was opened. `seconds` and
+    `remarks` grow while the file is read. Raises AudioError, with a reason and a fix, for a file that is missing,
+    empty, or of an unsupported kind.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,14 +59,14 @@ class AudioFile:
                 raise self.error("is empty", _AGAIN)
             self._container = self._opened()
         streams = self._container.streams.audio
-        self.rate: int = getattr(streams[0], "rate", 0) if streams else 0  # of an unknown codec it has none
-        if self.rate < SLOWEST:
+        self.rate: int = getattr(streams[0], "rate", 0) if streams else 0  # unknown codecs have no rate
+        if self.rate < LOWEST_RATE:
             self._container.close()
             raise self.error(
                 f"has a sample rate of {self.rate:,} Hz" if self.rate else "holds no audio", "Leave it out."
             )
         self._stream = streams[0]
-        if self._container.format.name in ("flac", "wv"):  # else FFmpeg decodes frames with wrong checksums
+        if self._container.format.name in ("flac", "wv"):  # FFmpeg would decode frames with wrong checksums
             self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._remark_on_name()
         if len(streams) > 1:
@@ -78,18 +79,18 @@ class AudioFile:
         self._container.close()
 
     def error(self, reason: str, fix: str = "", passing: bool = False) -> AudioError:
-        """An error about this file; a `passing` one may be gone when the same file is read again."""
+        """Build an error about this file; a `passing` error may be gone when the same file is read again."""
         return AudioError(f"{self.path}: it {reason}", fix=fix, passing=passing)
 
     def mono(self, rate: int) -> Iterator[Float32[Array, "n"]]:
-        """The mean of the channels at `rate` Hz, a block at a time. Raises AudioError as `read_windows` says."""
+        """Yield blocks of the mean of the channels at `rate` Hz. Raises AudioError like `read_windows`."""
         resample = Resampler(self.rate, rate)
         for block in self.blocks():
             yield resample(block)
         yield resample.rest()
 
     def blocks(self) -> Iterator[Float32[Array, "n"]]:
-        """The mean of the channels at the file's own rate. Raises AudioError where the file is damaged or cut."""
+        """Yield blocks of the mean of the channels at the file's own rate. Raises AudioError like `read_windows`."""
         with self._reasons():
             for (kind, channels), frames in groupby(self._frames(), key=_layout):
                 if channels > MOST_CHANNELS:
@@ -101,24 +102,24 @@ class AudioFile:
                         raise self.error("holds samples that are NaN or infinite", "Write it again.")
                     yield block
             self.refuse_changed()
-            self._compare_with_promise()
+            self._compare_durations()
         if self.seconds >= LONG:
             self._remark(f"it is {self.seconds / 3600:.1f} hours long", "Cut it into tracks, if it holds several.")
 
     def refuse_odd_sound(self) -> None:
-        """Raise AudioError for sound that no encoder can use, and remark on what is odd, in all that was read."""
+        """Raise AudioError if the samples read so far are unusable, and add remarks on odd levels."""
         if error := self._levels.error():
             raise self.error(*error)
         self.remarks += self._levels.remarks()
 
     def refuse_changed(self) -> None:
-        """Raise AudioError if the file is no longer what it was when it was opened."""
+        """Raise AudioError if the size or modification time of the file has changed since it was opened."""
         with self._reasons():
             if _state(self.path) != self.state:
                 raise self.error("was changed while it was read", "Run again when it is finished.", passing=True)
 
     def _frames(self) -> Iterator[av.AudioFrame]:
-        """Decoded frames. Single damaged packets are left out, as players do."""
+        """Yield decoded frames. Single damaged packets are skipped, as players do."""
         packets = damaged = 0
         for packet in self._container.demux(self._stream):
             packets += 1
@@ -133,8 +134,8 @@ class AudioFile:
                 yield frame
         self._judge("packets", damaged, packets)
 
-    def _compare_with_promise(self) -> None:
-        """Refuse or remark on a file that holds less sound than its container promises."""
+    def _compare_durations(self) -> None:
+        """Raise AudioError, or add a remark, if less was decoded than the container declares."""
         pages = read_pages(self.path) if self._container.format.name == "ogg" else None
         if pages is not None:
             if not pages.whole:
@@ -142,19 +143,19 @@ class AudioFile:
             self._judge("pages", pages.bad, pages.count + pages.bad)
             if not pages.ended:
                 self._remark("its last page is not marked as the last: it may be cut short", _AGAIN)
-        promised = promise(self.path, self._container, self.seconds, pages)
-        missing = promised.seconds - self.seconds
-        if missing > _BAD_SHARE * promised.seconds + _BAD_SECONDS:
-            raise self.error(f"is cut short: {self.seconds:.1f} of {promised.seconds:.1f} s can be decoded", _AGAIN)
-        if missing > promised.slack and not self._damaged:
-            self._remark(f"it lacks {missing:.2g} of the {promised.seconds:.1f} s that its header promises", _AGAIN)
-        if promised.stray:
+        declared = declared_duration(self.path, self._container, self.seconds, pages)
+        missing = declared.seconds - self.seconds
+        if missing > _BAD_SHARE * declared.seconds + _BAD_SECONDS:
+            raise self.error(f"is cut short: {self.seconds:.1f} of {declared.seconds:.1f} s can be decoded", _AGAIN)
+        if missing > declared.slack and not self._damaged:
+            self._remark(f"it lacks {missing:.2g} of the {declared.seconds:.1f} s that its header declares", _AGAIN)
+        if declared.stray:
             self._remark(
-                f"{promised.stray:,} bytes behind the end that its header names are not read", "Write it again."
+                f"{declared.stray:,} bytes behind the end that its header declares are not read", "Write it again."
             )
 
     def _judge(self, parts: str, bad: int, count: int) -> None:
-        """Refuse a file with more than 1 % of bad packets or pages, and remark on fewer."""
+        """Raise AudioError for more than 1 % of bad packets or pages, and add a remark on fewer."""
         if bad > 1 + _BAD_SHARE * count:
             raise self.error(f"is damaged: {bad:,} of {count:,} {parts} cannot be decoded", _AGAIN)
         self._damaged |= bool(bad)
@@ -185,7 +186,7 @@ class AudioFile:
 
     @contextmanager
     def _reasons(self) -> Iterator[None]:
-        """FFmpeg's and the system's failures as one kind of error."""
+        """Turn errors of FFmpeg and the operating system into AudioError."""
         try:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -199,7 +200,7 @@ class AudioFile:
 
 
 class Resampler:
-    """Converts a stream of blocks from one rate to another; at the same rate, returns the blocks themselves."""
+    """Resampler of a stream of blocks; at equal rates, returns the blocks themselves."""
 
     def __init__(self, rate: int, to: int) -> None:
         self._stream = None if rate == to else soxr.ResampleStream(rate, to, 1, dtype="float32", quality="HQ")
@@ -215,13 +216,13 @@ class Resampler:
 
 
 def load_mono(path: Path, rate: int) -> Float32[Array, "samples"]:
-    """All samples of a file at `rate` Hz, mono. Raises AudioError like `read_windows`, except for odd sound."""
+    """Return all samples of a file at `rate` Hz, mono. Raises AudioError like `read_windows`, except for odd levels."""
     with AudioFile(path) as file:
         return np.concatenate([np.empty(0, np.float32), *file.mono(rate)])
 
 
 def _layout(frame: av.AudioFrame) -> tuple[str, int]:
-    """The sample format and the number of channels; both may change within a file."""
+    """Sample format and number of channels; each may change within a file."""
     return frame.format.name, frame.layout.nb_channels
 
 
@@ -231,9 +232,9 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _joined(frames: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
-    """Frames of one layout, joined into blocks by FFmpeg's own queue.
+    """Join frames of one layout into blocks, by FFmpeg's own queue.
 
-    An MP3's frames have 1,152 samples: arithmetic on each would take as long as decoding it.
+    MP3 frames have 1,152 samples: numpy calls on each would take as long as decoding.
     """
     held = av.AudioFifo()
     for frame in frames:
@@ -252,17 +253,17 @@ def _all_of(queue: av.AudioFifo) -> av.AudioFrame:
 
 
 def _mono(frame: av.AudioFrame, kind: str, channels: int) -> tuple[Float32[Array, "n"], list[Array]]:
-    """The mean of the channels, full scale as 1, and the channels as decoded."""
+    """Return the mean of the channels, with full scale as 1, and the channels as decoded."""
     dtype, scale, zero = _SAMPLES[kind.removesuffix("p")]
     parts: list[Array]
     if frame.format.is_planar:
-        planes = frame.planes[:channels]  # of eight, PyAV lists more than there are
+        planes = frame.planes[:channels]  # PyAV lists too many planes for eight channels
         parts = [np.frombuffer(memoryview(plane), dtype, frame.samples) for plane in planes]  # some are padded
     else:
         parts = list(
             np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels).reshape(-1, channels).T
         )
-    with np.errstate(over="ignore", invalid="ignore"):  # samples that are not finite are refused by the caller
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses samples that are not finite
         first, *rest = parts
         mono = np.add(first, rest[0], dtype=np.float32) if rest else first.astype(np.float32)
         for part in rest[1:]:

@@ -1,4 +1,4 @@
-"""Kinds of audio files: which are read, by the names of their files, and what an unreadable file is by its bytes."""
+"""Supported containers by file suffix, and recognition of other files by their first bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONTAINERS = {  # suffix: FFmpeg's name of the container
     ".mpc": "mpc8",
     ".dsf": "dsf",
 }
-# A file may be named .mp3 and be a playlist: only these containers are opened, and only as files.
+# A playlist named .mp3 could make FFmpeg open other files and addresses: allow these containers and local files only.
 OPTIONS = {"format_whitelist": ",".join(sorted({*CONTAINERS.values(), "mpc"})), "protocol_whitelist": "file"}
 READABLE = f"Kinds that can be read: {', '.join(suffix[1:] for suffix in CONTAINERS)}."
 _SIGNATURES = (  # lower case, since HTML comes in both
@@ -70,7 +70,7 @@ _SIGNATURES = (  # lower case, since HTML comes in both
 
 
 def description(path: Path) -> str:
-    """What the first bytes of an unreadable file say it is, e.g. "an HTML page"; empty where they say nothing."""
+    """Kind of an unreadable file by its first bytes, e.g. "an HTML page"; empty if it is unknown."""
     with path.open("rb") as file:
         head = file.read(1024)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()

@@ -1,4 +1,4 @@
-"""The pages of an Ogg file: lost and damaged ones, whether the last is whole, and how much sound they stand for."""
+"""Pages of an Ogg file: lost and damaged pages, a cut last page, and the duration by their granules (RFC 3533)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 @dataclass
 class Pages:
-    """What the pages of a file add up to.
+    """Summary of the pages of an Ogg file.
 
-    `streams` one after another or beside each other, each with its last granule; `lost` pages whose numbers are
-    skipped, `damaged` ones whose checksum is another; `whole` False where the file ends inside a page; `ended` False
-    where no page says that it is the last of its stream.
+    `count` pages are intact, `lost` counts skipped page numbers, and `damaged` counts wrong checksums. `whole` is False
+    if the file ends inside a page; `ended` is False if the last page lacks the end-of-stream flag. `granules` holds the
+    last granule of each logical stream, chained or multiplexed, by serial number.
     """
 
     count: int = 0
@@ -27,11 +27,11 @@ class Pages:
     damaged: int = 0
     whole: bool = True
     ended: bool = False
-    granules: dict[int, int] = field(default_factory=dict)  # by stream
+    granules: dict[int, int] = field(default_factory=dict)
 
     @property
     def bad(self) -> int:
-        """Pages that were written and cannot be used."""
+        """Number of pages that are lost or damaged."""
         return self.lost + self.damaged
 
 
@@ -60,12 +60,12 @@ def _read(content: mmap) -> Pages:
         pages.granules[serial] = max(granule, pages.granules.get(serial, 0))
         pages.ended = bool(flags & _LAST)
         place += size
-    pages.lost = max(0, pages.lost - pages.damaged)  # a damaged page's number is missing, too
+    pages.lost = max(0, pages.lost - pages.damaged)  # the number of a damaged page is missing, too
     return pages
 
 
 def _size(content: mmap, place: int) -> int:
-    """Bytes of the page at a place, as its head says; more than there are where the head itself is cut."""
+    """Size in bytes of the page at a place, by its header; beyond the end of the file if the header itself is cut."""
     if place + _HEAD.size > len(content):
         return _HEAD.size
     segments = content[place + _HEAD.size - 1]
@@ -73,7 +73,7 @@ def _size(content: mmap, place: int) -> int:
 
 
 def _checksum(page: bytes) -> int:
-    """Ogg's CRC-32 of a page: zlib's of the bytes with their bits reversed, started and ended without inversion."""
+    """Ogg's CRC-32 of a page: zlib's CRC of the bit-reversed bytes, without the inversions at start and end."""
     blank = page[:22] + bytes(4) + page[26:]
     reflected = zlib.crc32(blank.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{reflected:032b}"[::-1], 2)

@@ -1,4 +1,4 @@
-"""Signals that decode well and are no music: opposite channels, a constant, samples far beyond full scale."""
+"""Checks for unusable signals: channels in opposite phase, constants, samples far beyond full scale."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from timbrec.types import Array, Float32
 
 SILENCE = 1e-4  # a peak below -80 dBFS, under the dither of 16 bits
 LOUD, TOO_LOUD = 2.0, 100.0  # peaks, as multiples of full scale
-WEAK, CANCELLED = 0.2, 2e-3  # power of the mixture, as a share of what unrelated channels would leave
-_STRIDE = 17  # every so many samples are enough to compare powers
+WEAK, CANCELLED = 0.2, 2e-3  # power of the mix, as a share of the power of a mix of uncorrelated channels
+_STRIDE = 17  # powers are compared on every 17th sample
 
 
 class Remark(NamedTuple):
-    """What is odd about a file that is used all the same, and what can be done about it."""
+    """An oddity of a file that is used nevertheless, and a fix for it."""
 
     reason: str
     fix: str
 
 
 class Levels:
-    """Extremes of the mixed signal, and the power lost by mixing, over all blocks so far."""
+    """Running extremes of the mix, and the power that the channels lose by mixing."""
 
     def __init__(self) -> None:
         self._low, self._high = np.inf, -np.inf
-        self._length = self._count = 0  # samples, and those whose powers are compared
+        self._length = self._count = 0  # samples, and samples with compared powers
         self._mixed = self._channels = self._unrelated = 0.0
 
     def add(self, mono: Float32[Array, "n"], channels: Sequence[Array], scale: int, zero: int) -> bool:
-        """Take the mean of some channels and the channels as decoded; False where a sample is not finite."""
+        """Add a block: the mean of its channels, and the channels as decoded. False if a sample is not finite."""
         if not len(mono):
             return True
         low, high = float(mono.min()), float(mono.max())
@@ -49,7 +49,7 @@ class Levels:
         return True
 
     def error(self) -> Remark | None:
-        """Why the sound cannot be used."""
+        """Reason why the signal cannot be used, and a fix; None if it can."""
         peak = max(-self._low, self._high)
         if self._channels > SILENCE**2 * self._count and self._mixed < CANCELLED * self._unrelated:
             return Remark(
@@ -63,7 +63,7 @@ class Levels:
         return None
 
     def remarks(self) -> list[Remark]:
-        """What is odd about the sound."""
+        """Remarks on odd levels."""
         odd, peak = [], max(-self._low, self._high)
         if self._channels > SILENCE**2 * self._count and self._mixed < WEAK * self._unrelated:
             share = self._mixed / self._channels
@@ -79,6 +79,6 @@ class Levels:
 
 
 def _power(samples: Array, scale: int, zero: int) -> float:
-    """The sum of the squares of every so many samples, full scale as 1."""
+    """Sum of squares of every 17th sample, with full scale as 1."""
     values = (samples[::_STRIDE].astype(np.float64) - zero) / scale
     return float(values @ values)

@@ -1,4 +1,4 @@
-"""Tags of audio files, such as MusicBrainz ids, by name."""
+"""Reading tags of audio files, such as MusicBrainz ids."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ALIASES = {"tsrc": "isrc", "ufid": "musicbrainztrackid"}
 
 
 def read_tag(path: Path, name: str) -> str:
-    """A tag of a file's container or its first stream of sound; empty where there is none, or no readable file.
+    """Return a tag of a file's container or first audio stream; empty if it is missing or the file is unreadable.
 
-    Names are compared by letters and digits alone: `MUSICBRAINZ_TRACKID` is `MusicBrainz Track Id`.
+    Names are compared by their letters and digits only: `MUSICBRAINZ_TRACKID` equals `MusicBrainz Track Id`.
     """
     try:
         with av.open(f"file:{path}", metadata_errors="replace", container_options=OPTIONS) as container:

@@ -1,4 +1,4 @@
-"""The choice of a track's windows, and cutting them out of a stream of samples."""
+"""Window policies, and cutting windows out of a stream of samples."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from timbrec.errors import ConfigError, StoreError
 from timbrec.types import Array, Float32, WindowPolicy
 
 POLICIES: tuple[WindowPolicy, ...] = get_args(WindowPolicy)
-PADDED = 30.0  # seconds of the `padded` window, whatever the encoder's
+PADDED = 30.0  # seconds of the `padded` window of every encoder
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The choice of the parts of a track that are encoded.
+    """Policy that chooses the windows of a track to encode.
 
-    A track is cut into windows from its start; a remainder at the end is not used, and silent windows (peak below
-    -80 dBFS) do not count. `spread` takes `count` windows at even distances, `centre` the middle one, `first` the
-    first, `all` every one. A track without a whole window of sound is one shorter window, never padded; an encoder
-    that needs longer ones refuses it. `padded`, as in the paper, is not advised: the first 30 s, filled up with zeros,
-    which add silence to the sound. Raises ConfigError for an unknown policy and for a count below 1.
+    A track is cut into windows from its start, without overlap. A remainder at the end is dropped, and silent windows
+    (peak below -80 dBFS) are skipped. `spread` takes `count` windows at even distances, `centre` the middle window,
+    `first` the first, and `all` every window. A track shorter than a window is one shorter window, never padded; an
+    encoder that needs longer input refuses it. `padded`, the way of the paper, takes the first 30 s, filled up with
+    zeros; the zeros change the vector, so it serves for comparison only. Raises ConfigError for an unknown policy and
+    for a count below 1.
 
-    Eight windows of 30 s cover a four-minute track. Fewer cost accuracy: on ten full songs the mean square error of
-    the MFCC vector of one window is 0.78 of the variance between songs, that of N windows of a long track about 1/N.
+    Eight windows of 30 s cover a four-minute track. Fewer cost accuracy: on ten full songs the mean squared error of
+    the MFCC vector from one window is 0.78 of the variance between songs, and that from N windows about 1/N of it.
     """
 
-    policy: str = "spread"  # a WindowPolicy; another is refused with the known ones
+    policy: str = "spread"  # a WindowPolicy; `str`, since other texts are refused here, in one clear message
     count: int = 8
 
     def __post_init__(self) -> None:
@@ -44,20 +45,20 @@ class Windows:
             raise ConfigError("at least one window of a track must be encoded", example=self.count)
 
     def seconds(self, window: float) -> float:
-        """The length of the windows to cut, for an encoder whose card says `window` seconds."""
+        """Length of the windows to cut, for an encoder with windows of `window` seconds."""
         return PADDED if self.policy == "padded" else window
 
     def described(self, window: float) -> str:
-        """The policy in words, for an encoder whose card says `window` seconds, e.g. "spread 4 x 30 s"."""
+        """The policy in words, for an encoder with windows of `window` seconds, e.g. "spread 4 x 30 s"."""
         seconds = self.seconds(window)
         return f"{self.policy} {f'{self.count} x ' if self.policy == 'spread' else ''}{seconds:g} s"
 
 
 class Cutter:
-    """Cuts a stream of blocks into windows of `size` samples, and keeps the windows that the policy may take.
+    """Cutter of a stream of blocks into windows of `size` samples; keeps the windows that the policy may choose.
 
-    Of a long stream every second, fourth, ... window is kept, so that memory is bounded and the distances stay even.
-    Raises StoreError where the temporary file that holds the windows of `all` cannot be written.
+    Of a long stream every second, fourth, ... window is kept, so that memory is bounded and distances stay even.
+    Raises StoreError if the temporary file for the windows of `all` cannot be written.
     """
 
     def __init__(self, size: int, windows: Windows) -> None:
@@ -71,13 +72,13 @@ class Cutter:
 
     @property
     def full(self) -> bool:
-        """Whether further samples cannot change which windows are taken."""
+        """Whether further samples cannot change the chosen windows."""
         return (self._windows.policy == "first" and self._seen > 0) or (
             self._windows.policy == "padded" and self._whole
         )
 
     def add(self, block: Float32[Array, "n"]) -> None:
-        """Take the next samples."""
+        """Add the next samples."""
         while len(block) and not self.full:
             part = block[: len(self._window) - self._filled]
             self._window[self._filled : self._filled + len(part)] = part
@@ -88,7 +89,7 @@ class Cutter:
                 self._window, self._filled = np.empty_like(self._window), 0
 
     def finish(self) -> Float32[Array, "n samples"]:
-        """The windows taken; (0, 0) of a silent stream."""
+        """Return the chosen windows; shape (0, 0) for a silent stream."""
         if self._windows.policy == "padded" and not self._whole and self._filled:
             self._window[self._filled :] = 0
             self._keep(self._window)
@@ -118,7 +119,7 @@ class Cutter:
 
 @contextmanager
 def _temporary_folder() -> Iterator[None]:
-    """Turn the system's failures in the temporary folder into one error with its fix."""
+    """Turn errors of the operating system in the temporary folder into StoreError."""
     try:
         yield
     except OSError as error:

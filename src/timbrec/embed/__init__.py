@@ -1,4 +1,4 @@
-"""From audio files to stores of vectors: read ahead, encode in batches, pool over time, keep what is finished."""
+"""Encoding audio files into stores of vectors: reading ahead, batches, pooling over time, and resuming."""
 
 from timbrec.embed.encode import length_invariance
 from timbrec.embed.outputs import Output, outputs

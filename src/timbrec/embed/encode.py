@@ -1,10 +1,8 @@
-"""From windows to what is kept of each: one pass of an encoder for all layers and pools asked for."""
+"""Encoding windows: one pass of an encoder for all requested layers and pools."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,37 +11,35 @@ from timbrec.errors import AudioError, ConfigError, DataError
 from timbrec.protocols import Encoder, EncoderCard, FrameEncoder, LayeredEncoder
 from timbrec.types import Array, Float, Float32
 
-_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as torch says it
-
 Kind = tuple[int | None, str]  # layer, pool
 Parts = dict[Kind, Float[Array, "_ _"]]  # one row per window
 
 
 def encode_windows(encoder: Encoder, windows: Float32[Array, "n samples"], kinds: Sequence[Kind]) -> Parts:
-    """What `pool_windows` needs of each window, by layer and pool.
+    """Return the statistics of each window that `pool_windows` combines, by layer and pool.
 
-    Means are `encode`'s, of layers `encode_layers`' (all from one pass) where the encoder has it; anything else is
-    made of `frames`. Raises DataError where the shape is not the card's.
+    Means come from `encode`, and means of layers from `encode_layers` (one pass for all layers) if the encoder offers
+    it; everything else is computed from `frames`. Raises DataError if a shape differs from the card.
     """
     parts = _means_of_layers(encoder, windows, [layer for layer, pool in kinds if pool == "mean"])
     for layer in {layer: None for layer, pool in kinds if (layer, pool) not in parts}:
         frames = _frames(encoder, windows, layer)
-        asked = [pool for other, pool in kinds if other == layer and (layer, pool) not in parts]
-        parts |= {(layer, pool): window_parts(frames, pool) for pool in asked}
+        missing = [pool for other, pool in kinds if other == layer and (layer, pool) not in parts]
+        parts |= {(layer, pool): window_parts(frames, pool) for pool in missing}
     for values in parts.values():
         _refuse_other_shape(values, (len(windows), values.shape[-1]), encoder.card)
     return parts
 
 
 def encode_track(encoder: Encoder, windows: Float32[Array, "n samples"], batch: int = 1) -> Float32[Array, "dim"]:
-    """The vector of a track, given its windows. Raises AudioError for one that cannot be encoded."""
-    some = [windows[start : start + batch] for start in range(0, len(windows), batch)]
-    parts = [encode_windows(encoder, np.ascontiguousarray(one), [(None, "mean")])[None, "mean"] for one in some]
+    """Return the vector of a track, given its windows. Raises AudioError if it cannot be encoded."""
+    batches = [np.ascontiguousarray(windows[start : start + batch]) for start in range(0, len(windows), batch)]
+    parts = [encode_windows(encoder, part, [(None, "mean")])[None, "mean"] for part in batches]
     return track_vector(np.concatenate(parts), (None, "mean"), encoder.card)
 
 
 def track_vector(parts: Float[Array, "windows _"], kind: Kind, card: EncoderCard) -> Float32[Array, "_"]:
-    """The vector of a track from the parts of its windows. Raises AudioError where it is not finite."""
+    """Return the vector of a track from the statistics of its windows. Raises AudioError if it is not finite."""
     vector = pool_windows(parts, kind[1])
     _refuse_other_shape(vector, (parts.shape[1],), card)
     if not np.isfinite(vector).all():
@@ -52,9 +48,9 @@ def track_vector(parts: Float[Array, "windows _"], kind: Kind, card: EncoderCard
 
 
 def length_invariance(encoder: Encoder, seed: int = 0) -> float:
-    """By how much the vector of a track changes when it is played twice: |v(twice) - v(once)| / |v(once)|.
+    """Return the relative change of a track's vector when the track is repeated: |v(twice) - v(once)| / |v(once)|.
 
-    0 up to rounding where vectors are means over time; 1 where they are sums, whose length tells that of the track.
+    It is 0, up to rounding, for means over time, and 1 for sums over time, which would encode the track's duration.
     """
     shape = (2, round(encoder.card.window * encoder.card.rate))
     once = np.random.default_rng(seed).normal(0, 0.1, shape).astype(np.float32)
@@ -62,18 +58,8 @@ def length_invariance(encoder: Encoder, seed: int = 0) -> float:
     return float(np.linalg.norm(long - short.astype(np.float64)) / np.linalg.norm(short))
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory is what an encoder lacked; a GPU's cache is given back, so that a smaller batch may fit."""
-    found = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
-    )
-    torch: Any = sys.modules.get("torch")
-    if found and torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return found
-
-
 def _means_of_layers(encoder: Encoder, windows: Float32[Array, "n samples"], layers: list[int | None]) -> Parts:
+    """Mean vectors of each window, for the encoder's own output (None) and the layers that it gives in one pass."""
     parts: Parts = {}
     if None in layers:
         vectors = encoder.encode(windows)

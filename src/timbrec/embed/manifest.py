@@ -1,4 +1,4 @@
-"""A table of the audio files of a folder."""
+"""Table of the audio files in a folder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from timbrec.errors import DataError
 
 
 def manifest_of(folder: Path, base: Path, ids: str | None = None) -> pl.DataFrame:
-    """The tracks of a folder as a manifest (id, path), with paths relative to `base`; `ids` as in `list_tracks`.
+    """Return the tracks of a folder as a manifest (id, path), with paths relative to `base`; `ids` as in `list_tracks`.
 
-    By default, ids that are still the same by `path` ("a.flac" and "a.mp3") keep the suffix. Raises DataError for
-    names that a text file cannot hold.
+    By default, paths that are equal up to the suffix ("a.flac" and "a.mp3") keep it in their ids. Raises DataError for
+    file names with control characters or bytes that are not UTF-8.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder", fix="Name a folder of audio files.")

@@ -1,4 +1,4 @@
-"""What is to be made of the audio: one kind of vectors per output, each in a store of its own."""
+"""Requested outputs: one encoder, layer, pool and choice of windows each, with a store of its own."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from timbrec.store import StoreInfo
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """Vectors of one encoder, layer (None: the encoder's own output), pool over time and choice of windows.
+    """Request for the vectors of one encoder, layer (None: the encoder's own output), pool and choice of windows.
 
-    `store` is the folder they go to, which is made where there is none. Raises ConfigError for an unknown pool.
+    `store` is the folder of the vectors, created if missing. Raises ConfigError for an unknown pool.
     """
 
     encoder: Encoder
@@ -32,21 +32,21 @@ class Output:
 
     @property
     def card(self) -> EncoderCard:
-        """The encoder's card."""
+        """Card of the encoder."""
         return self.encoder.card
 
     @property
     def cut(self) -> Cut:
-        """What the encoder hears of a file."""
+        """Windows that the encoder takes from a file."""
         return Cut(self.card.rate, self.windows.seconds(self.card.window), self.windows)
 
     @property
     def dim(self) -> int | None:
-        """The vectors' length, where the card tells; that of layers and frames shows when there are some."""
+        """Number of dimensions by the card; None for layers and other pools, which show it in their first vector."""
         return self.card.dim if self.layer is None and self.pool == "mean" else None
 
     def info(self, dim: int) -> StoreInfo:
-        """What the store says of its vectors: with the hash of the audio, all that they depend on."""
+        """Description of the vectors for their store: with the hash of the audio, everything they depend on."""
         described = self.windows.described(self.card.window)
         return StoreInfo(self.card.name, self.card.revision, self.layer, self.pool, "time", described, dim)
 
@@ -59,10 +59,10 @@ def outputs(
     windows: Windows | None = None,
     name: str | None = None,
 ) -> list[Output]:
-    """One output per layer and pool, in folders of `root` named after what they hold, e.g. "muq-layer6-max-first".
+    """Return one output per layer and pool, in folders of `root` with descriptive names, e.g. "muq-layer6-max-first".
 
-    `name` stands for the encoder's own. What is as usual is left out of the names: the encoder's own output, the mean
-    and windows spread over the track.
+    `name` replaces the encoder's own. Names leave out the defaults: own output, mean, and eight windows spread over
+    the track.
     """
     windows = windows or Windows()
     cut = "" if windows == Windows() else f"-{windows.policy}" + f"{windows.count}" * (windows.policy == "spread")

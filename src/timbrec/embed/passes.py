@@ -1,31 +1,33 @@
-"""One pass of an encoder over windows of many tracks: filling batches of one length, and putting tracks together."""
+"""Pass of an encoder over the windows of many tracks: batches of windows of equal length, and vectors of tracks."""
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from timbrec.audio import Clip
-from timbrec.embed.encode import Kind, Parts, encode_windows, is_out_of_memory, track_vector
-from timbrec.embed.hear import Heard
+from timbrec.devices import ran_out
+from timbrec.embed.encode import Kind, Parts, encode_windows, track_vector
+from timbrec.embed.reading import Reading
 from timbrec.embed.target import Target, entry
 from timbrec.errors import AudioError
 from timbrec.protocols import Encoder
 from timbrec.types import Array, Float
 
 _LOG = logging.getLogger(__name__)
-_HELD = 4  # batches of windows that wait for others of their length, before one goes as it is
+_HELD = 4  # batches of windows that may wait for others of equal length; then a smaller batch is encoded
 
 
 @dataclass(eq=False)
 class Job:
-    """A track's audio on its way through an encoder; `heard` are the tracks that have this very audio."""
+    """The audio of a track on its way through an encoder; `readings` are all tracks with this audio."""
 
-    heard: list[Heard]
+    readings: list[Reading]
     clip: Clip
     targets: list[Target]
     left: int
@@ -34,14 +36,14 @@ class Job:
 
 
 class Window(NamedTuple):
-    """One window of a job."""
+    """A window of a job."""
 
     job: Job
     row: int
 
 
 class Pass:
-    """Encodes, for all targets with the same encoder and the same cut."""
+    """Encoder with batches of windows for all targets of the same encoder and the same cut."""
 
     def __init__(self, targets: list[Target], batch: int) -> None:
         self.targets, self.batch = targets, batch
@@ -50,24 +52,24 @@ class Pass:
         self._waiting: dict[int, list[Window]] = {}
         self._jobs: dict[str, Job] = {}
 
-    def take(self, heard: Heard, clip: Clip, targets: list[Target]) -> bool:
-        """A track for some of the targets; False where their stores know its audio already."""
+    def take(self, reading: Reading, clip: Clip, targets: list[Target]) -> bool:
+        """Add a track for some of the targets. False if the stores of all of them know its audio."""
         for target in targets:
             if target.has(clip.audio):
-                target.add(entry(heard.track, heard.file or (0, 0, ""), clip.audio))
+                target.add(entry(reading.track, reading.file or (0, 0, ""), clip.audio))
         lacking = [target for target in targets if not target.has(clip.audio)]
         if not lacking:
             return False
         if clip.audio in self._jobs:
-            self._jobs[clip.audio].heard.append(heard)
+            self._jobs[clip.audio].readings.append(reading)
             return True
-        job = self._jobs[clip.audio] = Job([heard], clip, lacking, len(clip.windows))
+        job = self._jobs[clip.audio] = Job([reading], clip, lacking, len(clip.windows))
         windows = self._waiting.setdefault(clip.windows.shape[1], [])
         windows += [Window(job, row) for row in range(job.left)]
         return True
 
     def batch_of_windows(self, rest: bool) -> list[Window]:
-        """Windows of one length, as many as are encoded at once; fewer if too many wait, or if the rest must go."""
+        """Next batch of windows of one length. It may be smaller if too many windows wait, or at the end (`rest`)."""
         size = self._next(rest)
         if size is None:
             return []
@@ -77,25 +79,25 @@ class Pass:
         return windows[: self.batch]
 
     def encode(self, windows: list[Window]) -> Parts | AudioError:
-        """What is kept of each window. Out of memory, halves of the batch are tried, down to single windows."""
+        """Statistics of each window. If memory runs out, tries halves of the batch, down to single windows."""
         kinds = list({target.kind: None for window in windows for target in window.job.targets})
         try:
             return encode_windows(self.encoder, np.stack([job.clip.windows[row] for job, row in windows]), kinds)
         except AudioError as error:
             return error
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if not _release_memory(error):
                 raise
-        if len(windows) == 1:  # outside of the except, whose error holds what the encoder had in memory
+        if len(windows) == 1:  # after the `except` block, whose exception keeps the encoder's tensors alive
             return AudioError("there is not enough memory to encode one window of it", passing=True)
         half = len(windows) // 2
         if half < self.batch:
             _LOG.warning("%s: out of memory; going on with batches of %d windows", self.encoder.card.name, half)
             self.batch = half
-        return _both(self.encode(windows[:half]), self.encode(windows[half:]))
+        return _joined(self.encode(windows[:half]), self.encode(windows[half:]))
 
     def finish(self, windows: list[Window], parts: Parts | AudioError) -> Iterator[Job]:
-        """Keep what came of a batch; yields the jobs that are complete, their vectors with their targets."""
+        """Store the results of a batch in their jobs; yield complete jobs, their vectors in the targets."""
         for place, (job, row) in enumerate(windows):
             job.left -= 1
             if isinstance(parts, AudioError):
@@ -116,16 +118,16 @@ class Pass:
         if job.error is not None:
             return
         for target in job.targets:
-            for place, heard in enumerate(job.heard):
+            for place, reading in enumerate(job.readings):
                 vector = None if place else vectors[target.kind]
-                target.add(entry(heard.track, heard.file or (0, 0, ""), job.clip.audio, vector))
+                target.add(entry(reading.track, reading.file or (0, 0, ""), job.clip.audio, vector))
 
     def _vector(self, job: Job, target: Target) -> Float[Array, "d"]:
         rows = job.parts[target.kind]
         return track_vector(np.stack([rows[row] for row in sorted(rows)]), target.kind, self.encoder.card)
 
     def _next(self, rest: bool) -> int | None:
-        """The length of which there is a batch; where none is full, that which waits longest, if it must go."""
+        """Length of the next batch: a full one, or the longest-waiting if it should not wait any more; else None."""
         full = next((size for size, windows in self._waiting.items() if len(windows) >= self.batch), None)
         held = sum(map(len, self._waiting.values()))
         if full is None and self._waiting and (rest or held > _HELD * self.batch):
@@ -133,7 +135,17 @@ class Pass:
         return full
 
 
-def _both(first: Parts | AudioError, second: Parts | AudioError) -> Parts | AudioError:
+def _release_memory(error: BaseException) -> bool:
+    """Whether memory ran out; frees the cache of the GPU, so that a smaller batch may fit."""
+    torch: Any = sys.modules.get("torch")
+    exhausted = ran_out(error)
+    if exhausted and torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return exhausted
+
+
+def _joined(first: Parts | AudioError, second: Parts | AudioError) -> Parts | AudioError:
+    """Results of two halves of a batch as one."""
     if isinstance(first, AudioError):
         return first
     if isinstance(second, AudioError):

@@ -1,4 +1,4 @@
-"""From frames to windows to tracks: what is kept of time, always over time and never over channels."""
+"""Pooling of frames and windows to the vector of a track: always over time, never over channels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ POOLS: tuple[Pool, ...] = get_args(Pool)
 
 
 def pool(frames: Float[Array, "time dim"], pool: str = "mean", over: str = "time") -> Float32[Array, "d"]:
-    """One vector of a track's frames (or of its windows' vectors), never over the channels.
+    """Return one vector of a track's frames, or of the vectors of its windows, pooled over time.
 
-    `mean` and `max` have the frames' length; `meanstd` twice that: the means, then the standard deviations (divided by
-    the number of frames). There is no sum: it would grow with the length of the track. Raises ConfigError for another
-    pool, and for another axis than time.
+    `mean` and `max` keep the number of dimensions; `meanstd` doubles it: means, then standard deviations (divided by
+    the number of frames). There is no sum, since it would grow with the length of the track. Raises ConfigError for
+    another pool, and for another axis than time.
     """
     if pool not in POOLS or over != "time":
         raise ConfigError(
@@ -30,7 +30,7 @@ def pool(frames: Float[Array, "time dim"], pool: str = "mean", over: str = "time
 
 
 def window_parts(frames: Float32[Array, "n time dim"], pool: str) -> Float[Array, "n d"]:
-    """What `pool_windows` needs to know of each window: its mean, its maximum, or its mean and variance."""
+    """Return the statistics of each window for `pool_windows`: mean, maximum, or mean and variance."""
     if pool == "max":
         return frames.max(axis=1)
     mean = frames.mean(axis=1, dtype=np.float64)
@@ -38,7 +38,7 @@ def window_parts(frames: Float32[Array, "n time dim"], pool: str) -> Float[Array
 
 
 def pool_windows(parts: Float[Array, "windows _"], by: str) -> Float32[Array, "_"]:
-    """A track's vector from the parts of its windows: what `pool` makes of all their frames, which are equally many."""
+    """Return a track's vector from the statistics of its windows of equal length: `pool` of all their frames."""
     if by != "meanstd":
         return pool(parts, pool=by, over="time")
     means, variances = np.split(parts, 2, axis=1)

@@ -1,4 +1,4 @@
-"""The outcome of a run: counts, and tables of failures, remarks and duplicates."""
+"""Outcome of a run: counts, and tables of failures, remarks and duplicates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = dict.fromkeys(("id", "path", "reason", "fix"), pl.String)
 
 
 class Row(NamedTuple):
-    """A failure or remark; `encoder` is None where the file itself is at fault."""
+    """A failure or remark; `encoder` is None if the file itself is at fault."""
 
     track: Track
     encoder: str | None
@@ -25,14 +25,15 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class EmbedReport:
-    """The outcome of a run: how many tracks were encoded (`done`), were known by their audio (`recognised`: renamed,
-    retagged, or the same as another track), and were unchanged (`skipped`); the rest is in `failures`.
+    """Outcome of a run.
 
-    Tables (id, path, reason, fix): `failures`, files without a vector, with the `encoder` that failed, null where the
-    file itself is at fault; `remarks` on files that have one. Both include files that this run did not read again.
-    `duplicates` (id, path, same_as): tracks with the audio of another one. `gone`: how many tracks have vectors and are
-    not in the folder or manifest; they are kept. `aside`: how many other files are in the folder, by suffix. `tracks`:
-    the ids of all tracks in the folder or manifest.
+    Counts of tracks: `done` were encoded; `recognised` have known audio (renamed, retagged, or equal to another track);
+    `skipped` are unchanged; all others are in `failures`. `gone` tracks of the store are not in the folder or manifest.
+    `aside` counts the folder's other files by suffix. `tracks` lists the ids of all tracks in the folder or manifest.
+
+    Tables (id, path, reason, fix): `failures` are files without a vector, with the `encoder` that failed, null if the
+    file itself is at fault; `remarks` are oddities of files with a vector. They include files that this run did not
+    read again. `duplicates` (id, path, same_as) are tracks with the audio of another track.
     """
 
     done: int
@@ -49,7 +50,7 @@ class EmbedReport:
 def tables(
     tracks: Sequence[Track], targets: Sequence[Target], passing: Sequence[Row]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The failures and the remarks of all tracks, from the notes of their stores and from this run."""
+    """Return the failures and the remarks of all tracks, from the notes of the stores and from this run."""
     failures = list(dict.fromkeys([*_noted(tracks, targets, failed=True), *passing]))
     order = {track: number for number, track in enumerate(tracks)}
     failures.sort(key=lambda row: order[row.track])
@@ -60,12 +61,12 @@ def tables(
 
 
 def duplicates(tracks: Sequence[Track], known: pl.DataFrame) -> pl.DataFrame:
-    """The tracks (id, path, same_as) whose audio another track in front of them has."""
-    asked = pl.DataFrame({"id": [track.id for track in tracks]}, {"id": pl.String})
-    with_audio = asked.join(known.select("id", "audio"), on="id", maintain_order="left")
+    """Return the tracks (id, path, same_as) with the audio of an earlier track."""
+    requested = pl.DataFrame({"id": [track.id for track in tracks]}, {"id": pl.String})
+    with_audio = requested.join(known.select("id", "audio"), on="id", maintain_order="left")
     with_audio = with_audio.with_columns(same_as=pl.col("id").first().over("audio"))
     rows = with_audio.filter(pl.col("id") != pl.col("same_as"))
-    paths = dict(zip(asked["id"], tracks, strict=True)) if len(rows) else {}
+    paths = dict(zip(requested["id"], tracks, strict=True)) if len(rows) else {}
     return rows.select(
         "id", pl.Series("path", [text(str(paths[track].path)) for track in rows["id"]], pl.String), "same_as"
     )

@@ -1,4 +1,4 @@
-"""From audio files to stores of vectors."""
+"""Encoding audio files into stores of vectors."""
 
 from __future__ import annotations
 
@@ -47,25 +47,25 @@ def embed_all(
     retry: bool = False,
     progress: Progress | None = None,
 ) -> EmbedReport:
-    """Encode the audio of a folder or manifest (see `find_tracks`) into a store per output.
+    """Encode the audio of a folder or manifest (see `list_tracks`) into one store per output.
 
-    A file is decoded once for all outputs that lack it, and not at all where its size and time of change, or its bytes,
-    are those of a file read before. Audio of which a store has a vector is not encoded again, whatever its file is
-    called and however it is tagged. A killed run loses at most the batches being encoded; the same call goes on from
-    there. `prune` takes their vectors from tracks that are not asked for; else these are kept.
+    Each file is decoded once for all outputs. A file with the size and modification time, or the bytes, of a file read
+    before is not decoded, and audio with a vector in the store is not encoded again, under any name and with any tags.
+    A killed run loses at most the batches in progress; the same call resumes it. `prune` removes the vectors of tracks
+    that are not in `source`; by default they are kept.
 
-    `batch` windows are encoded at once, of one length and of any tracks (None: 60 s of audio on a processor, 480 s on a
-    GPU). `workers` threads (None: one per core, at most 16) read ahead and, on a processor, encode. `progress` counts
+    `batch` is the number of windows encoded at once, of one length and of any tracks (None: 60 s of audio on a CPU,
+    480 s on a GPU). `workers` threads (None: one per core, at most 16) read ahead and, on a CPU, encode. `ids` chooses
+    the ids of a folder's tracks (see `list_tracks`); by default, the choice kept in the stores. `progress` counts
     tracks.
 
-    `ids` says how the tracks of a folder are called (see `list_tracks`); by default as the stores keep them.
+    An unusable file becomes a row of the report, and its track loses the vector of an earlier state of the file. The
+    file is read again after it changes, or with `retry`. A track keeps its vector while its own file exists: another
+    file with the same id, from another folder, is a failure unless its audio is equal.
 
-    A file that cannot be used is a row of the report and stops nothing; its track loses the vector of an earlier state
-    of the file. It is not read again until it changes, or `retry` is given. A track keeps its vector while the file it
-    was made of exists: another file with the same id, from another folder, is a failure unless its audio is the same.
-    Raises DataError if there are no tracks or an encoder's vectors are not as its card says, ConfigError for no
-    output and for two with one store, and StoreError for a store of anything else, one that is being written, and a
-    full disk.
+    Raises DataError if there are no tracks or vectors do not fit the encoder's card; ConfigError for no outputs, two
+    outputs with one store, and counts below 1; StoreError for a store of another kind, a store in use by another
+    process, and a full disk.
     """
     if not outputs or len({output.store for output in outputs}) < len(outputs):
         raise ConfigError("there must be outputs, each with a store of its own", count=len(outputs))
@@ -78,23 +78,23 @@ def embed_all(
         process(ledger, targets, batch, workers)
         report = ledger.report()
         if prune:
-            asked = {track.id for track in listing.tracks}
+            present = {track.id for track in listing.tracks}
             for target in targets:
-                target.drop(set(target.tracks["id"]) - asked)
+                target.drop(set(target.tracks["id"]) - present)
     return report
 
 
 def tracks_for(source: Path | str, stores: Sequence[Path], ids: str | None = None) -> Listing:
-    """The tracks of a folder or manifest, called as these stores call them, unless `ids` says otherwise.
+    """Return the tracks of a folder or manifest, with the kind of ids kept in these stores, unless `ids` is given.
 
-    Raises ConfigError where the stores call their tracks in different ways.
+    Raises ConfigError if the stores have different kinds of ids.
     """
     if ids is None and Path(source).is_dir():
         existing = [store for store in stores if next(store.glob("manifest-*.json"), None) is not None]
         kept = {newest(store).track_ids for store in existing} - {""}
         if len(kept) > 1:
             raise ConfigError(
-                "the stores name their tracks in different ways", example=sorted(kept), fix="Choose with `--ids`."
+                "the stores have different kinds of ids", example=sorted(kept), fix="Choose with `--ids`."
             )
         ids = next(iter(kept), None)
     return list_tracks(source, ids)
@@ -108,7 +108,7 @@ def check_counts(batch: int | None, workers: int | None) -> None:
 
 
 class _Targets(list[Target]):
-    """Targets, closed in the end: what is done is committed, whatever stopped the run, unless the disk did."""
+    """Targets that are closed at the end. Finished work is committed, except after a StoreError such as a full disk."""
 
     def __enter__(self) -> _Targets:
         return self

@@ -1,4 +1,4 @@
-"""Who does what when: files are read ahead, and batches encoded beside them, so that no core waits."""
+"""Scheduling: files are read ahead while batches are encoded, so that no core is idle."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from timbrec.embed.encode import Parts
-from timbrec.embed.hear import Heard, hear
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.passes import Pass, Window
+from timbrec.embed.reading import Reading, read_track
 from timbrec.embed.target import Target
 from timbrec.errors import AudioError
 from timbrec.protocols import DeviceEncoder, Encoder
 
 _MOST_WORKERS = 16
-_BATCH_SECONDS = {"cpu": 60.0, "gpu": 480.0}  # of audio: a processor's cache holds little, a GPU wants much
+_BATCH_SECONDS = {"cpu": 60.0, "gpu": 480.0}  # of audio: small batches suit the cache of a CPU, large ones a GPU
 
 
 def process(ledger: Ledger, targets: Sequence[Target], batch: int | None, workers: int | None) -> None:
-    """Read and encode all that the ledger says is lacking; every finished batch is kept at once."""
+    """Read and encode all tracks that the ledger lists as lacking; every finished batch is stored at once."""
     if not ledger.lacking:
         return
     workers = workers or min(cores(), _MOST_WORKERS)
     passes = _passes(targets, batch)
     with ExitStack() as stack:
         shared = _threads(workers, stack)
-        executors = {id(one): _executor(one.encoder, shared, stack) for one in passes}
+        executors = {id(encoding): _executor(encoding.encoder, shared, stack) for encoding in passes}
         alone = any(executor is not shared for executor in executors.values())
         stack.enter_context(_torch_threads(1 if alone else workers))
         _Work(ledger, targets, passes, shared, executors, ahead=2 * workers).run()
 
 
 class _Work:
-    """One thread, the caller's, that hands out work and keeps what comes back: nothing else touches a store."""
+    """Distribution of work to threads. Only the calling thread writes to stores."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class _Work:
         self._ledger, self._targets, self._passes = ledger, targets, passes
         self._readers, self._executors, self._most = readers, executors, ahead
         self._todo = iter(ledger.lacking.items())
-        self._reading: deque[Future[Heard]] = deque()
+        self._reading: deque[Future[Reading]] = deque()
         self._encoding: dict[Future[Parts | AudioError], tuple[Pass, list[Window]]] = {}
 
     def run(self) -> None:
-        """Until everything is done."""
+        """Work until all tracks are done."""
         self._read_ahead()
         while self._reading or self._encoding:
             waiting: list[Future[Any]] = list(self._encoding)
@@ -71,30 +71,31 @@ class _Work:
 
     def _read_ahead(self) -> None:
         while len(self._reading) < self._most and (lacking := next(self._todo, None)) is not None:
-            self._reading.append(self._readers.submit(hear, *lacking))
+            self._reading.append(self._readers.submit(read_track, *lacking))
 
     def _start(self) -> None:
-        """Encode what there is a batch of; in the end, all."""
+        """Start encoding full batches, and at the end all remaining windows."""
         rest = not self._reading
-        for one in self._passes:
-            while len(self._encoding) < self._most and (windows := one.batch_of_windows(rest)):
-                self._encoding[self._executors[id(one)].submit(one.encode, windows)] = one, windows
+        for encoding in self._passes:
+            while len(self._encoding) < self._most and (windows := encoding.batch_of_windows(rest)):
+                future = self._executors[id(encoding)].submit(encoding.encode, windows)
+                self._encoding[future] = encoding, windows
 
     def _keep(self, future: Future[Parts | AudioError]) -> None:
-        one, windows = self._encoding.pop(future)
-        for job in one.finish(windows, future.result()):
-            self._ledger.keep(job, one)
+        encoding, windows = self._encoding.pop(future)
+        for job in encoding.finish(windows, future.result()):
+            self._ledger.keep(job, encoding)
         for target in self._targets:
             target.flush()
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _passes(targets: Sequence[Target], batch: int | None) -> list[Pass]:
-    """The targets that the same windows of the same encoder serve, together."""
+    """Group targets by encoder and cut, a pass for each group."""
     together: dict[object, list[Target]] = {}
     for target in targets:
         together.setdefault((id(target.output.encoder), target.output.cut), []).append(target)
@@ -107,10 +108,10 @@ def _batch(target: Target) -> int:
 
 
 def _executor(encoder: Encoder, shared: Executor, stack: ExitStack) -> Executor:
-    """The readers' threads for concurrent encoders on a processor, else separate threads.
+    """Return the threads that call an encoder: those of the readers if it is concurrent and on a CPU, else others.
 
-    A GPU is served by two, so that one prepares windows while the other's are encoded. An encoder that is not
-    concurrent is called by one thread.
+    A GPU gets two threads, so that one prepares windows while the other encodes. An encoder that is not concurrent is
+    called by one thread.
     """
     if encoder.card.concurrent and not _on_gpu(encoder):
         return shared
@@ -129,7 +130,7 @@ def _threads(count: int, stack: ExitStack) -> Executor:
 
 @contextmanager
 def _torch_threads(callers: int) -> Iterator[None]:
-    """Give each of several callers its share of the cores: their sum, not their product, should be all of them."""
+    """Limit the threads of torch per caller, so that all callers together use each core once."""
     torch: Any = sys.modules.get("torch")
     if torch is None:
         yield

@@ -1,4 +1,4 @@
-"""An output while it is being filled: the tracks and notes of its store, and additions to them."""
+"""Store of an output, opened for writing: its tracks, its notes, and additions to them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from timbrec.store.notes import Note, Notes, Record
 from timbrec.types import Array, Float32
 
 UNKNOWN = -1
-READER = f"{VERSION}, PyAV {av.__version__}"  # notes of another reader are not relied on
-File = tuple[int, int, str]  # size, time of change (ns), hash
+READER = f"{VERSION}, PyAV {av.__version__}"  # failures noted by another reader are tried again
+File = tuple[int, int, str]  # size, modification time (ns), hash
 
 
 class Target:
-    """The store of an output, opened for writing. A missing store is made once its vectors' length is known.
+    """Store of an output, opened for writing. A missing store is created once the number of dimensions is known.
 
-    Files that failed before and have not changed count as failed, unless `retry` asks to read them again.
+    A file that failed before and has not changed counts as failed, unless `retry` is true.
     """
 
     def __init__(self, output: Output, ids: str = "", retry: bool = False) -> None:
@@ -40,46 +40,45 @@ class Target:
 
     @property
     def kind(self) -> tuple[int | None, str]:
-        """The layer and the pool."""
+        """Layer and pool."""
         return self.output.layer, self.output.pool
 
     @property
     def tracks(self) -> pl.DataFrame:
-        """The tracks that have vectors (see `TRACKS`)."""
+        """Tracks with vectors (see `TRACKS`)."""
         return pl.DataFrame(schema={"id": pl.String}) if self._store is None else self._store.tracks
 
     @cached_property
     def audio_of(self) -> dict[str, str]:
-        """The audio of every file read before, by the hash of the file."""
+        """Hash of the audio by hash of the file, for every file read before."""
         return {} if self._store is None else dict(self._store.tracks.select("file", "audio").iter_rows())
 
     @cached_property
     def failed_files(self) -> dict[str, Record]:
-        """The records of files that failed, by the hash of the file."""
+        """Records of failed files, by hash of the file."""
         return {record.file: record for record in self._failures}
 
     @cached_property
     def remarks_of(self) -> dict[str, tuple[Note, ...]]:
-        """The remarks on files, apart from remarks on their names, by the hash of the file."""
+        """Remarks on the content of files, by hash of the file."""
         return {record.file: _on_content(record) for record in self.notes.records.values() if not record.failed}
 
     @cached_property
     def _owners(self) -> dict[str, tuple[str, str]]:
-        """The audio and the path of every track that had a vector when the run began."""
+        """Hash of the audio and path of every track with a vector at the start of the run."""
         if self._store is None:
             return {}
         rows = self._store.tracks.select("id", "audio", "path").iter_rows()
         return {track: (audio, path or "") for track, audio, path in rows}
 
     def unchanged(self, states: pl.DataFrame) -> set[str]:
-        """The tracks (id, size, mtime, path) whose files are as they were when their vectors were made.
+        """Return the tracks (of a table id, size, mtime, path) with unchanged files.
 
-        A track whose file was moved gets its new path. A file elsewhere with the id of a track whose own file still
-        exists is another file.
+        A moved file gets its new path. A file in another place is not the same file if the former place still has one.
         """
         if self._store is None:
             return set()
-        self.audio_of, self.failed_files, self.remarks_of, self._owners  # noqa: B018 - threads look into them
+        self.audio_of, self.failed_files, self.remarks_of, self._owners  # noqa: B018 - computed here, since threads read them
         same = states.join(self._store.tracks, on=["id", "size", "mtime"], how="inner", suffix="_before")
         moved = same.filter(pl.col("path").ne_missing(pl.col("path_before")))
         others = {row["id"] for row in moved.iter_rows(named=True) if row["path_before"] and exists(row["path_before"])}
@@ -90,7 +89,7 @@ class Target:
         return set(same["id"]) - others
 
     def failed(self, states: pl.DataFrame) -> set[str]:
-        """The tracks whose files failed before and have not changed since."""
+        """Return the tracks with files that failed before and have not changed."""
         table = pl.DataFrame(
             [record[:3] for record in self._failures],
             {"id": pl.String, "size": pl.Int64, "mtime": pl.Int64},
@@ -99,16 +98,16 @@ class Target:
         return set(states.join(table, on=["id", "size", "mtime"], how="semi")["id"])
 
     def owner(self, track: Track) -> tuple[str, str] | None:
-        """The audio and the path of another file that has this track's id in the store, if that file still exists."""
+        """Audio and path of another, existing file that has this track's id in the store; else None."""
         audio, path = self._owners.get(track.id, ("", ""))
         return (audio, path) if path and path != place(track) and exists(path) else None
 
     def has(self, audio: str) -> bool:
-        """Whether there is a vector of this audio."""
+        """Whether the store has a vector of this audio."""
         return self._store is not None and self._store.has(audio)
 
     def add(self, entry: Entry) -> None:
-        """A track, and its audio's vector if that is new."""
+        """Add a track, and the vector of its audio if it is new."""
         if entry.vector is not None:
             self._open(len(entry.vector))
         if self._store is not None:
@@ -120,22 +119,22 @@ class Target:
 
     @cached_property
     def ids(self) -> set[str]:
-        """The tracks that had vectors when the run began."""
+        """Ids of the tracks with vectors at the start of the run."""
         return set(self.tracks["id"])
 
     def drop(self, ids: set[str]) -> None:
-        """Take vectors from tracks: their files hold other audio now, or are no longer asked for."""
+        """Remove the vectors of tracks, because their files changed or are no longer in the source."""
         for track in sorted(ids & self.ids):
             self.add(Entry(track, None, 0, 0, ""))
 
     def flush(self) -> None:
-        """Make additions safe from a killed process. Notes go first: a track with a vector is not read again."""
+        """Write additions, to survive a kill. Notes go first, since a track with a vector is not read again."""
         self.notes.flush()
         if self._store is not None:
             self._store.flush()
 
     def close(self, commit: bool) -> None:
-        """Commit additions, and let other processes write."""
+        """Commit additions if asked to, and release the store for other processes."""
         try:
             if commit:
                 self.notes.close()
@@ -149,7 +148,7 @@ class Target:
         return [] if self._retry else [record for record in records if record.failed and record.reader == READER]
 
     def _forget_name(self, track: str, before: str | None, now: str) -> None:
-        """Drop the remark on the name of a file that has another suffix now."""
+        """Drop the remark on a file's name if its suffix has changed."""
         record = self.notes.records.get(track)
         if record is not None and os.path.splitext(before or "")[1] != os.path.splitext(now)[1]:  # noqa: PTH122
             self.notes.set(record._replace(notes=_on_content(record)))
@@ -160,11 +159,11 @@ class Target:
 
 
 def states(tracks: Sequence[Track]) -> pl.DataFrame:
-    """Size, time of change (ns) and path of every track's file; UNKNOWN where there is none."""
+    """Return size, modification time (ns) and path of every track's file; UNKNOWN for missing files."""
     facts = np.full((len(tracks), 2), UNKNOWN, np.int64)
     for row, track in enumerate(tracks):
         try:
-            state = os.stat(track.path)  # noqa: PTH116 - a tenth of a second per 100,000 files faster
+            state = os.stat(track.path)  # noqa: PTH116 - faster than Path.stat
         except (OSError, ValueError):
             continue
         facts[row] = state.st_size, state.st_mtime_ns
@@ -173,20 +172,20 @@ def states(tracks: Sequence[Track]) -> pl.DataFrame:
 
 
 def entry(track: Track, file: File, audio: str, vector: Float32[Array, "d"] | None = None) -> Entry:
-    """A track as the store keeps it."""
+    """Build the store's entry of a track."""
     return Entry(track.id, audio, *file, place(track), vector)
 
 
 def place(track: Track) -> str:
-    """The absolute path of a track's file as text."""
-    return text(os.path.abspath(track.path))  # noqa: PTH100 - a Path would resolve links or take ten times as long
+    """Absolute path of a track's file as text."""
+    return text(os.path.abspath(track.path))  # noqa: PTH100 - Path resolves links, or takes ten times as long
 
 
 def exists(path: str) -> bool:
-    """Whether there is a file."""
+    """Whether a file exists."""
     return os.path.exists(path)  # noqa: PTH110 - as above
 
 
 def _on_content(record: Record) -> tuple[Note, ...]:
-    """The notes on a file that are not about its name."""
+    """Notes on a file, without the remark on its name."""
     return tuple(note for note in record.notes if not note.reason.startswith(NAMED))

@@ -1,4 +1,4 @@
-"""The tracks to encode: the audio files of a folder, or those that a manifest names."""
+"""Listing the tracks to encode: the audio files of a folder, or the rows of a manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_TAG = "musicbrainz_trackid"
 
 
 class Track(NamedTuple):
-    """A track's id and its file."""
+    """Id and file of a track."""
 
     id: str
     path: Path
@@ -31,9 +31,9 @@ class Track(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """The tracks of a folder or manifest, and where their ids come from: `stem`, `path`, `tag:NAME` or `manifest`.
+    """Tracks of a folder or manifest, and the kind of their ids: `stem`, `path`, `tag:NAME` or `manifest`.
 
-    `aside` counts the folder's other files, by suffix: they are of no kind that is read, hidden, or linked folders.
+    `aside` counts the folder's other files by suffix: unsupported kinds, hidden files and linked folders.
     """
 
     tracks: list[Track]
@@ -42,21 +42,21 @@ class Listing:
 
 
 def find_tracks(source: Path | str, ids: str | None = None) -> list[Track]:
-    """The tracks of a folder or manifest; see `list_tracks`."""
+    """Return the tracks of a folder or manifest; see `list_tracks`."""
     return list_tracks(source, ids).tracks
 
 
 def list_tracks(source: Path | str, ids: str | None = None, *, distinct: bool = True) -> Listing:
-    """The tracks of a folder, in order of their ids, or of a manifest, in its order.
+    """Return the tracks of a folder, in order of their ids, or of a manifest, in its own order.
 
-    Of a folder: all files below it with a suffix of CONTAINERS, without hidden files and linked folders. `ids` says how
-    they are called: `stem`, the file's name without suffix; `path`, the path below the folder without suffix
-    ("Album/01 Intro"); `tag`, the MusicBrainz id of the recording, or `tag:NAME`, any other tag. None is `stem`, or
-    `path` where two files have one name. Bytes of names that are not UTF-8 become U+FFFD.
+    The tracks of a folder are all files below it with a suffix of CONTAINERS, except hidden files and linked folders.
+    `ids` is the kind of their ids: `stem`, the file name without suffix; `path`, the path below the folder without
+    suffix ("Album/01 Intro"); `tag`, the MusicBrainz id of the recording; `tag:NAME`, any other tag. None means `stem`,
+    or `path` if two files have equal names. Bytes of names that are not UTF-8 become U+FFFD.
 
-    A manifest is a table (see `data.tables`) with columns id and path; ids are text as they stand, paths are relative
-    to its folder. Raises DataError where there is no track, where a tag is missing, and where an id comes twice, unless
-    ids need not be `distinct`; ConfigError for an unknown kind of ids.
+    A manifest is a table (see `data.tables`) with columns id and path. Ids are taken as text, paths as relative to the
+    manifest's folder. Raises DataError if there are no tracks, a tag is missing, or (with `distinct`) two tracks have
+    the same id; ConfigError for an unknown kind of ids.
     """
     source = Path(source)
     if not source.exists():
@@ -66,7 +66,7 @@ def list_tracks(source: Path | str, ids: str | None = None, *, distinct: bool = 
     elif ids in (None, MANIFEST):
         listing = Listing(_in_manifest(source), MANIFEST)
     else:
-        raise ConfigError("ids can be chosen for a folder alone", example=ids, fix=f"{source} names its ids.")
+        raise ConfigError("`ids` is for folders only", example=ids, fix=f"{source} has ids of its own: leave it out.")
     if not listing.tracks:
         raise DataError(f"there is no audio in {source}", fix=f"Looked for {', '.join(CONTAINERS)}.")
     if distinct:
@@ -75,17 +75,17 @@ def list_tracks(source: Path | str, ids: str | None = None, *, distinct: bool = 
 
 
 def text(name: str) -> str:
-    """A file name as text: bytes that are not UTF-8 become U+FFFD."""
+    """Return a file name as text: bytes that are not UTF-8 become U+FFFD."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def printable(name: str) -> str:
-    """A name for a terminal or a message: control characters become escapes such as `\\n`."""
+    """Return a name for a terminal or a message: control characters become escapes such as `\\n`."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text(name))
 
 
 def check_ids(ids: str) -> str:
-    """The ids asked for, a tag with its name. Raises ConfigError for any other word."""
+    """Return a kind of ids, a tag with its name. Raises ConfigError for an unknown kind."""
     if ids == TAG:
         return f"{TAG}:{DEFAULT_TAG}"
     if ids in (STEM, PATH) or (ids.startswith(f"{TAG}:") and len(ids) > len(TAG) + 1):
@@ -105,7 +105,7 @@ def _in_folder(folder: Path, ids: str | None) -> Listing:
 
 
 def _files(folder: Path) -> tuple[list[Path], Counter[str]]:
-    """The audio files below a folder, and the number of other files by suffix."""
+    """Return the audio files below a folder, and the number of other files by suffix."""
 
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename} cannot be listed: {error.strerror}", fix="Check its permissions.")
@@ -115,7 +115,7 @@ def _files(folder: Path) -> tuple[list[Path], Counter[str]]:
         parent = Path(where)
         aside["linked folder"] += sum(os.path.islink(os.path.join(where, name)) for name in folders)  # noqa: PTH114, PTH118
         for name in names:
-            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a path per name would take most of the walk
+            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - creating Paths would take most of the time
             if name.startswith("."):
                 aside["hidden"] += 1
             elif suffix in CONTAINERS:

@@ -1,4 +1,4 @@
-"""One file, read once: recognised by its bytes, or decoded for all encoders that need it."""
+"""Reading a track's file once: recognising it by its bytes, or decoding it for all encoders that need it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from timbrec.store.notes import Record
 
 
 @dataclass(eq=False)
-class Heard:
-    """A track after its file was read, or the reason why it could not be read.
+class Reading:
+    """A track and the outcome of reading its file.
 
-    `file` is None where the file cannot be read at all. `known` are the hashes of the audio, by target, where stores
-    know the file; `failed` the records of targets where the same file failed before; `clips` the windows for the rest.
+    `file` is None if the file cannot be read. `known` lists the targets that know the file, with the hash of its audio;
+    `failed` lists the targets in which the same file failed before; `clips` holds the windows for all other targets.
     """
 
     track: Track
@@ -30,28 +30,28 @@ class Heard:
     error: AudioError | None = None
 
 
-def hear(track: Track, targets: Sequence[Target]) -> Heard:
-    """Read a track for the targets that lack it."""
-    heard = Heard(track)
+def read_track(track: Track, targets: Sequence[Target]) -> Reading:
+    """Read a track for the targets that lack it; an AudioError becomes part of the outcome."""
+    reading = Reading(track)
     try:
-        heard.file = _fingerprint(track)
-        digest, cuts = heard.file[2], dict[Cut, None]()
+        reading.file = _fingerprint(track)
+        digest, cuts = reading.file[2], dict[Cut, None]()
         for target in targets:
             if digest in target.audio_of:
-                heard.known.append((target, target.audio_of[digest]))
+                reading.known.append((target, target.audio_of[digest]))
             elif digest in target.failed_files:
-                heard.failed.append((target, target.failed_files[digest]))
+                reading.failed.append((target, target.failed_files[digest]))
             else:
                 cuts[target.output.cut] = None
         if cuts:
-            heard.clips = dict(zip(cuts, read_clips(track.path, list(cuts), heard.file[:2]), strict=True))
+            reading.clips = dict(zip(cuts, read_clips(track.path, list(cuts), reading.file[:2]), strict=True))
     except AudioError as error:
-        heard.error = error
-    return heard
+        reading.error = error
+    return reading
 
 
 def _fingerprint(track: Track) -> File:
-    """Size, time of change and hash of a file's bytes: reading takes a fiftieth of decoding."""
+    """Return size, modification time (ns) and hash of a file; this takes a fiftieth of the time of decoding."""
     try:
         state = track.path.stat()
         if not stat.S_ISREG(state.st_mode):
@@ -59,6 +59,6 @@ def _fingerprint(track: Track) -> File:
         with track.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except (OSError, ValueError) as error:
-        with AudioFile(track.path):  # raises the error that describes the problem, as elsewhere
+        with AudioFile(track.path):  # raises the usual error for this problem
             raise AudioError(f"{track.path}: it cannot be read: {error}", fix="Check the file.") from error
     return state.st_size, state.st_mtime_ns, digest

@@ -1,7 +1,8 @@
-"""How long a file says its sound is, by the facts in its container: what the decoded length is compared with.
+"""Duration that a container declares, for comparison with the decoded duration.
 
-FFmpeg knows these facts for most containers. Read here are those that it corrects to what is there (the data chunks of
-WAV, RF64, W64 and CAF), guesses from the bit rate (MP3 without its tag), or does not look at (pages of Ogg).
+FFmpeg reads this for most containers. This module covers the rest: data chunks of WAV, RF64, W64 and CAF, which FFmpeg
+limits to the size of the file; the Xing and VBRI tags of MP3, in place of which FFmpeg may guess from the bit rate; and
+the pages of Ogg, which FFmpeg does not check.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ import av.container
 
 from timbrec.audio.ogg import Pages
 
-SLACK = 0.1  # seconds by which containers of lossy codecs may differ from what decoders give
+SLACK = 0.1  # seconds by which the containers of lossy codecs and their decoders may differ
 _EXACT = ("flac", "aiff", "au", "wv", "tta", "ape")  # containers that count samples
-_ESTIMATED = ("aac", "ac3")  # FFmpeg's durations of these are guesses from the bit rate
-_STRAY = 1 << 16  # bytes behind the data that are no chunk, from which they may be sound
+_ESTIMATED = ("aac", "ac3")  # FFmpeg guesses their durations from the bit rate
+_STRAY = 1 << 16  # bytes behind the data, outside any chunk, from which they may be sound
 
 
 @dataclass(frozen=True)
-class Promise:
-    """`seconds` of sound promised, 0 where the file does not say; up to `slack` seconds may be missing unnoticed.
+class Declared:
+    """Declared duration in `seconds`, 0 if unknown, and the `slack` in seconds within which a difference is normal.
 
-    `stray` bytes lie behind the end that the header names.
+    `stray` counts bytes behind the end of the data that the header declares.
     """
 
     seconds: float
@@ -35,45 +36,52 @@ class Promise:
     stray: int = 0
 
 
-def promise(path: Path, container: av.container.InputContainer, decoded: float, pages: Pages | None) -> Promise:
-    """The promise of a file of which `decoded` seconds were found; `pages` are those of an Ogg file."""
+def declared_duration(
+    path: Path, container: av.container.InputContainer, decoded: float, pages: Pages | None
+) -> Declared:
+    """Return the duration that an open file declares.
+
+    `decoded` is the decoded duration in seconds, the scale for data chunks of an unknown byte rate; `pages` are given
+    for Ogg.
+    """
     stream, kind = container.streams.audio[0], container.format.name.split(",")[0]
     sample = 1.5 / stream.rate
     if kind in ("wav", "w64", "caf"):
         chunk = data_chunk(path)
-        return Promise(_seconds(chunk, decoded), sample, chunk.stray) if chunk else Promise(0.0)
+        return Declared(_seconds(chunk, decoded), sample, chunk.stray) if chunk else Declared(0.0)
     if kind == "mp3":
-        return Promise(mp3_seconds(path, stream.rate))
+        return Declared(mp3_seconds(path, stream.rate))
     if kind == "ogg" and pages is not None and len(pages.granules) > 1:  # of chained streams, FFmpeg knows the last
         rate = 48_000 if stream.codec_context.name.endswith("opus") else stream.rate
-        return Promise(sum(pages.granules.values()) / rate if len(container.streams) == 1 else 0.0)
+        return Declared(sum(pages.granules.values()) / rate if len(container.streams) == 1 else 0.0)
     if kind in _ESTIMATED:
-        return Promise(0.0)
+        return Declared(0.0)
     if stream.duration and stream.time_base:
-        return Promise(float(stream.duration * stream.time_base), sample if kind in _EXACT else SLACK)
+        return Declared(float(stream.duration * stream.time_base), sample if kind in _EXACT else SLACK)
     start = max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
-    return Promise((container.duration or 0) / av.time_base - start)
+    return Declared((container.duration or 0) / av.time_base - start)
 
 
 class Chunk(NamedTuple):
-    """The chunk of a file that holds its samples: bytes promised and there, and bytes behind it that are no chunks."""
+    """Data chunk: bytes that its header declares, bytes present, bytes per second, and stray bytes behind it."""
 
-    promised: int
-    there: int
-    per_second: int  # bytes, 0 where unknown
+    declared: int
+    present: int
+    per_second: int  # 0 if unknown
     stray: int = 0
 
 
 def _seconds(chunk: Chunk, decoded: float) -> float:
-    if chunk.there >= chunk.promised:
+    """Declared duration of a data chunk."""
+    if chunk.present >= chunk.declared:
         return decoded
-    if chunk.there and decoded:
-        return decoded * chunk.promised / chunk.there
-    return chunk.promised / chunk.per_second if chunk.per_second else 0.0
+    if chunk.present and decoded:
+        return decoded * chunk.declared / chunk.present
+    return chunk.declared / chunk.per_second if chunk.per_second else 0.0
 
 
 def data_chunk(path: Path) -> Chunk | None:
-    """The data chunk of a WAV (RIFF, RIFX, RF64, BW64), W64 or CAF file; None where its size was never filled in."""
+    """Data chunk of a WAV (RIFF, RIFX, RF64, BW64), W64 or CAF file; None if its size is a placeholder."""
     long_size = per_second = 0
     with path.open("rb") as file:
         end = file.seek(0, 2)
@@ -86,16 +94,16 @@ def data_chunk(path: Path) -> Chunk | None:
             elif name == b"data":
                 size = long_size if size == 0xFFFF_FFFF and long_size else size
                 if size <= 0 or 0x7FFF_0000 <= size <= 0x8000_0000 or 0xFFFF_0000 <= size <= 0xFFFF_FFFF:
-                    return None  # what writers to a pipe put there
+                    return None  # written by programs that write to a pipe
                 return Chunk(size, max(0, min(size, end - start)), per_second, _stray(file, start + size, end))
     return None
 
 
 def _chunks(file: BinaryIO, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and size of the content of each chunk."""
+    """Yield name, start and size of the content of each chunk."""
     file.seek(0)
     head = file.read(16)
-    if head.startswith(b"riff"):  # W64: names and sizes of 16 and 8 bytes, sizes with the head, places of 8 bytes
+    if head.startswith(b"riff"):  # W64: 16-byte names, 8-byte sizes that include the header, chunks aligned to 8 bytes
         place, form, grain, own = 40, struct.Struct("<4s12xq"), 8, 24
     elif head.startswith(b"caff"):
         place, form, grain, own = 8, struct.Struct(">4sq"), 1, 0
@@ -105,7 +113,7 @@ def _chunks(file: BinaryIO, end: int) -> Iterator[tuple[bytes, int, int]]:
         file.seek(place)
         name, size = form.unpack(file.read(form.size))
         size -= own
-        edits = 4 * (name == b"data" and head.startswith(b"caff"))  # CAF counts edits in front of its samples
+        edits = 4 * (name == b"data" and head.startswith(b"caff"))  # CAF puts an edit count in front of its samples
         yield name, place + form.size + edits, size - edits
         if size < 0:
             return
@@ -113,7 +121,7 @@ def _chunks(file: BinaryIO, end: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _stray(file: BinaryIO, place: int, end: int) -> int:
-    """Bytes behind the data that no chunk's name begins."""
+    """Number of bytes behind the data that do not begin like a chunk."""
     file.seek(min(place + place % 2, end))
     name = file.read(4)
     known = len(name) < 4 or all(32 <= byte < 127 for byte in name)
@@ -121,7 +129,7 @@ def _stray(file: BinaryIO, place: int, end: int) -> int:
 
 
 def mp3_seconds(path: Path, rate: int) -> float:
-    """The length in the Xing, Info or VBRI tag of an MP3 file, the encoder's delay and padding taken off; 0 without."""
+    """Duration by the Xing, Info or VBRI tag of an MP3 file, less the encoder's delay and padding; 0 without a tag."""
     with path.open("rb") as file:
         frame = _first_frame(file)
     if len(frame) < 4:
@@ -140,14 +148,14 @@ def mp3_seconds(path: Path, rate: int) -> float:
 
 
 def _lame_samples(frame: bytes, tag: int) -> int:
-    """The encoder's delay and padding; the tag's fields before them are there or not, as its flags say."""
+    """Encoder delay plus padding in samples; the tag's flags say which fields precede them."""
     place = tag + 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if frame[tag + 7] & bit)
     three = int.from_bytes(frame[place + 21 : place + 24], "big")
     return (three >> 12) + (three & 0xFFF)
 
 
 def _first_frame(file: BinaryIO) -> bytes:
-    """The first bytes of the first frame, behind tags in front of it."""
+    """First bytes of the first MPEG frame, behind any ID3 tags."""
     place = 0
     while (head := file.read(10)).startswith(b"ID3") and len(head) == 10:
         size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
