@@ -1,239 +1,134 @@
-"""Coverage, errors and power of the comparison of lines, on simulated worlds whose true values are known.
+"""Coverage, errors, power and speed of the comparison of lines, on simulated worlds whose true values are known.
 
     python measurements/comparison.py [--worlds 2000] [--processes 1] [--only KIND] [--out FILE]
+    python measurements/comparison.py --speed
 
-A world draws users and items anew from one process; the number of candidates is fixed. Users and items have latent
-tastes, items also a popularity. Users' relevant items are drawn by affinity and popularity without replacement. A line
-scores items by the true taste times its quality plus noise of its own, which belongs to items and users (an encoder's
-directions that have nothing to do with taste). Five lines have the same quality, and so the same true value; one is a
-little worse, one is popularity. The true value of a line is its mean over all worlds.
-
-Goals: intervals of values hold the truth in 93 to 97 %, intervals of paired differences in 93 to 98.5 %, and one of the
-five equal lines is wrongly placed behind another in at most 6.5 % of worlds. `crossed` is clustering by relevant item
-without ranking again, which earlier versions used.
+The true value of a line is its mean over all worlds (see harness/taste_worlds.py). Goals: intervals of values hold the
+truth in 93 to 97 %, intervals of paired differences in 93 to 98.5 %, and one of the five equal lines is wrongly placed
+behind another in at most 6.5 % of worlds. Scenarios with fewer than 20 effective items are reported without a goal.
+`crossed` is the method of earlier versions: clustering by relevant item, without ranking again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
+import time
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness.full_size import K, task_and_outcomes
+from harness.taste_worlds import EQUAL, GAPS, KINDS, LINES, Kind, World, draw
 
-from timbrec.data.interactions import Interactions
-from timbrec.data.split import Scenario, Task
+from timbrec.data.split import SCENARIOS, Scenario
 from timbrec.metrics.ndcg import NDCG
-from timbrec.metrics.shared.base import Outcome
 from timbrec.statistics.comparison import compare
 from timbrec.statistics.influence import influence
 from timbrec.statistics.intervals import crossed
 
-EQUAL = 5
-LINES = EQUAL + 2
-DIM = 4
 DRAWS = 1_000
+FIRST, SECOND = np.triu_indices(LINES, 1)
+SAME = SECOND < EQUAL  # pairs of equal lines
+WORSE = [np.flatnonzero((FIRST < EQUAL) & (EQUAL + gap == SECOND)) for gap in range(len(GAPS))]
+CROSSED = [(0, None), (0, 1), *((0, EQUAL + gap) for gap in range(len(GAPS)))]  # what the earlier method is asked
+Setting = tuple[Kind, Scenario, bool]
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A process that draws worlds."""
-
-    name: str
-    users: int = 100
-    known: int = 150  # items in train
-    new: int = 60
-    relevant: float = 2.0  # mean of the test pairs of a user, less 1
-    heavy: float = 0.0  # standard deviation of the logarithm of a user's number of pairs
-    popularity: float = 0.6  # standard deviation of the logarithm of an item's popularity
-    artist: float = 0.0  # share of an item's latent vectors, noise and popularity that its artist has
-    quality: float = 1.0
-    gap: float = 0.6  # quality by which the sixth line is worse
-    k: int = 20
-
-
-KINDS = (
-    Kind("plain"),
-    Kind("heavy-tailed users", heavy=1.2),
-    Kind("few cold tracks", new=25, k=10),
-    Kind("strong popularity", popularity=1.8),
-    Kind("clustered artists", artist=0.7),
-)
-SCENARIOS: tuple[Scenario, ...] = ("hot", "cold", "mixed")
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """One draw: a task, the outcome of every line, and the artist of every item."""
-
-    task: Task
-    outcomes: list[Outcome]
-    artists: np.ndarray
-
-
-def draw(kind: Kind, scenario: Scenario, rng: np.random.Generator) -> World:
-    """Users, items, relevant pairs and the lists of all lines."""
-    n, items = kind.users, kind.known + kind.new
-    artists = rng.integers(0, items // 6, items)
-    artists[kind.known :] += items  # artists of new tracks are not known from train
-    taste, vectors = rng.standard_normal((n, DIM), np.float32), _by_artist(kind, artists, DIM, rng)
-    popularity = kind.popularity * _by_artist(kind, artists, 1, rng)[:, 0]
-    affinity = taste @ vectors.T / DIM**0.5
-    candidates = {"hot": np.arange(kind.known), "cold": np.arange(kind.known, items), "mixed": np.arange(items)}[
-        scenario
-    ]
-    relevant, seen = _pairs(kind, affinity + popularity, candidates, rng)
-    scores = np.empty((LINES, n, items), np.float32)
-    qualities = [kind.quality] * EQUAL + [kind.quality - kind.gap]
-    for line, quality in enumerate(qualities):
-        own = rng.standard_normal((n, DIM), np.float32) @ _by_artist(kind, artists, DIM, rng).T / DIM**0.5
-        scores[line] = quality * affinity + own
-    scores[-1] = popularity
-    scores[:, seen] = -np.inf
-    ones = np.ones(int(relevant.sum()), np.int64)
-    users, held = np.nonzero(relevant)
-    task = Task(scenario, candidates, Interactions(users, held, ones, None, n, items))
-    return World(
-        task, [_outcome(table[:, candidates], relevant, candidates, seen, kind.k) for table in scores], artists
-    )
-
-
-def _by_artist(kind: Kind, artists: np.ndarray, dim: int, rng: np.random.Generator) -> np.ndarray:
-    """Standard normal vectors of items, of which their artist decides a share."""
-    own = rng.standard_normal((len(artists), dim), np.float32)
-    shared = rng.standard_normal((int(artists.max()) + 1, dim), np.float32)[artists]
-    return np.asarray(kind.artist**0.5 * shared + (1 - kind.artist) ** 0.5 * own)
-
-
-def _pairs(
-    kind: Kind, affinity: np.ndarray, candidates: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Relevant and seen pairs as (users, items) masks: the first items a user plays are seen, if they are known."""
-    n = len(affinity)
-    activity = np.exp(kind.heavy * rng.standard_normal(n) - kind.heavy**2 / 2)
-    count = np.minimum(1 + rng.poisson(kind.relevant * activity), len(candidates) // 3)
-    keys = affinity + _gumbel(affinity.shape, rng)
-    seen = np.zeros(affinity.shape, bool)
-    known = np.argsort(-keys[:, : kind.known], 1)[:, :5]
-    seen[np.arange(n)[:, None], known] = True
-    keys = affinity + _gumbel(affinity.shape, rng)
-    keys[seen] = -np.inf
-    order = np.argsort(-keys[:, candidates], 1)
-    relevant = np.zeros(affinity.shape, bool)
-    rows, places = np.nonzero(np.arange(order.shape[1]) < count[:, None])
-    relevant[rows, candidates[order[rows, places]]] = True
-    return relevant, seen
-
-
-def _gumbel(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    return np.asarray(-np.log(rng.standard_exponential(shape, np.float32) + 1e-12))
-
-
-def _outcome(scores: np.ndarray, relevant: np.ndarray, candidates: np.ndarray, seen: np.ndarray, k: int) -> Outcome:
-    depth, rows = min(k + 1, len(candidates)), np.arange(len(scores))[:, None]
-    best = np.argpartition(-scores, depth - 1, 1)[:, :depth]
-    best = best[rows, np.argsort(-scores[rows, best], 1)]
-    items = candidates[best]
-    n_items = relevant.shape[1]
-    return Outcome(
-        items=items, hits=relevant[rows, items], relevant=relevant.sum(1),
-        relevant_cold=np.zeros(len(scores), np.int64),
-        candidates=(~seen[:, candidates]).sum(1), cold=np.zeros(n_items, bool), popularity=np.zeros(n_items),
-        pool=len(candidates),
-    )  # fmt: skip
-
-
-def answers(kind: Kind, scenario: Scenario, seed: int, clusters: bool) -> dict[str, Any]:
-    """Values, intervals and decisions of both methods in one world."""
-    world, metric = (
-        draw(kind, scenario, np.random.default_rng([seed, len(kind.name), SCENARIOS.index(scenario)])),
-        NDCG(kind.k),
-    )
-    lines = [
-        influence([outcome], world.task, metric, world.artists if clusters else None) for outcome in world.outcomes
-    ]
-    comparison = compare(lines, draws=DRAWS)
-    pairs = comparison.pairs
-    equal = comparison.among(range(EQUAL))
-    old = [_crossed(world, metric, first, second) for first, second in ((0, None), (0, 1), (0, EQUAL))]
-    return {
-        "values": comparison.values.tolist(),
-        "half": comparison.half_widths.tolist(),
-        "differences": pairs.values.tolist(),
-        "single": (pairs.single * pairs.standard_errors).tolist(),
-        "all": (pairs.simultaneous * pairs.standard_errors).tolist(),
+def answers(setting: Setting, seed: int) -> dict[str, np.ndarray]:
+    """Values, half widths and decisions of both methods in one world."""
+    kind, scenario, artists_known = setting
+    world, metric = draw(kind, scenario, seed), NDCG(kind.k)
+    clusters = world.artists if artists_known else None
+    lines = [influence(seeds, world.task, metric, clusters) for seeds in world.outcomes]
+    comparison = compare(lines, ["trained"] * LINES, draws=DRAWS)
+    pairs, equal = comparison.pairs, comparison.among(range(EQUAL))
+    answer: dict[str, Any] = {
+        "values": comparison.values,
+        "half": comparison.half_widths,
+        "differences": pairs.values,
+        "single": pairs.single * pairs.standard_errors,
+        "all": pairs.simultaneous * pairs.standard_errors,
         "effective": lines[0].effective_items,
-        "eliminated": bool((~equal.tied).any()),
-        "best kept": bool(comparison.tied[:EQUAL].any()),
+        "eliminated": (~equal.tied).any(),
+        "tied": comparison.tied,
         "flattery": equal.winner.flattery,
-        "top": float(equal.values.max()),
-        "crossed": old,
+        "crossed": [_crossed(world, metric, first, second) for first, second in CROSSED],
     }
+    return {name: np.asarray(value) for name, value in answer.items()}
 
 
 def _crossed(world: World, metric: NDCG, first: int, second: int | None) -> tuple[float, float]:
-    """The old interval's middle and half width of a value or of a difference."""
-    lines = [(first, 1.0)] + ([] if second is None else [(second, -1.0)])
-    gains = np.concatenate([sign * metric.gains(world.outcomes[line]) for line, sign in lines], 1)
-    items = np.concatenate([world.outcomes[line].items[:, : metric.k] for line, _ in lines], 1)
+    """Middle and half width of the earlier method's interval of a value, or of a difference, of the first seed."""
+    signs = {first: 1.0} if second is None else {first: 1.0, second: -1.0}
+    lists = {line: world.outcomes[line][0] for line in signs}
+    gains = np.concatenate([sign * metric.gains(lists[line]) for line, sign in signs.items()], 1)
+    items = np.concatenate([outcome.items[:, : metric.k] for outcome in lists.values()], 1)
     interval = crossed(gains, items, world.task.users, world.task.relevant)
     return interval.value, interval.high - interval.value
 
 
-def summary(results: list[dict[str, Any]]) -> dict[str, float]:
-    """Shares over worlds, as the goals define them."""
-    values, half = (np.array([result[name] for result in results]) for name in ("values", "half"))
-    truth, worlds = values.mean(0), len(results)
-    differences, single, everything = (
-        np.array([result[name] for result in results]) for name in ("differences", "single", "all")
+def summary(results: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Shares over worlds, as the goals define them; every array of `results` begins with an axis of worlds."""
+    values, half, differences, single, everything, effective, eliminated, tied, flattery, old = (
+        results[name] for name in results
     )
-    first, second = np.triu_indices(LINES, 1)
-    true = truth[first] - truth[second]
-    same = second < EQUAL
-    true[same] = 0
-    held = np.abs(differences - true) <= single
-    old = np.array([result["crossed"] for result in results])
-    old_true = np.array([truth[0], 0, truth[0] - truth[EQUAL]])
-    old_held = np.abs(old[:, :, 0] - old_true) <= old[:, :, 1]
-    gap = np.flatnonzero((first < EQUAL) & (second == EQUAL))
-    flattery = np.array([result["top"] for result in results]) - truth[:EQUAL].mean()
+    truth = values.mean(0)
+    truth[:EQUAL] = truth[:EQUAL].mean()
+    true = truth[FIRST] - truth[SECOND]
+    held, old_held = np.abs(differences - true) <= single, np.abs(old[:, 0, 0] - truth[0]) <= old[:, 0, 1]
+    excess = values[:, :EQUAL].max(1) - truth[0]
     figures = {
-        "worlds": worlds,
+        "worlds": len(values),
         "truth": truth[0],
         "value": (np.abs(values - truth) <= half)[:, :EQUAL].mean(),
         "value, worst line": (np.abs(values - truth) <= half).mean(0).min(),
-        "se / sd": (np.mean(single[:, same], 0) / 1.96 / differences[:, same].std(0)).mean(),
         "value se / sd": (half[:, :EQUAL].mean(0) / 1.96 / values[:, :EQUAL].std(0)).mean(),
-        "difference, equal": held[:, same].mean(),
-        "difference, others": held[:, ~same].mean(),
+        "difference, equal": held[:, SAME].mean(),
+        "difference, others": held[:, ~SAME].mean(),
+        "difference, worst pair": held.mean(0).min(),
+        "difference se / sd": (single[:, SAME].mean(0) / 1.96 / differences[:, SAME].std(0)).mean(),
         "all differences at once": (np.abs(differences - true) <= everything).all(1).mean(),
-        "equal line eliminated": np.mean([result["eliminated"] for result in results]),
-        "best kept": np.mean([result["best kept"] for result in results]),
-        "gap": truth[:EQUAL].mean() - truth[EQUAL],
-        "gap found": (differences[:, gap] > single[:, gap]).mean(),
-        "gap found, all at once": (differences[:, gap] > everything[:, gap]).mean(),
-        "crossed: value": old_held[:, 0].mean(),
-        "crossed: difference, equal": old_held[:, 1].mean(),
-        "crossed: gap found": (old[:, 2, 0] > old[:, 2, 1]).mean(),
+        "equal line eliminated": eliminated.mean(),
+        "best kept": tied[:, truth >= truth.max()].any(1).mean(),
+        "crossed: value": old_held.mean(),
+        "crossed: difference, equal": (np.abs(old[:, 1, 0]) <= old[:, 1, 1]).mean(),
         "width": single[:, 0].mean() / old[:, 1, 1].mean(),
-        "effective": np.mean([result["effective"] for result in results]),
-        "winner's excess": flattery.mean(),
-        "excess after correction": (flattery - [result["flattery"] for result in results]).mean(),
+        "effective": effective.mean(),
+        "winner's excess": excess.mean() / values[:, :EQUAL].std(0).mean(),
+        "excess after correction": (excess - flattery).mean() / values[:, :EQUAL].std(0).mean(),
+    }
+    rounded: dict[str, Any] = {name: round(float(figure), 4) for name, figure in figures.items()}
+    return rounded | {"power": [_power(results, gap, true) for gap in range(len(GAPS))]}
+
+
+def _power(results: dict[str, np.ndarray], gap: int, true: np.ndarray) -> dict[str, float]:
+    """How often a true difference is found: of the first line to the worse one, by each method."""
+    pairs, differences, old = WORSE[gap], results["differences"], results["crossed"][:, 2 + gap]
+    first = pairs[0]
+    figures = {
+        "difference": true[first],
+        "found": (differences[:, first] > results["single"][:, first]).mean(),
+        "crossed: found": (old[:, 0] > old[:, 1]).mean(),
+        "found, all at once": (differences[:, pairs] > results["all"][:, pairs]).mean(),
     }
     return {name: round(float(figure), 4) for name, figure in figures.items()}
 
 
-def run(job: tuple[Kind, Scenario, bool, int, int]) -> list[dict[str, Any]]:
-    kind, scenario, clusters, start, stop = job
-    return [answers(kind, scenario, seed, clusters) for seed in range(start, stop)]
+def run(job: tuple[Setting, int, int]) -> dict[str, np.ndarray]:
+    """The answers of the worlds start to stop of a setting, stacked."""
+    setting, start, stop = job
+    worlds = [answers(setting, seed) for seed in range(start, stop)]
+    return {name: np.stack([world[name] for world in worlds]) for name in worlds[0]}
 
 
-def settings(gap: float | None, only: str) -> dict[str, tuple[Kind, Scenario, bool]]:
+def settings(only: str, changes: dict[str, float]) -> dict[str, Setting]:
     """Kinds of worlds, scenarios, and whether the method knows the artists, by name."""
-    kinds = [kind if gap is None else replace(kind, gap=gap) for kind in KINDS]
+    kinds = [replace(kind, **changes) for kind in KINDS]
     every = {
         f"{kind.name}, {scenario}{', artists known' if clusters else ''}": (kind, scenario, clusters)
         for kind in kinds
@@ -243,45 +138,86 @@ def settings(gap: float | None, only: str) -> dict[str, tuple[Kind, Scenario, bo
     return {name: setting for name, setting in every.items() if only in name}
 
 
+def simulate(chosen: dict[str, Setting], worlds: int, batch: int, processes: int, out: Path | None) -> dict[str, Any]:
+    """The summary of every setting; written to `out` after each batch of worlds."""
+    parts: dict[str, list[dict[str, np.ndarray]]] = defaultdict(list)
+    table: dict[str, Any] = {}
+    with ProcessPoolExecutor(processes) as pool:
+        for start in range(0, worlds, batch):
+            jobs = [(setting, start, min(start + batch, worlds)) for setting in chosen.values()]
+            for name, answer in zip(chosen, pool.map(run, jobs), strict=True):
+                parts[name].append(answer)
+            for name, answered in parts.items():
+                table[name] = summary({key: np.concatenate([part[key] for part in answered]) for key in answered[0]})
+            if out:
+                out.write_text(json.dumps(table, indent=1))
+    return table
+
+
+COLUMNS = {
+    "value": "values", "difference, equal": "differences", "difference, others": "unequal",
+    "equal line eliminated": "eliminated", "best kept": "best kept", "crossed: value": "crossed: values",
+    "crossed: difference, equal": "crossed: differences", "width": "width / crossed",
+}  # fmt: skip
+
+
+def markdown(table: dict[str, Any]) -> list[str]:
+    """The rows of docs/statistics.md, in percent: coverage, then power."""
+    header = ["worlds", "n", *COLUMNS.values(), "effective items"]
+    rows = [
+        [name, f"{row['worlds']:.0f}", *(f"{100 * row[column]:.1f}" for column in COLUMNS), f"{row['effective']:.0f}"]
+        for name, row in table.items()
+    ]
+    lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
+    return [*lines, "", *_power_rows(table)]
+
+
+def _power_rows(table: dict[str, Any]) -> list[str]:
+    header = ["worlds", *(f"{gap:g}" for gap in GAPS)]
+    cells = [header, ["---"] * len(header)]
+    for name, row in table.items():
+        found = [
+            f"{power['difference']:.3f}: {100 * power['found']:.1f} / {100 * power['crossed: found']:.1f}"
+            f" / {100 * power['found, all at once']:.1f}"
+            for power in row["power"]
+        ]
+        cells.append([name, *found])
+    return ["| " + " | ".join(row) + " |" for row in cells]
+
+
+def speed() -> None:
+    """Print the seconds and the peak memory of a comparison of full size, 10,000 draws, by step."""
+    task, outcomes = task_and_outcomes()
+    lines, spent = [], 0.0
+    for outcome in outcomes:
+        started = time.perf_counter()
+        lines.append(influence([outcome], task, NDCG(K)))
+        spent += time.perf_counter() - started
+    started = time.perf_counter()
+    comparison = compare(lines)
+    comparison.tied, comparison.winner, comparison.intervals, comparison.gains([(0, 1), (2, 3)])
+    compared = time.perf_counter() - started
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{len(lines)} lines, {len(task.users):,} users, {len(task.candidates):,} candidates, k = {K}")
+    print(f"influences {spent:.1f} s, comparison {compared:.1f} s, together {spent + compared:.1f} s; {memory:.2f} GiB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=2_000)
     parser.add_argument("--batch", type=int, default=50, help="worlds of each kind between two tables")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--only", default="", help="run the settings whose name contains this")
-    parser.add_argument("--gap", type=float, help="quality by which the sixth line is worse")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="change a field of every kind")
     parser.add_argument("--out", type=Path, help="write all figures here after each batch, as JSON")
+    parser.add_argument("--speed", action="store_true", help="measure the time of one scenario of full size instead")
     chosen = parser.parse_args()
-    chosen_settings = settings(chosen.gap, chosen.only)
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen_settings}
-    with ProcessPoolExecutor(chosen.processes) as pool:
-        for start in range(0, chosen.worlds, chosen.batch):
-            stop = min(start + chosen.batch, chosen.worlds)
-            jobs = [(*setting, start, stop) for setting in chosen_settings.values()]
-            for name, batch in zip(chosen_settings, pool.map(run, jobs), strict=True):
-                results[name] += batch
-            table = {name: summary(worlds) for name, worlds in results.items()}
-            if chosen.out:
-                chosen.out.write_text(json.dumps(table))
-    print("\n".join(markdown(table)))
-
-
-COLUMNS = {
-    "value": "values", "difference, equal": "differences", "equal line eliminated": "equal eliminated",
-    "gap found": "found", "gap found, all at once": "found among all", "crossed: value": "crossed: values",
-    "crossed: difference, equal": "crossed: differences", "crossed: gap found": "crossed: found",
-    "width": "width / crossed",
-}  # fmt: skip
-
-
-def markdown(table: dict[str, dict[str, float]]) -> list[str]:
-    """The rows of docs/statistics.md, in percent."""
-    header = ["worlds", "n", *COLUMNS.values(), "effective items"]
-    rows = [
-        [name, f"{row['worlds']:.0f}", *(f"{100 * row[column]:.1f}" for column in COLUMNS), f"{row['effective']:.0f}"]
-        for name, row in table.items()
-    ]
-    return ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
+    changes = {key: json.loads(value) for key, value in (pair.split("=") for pair in chosen.set)}
+    if chosen.speed:
+        speed()
+    else:
+        table = simulate(settings(chosen.only, changes), chosen.worlds, chosen.batch, chosen.processes, chosen.out)
+        print("\n".join(markdown(table)))
 
 
 if __name__ == "__main__":

@@ -224,6 +224,18 @@ def test_lines_of_one_recommender_share_their_variance_over_seeds() -> None:
     assert errors.degrees == pytest.approx([4, (pooled + other) ** 2 / (pooled**2 / 4 + other**2 / 2)])
 
 
+# Clusters
+
+
+def test_the_variance_over_clusters_is_a_lower_limit_and_that_over_items_is_not() -> None:
+    users, items = np.array([[0.1, 0], [-0.1, 0]]), np.array([[0.2, 0], [-0.2, 0]])
+    pairs = np.diag([0.07, 0.0])  # more than the variance over users, 2 x 0.02
+    spread = Spread(users, items, pairs, np.zeros(2), np.arange(2), np.ones(2), 9.0)
+    difference = np.array([[1.0, -1.0]])
+    assert spread.errors(difference).standard[0] ** 2 == pytest.approx(0.04 + 0.08 - 0.07)
+    assert replace(spread, clustered=True).errors(difference).standard[0] ** 2 == pytest.approx(0.08)
+
+
 # Nothing can be told
 
 

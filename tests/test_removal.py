@@ -135,6 +135,12 @@ def test_effective_items_count_users_equally() -> None:
     assert effective_items(task) == pytest.approx(1 / (shares**2).sum())
 
 
+def test_the_effective_number_of_clusters_is_counted_where_items_are_clustered() -> None:
+    task = Task("hot", np.arange(4), interactions([(0, 0), (1, 0), (1, 1), (2, 3)], 3, 4))
+    clusters = np.array([7, 7, -1, 2])
+    assert effective_items(task, clusters) == pytest.approx(1 / ((2 / 3) ** 2 + (1 / 3) ** 2))
+
+
 def test_lists_that_are_not_deeper_than_k_give_no_influences_of_items() -> None:
     data = fold(5, USERS, ITEMS, new=4, density=0.35)
     task = data.task("hot")

@@ -32,8 +32,9 @@ class Influence:
 
     `value` is the mean over users and seeds, `of_seeds` the value of each seed. `users` (users,) are the influences of
     single users; they add up to 0. `items` (clusters,) are the influences of single candidates, or of clusters of them
-    (artists); None for metrics without gains, and for lists too short to be ranked again. `chance` is the value of a
-    random ranking, NaN if unknown. `effective_items` is 1 / the sum of squares of the items' shares of the test.
+    (artists) if `clustered`; None for metrics without gains, and for lists too short to be ranked again.
+    `effective_items` is 1 / the sum of squares of the shares of the test that the items, or the clusters, have.
+    `undefined_users` counts users without a defined value.
     """
 
     value: float
@@ -43,6 +44,7 @@ class Influence:
     pairs: Pairs | None
     effective_items: float
     undefined_users: int
+    clustered: bool = False
 
 
 def influence(
@@ -62,21 +64,25 @@ def influence(
     users = np.zeros(len(per_user))
     if defined.any():
         users[defined] = (per_user[defined] - per_user[defined].mean()) / defined.sum()
-    effective, undefined = effective_items(task), int((~defined).sum())
+    effective, undefined = effective_items(task, clusters), int((~defined).sum())
     value = float(of_seeds.mean())
     if not (isinstance(metric, GainMetric) and all(is_deep_enough(outcome, metric) for outcome in outcomes)):
         return Influence(value, of_seeds, users, None, None, effective, undefined)
     items, pairs = _over_items(outcomes, task, metric, _groups(task, clusters))
-    return Influence(value, of_seeds, users, items, pairs, effective, undefined)
+    return Influence(value, of_seeds, users, items, pairs, effective, undefined, clusters is not None)
 
 
-def effective_items(task: Task) -> float:
-    """1 / the sum of squares of the items' shares of the test, where each user shares 1 equally; 0 without users."""
+def effective_items(task: Task, clusters: Int[Array, "items"] | None = None) -> float:
+    """1 / the sum of squares of the items' shares of the test, where each user shares 1 equally; 0 without users.
+
+    With `clusters`, the shares are those of clusters, and the result is the effective number of clusters.
+    """
     users = task.users
     if not len(users):
         return 0.0
     places, items = task.relevant.of_users(users)
-    share = np.bincount(items, weights=1 / task.relevant.user_items[users][places]) / len(users)
+    groups = _groups(task, clusters)[items]
+    share = np.bincount(groups, weights=1 / task.relevant.user_items[users][places]) / len(users)
     return float(1 / (share**2).sum())
 
 

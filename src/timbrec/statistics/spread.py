@@ -2,7 +2,9 @@
 
 The variance of a contrast (a weighted sum of lines) over users and items is CU + CT - PP: the variance over users,
 plus the jackknife variance over candidates, minus the part of single (user, item) pairs, which is in both (two-way
-clustering: Cameron, Gelbach & Miller 2011). It is never less than CU alone. The variance over seeds is added last.
+clustering: Cameron, Gelbach & Miller 2011). It is never less than CU alone. Where candidates are drawn in clusters
+(artists) it is not less than CT either: removing the tracks of an artist one by one misses that they replace each
+other, and PP is then too large. The variance over seeds is added last.
 Degrees of freedom are Satterthwaite's (1946), with the variance of each variance estimated from fourth moments. The
 three variances are correlated, and the formula, which is for independent ones, gives too few: it is used as it is for
 values, whose distribution is skewed, and with CU + CT in the numerator for differences, whose distribution is not.
@@ -37,7 +39,8 @@ class Spread:
 
     `pairs` (lines, lines) is PP. `seeds` is the variance of the mean over seeds, 0 where it is unknown. Lines with the
     same number in `groups` share its estimate, which has `seed_degrees` (groups,). `most_degrees` bounds the degrees of
-    freedom over users and items: the smaller number of users and effective items, less 1.
+    freedom over users and items: the smaller number of users and effective items, less 1. `clustered` says that the
+    influences of items are sums over clusters; the variance over clusters is then a lower limit as well.
     """
 
     users: Float[Array, "users lines"]
@@ -47,6 +50,7 @@ class Spread:
     groups: Int[Array, "lines"]
     seed_degrees: Float[Array, "groups"]
     most_degrees: float
+    clustered: bool = False
 
     @classmethod
     def of(cls, influences: Sequence[Influence], groups: Int[Array, "lines"]) -> Spread:
@@ -60,7 +64,8 @@ class Spread:
             return cls(users, np.zeros((0, m)), np.zeros((m, m)), seeds, groups, seed_degrees, most)
         products = _products(pairs, len(items[0]) * len(users))
         most = max(min(most, influences[0].effective_items - 1.0), 1.0)
-        return cls(users, np.stack(items, 1), products, seeds, groups, seed_degrees, most)
+        clustered = any(line.clustered for line in influences)
+        return cls(users, np.stack(items, 1), products, seeds, groups, seed_degrees, most, clustered)
 
     def among(self, lines: Sequence[int]) -> Spread:
         """The spread of some of the lines."""
@@ -82,10 +87,12 @@ class Spread:
         over_items, item_degrees = _moments(self.items @ contrasts.T)
         over_users *= n / max(n - 1, 1)
         over_pairs = ((contrasts @ self.pairs) * contrasts).sum(1)
-        crossed = np.maximum(over_users + over_items - over_pairs, over_users)
+        differences = np.abs(contrasts.sum(1)) < 1e-9
+        least = np.maximum(over_users, over_items) if self.clustered else over_users
+        crossed = np.maximum(over_users + over_items - over_pairs, least)
         over_seeds = contrasts**2 * self.seeds
         variance = crossed + over_seeds.sum(1)
-        total = np.where(np.abs(contrasts.sum(1)) < 1e-9, over_users + over_items, crossed)
+        total = np.where(differences, over_users + over_items, crossed)
         degrees = _ratio(total**2, over_users**2 / user_degrees + over_items**2 / item_degrees, self.most_degrees)
         degrees = degrees.clip(1.0, self.most_degrees)
         uncertainty = crossed**2 / degrees + ((over_seeds @ self._membership) ** 2 / self.seed_degrees).sum(1)
