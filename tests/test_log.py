@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from timbrec.data.events import Events, make_events
+from timbrec.data.ids import likeness, rounded
 from timbrec.data.log import LogConfig
 from timbrec.data.log import read_log as read_config
 from timbrec.data.vocabulary import Vocabulary
@@ -361,3 +362,49 @@ def test_real_plays_of_music4all_onion(test_data: Path, name: str, sizes: tuple[
     assert (len(events), len(events.users), len(events.items)) == sizes  # as its README says
     times = sorted(events.table["time"].to_list())
     assert datetime(2019, 2, 1) <= times[0] <= times[-1] < datetime(2019, 3, 1)
+
+
+# Odd ids and times
+
+
+@pytest.mark.parametrize("word", ["-", "--", "?", "NULL", "\\N", " ", "NaN", "<NA>"])
+def test_words_for_missing_users_are_refused_or_dropped(write: Write, word: str) -> None:
+    path = write(f"user_id,track_id\nu,t\n{word},t\n")
+    with pytest.raises(DataError, match="column 'user' of the log has"):
+        read_log(path)
+    events = read_log(path, missing="drop")
+    assert rows(events) == [("u", "t", None, 1)]
+    assert ("rows left out: no user", "1") in events.facts
+
+
+def test_a_word_among_numeric_times_is_named_with_its_row(write: Write) -> None:
+    path = write(f"{HEADER}u,t,1549022400\nuser_id,track_id,timestamp\nu,t,1549022400\n")
+    with pytest.raises(DataError, match=r"numbers and some are text \(1 in all, e.g. 'timestamp'\).*in row 2"):
+        read_log(path)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "difference"),
+    [
+        (["a ", "b "], ["a", "b"], "blanks at the ends"),
+        (["Beyonce\u0301"], ["Beyonc\xe9"], "Unicode form (NFC and NFD)"),
+        (["12.0"], ["12"], '".0" at the end'),
+        (["b'12'", "b'13'"], ["12", "13"], "quotes around them"),
+        (["spotify:track:x1", "spotify:track:y2"], ["X1", "Y2"], "a prefix"),
+        (["music/a.mp3"], ["a"], "the folder or suffix of a file's name"),
+    ],
+)
+def test_the_difference_between_unmatched_ids_is_named(left: list[str], right: list[str], difference: str) -> None:
+    match = likeness(pl.Series(left), pl.Series(right))
+    assert match is not None
+    assert (match.difference, match.count) == (difference, len(left))
+
+
+def test_ids_that_agree_by_chance_after_a_prefix_are_no_match() -> None:
+    left, right = pl.Series(["a-1", *(f"b-{n}" for n in range(100, 120))]), pl.Series([str(n) for n in range(20)])
+    assert likeness(left, right) is None
+
+
+def test_rounded_ids_are_recognised() -> None:
+    ids = pl.Series(["1.23E+11", "1.2345678901234567e+17", "2E+10", "1e5", "1.5", "E+1", "12"])
+    assert rounded(ids).to_list() == ids.to_list()[:3]

@@ -6,6 +6,7 @@ import bz2
 import csv
 import gzip
 import io
+import json
 import lzma
 import zipfile
 from collections.abc import Callable, Sequence
@@ -261,3 +262,39 @@ def test_messages_stay_short_with_five_thousand_columns(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_table(tmp_path / "a.csv").read(["user_id"])
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<!DOCTYPE html>\n<html>\n", "is an HTML page"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "is an Office document.*Save it as CSV"),
+        ("user,b\n1,2\n".encode("utf-16-le"), "has zero bytes, as UTF-16 text"),
+        (b"PAR1\x15\x00", "is a Parquet file"),
+        (
+            b"# exported in 2019\nuser,b\n1,2\n3,4\n",
+            r"first line of .* is no header.*Remove the lines",
+        ),
+        (b"sep=;\nuser;b\n1;2\n3;4\n", "Remove the lines above the header"),
+    ],
+)
+def test_files_of_another_kind_are_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        open_table(tmp_path / "a.csv").read(["user"])
+
+
+def test_values_of_hive_folders_are_decoded_and_may_be_missing(tmp_path: Path) -> None:
+    for place in ("artist=AC%2FDC", "artist=__HIVE_DEFAULT_PARTITION__", "artist=a=b"):
+        (tmp_path / "log" / place).mkdir(parents=True)
+        pl.DataFrame({"user": ["u"]}).write_parquet(tmp_path / "log" / place / "0.parquet")
+    assert open_table(tmp_path / "log").read(["artist"])["artist"].to_list() == ["AC/DC", None, "a=b"]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_objects_in_json_objects_are_columns(tmp_path: Path, name: str) -> None:
+    listens = [{"at": 1, "track": {"name": "x", "by": {"artist": "y"}}}, {"at": 2, "track": {"name": "z", "by": None}}]
+    text = json.dumps(listens) if name == "a.json" else "\n".join(map(json.dumps, listens))
+    (tmp_path / name).write_text(text)
+    rows = open_table(tmp_path / name).read(["track.name", "track.by.artist", "at"]).rows()
+    assert rows == [("x", "y", 1), ("z", None, 2)]

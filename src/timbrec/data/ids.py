@@ -10,13 +10,17 @@ import polars as pl
 from timbrec.errors import DataError
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
-_MISSING = r"(?i)^\s*(nan|null|none|na|n/a|#n/a|<na>|nat|nil|undefined|\\n|\(null\))?\s*$"
+_MISSING = r"(?i)^\s*(nan|null|none|na|n/a|#n/a|<na>|nat|nil|undefined|\\n|\(null\)|-{1,3}|\?)?\s*$"
+_ROUNDED = r"^\d\.\d+[eE]\+?\d+$|^\d(\.\d+)?E\+\d+$"  # as spreadsheets and pandas write large numbers
+_LOOSE = ("the folder or suffix of a file's name", "a prefix")  # forms in which unrelated ids may agree by chance
 
 
 def checked_ids(column: pl.Series, where: str) -> pl.Series:
     """The column itself. Raises DataError unless it holds text or whole numbers."""
     if not (column.dtype.is_integer() or column.dtype in (*_TEXT, pl.Null)):
-        raise DataError(f"{where} holds {column.dtype}, not ids", fix="Store ids as text or whole numbers.")
+        is_list = isinstance(column.dtype, pl.List | pl.Array)
+        advice = " In a log, `explode: true` makes a row of each element." if is_list else ""
+        raise DataError(f"{where} holds {column.dtype}, not ids", fix=f"Store ids as text or whole numbers.{advice}")
     return column
 
 
@@ -25,6 +29,11 @@ def meaningless(column: pl.Series) -> pl.Series:
     if column.dtype not in _TEXT:
         return column.is_null()
     return column.cast(pl.String).str.contains(_MISSING).fill_null(True)
+
+
+def rounded(ids: pl.Series) -> pl.Series:
+    """The ids that are large numbers in exponent notation, such as 1.23E+11, and may have lost digits."""
+    return ids.filter(ids.str.contains(_ROUNDED))
 
 
 @dataclass(frozen=True)
@@ -44,13 +53,14 @@ def likeness(left: pl.Series, right: pl.Series) -> Likeness | None:
     """The first difference in spelling without which ids in `left` would match ids in `right`; None if there is none.
 
     Differences are removed one after another: blanks at the ends, Unicode normal form, ".0" at the end, upper and lower
-    case, zeros at the start, folder and suffix of a file name, quotes, a prefix such as "spotify:track:".
+    case, zeros at the start, quotes, folder and suffix of a file name, a prefix such as "spotify:track:". The last two,
+    in which unrelated ids may agree by chance, count only if half of the shorter list then matches.
     """
     mine, others = (pl.DataFrame({"id": ids, "form": ids}) for ids in (left, right))
     for difference, form in _FORMS.items():
         mine, others = mine.with_columns(form), others.with_columns(form)
         pairs = mine.join(others.unique("form", maintain_order=True), on="form", maintain_order="left")
-        if len(pairs):
+        if len(pairs) >= (max(1, min(len(left), len(right)) / 2) if difference in _LOOSE else 1):
             return Likeness(difference, len(pairs), pairs["id"][0], pairs["id_right"][0])
     return None
 
@@ -84,7 +94,7 @@ _FORMS: dict[str, pl.Expr | Sequence[pl.Expr]] = {
     '".0" at the end': _FORM.str.replace(r"^(-?\d+)\.0+$", "${1}"),
     "upper and lower case": _FORM.str.to_lowercase(),
     "zeros at the start": _FORM.str.replace(r"^0+(\d)", "${1}"),
+    "quotes around them": _FORM.str.replace(r"^b?(['\"])(.*)['\"]$", "${2}"),
     "the folder or suffix of a file's name": _FORM.str.replace(r"^.*[/\\]", "").str.replace(r"\.[a-z0-9]{2,5}$", ""),
-    "quotes around them": _FORM.str.strip_chars("\"'"),
     "a prefix": _FORM.str.replace(r"^.*[:_ -]", "").str.replace(r"^[a-z]+(\d+)$", "${1}"),
 }

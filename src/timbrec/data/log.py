@@ -106,7 +106,7 @@ def _exploded(rows: pl.DataFrame) -> pl.DataFrame:
             rows = rows.with_columns(inner.list.eval(pl.element().str.strip_chars(" \"'")).alias(name))
     lists = [name for name, kind in rows.schema.items() if isinstance(kind, pl.List | pl.Array)]
     if not lists:
-        raise DataError("no column holds lists", fix="Leave out `explode`.")
+        raise DataError("no column holds lists", fix="Leave out `explode`, or write lists as [1, 2].")
     rows = rows.with_columns(rows[name].arr.to_list() for name in lists if rows[name].dtype == pl.Array)
     lengths = [pl.col(name).list.len() for name in lists]
     uneven = rows.select(uneven=pl.min_horizontal(lengths) != pl.max_horizontal(lengths))["uneven"]

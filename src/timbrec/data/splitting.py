@@ -111,6 +111,8 @@ def _explained(error: EmptyPartError, events: Events, config: SplitConfig) -> Da
     times = f"train is from {start} to {test_at} (validation from {validate_at}), the test to {end}"
     works = _working(events, config)
     advice = f"`test_at: {works:%Y-%m-%d}` works." if works else "No `test_at` works: the log has too few plays."
+    if last < "1980":
+        advice = "If the log is younger, set `time_unit` or `time_format`: numbers are seconds since 1970."
     return DataError(f"{error.what}; plays of catalogue tracks are from {first} to {last}; {times}", fix=advice)
 
 

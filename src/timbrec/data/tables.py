@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from timbrec.errors import DataError, did_you_mean, listing
 PARQUET, ARROW, JSON = (".parquet", ".pqt", ".pq"), (".arrow", ".feather", ".ipc"), (".json", ".jsonl", ".ndjson")
 KINDS = (*PARQUET, *text.SUFFIXES, *JSON, *ARROW)
 _ADVICE = "Check that it is complete and of the kind its name says."
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 class Table(ABC):
@@ -125,7 +127,7 @@ class _Frame(Table):
 class _Files(Table):
     """Several tables with the same columns, concatenated; folders called `key=value` add columns."""
 
-    def __init__(self, path: Path, tables: Sequence[Table], keys: Sequence[dict[str, str]]) -> None:
+    def __init__(self, path: Path, tables: Sequence[Table], keys: Sequence[dict[str, str | None]]) -> None:
         names = [name for name in tables[0].names if all(name in table.names for table in tables)]
         hive = [key for key in keys[0] if key not in names]
         facts = [("files read", f"{len(tables):,}")]
@@ -140,7 +142,7 @@ class _Files(Table):
 
     def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]:
         for table, keys in zip(self._tables, self._keys, strict=True):
-            own = [name for name in columns if name not in self._hive]
+            own = [name for name in columns if name not in self._hive] or table.names[:1]  # no column has no rows
             parts = [pl.lit(keys.get(name), pl.String).alias(name) for name in self._hive if name in columns]
             for block in table.blocks(own, [name for name in numeric if name in own]):
                 yield block.with_columns(parts).select(columns)
@@ -235,15 +237,26 @@ def _content(path: Path) -> Path | bytes:
 
 
 def _json(path: Path) -> pl.DataFrame:
-    """A frame from a list of objects, or from an object per line."""
+    """A frame from a list of objects, or an object per line; values of objects in objects are columns `outer.inner`."""
     with opened(path) as file:
         content = file.read().removeprefix(b"\xef\xbb\xbf")
     if content.lstrip()[:1] == b"[":
-        return pl.read_json(content, infer_schema_length=None)
+        return _flat(pl.read_json(content, infer_schema_length=None))
     lines = content.lstrip()
     if lines[:1] != b"{" or _is_one_object(lines):
         raise DataError(f"{path} is not a table", fix="Give a list of objects, or an object per line.")
-    return pl.read_ndjson(content, infer_schema_length=None)
+    return _flat(pl.read_ndjson(content, infer_schema_length=None))
+
+
+def _flat(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with a column per field of a struct, also of structs in structs."""
+    while structs := [name for name, kind in table.schema.items() if isinstance(kind, pl.Struct)]:
+        for name in structs:
+            fields = table[name].struct.unnest().select(pl.all().name.prefix(f"{name}."))
+            table = table.drop(name).hstack(
+                fields.select(field for field in fields.columns if field not in table.columns)
+            )
+    return table
 
 
 def _is_one_object(content: bytes) -> bool:
@@ -278,10 +291,11 @@ def _in_folder(folder: Path) -> list[Path]:
     return files
 
 
-def _hive_keys(root: Path, file: Path) -> dict[str, str]:
-    """The columns that folders called `key=value` add to a file, with their values."""
+def _hive_keys(root: Path, file: Path) -> dict[str, str | None]:
+    """The columns that folders called `key=value` add to a file, with their values, URL-decoded as Hive wrote them."""
     parts = file.relative_to(root).parts[:-1] if root != file else ()
-    return dict(part.split("=", 1) for part in parts if "=" in part)
+    pairs = (part.split("=", 1) for part in parts if "=" in part)
+    return {key: None if value == _HIVE_NULL else unquote(value) for key, value in pairs}
 
 
 def _shown(names: Sequence[str]) -> list[str]:

@@ -20,6 +20,15 @@ _RECBOLE = (".inter", ".item", ".user")  # names in the header include a type: u
 _SEPARATORS = (",", "\t", ";", "|", "::")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "none": ""}
 _BLOCK = 32 << 20  # bytes of text parsed at once
+_OTHER_KINDS = [  # first bytes in lower case, kind, advice
+    (b"<!doctype html", "an HTML page", "Download the file itself; a page of the web site was saved instead."),
+    (b"<html", "an HTML page", "Download the file itself; a page of the web site was saved instead."),
+    (b"<?xml", "an XML document", "Save it as CSV (UTF-8)."),
+    (b"\xd0\xcf\x11\xe0", "an Office document", "Save it as CSV (UTF-8)."),
+    (b"par1", "a Parquet file", "Give its name the suffix .parquet."),
+    (b"sqlite format 3", "an SQLite database", "Export the table as CSV."),
+    (b"\x93numpy", "an array of numpy", "Give its name the suffix .npy."),
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class TextTable:
         usual = SUFFIXES.get(suffix, ",")
         self._separator = _found_separator(self._head, usual) if form.separator is None else _separator(form.separator)
         first = self._head[0].decode("utf-8", "replace")
+        self._refuse_preamble()
         quoted = form.quotes if form.quotes is not None else self._separator not in ("", "\t") or '"' in first
         self._quotes = bool(quoted)
         fields = _fields(first, self._separator, self._quotes)
@@ -95,9 +105,26 @@ class TextTable:
             lines = next(whole_lines(file, 1 << 20, self.path), b"").split(b"\n")[:100]
         if not any(lines):
             raise DataError(f"{self.path} has no rows", fix="Give a table with a header and rows.")
+        for start, kind, fix in _OTHER_KINDS:
+            if lines[0].lstrip().lower().startswith(start):
+                raise DataError(f"{self.path} is {kind}, not a text table", fix=fix)
+        if b"\x00" in lines[0]:
+            raise DataError(
+                f"{self.path} has zero bytes, as UTF-16 text and binary files do", fix="Save it as UTF-8 text."
+            )
         if len(lines) > 1:
             del lines[-1]  # empty after the last line feed, or a line that may be cut
         return lines
+
+    def _refuse_preamble(self) -> None:
+        """Raises DataError if a line above the header has no separator while all lines below it have as many."""
+        counts = [line.count(self._separator.encode()) for line in self._head if line] if self._separator else []
+        short = len(counts) > 2 and counts[0] < counts[1] and len(set(counts[1:])) == 1
+        if self._form.header and (short or self._head[0].lower().startswith(b"sep=")):  # a line for spreadsheets
+            raise DataError(
+                f"the first line of {self.path} is no header, unlike the lines below it",
+                example=self._head[0][:60].decode("utf-8", "replace"), fix="Remove the lines above the header.",
+            )  # fmt: skip
 
     def _texts(self) -> Iterator[bytes]:
         """Blocks of whole records, without the header."""

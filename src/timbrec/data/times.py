@@ -138,6 +138,11 @@ def _formatted(times: pl.Series, layout: str) -> pl.Series:
 
 def _of_text(times: pl.Series) -> tuple[pl.Series, str]:
     """Parse text without a given layout: ISO 8601, or dates with the year last."""
+    if (numbers := times.str.contains(_NUMBER)).any():
+        words = ~numbers.fill_null(True)
+        row = int(words.arg_max() or 0)
+        raise DataError("some times are numbers and some are text", count=int(words.sum()), example=times[row],
+                        fix=f"The first is in row {row + 1:,}. Write all of them the same way.")  # fmt: skip
     times = times.str.strip_chars().str.replace(r" (UTC|GMT)$", "Z")
     if times.str.contains(_YEAR_LAST).all():
         return _year_last(times)

@@ -19,7 +19,9 @@ from timbrec.types import Array, Float32
 Columns = Mapping[str, str | list[str]]
 ID_NAMES = ("id", "ID", "track_id", "item_id")
 LINES = TextForm(separator="none", header=False, quotes=False)
-_INDEX = r"__index_level_\d+__|Unnamed: \d+|index|level_\d+|rownames|row_names|"  # of pandas and R; no name at all
+_INDEX = (  # of pandas, dask, polars and R; no name at all
+    r"__index_level_\d+__|__null_dask_index__|Unnamed: [\d.]+|index|level_\d+|row_?(nr|names|index)|rownames|"
+)
 _HOW = "Name the vector's columns in `columns.vector`: a list of names, 'f*' for those that start with f, '*' for all."
 
 

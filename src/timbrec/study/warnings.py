@@ -11,7 +11,7 @@ import polars as pl
 
 from timbrec import catalog
 from timbrec.data.events import Events
-from timbrec.data.ids import examples, likeness, near_duplicates
+from timbrec.data.ids import examples, likeness, near_duplicates, rounded
 from timbrec.data.split import SCENARIOS, Split, Task
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.metrics.shared.base import mean
@@ -33,6 +33,9 @@ def log_warnings(log: Events, catalogue: Vocabulary) -> Iterator[str]:
     for what, vocabulary in (("users", log.users), ("tracks", log.items)):
         if twins := near_duplicates(vocabulary.ids):
             yield f"{what} of the log differ from others only by {twins}"
+        if len(large := rounded(vocabulary.ids)):
+            yield f"{len(large):,} {what} of the log have ids that lost digits when written, e.g. {large[0]!r}"
+    yield from _dominant_user(log)
     known = catalogue.rows(log.items.ids) >= 0
     share = float(known[log.table["item"].to_numpy()].mean())
     if share < ENOUGH_ROWS:
@@ -42,6 +45,15 @@ def log_warnings(log: Events, catalogue: Vocabulary) -> Iterator[str]:
         yield f"{1 - share:.1%} of the log's rows are of tracks without vectors, e.g. {examples(lacking)}{others}"
     if log.timed:
         yield from _odd_times(log.table["time"])
+
+
+def _dominant_user(log: Events) -> Iterator[str]:
+    """A user with a twentieth of all rows and ten times the average: often a word for users who are unknown."""
+    counts = np.bincount(log.table["user"].to_numpy(), minlength=len(log.users))
+    user, share = int(counts.argmax()), float(counts.max() / len(log))
+    if share >= max(0.05, 10 / len(log.users)):
+        name = examples(log.users.take(np.array([user])))
+        yield f"user {name} has {share:.1%} of the log's rows; drop them if the id stands for unknown users"
 
 
 def _odd_times(times: pl.Series) -> Iterator[str]:
@@ -56,7 +68,7 @@ def source_warnings(name: str, source: VectorSource, log: Events, encoded: bool)
     """Warn about ids that match the log only in part, and about odd vectors."""
     lacking = log.items.ids.filter(~source.has(log.items.ids))
     unplayed = source.ids.filter(log.items.rows(source.ids) < 0)
-    if near := likeness(lacking, unplayed):
+    if near := likeness(lacking, unplayed) or likeness(lacking, source.ids):
         yield f"{name}: tracks of the log and vectors differ only by {near}; make them alike"
     if encoded:
         yield from (f"{name}: {remark}" for remark in examine(source).remarks(source.dimensions))
