@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from timbrec.recommenders.shared.log_sum import mean_log_sum
 from timbrec.recommenders.shared.sequences import MASK, PADDING, Sequences
 from timbrec.recommenders.shared.transformer import ItemTransformer, Norm, Positions, Start
 from timbrec.training import validate
-from trained_world import world
+from trained_world import grad_of, world
 
 STUDY = Path(__file__).parent / "data" / "study"
 GOLDEN = np.load(STUDY / "bert4rec.npz")
@@ -68,8 +69,8 @@ def test_logits_of_the_study(learning: bool) -> None:
     with torch.set_grad_enabled(learning):
         table = transformer.table(WEIGHTS["item_embeddings.weight"][: SIZES["items"]])
         logits = transformer(tracks, table) @ table.T
-    there = GOLDEN["attention_mask"] > 0
-    np.testing.assert_allclose(logits.detach().numpy()[there], GOLDEN["logits"][there], atol=1e-5)
+    attended = GOLDEN["attention_mask"] > 0
+    np.testing.assert_allclose(logits.detach().numpy()[attended], GOLDEN["logits"][attended], atol=1e-5)
 
 
 def test_tamm2026_classifies_all_items_and_the_special_tokens() -> None:
@@ -83,18 +84,18 @@ def test_tamm2026_classifies_all_items_and_the_special_tokens() -> None:
     model = BERT4RecModel(BERT4Rec.preset("tamm2026", feed_forward=24, length=20), train, content)
     model.transformer.load_state_dict(study_transformer().state_dict())
     loss = model.eval()._cross_entropy(places, masked, model.items, None)
-    wanted = cross_entropy(torch.from_numpy(GOLDEN["logits"]).view(-1, 32), torch.from_numpy(labels).view(-1))
-    assert loss.item() == pytest.approx(wanted.item(), abs=1e-5)
+    expected = cross_entropy(torch.from_numpy(GOLDEN["logits"]).view(-1, 32), torch.from_numpy(labels).view(-1))
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
 
 
-def small_model(**changes: object) -> BERT4RecModel:
+def small_model(**changes: Any) -> BERT4RecModel:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return BERT4RecModel(replace(SMALL, **changes), PLACE.fold.train, PLACE.content).double().eval()
 
 
 @pytest.mark.parametrize("block", [3, 256])
-def test_loss_and_gradients_are_those_of_dense_logits(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loss_and_gradients_equal_those_of_dense_logits(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, train = small_model(), PLACE.fold.train
     model.block = block
     tracks = Sequences(train).latest(train.users[:20], 12)
@@ -102,18 +103,18 @@ def test_loss_and_gradients_are_those_of_dense_logits(block: int, monkeypatch: p
     monkeypatch.setattr("timbrec.recommenders.bert4rec._masked", lambda *_: masked)
     loss = model(model.examples(train), np.arange(20), np.random.default_rng(0))
     loss.backward()
-    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    gradients = {name: grad_of(parameter).clone() for name, parameter in model.named_parameters()}
 
     model.zero_grad()
     columns = np.where(tracks == PADDING, PADDING, model.column_of[tracks])
     table = model.transformer.table(model.items)
     hidden = model.transformer(torch.from_numpy(np.where(masked, MASK, columns)), table)
     logits = hidden[torch.from_numpy(masked)] @ table[:-2].T
-    wanted = cross_entropy(logits, torch.from_numpy(columns[masked]))
-    wanted.backward()
-    assert loss.item() == pytest.approx(wanted.item(), rel=1e-9)
+    expected = cross_entropy(logits, torch.from_numpy(columns[masked]))
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
     for name, parameter in model.named_parameters():
-        torch.testing.assert_close(found[name], parameter.grad, rtol=1e-7, atol=1e-12)
+        torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-7, atol=1e-12)
 
 
 def test_the_sampled_denominator_is_right_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,13 +125,13 @@ def test_the_sampled_denominator_is_right_on_average(monkeypatch: pytest.MonkeyP
     examples, rows = model.examples(train), np.arange(20)
     exact = small_model()
     with torch.no_grad():
-        wanted = exact(examples, rows, draws).item()
+        expected = exact(examples, rows, draws).item()
         sampled = np.array([model(examples, rows, draws).item() for _ in range(300)])
     error = sampled.std() / np.sqrt(len(sampled))
-    assert abs(sampled.mean() - wanted) < 4 * error + 0.01, "log of an unbiased sum: a little below at 30 samples"
-    all_of_them = small_model(exact_up_to=1, samples=len(model.targets))
+    assert abs(sampled.mean() - expected) < 4 * error + 0.01, "log of an unbiased sum: a little below at 30 samples"
+    every_item = small_model(exact_up_to=1, samples=len(model.targets))
     with torch.no_grad():
-        assert all_of_them(examples, rows, draws).item() == pytest.approx(wanted, rel=1e-9)
+        assert every_item(examples, rows, draws).item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_log_sums_in_blocks() -> None:
@@ -138,11 +139,11 @@ def test_log_sums_in_blocks() -> None:
     bias, own = torch.randn(5, dtype=torch.float64), torch.tensor([0, 1, 4, 4, 2, 0, 3])
     logits = rows @ columns.T + bias
     logits[torch.arange(7), own] = (rows * columns[own]).sum(1) + 0.5
-    found = mean_log_sum([(rows, columns)], 2, own, 0.5, bias)
-    assert found.item() == pytest.approx(logits.logsumexp(1).mean().item(), rel=1e-12)
-    both = torch.cat([rows @ columns.T + bias, rows @ columns.T + bias], 1)
-    found = mean_log_sum([(rows, columns), (rows, columns)], 2, bias=bias)
-    assert found.item() == pytest.approx(both.logsumexp(1).mean().item(), rel=1e-12)
+    blockwise = mean_log_sum([(rows, columns)], 2, own, 0.5, bias)
+    assert blockwise.item() == pytest.approx(logits.logsumexp(1).mean().item(), rel=1e-12)
+    doubled = torch.cat([rows @ columns.T + bias, rows @ columns.T + bias], 1)
+    blockwise = mean_log_sum([(rows, columns), (rows, columns)], 2, bias=bias)
+    assert blockwise.item() == pytest.approx(doubled.logsumexp(1).mean().item(), rel=1e-12)
 
 
 @given(
@@ -150,7 +151,7 @@ def test_log_sums_in_blocks() -> None:
     st.sampled_from([("before", "end", "copying"), ("after", "start", "random")]),
     st.integers(0, 2**32 - 1),
 )
-def test_padding_and_neighbours_change_no_state(
+def test_padding_and_other_users_change_no_state(
     together: list[int], kind: tuple[Norm, Positions, Start], seed: int
 ) -> None:
     """A user's state is the same alone and beside longer and shorter histories."""
@@ -165,7 +166,7 @@ def test_padding_and_neighbours_change_no_state(
     items = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
     sequences = Sequences(histories)
     beside = user_states(transformer, items, sequences, np.array(together))
-    alone = np.concatenate([user_states(transformer, items, sequences, np.array([one])) for one in together])
+    alone = np.concatenate([user_states(transformer, items, sequences, np.array([user_row])) for user_row in together])
     np.testing.assert_allclose(beside, alone, atol=1e-5)
 
 
@@ -177,8 +178,8 @@ def test_sequences_are_the_latest_plays_in_order_of_time() -> None:
     assert sequences.users.tolist() == [0, 2]
 
 
-def test_without_times_the_order_says_nothing_and_is_a_users_own() -> None:
-    """One order for all would teach that what stands at the end of a history is late in it."""
+def test_without_times_each_user_has_a_pseudo_random_order() -> None:
+    """A common order for all users would teach the model which tracks come last in it."""
     n_users, n_items = 300, 40
     user, item = np.nonzero(np.random.default_rng(0).random((n_users, n_items)) < 0.5)
     pairs = Interactions(user, item, np.ones(len(user), int), None, n_users, n_items)
@@ -205,7 +206,7 @@ def test_unseen_items_are_never_classes() -> None:
     assert losses[0] == losses[1]
 
 
-def test_the_length_of_a_content_vector_does_not_count() -> None:
+def test_the_norm_of_a_content_vector_does_not_matter() -> None:
     """Vectors with heavy tails would otherwise decide the softmax by their length alone."""
     transformer = BERT4RecModel(SMALL, PLACE.fold.train, PLACE.content).transformer
     vectors = np.random.default_rng(0).standard_normal((5, PLACE.content.vectors.shape[1])).astype(np.float32)

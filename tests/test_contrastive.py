@@ -18,7 +18,7 @@ from timbrec.recommenders.contrastive import Contrastive, ContrastiveModel, Cont
 from timbrec.recommenders.random import Random
 from timbrec.recommenders.shared.losses import ContrastiveLoss, contrastive, one_way
 from timbrec.training import validate
-from trained_world import world
+from trained_world import grad_of, world
 
 STUDY = Path(__file__).parent / "data" / "study"
 LOSSES = np.load(STUDY / "contrastive_losses.npz")
@@ -40,18 +40,18 @@ def test_losses_and_gradients_of_the_study(name: ContrastiveLoss, block: int) ->
     loss.backward()
     assert loss.item() == pytest.approx(float(LOSSES[f"{name}_as_trained"]), abs=1e-5)
     assert one_way(name, z1, z2).item() == pytest.approx(float(LOSSES[f"{name}_one_way"]), abs=1e-5)
-    np.testing.assert_allclose(z1.grad, LOSSES[f"{name}_grad_z1"], atol=1e-5)
-    np.testing.assert_allclose(z2.grad, LOSSES[f"{name}_grad_z2"], atol=1e-5)
+    np.testing.assert_allclose(grad_of(z1), LOSSES[f"{name}_grad_z1"], atol=1e-5)
+    np.testing.assert_allclose(grad_of(z2), LOSSES[f"{name}_grad_z2"], atol=1e-5)
 
 
 def test_the_study_trained_a_one_way_dclw_under_the_name_of_sdclw() -> None:
-    """Its defect 7: what it calls SDCLW is our DCLW in one direction, gradients included, and not our SDCLW."""
+    """Defect 7 of the paper: its SDCLW equals our DCLW in one direction, gradients included."""
     z1, z2 = both_sides()
     loss = one_way("DCLW", z1, z2)
     loss.backward()
     assert loss.item() == pytest.approx(float(LOSSES["SDCLW_as_trained"]), abs=1e-5)
-    np.testing.assert_allclose(z1.grad, LOSSES["SDCLW_grad_z1"], atol=1e-5)
-    np.testing.assert_allclose(z2.grad, LOSSES["SDCLW_grad_z2"], atol=1e-5)
+    np.testing.assert_allclose(grad_of(z1), LOSSES["SDCLW_grad_z1"], atol=1e-5)
+    np.testing.assert_allclose(grad_of(z2), LOSSES["SDCLW_grad_z2"], atol=1e-5)
     assert abs(contrastive("SDCLW", z1, z2).item() - loss.item()) > 0.1
 
 
@@ -59,8 +59,8 @@ def test_the_study_trained_a_one_way_dclw_under_the_name_of_sdclw() -> None:
 def test_losses_are_their_formulas(name: ContrastiveLoss) -> None:
     """Sums written out in float64; DCL, DCLW and SDCLW do not change when the sides are swapped, the others do."""
     z1, z2 = (torch.tensor(LOSSES[side], dtype=torch.float64) for side in ("z1", "z2"))
-    there, back = _written_out(name, z1.numpy(), z2.numpy()), _written_out(name, z2.numpy(), z1.numpy())
-    minimised = {"DCL": there + back, "DCLW": there + back, "SDCLW": (there + back) / 2}.get(name, there)
+    forward, back = _written_out(name, z1.numpy(), z2.numpy()), _written_out(name, z2.numpy(), z1.numpy())
+    minimised = {"DCL": forward + back, "DCLW": forward + back, "SDCLW": (forward + back) / 2}.get(name, forward)
     assert contrastive(name, z1, z2).item() == pytest.approx(minimised, rel=1e-12)
     swapped = contrastive(name, z2, z1).item()
     assert (swapped == pytest.approx(minimised, rel=1e-12)) == (name in ("DCL", "DCLW", "SDCLW"))
@@ -106,10 +106,11 @@ def test_towers_of_the_study() -> None:
 
 
 def test_served_vectors_are_the_trained_ones() -> None:
-    """The study trains unit vectors and serves them before normalisation (its defect 7); here both are the same."""
+    """Defect 7 of the paper: it trains unit vectors and serves them before normalisation."""
     model = study_model()
     scorer, trained = model.scorer(), model.embedded(torch.arange(40))
-    for side, vectors in zip(("content", "collaborative"), trained, strict=True):
+    readouts: tuple[ReadOut, ReadOut] = ("content", "collaborative")
+    for side, vectors in zip(readouts, trained, strict=True):
         served = scorer.reading(side).items
         np.testing.assert_allclose(served, vectors.detach(), atol=1e-6)
         theirs = MODEL[f"served_{side}"]
@@ -126,6 +127,7 @@ def test_training_beats_chance_and_recovers_cold_items() -> None:
     chance = Random().fit(place.fold.train, place.content, None, rng)
     for scenario in ("hot", "cold"):
         assert validate(scorer, place.fold, scenario) > 1.3 * validate(chance, place.fold, scenario)
+    assert isinstance(scorer, ContrastiveScorer)
     for readout in ("collaborative", "average"):
         read = scorer.reading(readout)
         assert validate(read, place.fold, "hot") > 1.3 * validate(chance, place.fold, "hot")
@@ -144,11 +146,13 @@ LISTS = {"hot": TRAIN.items, "cold": COLD, "mixed": np.arange(50)}
 @pytest.fixture(scope="module")
 def fitted() -> ContrastiveScorer:
     settings = Contrastive(epochs=2, width=8, factors=8, readout="average")
-    return settings.fit(TRAIN, PLACE.content, None, np.random.default_rng(0))
+    scorer = settings.fit(TRAIN, PLACE.content, None, np.random.default_rng(0))
+    assert isinstance(scorer, ContrastiveScorer)
+    return scorer
 
 
 def written_out(scorer: ContrastiveScorer, readout: str) -> np.ndarray:
-    """Every user by every item: the mean of the vectors of what a user played, times the item's vector."""
+    """Scores (users, items): the mean vector of a user's items times the item's vector."""
     content, collaborative = scorer.sides["content items"], scorer.sides["collaborative items"]
     vectors = {"content": content, "collaborative": collaborative, "average": (content + collaborative) / 2}[readout]
     vectors = vectors.astype(np.float64)
@@ -161,14 +165,14 @@ def test_a_list_has_one_read_out(fitted: ContrastiveScorer, readout: ReadOut, sc
     """Hot lists have the one that is set; with one cold item among the candidates users and items are of content."""
     scorer, items = fitted.reading(readout), LISTS[scenario]
     assert scorer.can_rank_cold
-    wanted = written_out(fitted, readout if scenario == "hot" else "content")
-    np.testing.assert_allclose(scorer.score(np.arange(60), items), wanted[:, items], atol=1e-6)
+    expected = written_out(fitted, readout if scenario == "hot" else "content")
+    np.testing.assert_allclose(scorer.score(np.arange(60), items), expected[:, items], atol=1e-6)
     lists = rank(scorer, np.arange(60), items, TRAIN, 5, memory=1)
-    taken = np.take_along_axis(wanted, lists.items, 1)
+    taken = np.take_along_axis(expected, lists.items, 1)
     np.testing.assert_allclose(lists.scores, np.where(lists.items < 0, -np.inf, taken), atol=1e-6)
     if scenario == "hot":
         others = [name for name in get_args(ReadOut) if name != readout]
-        assert all(np.abs(written_out(fitted, name) - wanted)[:, items].max() > 1e-2 for name in others)
+        assert all(np.abs(written_out(fitted, name) - expected)[:, items].max() > 1e-2 for name in others)
 
 
 def test_one_read_out_however_the_candidates_are_cut_into_blocks(fitted: ContrastiveScorer) -> None:

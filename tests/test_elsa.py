@@ -39,10 +39,10 @@ def test_training_is_that_of_the_dense_autoencoder() -> None:
         ours.step()
         theirs.zero_grad()
         x, a = rows[users], normalize(dense)
-        wanted = mse_loss(normalize(x @ a @ a.T - x, dim=-1), normalize(x, dim=-1))
-        wanted.backward()
+        expected = mse_loss(normalize(x @ a @ a.T - x, dim=-1), normalize(x, dim=-1))
+        expected.backward()
         theirs.step()
-        assert loss.item() == pytest.approx(wanted.item(), rel=1e-9)
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
     torch.testing.assert_close(model.factors, dense, rtol=1e-6, atol=1e-8)
 
 
@@ -50,8 +50,8 @@ def test_scores_are_the_reconstruction() -> None:
     scorer = ELSA(factors=8, epochs=2).fit(TRAIN, PLACE.content, None, np.random.default_rng(0))
     np.testing.assert_allclose(np.linalg.norm(scorer.items[TRAIN.items], axis=1), 1, atol=1e-6)
     rows = TRAIN.csr().toarray()
-    wanted = rows @ scorer.items @ scorer.items.T / rows.sum(1, keepdims=True)
-    np.testing.assert_allclose(scorer.score(np.arange(80), np.arange(60)), wanted, atol=1e-5)
+    expected = rows @ scorer.items @ scorer.items.T / rows.sum(1, keepdims=True)
+    np.testing.assert_allclose(scorer.score(np.arange(80), np.arange(60)), expected, atol=1e-5)
 
 
 def test_it_beats_chance_and_refuses_cold_items() -> None:
@@ -78,15 +78,15 @@ def test_content_changes_nothing() -> None:
 def test_ease_is_ridge_regression_of_each_item_on_the_others() -> None:
     scorer = EASE(l2=7.0).fit(TRAIN, PLACE.content, None, np.random.default_rng(0))
     x = TRAIN.csr().toarray()[:, TRAIN.items].astype(np.float64)
-    wanted = np.zeros((x.shape[1], x.shape[1]))
+    expected = np.zeros((x.shape[1], x.shape[1]))
     for item in range(x.shape[1]):
         others = np.arange(x.shape[1]) != item
         gram = x[:, others].T @ x[:, others] + 7.0 * np.eye(others.sum())
-        wanted[others, item] = np.linalg.solve(gram, x[:, others].T @ x[:, item])
-    np.testing.assert_allclose(scorer.weights, wanted, atol=1e-6)
+        expected[others, item] = np.linalg.solve(gram, x[:, others].T @ x[:, item])
+    np.testing.assert_allclose(scorer.weights, expected, atol=1e-6)
     users, places = np.array([5, 0, 41]), np.array([3, 1, 20])
     scores = scorer.score(users, TRAIN.items[places])
-    np.testing.assert_allclose(scores, (x @ wanted)[users][:, places], atol=1e-5)
+    np.testing.assert_allclose(scores, (x @ expected)[users][:, places], atol=1e-5)
 
 
 def test_ease_beats_chance_and_says_what_too_many_items_would_take() -> None:
@@ -132,8 +132,8 @@ print((most[0] - before) / int(sys.argv[1]) ** 2)
 
 def test_the_memory_that_ease_says_it_takes_is_what_it_takes() -> None:
     """Resident memory at its highest, in a process of its own: 24 bytes for each pair of items, as the refusal says."""
-    found = subprocess.run([sys.executable, "-c", MEASURED, "2000"], capture_output=True, text=True, check=True)
-    assert 20 < float(found.stdout) < 30
+    process = subprocess.run([sys.executable, "-c", MEASURED, "2000"], capture_output=True, text=True, check=True)
+    assert 20 < float(process.stdout) < 30
     train = Interactions(np.arange(30_000) % 7, np.arange(30_000), np.ones(30_000, int), None, 7, 30_000)
     with pytest.raises(ConfigError, match=r"EASE over 30,000 items would take 20 GiB. The limit is 20,000 items"):
         EASE().fit(train, PLACE.content, None, np.random.default_rng(0))

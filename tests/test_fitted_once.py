@@ -1,4 +1,4 @@
-"""ELSA inside Contrastive is fitted once per train part, settings and seed, and no number tells whether it was."""
+"""ELSA inside Contrastive is fitted once per train part, settings and seed; sharing the fit changes no figure."""
 
 from __future__ import annotations
 
@@ -37,21 +37,23 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def fitted(shared: Path | None, content: Content = CONTENT, seed: int = 0, **changes: Any) -> ContrastiveScorer:
     settings, rng = replace(SMALL, **changes), np.random.default_rng(seed)
-    return settings.fit(TRAIN, content, None, rng, Workspace(shared=shared))
+    scorer = settings.fit(TRAIN, content, None, rng, Workspace(shared=shared))
+    assert isinstance(scorer, ContrastiveScorer)
+    return scorer
 
 
-def same(one: ContrastiveScorer, other: ContrastiveScorer) -> bool:
-    return all(np.array_equal(one.sides[side], other.sides[side]) for side in one.sides)
+def same(first: ContrastiveScorer, other: ContrastiveScorer) -> bool:
+    return all(np.array_equal(first.sides[side], other.sides[side]) for side in first.sides)
 
 
-def test_encoders_and_controls_share_one_fit_and_no_bit_depends_on_it(tmp_path: Path, fits: list[int]) -> None:
+def test_encoders_and_controls_share_a_fit_with_equal_bits(tmp_path: Path, fits: list[int]) -> None:
     shuffled = Content(CONTENT.vectors[::-1].copy())
     wide = Content(np.tile(CONTENT.vectors, 2))
     alone = [fitted(None, content) for content in (CONTENT, shuffled, wide)]
     assert len(fits) == 3
     together = [fitted(tmp_path / "shared", content) for content in (CONTENT, shuffled, wide)]
-    assert len(fits) == 4, "the second and the third found what the first had left"
-    assert all(same(one, other) for one, other in zip(alone, together, strict=True))
+    assert len(fits) == 4, "the second and the third use the first one's fit"
+    assert all(same(first, other) for first, other in zip(alone, together, strict=True))
 
 
 def test_another_train_part_seed_or_setting_is_another_fit(tmp_path: Path, fits: list[int]) -> None:
@@ -68,7 +70,7 @@ def test_another_train_part_seed_or_setting_is_another_fit(tmp_path: Path, fits:
     assert len(fits) == 6
 
 
-def test_a_damaged_one_is_fitted_again(tmp_path: Path, fits: list[int], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_scorer_is_fitted_again(tmp_path: Path, fits: list[int], caplog: pytest.LogCaptureFixture) -> None:
     first = fitted(tmp_path)
     (place,) = tmp_path.iterdir()
     file = place / "scorer.safetensors"
@@ -87,12 +89,12 @@ def _in_a_process(shared: Path) -> tuple[int, bytes]:
 @pytest.mark.slow
 def test_processes_of_a_pool_share_it(tmp_path: Path) -> None:
     with get_context("spawn").Pool(2) as pool:
-        found = pool.map(_in_a_process, [tmp_path] * 4, chunksize=1)
-    assert {bits for _, bits in found} == {fitted(None).sides["collaborative items"].tobytes()}
-    assert len(list(tmp_path.iterdir())) == 1, "what lost the race left nothing"
+        results = pool.map(_in_a_process, [tmp_path] * 4, chunksize=1)
+    assert {bits for _, bits in results} == {fitted(None).sides["collaborative items"].tobytes()}
+    assert len(list(tmp_path.iterdir())) == 1, "the process that lost the race left no folder"
 
 
-def test_whoever_is_second_to_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_process_to_write_leaves_no_partial_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes that both found nothing: the other one finishes while this one fits."""
     fit = ELSA.fit
 

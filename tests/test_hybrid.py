@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from timbrec.recommenders.hybrid import Hybrid, HybridModel
 from timbrec.recommenders.random import Random
 from timbrec.recommenders.shared.losses import nmse
 from timbrec.training import validate
-from trained_world import world
+from trained_world import grad_of, world
 
 STUDY = Path(__file__).parent / "data" / "study"
 GOLDEN = np.load(STUDY / "hybrid.npz")
@@ -44,7 +45,7 @@ def test_loss_and_gradients_of_the_study() -> None:
     loss.backward()
     assert loss.item() == pytest.approx(float(GOLDEN["loss"]), abs=1e-5)
     for name, parameter in model.tower.layers.named_parameters():
-        np.testing.assert_allclose(parameter.grad, GOLDEN[f"grad.model.{name}"], atol=1e-5)
+        np.testing.assert_allclose(grad_of(parameter), GOLDEN[f"grad.model.{name}"], atol=1e-5)
 
 
 def test_vectors_and_prediction_of_the_study() -> None:
@@ -68,11 +69,11 @@ def test_corrected_leaves_out_the_columns_that_nobody_played() -> None:
 
 
 def dense(x: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    """The loss as the study writes it."""
+    """The dense loss of the paper."""
     return mse_loss(normalize(x @ vectors @ vectors.T - x, dim=-1), normalize(x, dim=-1))
 
 
-def both(
+def both_forms(
     users: int, items: int, dim: int, least: int, seed: int, dtype: torch.dtype
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Loss and gradient of the sparse and of the dense form."""
@@ -84,34 +85,35 @@ def both(
     start = torch.from_numpy(rng.standard_normal((items, dim))).to(dtype)
     sparse = (torch.from_numpy(pairs.starts), torch.from_numpy(pairs.item))
     x, results = torch.from_numpy(rows).to(dtype), []
-    for form in (lambda a: nmse(*sparse, a, items), lambda a: dense(x, a)):
+    forms: list[Callable[[torch.Tensor], torch.Tensor]] = [lambda a: nmse(*sparse, a, items), lambda a: dense(x, a)]
+    for form in forms:
         weights = start.clone().requires_grad_()
         loss = form(normalize(weights))
         loss.backward()
-        results.append((loss.detach(), weights.grad))
+        results.append((loss.detach(), grad_of(weights)))
     return results
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 40), st.integers(3, 60), st.integers(2, 30), st.integers(0, 99))
 def test_the_sparse_loss_is_the_dense_one_in_float64(users: int, items: int, dim: int, seed: int) -> None:
-    """Few rows take one way through the matrices, many the other: both are tried."""
-    (sparse, gradient), (exact, wanted) = both(users, items, dim, 1, seed, torch.float64)
+    """The loss has one form for few users and another for many; the sizes cover both."""
+    (sparse, gradient), (exact, expected) = both_forms(users, items, dim, 1, seed, torch.float64)
     assert sparse.item() == pytest.approx(exact.item(), rel=1e-9)
-    assert (gradient - wanted).norm() <= 1e-9 * wanted.norm() + 1e-14
+    assert (gradient - expected).norm() <= 1e-9 * expected.norm() + 1e-14
 
 
 @pytest.mark.parametrize("shape", [(300, 400, 16), (20, 400, 64)], ids=["through A'A", "through the product"])
 @pytest.mark.parametrize("seed", range(5))
 def test_the_sparse_loss_is_the_dense_one_in_float32_from_two_plays_on(seed: int, shape: tuple[int, int, int]) -> None:
-    sparse, gradient = both(*shape, 2, seed, torch.float32)[0]
-    exact, wanted = both(*shape, 2, seed, torch.float64)[1]
+    sparse, gradient = both_forms(*shape, 2, seed, torch.float32)[0]
+    exact, expected = both_forms(*shape, 2, seed, torch.float64)[1]
     assert sparse.item() == pytest.approx(exact.item(), rel=1e-4)
-    assert (gradient - wanted).norm() <= 1e-4 * wanted.norm()
+    assert (gradient - expected).norm() <= 1e-4 * expected.norm()
 
 
 def test_users_with_one_play_or_none_give_no_noise() -> None:
-    """A single play is reconstructed as zero at its own place whatever A is: its gradient is nothing or tiny."""
+    """The reconstruction of a single play is zero at its item for any A, so its gradient is zero or tiny."""
     weights = torch.randn(6, 4, requires_grad=True)
     starts = torch.tensor([0, 1, 1, 2])
     loss = nmse(starts, torch.tensor([2, 5]), normalize(weights), 6)

@@ -1,4 +1,4 @@
-"""Benchmarks from memory: frames, arrays and encoder objects give what the same data on disk gives."""
+"""Benchmarks from memory: frames, arrays and encoder objects give the same figures as files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_frames_and_arrays_give_the_figures_of_files(disk: Path, tmp_path: Path)
     assert timbrec.load_inputs(config).split.digest == result.run.split.digest  # it can be read again later
 
 
-def test_a_result_shows_itself(disk: Path) -> None:
+def test_a_result_has_a_representation(disk: Path) -> None:
     result = timbrec.bench(disk / "config.yaml")
     assert len(repr(result)) < 300
     assert "Cold: good / knn is best" in repr(result)
@@ -81,7 +81,7 @@ def test_an_encoder_object_encodes_the_audio(tmp_path: Path) -> None:
         assert result.figures.filter(encoder="mine", scenario="cold", control="real", metric="ndcg@2").height == 1
 
 
-def test_what_is_no_table_and_no_encoder_is_refused(tmp_path: Path) -> None:
+def test_input_that_is_neither_table_nor_encoder_is_refused(tmp_path: Path) -> None:
     frame = pl.DataFrame({"user": ["a"], "item": ["b"]})
     with pytest.raises(ConfigError, match=r"encoder 'mine' is a list.*Give \(ids, array\)"):
         timbrec.bench(interactions=frame, encoders={"mine": [1, 2]}, output=tmp_path, **SETTINGS)

@@ -1,4 +1,4 @@
-"""Every fitted recommender of the catalogue, saved here and loaded in a process that has no training data."""
+"""Every fitted recommender of the catalogue, saved here and loaded in a process without the training data."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ for place in folder.iterdir():
 
 
 def answers(scorer: Scorer) -> dict[str, np.ndarray]:
-    """What a service asks of a fitted recommender, as far as this one does not refuse."""
-    found: dict[str, np.ndarray] = {}
+    """The scores and vectors that a service needs, as far as the recommender provides them."""
+    replies: dict[str, np.ndarray] = {}
     warm = np.arange(10)  # users and items that every fold of the test has in train
-    found["scores"] = scorer.score(np.arange(30), warm).numpy()
+    replies["scores"] = scorer.score(np.arange(30), warm).numpy()
     try:
         if scorer.can_rank_cold:
-            found["all"] = scorer.score(np.arange(30), np.arange(40)).numpy()
+            replies["all"] = scorer.score(np.arange(30), np.arange(40)).numpy()
         grown = scorer.add_items(NEW)
-        found["grown"] = grown.score(np.arange(30), np.arange(43)).numpy()
+        replies["grown"] = grown.score(np.arange(30), np.arange(43)).numpy()
         histories = Interactions(USERS, ITEMS, PLAYS, FIRST, 4, 43)
-        found["folded in"] = grown.user_vectors(histories)
+        replies["folded in"] = grown.user_vectors(histories)
         old = Interactions(USERS[:3], ITEMS[:3], PLAYS[:3], FIRST[:3], 4, 40)
-        found["folded in before"] = scorer.user_vectors(old)
+        replies["folded in before"] = scorer.user_vectors(old)
     except CannotRankError:
         pass
-    return found
+    return replies
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +81,9 @@ def scorer_takes_content(name: str) -> bool:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if scorer_takes_content(name)])
 def test_histories_with_later_items_and_without_any(name: str, fitted: dict[str, Scorer]) -> None:
-    found = answers(fitted[name])
-    before, after = found["folded in before"], found["folded in"]
-    np.testing.assert_array_equal(after[:2], before[:2], err_msg="whom a later item does not concern")
+    replies = answers(fitted[name])
+    before, after = replies["folded in before"], replies["folded in"]
+    np.testing.assert_array_equal(after[:2], before[:2], err_msg="users without the added item")
     if name != "artist-mean":  # to which a track of an unknown artist says nothing
         assert np.abs(after[2] - after[1]).max() > 1e-3
         assert np.abs(after[3] - after[0]).max() > 1e-3
@@ -94,21 +94,21 @@ def test_logs_without_time_fold_in_the_same_after_items_were_added(fitted: dict[
     scorer = fitted["bert4rec"]
     for grown, n_items in ((scorer, 40), (scorer.add_items(NEW), 43)):
         timeless = Interactions(USERS[:3], ITEMS[:3], PLAYS[:3], None, 2, n_items)
-        found = grown.user_vectors(timeless)
-        np.testing.assert_array_equal(found, scorer.user_vectors(Interactions(*_columns(timeless), None, 2, 40)))
+        vectors = grown.user_vectors(timeless)
+        np.testing.assert_array_equal(vectors, scorer.user_vectors(Interactions(*_columns(timeless), None, 2, 40)))
 
 
 def _columns(pairs: Interactions) -> tuple[Any, Any, Any]:
     return pairs.user, pairs.item, pairs.plays
 
 
-def test_artist_mean_knows_nothing_of_a_later_track(fitted: dict[str, Scorer]) -> None:
+def test_artist_mean_scores_added_tracks_zero(fitted: dict[str, Scorer]) -> None:
     grown = fitted["artist-mean"].add_items(CONTENT.vectors[:2])
     assert not grown.score(np.arange(30), np.array([40, 41])).any()
 
 
-def test_saving_over_another_is_whole_or_refused(fitted: dict[str, Scorer], tmp_path: Path) -> None:
-    """A crash between the two files leaves arrays that are not those of the structure: both are of KNN."""
+def test_a_half_written_scorer_is_refused(fitted: dict[str, Scorer], tmp_path: Path) -> None:
+    """A crash between writing the two files leaves arrays that do not belong to the structure."""
     save_scorer(fitted["knn"], tmp_path / "one")
     save_scorer(fit("knn", seed=1, train=FOLD.hot), tmp_path / "other")
     (tmp_path / "other" / "scorer.safetensors").replace(tmp_path / "one" / "scorer.safetensors")

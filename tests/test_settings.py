@@ -1,4 +1,4 @@
-"""Settings accept what their types say, in a config and in Python alike, and every other value is refused clearly."""
+"""Settings accept the values of their types, in a config and in Python, and refuse all others with a clear message."""
 
 from __future__ import annotations
 

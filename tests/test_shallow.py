@@ -12,9 +12,9 @@ from timbrec.errors import ConfigError
 from timbrec.protocols import Content
 from timbrec.recommenders.bert4rec import BERT4Rec
 from timbrec.recommenders.random import Random
-from timbrec.recommenders.shallow import ShallowModel, ShallowNet
+from timbrec.recommenders.shallow import ShallowModel, ShallowNet, ShallowScorer, Table
 from timbrec.training import negatives, validate
-from trained_world import world
+from trained_world import grad_of, world
 
 STUDY = Path(__file__).parent / "data" / "study"
 GOLDEN = np.load(STUDY / "shallow.npz")
@@ -56,7 +56,7 @@ def test_served_vectors_of_the_study() -> None:
 
 
 @pytest.mark.parametrize("learned", [("users",), ("items",), ("users", "items")])
-def test_gradients_are_those_of_the_naive_loss(learned: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_are_those_of_the_naive_loss(learned: tuple[Table, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Towers once per triplet and torch's own cosine, in float64."""
     fold, content = world(60, 50, 8).fold, world(60, 50, 8).content
     settings = ShallowNet(learned=learned, negatives=7, negative_users="any", confidence=True, width=9)
@@ -65,7 +65,7 @@ def test_gradients_are_those_of_the_naive_loss(learned: tuple[str, ...], monkeyp
     drawn["users"] = np.random.default_rng(1).integers(60, size=(len(rows), 7))
     monkeypatch.setattr(negatives, "sample_negatives", lambda *_: drawn["users"])
     model(fold.train, rows, np.random.default_rng(0)).backward()
-    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    gradients = {name: grad_of(parameter).clone() for name, parameter in model.named_parameters()}
 
     model.zero_grad()
     user, item = fold.train.user[rows].repeat(7), fold.train.item[rows].repeat(7)
@@ -75,13 +75,13 @@ def test_gradients_are_those_of_the_naive_loss(learned: tuple[str, ...], monkeyp
     cosine = torch.nn.CosineSimilarity()
     hinge = (0.2 - cosine(for_user, for_item) + cosine(against, for_item)).clamp(min=0)
     (hinge * torch.from_numpy(1 + 2 * np.log(1 + fold.train.plays[rows].repeat(7)))).mean().backward()
-    assert found.keys() == {*learned, "tower.layers.0.weight", "tower.layers.0.bias"}
+    assert gradients.keys() == {*learned, "tower.layers.0.weight", "tower.layers.0.bias"}
     for name, parameter in model.named_parameters():
-        torch.testing.assert_close(found[name], parameter.grad, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("learned", [("users",), ("items",)])
-def test_what_is_frozen_keeps_every_bit(learned: tuple[str, ...]) -> None:
+def test_frozen_tables_keep_every_bit(learned: tuple[Table, ...]) -> None:
     place = world(60, 50, 8)
     before = place.content.vectors.copy()
     scorer = ShallowNet(epochs=2, batch=100, learned=learned, scale="none").fit(
@@ -89,6 +89,7 @@ def test_what_is_frozen_keeps_every_bit(learned: tuple[str, ...]) -> None:
     )
     assert {name for name in ("users", "items") if scorer.facts[f"moved {name}"] > 0} == set(learned)
     np.testing.assert_array_equal(place.content.vectors, before)
+    assert isinstance(scorer, ShallowScorer)
     assert np.array_equal(scorer.table, before) == (learned == ("users",))
 
 
@@ -101,7 +102,7 @@ def test_training_beats_chance_and_recovers_cold_items() -> None:
     assert validate(scorer, place.fold, "cold") > 1.3 * validate(chance, place.fold, "cold")
 
 
-def test_a_user_known_only_by_plays_starts_where_training_starts() -> None:
+def test_fold_in_gives_the_vector_before_training() -> None:
     place = world(60, 50, 8)
     frozen = ShallowNet(epochs=1, learned=("items",)).fit(
         place.fold.train, place.content, None, np.random.default_rng(0)
@@ -116,9 +117,8 @@ def test_a_user_known_only_by_plays_starts_where_training_starts() -> None:
 
 
 @pytest.mark.parametrize(("protocol", "trained"), [("tamm2026", "items"), ("corrected", "users")])
-def test_the_study_trains_the_table_that_it_meant_to_freeze(protocol: str, trained: str) -> None:
-    """Its defect 5, inverted flags: `tamm2026` keeps what published figures came from, `corrected` does what was
-    meant, a frozen item table and learned users."""
+def test_tamm2026_trains_items_and_corrected_trains_users(protocol: str, trained: str) -> None:
+    """Defect 5 of the paper, inverted flags: `corrected` freezes the item table and learns the users."""
     place = world(60, 50, 8)
     scorer = ShallowNet.preset(protocol, epochs=1, batch=100).fit(
         place.fold.train, place.content, None, np.random.default_rng(0)
@@ -126,13 +126,14 @@ def test_the_study_trains_the_table_that_it_meant_to_freeze(protocol: str, train
     frozen = {"items": "users", "users": "items"}[trained]
     assert scorer.facts[f"moved {trained}"] > 0
     assert scorer.facts[f"moved {frozen}"] == 0.0
+    assert isinstance(scorer, ShallowScorer)
     content = scorer.scaling(place.content.vectors)
     assert np.array_equal(scorer.table, content) == (frozen == "items")
 
 
 @pytest.mark.parametrize("protocol", ["tamm2026", "corrected"])
 def test_negative_users_are_not_the_first_17052(protocol: str) -> None:
-    """The study's defect 4, a constant left over from another data set: its draws never reach the users behind."""
+    """Defect 4 of the paper: negatives were drawn from the first 17,052 users only."""
     n, constant = 20_000, 17_052
     train = Interactions(np.arange(n), np.arange(n) % 3, np.ones(n, int), None, n, 3)
     settings = ShallowNet.preset(protocol, negatives=20)
@@ -144,10 +145,12 @@ def test_negative_users_are_not_the_first_17052(protocol: str) -> None:
     assert (drawn >= constant).mean() == pytest.approx(behind, abs=4 * np.sqrt(behind / drawn.size))
     assert not (theirs >= constant).any()
     owners = (drawn % 3 == np.arange(3).repeat(1000)[:, None]).mean()
-    assert owners == (pytest.approx(1 / 3, abs=0.01) if protocol == "tamm2026" else 0), "they may have played it there"
+    assert owners == (pytest.approx(1 / 3, abs=0.01) if protocol == "tamm2026" else 0), (
+        "negatives of tamm2026 may have played the item"
+    )
 
 
-def test_all_users_stand_as_negatives() -> None:
+def test_all_users_are_drawn_as_negatives() -> None:
     place = world(60, 50, 8)
     for kind in ("any", "unplayed"):
         scorer = ShallowNet(epochs=3, negative_users=kind).fit(
@@ -158,7 +161,7 @@ def test_all_users_stand_as_negatives() -> None:
 
 def test_settings_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"`stop_on` of ShallowNet must be 'mixed', 'hot', 'cold'.*e.g. 'noon'"):
-        ShallowNet(stop_on="noon")
+        ShallowNet(stop_on="noon")  # type: ignore[arg-type] # the point of the test
     with pytest.raises(ConfigError, match="`margin` of ShallowNet must be greater than 0"):
         ShallowNet(margin=0.0)
     with pytest.raises(ConfigError, match="`mask` of BERT4Rec must be less than 1"):

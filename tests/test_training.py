@@ -30,7 +30,8 @@ from timbrec.recommenders.shared.saving import load_scorer, save_scorer
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives, validate
 from timbrec.training.judge import Ranking
 from timbrec.training.negatives import Systematic, Unplayed, sample_negatives
-from trained_world import world
+from timbrec.training.settings import StopOn
+from trained_world import grad_of, world
 
 PLACE = world(60, 50, 12)
 TRAIN, CONTENT, FOLD = PLACE.fold.train, PLACE.content, PLACE.fold
@@ -56,8 +57,8 @@ def fitted() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_blocks_change_loss_and_gradients_by_rounding_alone(name: str) -> None:
-    """What out of memory falls back on; 7 divides no batch here."""
-    found = []
+    """Smaller blocks are the fallback when memory runs out; 7 divides no batch here."""
+    results = []
     for block in (None, 7):
         torch.manual_seed(0)
         model = SMALL[name].model(TRAIN, CONTENT, rng())
@@ -65,8 +66,10 @@ def test_blocks_change_loss_and_gradients_by_rounding_alone(name: str) -> None:
         examples = model.examples(TRAIN)
         loss = model(examples, np.arange(min(len(examples), SMALL[name].batch)), rng(1))
         loss.backward()
-        found.append(torch.cat([loss.reshape(1), *(one.grad.flatten() for one in model.parameters())]).detach())
-    assert (found[0] - found[1]).norm() < 1e-5 * found[0].norm()
+        results.append(
+            torch.cat([loss.reshape(1), *(grad_of(parameter).flatten() for parameter in model.parameters())]).detach()
+        )
+    assert (results[0] - results[1]).norm() < 1e-5 * results[0].norm()
 
 
 # Negatives
@@ -95,7 +98,7 @@ def test_negatives_reach_every_row_evenly() -> None:
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=12), st.integers(1, 14), st.integers(0, 2**32 - 1))
-def test_a_systematic_sample_holds_every_row_as_often_as_it_says(weights: list[float], size: int, seed: int) -> None:
+def test_a_systematic_sample_has_its_inclusion_probabilities(weights: list[float], size: int, seed: int) -> None:
     sample, n, drawn = Systematic(np.array(weights), size), len(weights), min(size, len(weights))
     assert sample.chances.sum() == pytest.approx(drawn)
     assert (sample.chances <= 1 + 1e-9).all()
@@ -103,7 +106,7 @@ def test_a_systematic_sample_holds_every_row_as_often_as_it_says(weights: list[f
     np.testing.assert_array_less(np.where(sample.chances < 1, share.max() * (1 - 1e-9), 0), share, "capped at 1 alone")
     draws = np.random.default_rng(seed)
     rows = [sample.rows(draws) for _ in range(1000)]
-    assert all(len(set(some)) == drawn for some in rows)
+    assert all(len(set(drawn_rows)) == drawn for drawn_rows in rows)
     shares = np.bincount(np.concatenate(rows), minlength=n) / 1000
     np.testing.assert_allclose(shares, sample.chances, atol=0.08, err_msg="five standard deviations")
 
@@ -121,11 +124,11 @@ class Steps(TrainedRecommender):
 
     def model(
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
-    ) -> Trainable:
+    ) -> Trainable[Any]:
         return StepsModel(self)
 
 
-class StepsModel(Trainable):
+class StepsModel(Trainable[Any]):
     def __init__(self, settings: Steps) -> None:
         super().__init__()
         self.settings, self.steps, self.judged = settings, 0, 0
@@ -156,7 +159,9 @@ def test_the_best_epoch_is_served_and_patience_ends_training() -> None:
     weight, chosen = weight_after(settings, FOLD)
     assert chosen == {"epochs": 2, "lr_drops": ()}
     assert weight == pytest.approx(1 - 2 * 0.01, abs=1e-6)
-    assert weight_after(settings, None) == (pytest.approx(1 - 9 * 0.01, abs=1e-5), {})
+    weight, chosen = weight_after(settings, None)
+    assert weight == pytest.approx(1 - 9 * 0.01, abs=1e-5)
+    assert chosen == {}
 
 
 def test_a_gain_too_small_to_matter_is_none() -> None:
@@ -227,7 +232,7 @@ def test_out_of_memory_halves_the_block_and_goes_on(caplog: pytest.LogCaptureFix
     class Greed(Steps):
         def model(
             self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
-        ) -> Trainable:
+        ) -> Trainable[Any]:
             return Greedy(self)
 
     scorer = Greed(epochs=1, batch=len(TRAIN), lr=0.01).fit(TRAIN, CONTENT, None, rng())
@@ -285,7 +290,7 @@ def test_a_checkpoint_of_other_settings_is_refused_and_left_alone(tmp_path: Path
         SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
 
 
-def test_training_may_go_on_for_longer_than_first_meant(tmp_path: Path) -> None:
+def test_a_training_can_be_continued_for_more_epochs(tmp_path: Path) -> None:
     longer = replace(SMALL["hybrid"], epochs=4)
     SMALL["hybrid"].fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
     resumed = longer.fit(TRAIN, CONTENT, None, rng(3), Workspace(tmp_path))
@@ -308,29 +313,33 @@ def test_progress_names_loss_and_metric_and_counts_steps() -> None:
 def test_validation_is_the_ndcg_of_full_lists_without_the_history() -> None:
     scores = rng().standard_normal((60, 50)).astype(np.float32)
     scorer = DotScorer(scores, np.eye(50, dtype=np.float32))
-    task, found = FOLD.task("mixed"), []
+    task, values = FOLD.task("mixed"), []
     for user in task.users:
         seen = set(TRAIN.item[TRAIN.user == user])
         ranked = sorted(set(task.candidates) - seen, key=lambda item: -scores[user, item])[:50]
-        wanted = set(task.relevant.item[task.relevant.user == user])
-        gain = sum(1 / np.log2(place + 2) for place, item in enumerate(ranked) if item in wanted)
-        found.append(gain / sum(1 / np.log2(place + 2) for place in range(min(50, len(wanted)))))
-    assert validate(scorer, FOLD) == pytest.approx(np.mean(found), rel=1e-9)
+        relevant = set(task.relevant.item[task.relevant.user == user])
+        gain = sum(1 / np.log2(place + 2) for place, item in enumerate(ranked) if item in relevant)
+        values.append(gain / sum(1 / np.log2(place + 2) for place in range(min(50, len(relevant)))))
+    assert validate(scorer, FOLD) == pytest.approx(np.mean(values), rel=1e-9)
 
 
-def test_only_what_is_looked_for_decides() -> None:
+def test_only_the_scenario_of_stop_on_decides() -> None:
     """`hot` ignores the cold scenario, and stopping on the train loss ignores the fold."""
     nobody = FOLD.hot.where(np.zeros(len(FOLD.hot), bool))
     no_cold = Fold(TRAIN, FOLD.hot, nobody)
     settings = replace(SMALL["hybrid"], epochs=3, stop_on="hot")
-    both = [settings.fit(TRAIN, CONTENT, fold, rng(2)) for fold in (FOLD, no_cold)]
-    np.testing.assert_array_equal(both[0].items, both[1].items)
+    fits = [settings.fit(TRAIN, CONTENT, fold, rng(2)) for fold in (FOLD, no_cold)]
+    np.testing.assert_array_equal(fits[0].items, fits[1].items)
     assert replace(settings, stop_on="train loss").fit(TRAIN, CONTENT, Fold(TRAIN, nobody, nobody), rng(2)).chosen
 
 
-def test_a_fold_without_what_is_looked_for_is_refused() -> None:
+def test_a_fold_without_pairs_to_stop_on_is_refused() -> None:
     nobody = FOLD.hot.where(np.zeros(len(FOLD.hot), bool))
-    for stop_on, fold in (("cold", Fold(TRAIN, FOLD.hot, nobody)), ("validation loss", Fold(TRAIN, nobody, FOLD.cold))):
+    cases: tuple[tuple[StopOn, Fold], ...] = (
+        ("cold", Fold(TRAIN, FOLD.hot, nobody)),
+        ("validation loss", Fold(TRAIN, nobody, FOLD.cold)),
+    )
+    for stop_on, fold in cases:
         with pytest.raises(DataError, match=r"no (hot|cold) pairs to stop on"):
             replace(SMALL["hybrid"], stop_on=stop_on).fit(TRAIN, CONTENT, fold, rng())
 
@@ -362,7 +371,7 @@ def test_the_same_seed_gives_the_same_bits_and_no_other_generator_moves(name: st
 @pytest.mark.parametrize("name", ALL)
 def test_saved_and_loaded_it_scores_the_same(name: str, fitted: dict[str, Any], tmp_path: Path) -> None:
     save_scorer(fitted[name], tmp_path)
-    loaded = load_scorer(tmp_path)
+    loaded: Any = load_scorer(tmp_path)
     users, items = np.arange(60), np.arange(50) if fitted[name].can_rank_cold else TRAIN.items
     assert torch.equal(loaded.score(users, items), fitted[name].score(users, items))
     assert loaded.facts == fitted[name].facts
@@ -372,7 +381,7 @@ def test_saved_and_loaded_it_scores_the_same(name: str, fitted: dict[str, Any], 
         np.testing.assert_array_equal(loaded.add_items(new).items, fitted[name].add_items(new).items)
 
 
-def test_what_cannot_be_read_is_refused(fitted: dict[str, Any], tmp_path: Path) -> None:
+def test_an_unreadable_scorer_is_refused(fitted: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no readable recommender"):
         load_scorer(tmp_path)
     save_scorer(fitted["knn"], tmp_path)
@@ -384,7 +393,7 @@ def test_what_cannot_be_read_is_refused(fitted: dict[str, Any], tmp_path: Path) 
 
 @pytest.mark.parametrize("name", [*CONTENT_MODELS, "elsa", "knn"])
 def test_folded_in_users_depend_on_their_own_history_alone(name: str, fitted: dict[str, Any]) -> None:
-    """In another order, and beside a user whose history is another, everybody's vector stays."""
+    """A user's vector does not change with the order of users or with another user's history."""
     order = rng(4).permutation(60)
     place = np.argsort(order)
     moved = (
@@ -401,8 +410,8 @@ def test_folded_in_users_depend_on_their_own_history_alone(name: str, fitted: di
 
 def _moved(place: np.ndarray) -> Interactions:
     order = np.lexsort((TRAIN.item, place[TRAIN.user]))
-    columns = (column[order] for column in (place[TRAIN.user], TRAIN.item, TRAIN.plays, TRAIN.first))
-    return Interactions(*columns, 60, 50)
+    first = None if TRAIN.first is None else TRAIN.first[order]
+    return Interactions(place[TRAIN.user][order], TRAIN.item[order], TRAIN.plays[order], first, 60, 50)
 
 
 @pytest.mark.parametrize("name", ["contrastive", "hybrid", "elsa", "bert4rec", "knn"])
@@ -411,7 +420,7 @@ def test_folding_in_the_train_part_gives_the_trained_users(name: str, fitted: di
 
 
 @pytest.mark.parametrize("name", [*CONTENT_MODELS, "knn"])
-def test_an_added_item_is_served_as_if_it_had_been_there(name: str, fitted: dict[str, Any]) -> None:
+def test_an_added_item_has_the_vector_of_a_known_item(name: str, fitted: dict[str, Any]) -> None:
     cold = np.flatnonzero(TRAIN.item_users == 0)[:3]
     grown = fitted[name].add_items(CONTENT.vectors[cold])
     assert len(grown.items) == 53
@@ -462,7 +471,7 @@ def test_a_split_without_cold_items_trains() -> None:
 
 
 @pytest.mark.parametrize("name", ["shallow", "hybrid", "bert4rec"])
-def test_the_log_holds_the_ndcg_of_what_is_served(name: str, tmp_path: Path) -> None:
+def test_the_log_holds_the_ndcg_of_the_served_model(name: str, tmp_path: Path) -> None:
     scorer = replace(SMALL[name], epochs=1).fit(TRAIN, CONTENT, FOLD, rng(), Workspace(tmp_path))
     logged = json.loads((tmp_path / "log.jsonl").read_text())["ndcg@50 mixed"]
     assert logged == pytest.approx(validate(scorer, FOLD), abs=1e-9), "BERT4Rec is judged without dropout"

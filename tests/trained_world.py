@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold
@@ -13,7 +14,7 @@ from timbrec.protocols import Content
 
 @dataclass(frozen=True)
 class World:
-    """`fold.cold` are plays of items that nobody played in train; `affinity` (users, items) decides all plays."""
+    """`fold.cold` are plays of items without train plays; plays are drawn by `affinity` (users, items)."""
 
     fold: Fold
     content: Content
@@ -21,10 +22,10 @@ class World:
 
 
 def world(n_users: int = 240, n_items: int = 320, plays: int = 30, seed: int = 0, dial: float = 4.0) -> World:
-    """Content = six taste factors, rotated, with a large common mean and nuisance dimensions of larger variance.
+    """A world whose content is six rotated taste factors with a large common mean and dominant nuisance dimensions.
 
-    Users have two tastes and play what is near either; a fifth of the items is cold and a fifth of the other plays is
-    held out.
+    Users have two tastes and play items near either of them; a fifth of the items is cold, a fifth of the other plays
+    is held out.
     """
     rng = np.random.default_rng(seed)
     factors = rng.standard_normal((n_items, 6))
@@ -56,3 +57,9 @@ def world(n_users: int = 240, n_items: int = 320, plays: int = 30, seed: int = 0
     rotation = np.linalg.qr(rng.standard_normal((20, 20)))[0]
     vectors = (mixed @ rotation + 3 * rng.standard_normal(20)).astype(np.float32)
     return World(Fold(*parts), Content(vectors), affinity)
+
+
+def grad_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The gradient of a tensor, which must have one."""
+    assert tensor.grad is not None
+    return tensor.grad
