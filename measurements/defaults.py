@@ -2,7 +2,7 @@
 
 Every fold is the validation fold of a planted world or of HetRec; no test part is looked at. Training stops on the one
 half of the fold's users and is measured on the other. Results are kept in `--out`, one line a fit, and are not made
-again; the tables of docs/recommenders.md are printed from them.
+again; the tables of docs/recommender-measurements.md are printed from them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from timbrec.study.fitting import answer
 
 LEVEL, REPLICATES = 0.002, 1_000  # the same as for the controls of a run
 
-# Small and fast; docs/recommenders.md has the accuracy of the defaults.
+# Small and fast; docs/recommender-measurements.md has the accuracy of the defaults.
 LEARNERS: dict[str, Recommender] = {
     "shallow": ShallowNet(epochs=5, batch=2_000, width=32),
     "contrastive": Contrastive(epochs=15, batch=100, width=64, factors=64, elsa_epochs=5),
