@@ -42,7 +42,7 @@ def test_the_policy_is_in_the_store_and_decides(music: Path, tmp_path: Path) -> 
     info = VectorStore.open(tmp_path / "s").info
     assert (info.encoder, info.revision, info.layer, info.pool, info.over) == ("moments", "1", None, "mean", "time")
     assert (info.windows, info.dim) == ("first 1 s", DIM)
-    with pytest.raises(StoreError, match="windows is 'first 1 s', asked for is 'spread 8 x 1 s'"):
+    with pytest.raises(StoreError, match="windows is 'first 1 s', expected 'spread 8 x 1 s'"):
         embed(music, Moments(), tmp_path / "s")
 
 

@@ -358,7 +358,7 @@ def test_a_full_disk_stops_cleanly_and_loses_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _FULL, str(Path(__file__).parent), str(tmp_path / "music"), str(tmp_path / "s")]
     done = subprocess.run([*command, "1000"], capture_output=True, text=True, check=False)
     assert "StoreError: cannot write into" in done.stderr
-    assert "File too large. Check the free space" in done.stderr
+    assert "File too large. Free some space" in done.stderr
     assert len(VectorStore.open(tmp_path / "s")) == 0
     encoder = Moments()
     report = embed(tmp_path / "music", encoder, tmp_path / "s")
@@ -408,7 +408,7 @@ def test_two_runs_do_not_write_into_one_store(music: Path, tmp_path: Path) -> No
 def test_a_store_of_ids_is_not_written_into(music: Path, tmp_path: Path) -> None:
     info = Output(Moments(), tmp_path / "s").info(3)
     VectorStore.create(tmp_path / "s", info).append(["a"], np.ones((1, 3)))
-    with pytest.raises(StoreError, match="holds vectors by ids, and not what audio they were made of"):
+    with pytest.raises(StoreError, match="holds vectors by ids, without the audio they belong to"):
         embed(music, Moments(), tmp_path / "s")
     embed(music, Moments(), tmp_path / "t")
     with pytest.raises(StoreError, match="holds vectors by their audio, not by ids"):

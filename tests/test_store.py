@@ -168,9 +168,7 @@ def test_append_of_nothing_commits_nothing(store: VectorStore) -> None:
 
 def test_a_store_of_another_kind_is_refused_naming_both(store: VectorStore) -> None:
     asked = replace(INFO, revision="r2", layer=None, created="2001-01-01")
-    with pytest.raises(
-        StoreError, match=r"its revision is 'r1', asked for is 'r2'; its layer is 7, asked for is None\."
-    ):
+    with pytest.raises(StoreError, match=r"its revision is 'r1', expected 'r2'; its layer is 7, expected None\."):
         VectorStore.open(store.path, expect=asked)
 
 
@@ -395,15 +393,17 @@ def test_a_writer_killed_before_any_step_leaves_the_state_before_or_after(tmp_pa
 
 def test_a_writer_killed_at_any_moment_loses_nothing_it_had_committed(tmp_path: Path) -> None:
     store, chance = VectorStore.create(tmp_path / "store", INFO), random.Random(0)
-    for _ in range(6):
+    for round_number in range(6):
         before = len(VectorStore.open(store.path))
         process = writer(store, first=before, commits=10_000)
         go(process)
+        assert process.stdout is not None
+        first = process.stdout.readline() if round_number % 2 else ""  # a slow machine gets to commit in these rounds
         time.sleep(chance.uniform(0.01, 0.12))
         process.kill()
-        told, _ = process.communicate(timeout=60)
+        output = first + process.communicate(timeout=60)[0]
         after = len(VectorStore.open(store.path))
-        assert after - before - 3 * told.count("done") in (0, 3)  # the last commit may not have been told of
+        assert after - before - 3 * output.count("done") in (0, 3)  # the last commit may lack its message
         assert_holds(store.path, range(after))
     assert len(VectorStore.open(store.path)) > 0
 

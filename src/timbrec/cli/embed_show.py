@@ -23,27 +23,27 @@ from timbrec.files import write_atomically
 if TYPE_CHECKING:
     from timbrec.embed import EmbedReport, Output
 
-SHOWN = 20  # rows of a table; all are in the lists
-SUFFIXES = 8  # kinds of other files that are counted one by one
+SHOWN = 20  # rows of a table on the terminal; the lists hold all rows
+SUFFIXES = 8  # kinds of other files with a count of their own
 _out, _err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
 def loading(name: str) -> Status:
-    """A line that names the encoder while its block loads it."""
+    """Show the name of an encoder while it is loaded."""
     return _err.status(f"loading {escape(name)}")
 
 
 class _Rate(ProgressColumn):
-    """Tracks per second, over the last minute."""
+    """Column with the tracks per second of the last minute."""
 
     def render(self, task: Task) -> Text:
-        """Empty until it is known."""
+        """Return the rate; empty while it is unknown."""
         return Text(f"{task.speed:.3g} tracks/s" if task.speed else "", style="progress.data.speed")
 
 
 @contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A live bar on a terminal: tracks done, how fast, and how long it will take."""
+    """Show a progress bar with the tracks done, their rate and the time left; yield its callback."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -58,7 +58,7 @@ def progress_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
 
         def progress(what: str, done: int, total: int) -> None:
             nonlocal task
-            if task is None:  # tracks of earlier runs do not count for the speed
+            if task is None:  # tracks of earlier runs do not count for the rate
                 task = bar.add_task(name, total=total, completed=done)
             bar.update(task, completed=done)
 
@@ -66,7 +66,7 @@ def progress_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def write_lists(report: EmbedReport, root: Path) -> None:
-    """Write failures.csv and remarks.csv, of all files and not of this run alone; no file where there are none."""
+    """Write failures.csv and remarks.csv of all files, including earlier runs; remove a list without rows."""
     for name, table in (("failures", report.failures), ("remarks", report.remarks)):
         path = root / f"{name}.csv"
         try:
@@ -82,7 +82,7 @@ def write_lists(report: EmbedReport, root: Path) -> None:
 
 
 def show_report(report: EmbedReport, outputs: Sequence[Output], root: Path, pruned: bool) -> None:
-    """Print remarks, duplicates, failures, counts, and the stores."""
+    """Print remarks, duplicates, failures, counts and stores."""
     from timbrec.store import VectorStore
 
     _rows(report.remarks.select("path", "reason"), f"remarks, all in {root / 'remarks.csv'}")
@@ -107,7 +107,7 @@ def show_report(report: EmbedReport, outputs: Sequence[Output], root: Path, prun
 
 
 def show_end(report: EmbedReport, allowed: int) -> int:
-    """Print why the exit code is what it is, and return it: 1 where more files failed than are allowed."""
+    """Print the reason of the exit code, and return it: 1 if more files failed than are allowed."""
     failed = _failed(report)
     code = int(failed > allowed)
     if failed:
@@ -121,7 +121,7 @@ def _failed(report: EmbedReport) -> int:
 
 
 def _by_reason(table: Any) -> list[tuple[str, int]]:
-    """Reasons with their counts, the most frequent first; figures within a reason do not count."""
+    """Count the reasons, most frequent first, regardless of numbers and names within them."""
     reasons = Counter(
         re.sub(r"'.*?'|\b\d(?:[\d.,e+-]*\d)?", "…", reason.partition(": ")[0]) for reason in table["reason"]
     )
@@ -129,7 +129,7 @@ def _by_reason(table: Any) -> list[tuple[str, int]]:
 
 
 def _same(text: str) -> Any:
-    """A column that names the track with the same audio."""
+    """Column with the name of the track with the same audio."""
     import polars as pl
 
     return pl.format(text, "same_as").alias("reason")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from timbrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,26 +54,18 @@ def check_encoder(
     """Check an encoder against the contract. Exit code 1 if a check failed."""
     from timbrec.audit.contract import check_encoder as check
     from timbrec.audit.contract import failed
+    from timbrec.cli.options import options_of
     from timbrec.cli.show import progress_bars
     from timbrec.devices import device_of
     from timbrec.encoders import load
 
     device_of(device)
-    encoder = load(name, weights, device, **_settings(options))
+    encoder = load(name, weights, device, **options_of(options))
     with progress_bars() as progress:
         findings = check(encoder, seconds, progress)
     _show_checks(findings, encoder.card)
     if failed(findings):
         raise typer.Exit(1)
-
-
-def _settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """The options in texts OPTION=VALUE; a value is read as YAML: true, 7, text."""
-    import yaml
-
-    if odd := [pair for pair in pairs if "=" not in pair]:
-        raise ConfigError(f"--set takes OPTION=VALUE, not {odd[0]!r}", fix="For example: --set pool=sum.")
-    return {option: yaml.safe_load(value) for option, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def _show_checks(findings: Sequence[Finding], card: EncoderCard) -> None:

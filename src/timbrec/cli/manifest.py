@@ -1,4 +1,4 @@
-"""`timbrec manifest`: the audio files of a folder as a table of ids and paths, to be edited."""
+"""`timbrec manifest`: list the audio files of a folder in an editable table of ids and paths."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def manifest(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of audio files.")],
     out: Annotated[Path | None, typer.Option(help="The table; by default FOLDER.csv here.")] = None,
     ids: Annotated[
-        str | None, typer.Option(metavar="stem|path|tag", help="Names of tracks: of files, paths, or tag:NAME.")
+        str | None, typer.Option(metavar="stem|path|tag", help="Ids of tracks: names of files, paths, or tag:NAME.")
     ] = None,
 ) -> None:
-    """Write a table of the audio files below a folder (id, path), which `embed` and configs take as AUDIO.
+    """Write a table (id, path) of the audio files below a folder, which `embed` and configs accept as AUDIO.
 
-    Ids are the names of the files without suffix or, where two are the same, their paths below FOLDER.
+    Ids are file names without suffix or, if two are equal, paths below FOLDER.
     """
     import polars as pl
 

@@ -1,4 +1,4 @@
-"""Vectors of tracks on disk: written once, committed atomically, read by id alone."""
+"""Vectors of tracks on disk: immutable files, atomic commits, access by id."""
 
 from timbrec.store.journal import Entry
 from timbrec.store.manifest import StoreInfo

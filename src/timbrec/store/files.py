@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside, flushed to the disk, then given their name in one step."""
+"""Atomic files: written under a temporary name, flushed to disk, then renamed in one step."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Chunks = Iterable[bytes | memoryview]
 
 @dataclass(frozen=True)
 class File:
-    """An immutable file of a store as its manifest knows it."""
+    """An immutable file of a store, as described in its manifest."""
 
     name: str
     bytes: int
     sha256: str
 
     def has_its_size(self, folder: Path) -> bool:
-        """Whether the file is there and as long as it was written: what a torn or missing write fails."""
+        """Whether the file exists with its original size; a cheap test for missing and torn files."""
         try:
             return (folder / self.name).stat().st_size == self.bytes
         except OSError:
             return False
 
     def is_intact(self, folder: Path) -> bool:
-        """Whether every byte is as it was written; reads the whole file."""
+        """Whether the checksum is right; reads the whole file."""
         try:
             with (folder / self.name).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
@@ -40,7 +40,7 @@ class File:
 
 
 def write_file(folder: Path, suffix: str, chunks: Chunks) -> File:
-    """Write an immutable file named by its own checksum, so that writers never meet under one name by chance."""
+    """Write an immutable file, named by its checksum, so that writers cannot overwrite each other's files."""
     with _temporary(folder, chunks) as (path, sha256):
         file = File(f"{sha256[:32]}{suffix}", path.stat().st_size, sha256)
         path.replace(folder / file.name)
@@ -48,7 +48,7 @@ def write_file(folder: Path, suffix: str, chunks: Chunks) -> File:
 
 
 def write_once(folder: Path, name: str, content: bytes) -> bool:
-    """Write a file unless one of that name exists, and say whether it was written.
+    """Write a file unless one of that name exists; return whether it was written.
 
     A hard link, unlike a rename, fails when the name is taken: of several writers exactly one succeeds.
     """
@@ -62,7 +62,7 @@ def write_once(folder: Path, name: str, content: bytes) -> bool:
 
 @contextmanager
 def _temporary(folder: Path, chunks: Chunks) -> Iterator[tuple[Path, str]]:
-    """Yield a flushed file that needs a name, and its checksum. What a killed writer leaves of it is never read."""
+    """Yield a flushed temporary file and its checksum. Nothing reads the leftovers of a killed writer."""
     checksum = hashlib.sha256()
     try:
         with aside(folder / "file") as path:

@@ -1,4 +1,4 @@
-"""Odd vectors that spoil similarities: zeros, copies of another vector, dimensions of huge scale."""
+"""Checks for vectors that distort similarities: zeros, copies, and dimensions of huge scale."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _HUGE = 1000  # times the median standard deviation of a dimension
 
 @dataclass(frozen=True)
 class Health:
-    """Counts of odd vectors in a source, each with an example.
+    """Counts of odd vectors among `rows`, each with the id of an example.
 
-    `zeros` are all zero; `copies` equal another vector that is not zero; `huge` are the dimensions whose standard
-    deviation is more than 1,000 times the median one, and `times` how many times the largest is.
+    `zeros` counts zero vectors; `copies` counts nonzero vectors that equal another vector. `huge` lists the dimensions
+    with a standard deviation above 1,000 times the median one; `times` is the ratio of the largest to the median.
     """
 
     rows: int
@@ -31,21 +31,23 @@ class Health:
     times: float
 
     def remarks(self, names: Sequence[str] = ()) -> list[str]:
-        """A sentence for each oddity; `names` are those of the dimensions, if they have any."""
-        said = []
+        """Return a sentence for each oddity; `names` are the names of the dimensions, if known."""
+        remarks = []
         if self.zeros:
-            said.append(f"{self.zeros:,} of {self.rows:,} vectors are all zero (e.g. {self.zero!r}): no cosine exists")
+            remarks.append(
+                f"{self.zeros:,} of {self.rows:,} vectors are all zero (e.g. {self.zero!r}): no cosine exists"
+            )
         if self.copies:
-            said.append(f"{self.copies:,} of {self.rows:,} vectors equal that of another track (e.g. {self.copy!r})")
+            remarks.append(f"{self.copies:,} of {self.rows:,} vectors equal that of another track (e.g. {self.copy!r})")
         if self.huge:
             shown = ", ".join(repr(names[place]) if names else str(place) for place in self.huge[:3])
             which = f"dimension {shown} is" if len(self.huge) == 1 else f"{len(self.huge)} dimensions ({shown}) are"
-            said.append(f"{which} {self.times:,.0f} times larger than the others and decides every cosine")
-        return said
+            remarks.append(f"{which} {self.times:,.0f} times larger than the others and decides every cosine")
+        return remarks
 
 
 def examine(source: VectorSource) -> Health:
-    """The health of all vectors of a source, read once, a block at a time."""
+    """Return the health of all vectors of a source, read once, a block at a time."""
     ids = source.ids
     step = max(1, _BLOCK_BYTES // (4 * source.dim))
     shift = total = squares = np.zeros(source.dim)
@@ -66,7 +68,7 @@ def examine(source: VectorSource) -> Health:
 
 
 def _prints(block: Float32[Array, "n dim"]) -> UInt64[Array, "n"]:
-    """A hash of each row's bits; -0 counts as 0. Integer arithmetic, so that equal rows always have equal hashes."""
+    """Hash of the bits of each row; -0 counts as 0. Integer arithmetic gives equal rows equal hashes."""
     weights = np.random.default_rng(0).integers(2**62, 2**63, (block.shape[1],)).astype(np.uint64)
     bits = (block + np.float32(0)).view(np.uint32)
     hashes = np.zeros(len(block), np.uint64)
@@ -77,13 +79,13 @@ def _prints(block: Float32[Array, "n dim"]) -> UInt64[Array, "n"]:
 
 
 def _repeated(prints: UInt64[Array, "n"]) -> Array:
-    """Which hashes come more than once."""
+    """Mask of the hashes that occur more than once."""
     _, places, counts = np.unique(prints, return_inverse=True, return_counts=True)
     return np.asarray(counts[places] > 1)
 
 
 def _huge(deviation: Array) -> tuple[tuple[int, ...], float]:
-    """The dimensions of huge spread and how many times the median the largest is."""
+    """Dimensions of huge deviation, and the ratio of the largest deviation to the median."""
     varying = deviation[deviation > 0]
     if len(varying) < 3:
         return (), 1.0

@@ -1,4 +1,4 @@
-"""An append-only file beside a store: the tracks and vectors since its last commit, safe from a killed process."""
+"""Append-only file of a store with the entries since the last commit, which survive a killed process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "journal"
 
 
 class Entry(NamedTuple):
-    """A track (see `TRACKS`), and the vector of its audio if that is new."""
+    """A track (see `TRACKS`), and the vector of its audio if it is new."""
 
     id: str
     audio: str | None
@@ -33,11 +33,11 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """The entries since the last commit. One process holds it at a time; its lock ends with the process.
+    """Entries since the last commit. One process holds the journal at a time; its lock ends with the process.
 
-    An entry is written with its length and its checksum, so that an entry of a killed writer is found and cut off.
-    Entries outlive the process, not a power cut: only commits are flushed to the disk. Raises StoreError where another
-    process holds it, and where the disk is full: then the file is as it was before.
+    Each entry has a length and a checksum, so that the torn entry of a killed writer is detected and removed. Entries
+    survive a killed process but not a power cut, since only commits are flushed to disk. Raises StoreError if another
+    process holds the journal, and if the disk is full; the file then stays unchanged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,14 +48,14 @@ class Journal:
         os.ftruncate(self._file, self._size)
 
     def __iter__(self) -> Iterator[Entry]:
-        """All entries, in the order they came."""
+        """Iterate over all entries in their order of arrival."""
         for body in self._bodies():
             facts, _, values = body.partition(b"\n")
             entry = Entry(*json.loads(facts))
             yield entry._replace(vector=np.frombuffer(values, "<f4")) if values else entry
 
     def append(self, entries: list[Entry]) -> None:
-        """Write entries, all or nothing."""
+        """Write entries, all or none."""
         content = b"".join(map(_framed, entries))
         try:
             done = 0
@@ -65,24 +65,24 @@ class Journal:
             os.ftruncate(self._file, self._size)
             raise StoreError(
                 f"cannot write into {self._path.parent}: {error.strerror}",
-                fix="Check the free space. What was encoded before is kept: the same command goes on from there.",
+                fix="Free some space; the same command then resumes. All earlier vectors are kept.",
             ) from error
         self._size += len(content)
 
     def clear(self) -> None:
-        """Forget all entries, once they are committed."""
+        """Remove all entries, after their commit."""
         os.ftruncate(self._file, 0)
         self._size = 0
 
     def close(self) -> None:
-        """Let another process open it; an empty file is removed."""
+        """Release the lock, and remove an empty file."""
         if not self._size:
             self._path.unlink(missing_ok=True)
         os.close(self._file)
         self._lock.release()
 
     def _opened(self) -> int:
-        """The file, while this process holds its lock, which the system releases when the process ends."""
+        """Lock and open the file; the system releases the lock when the process ends."""
         try:
             self._lock.acquire(blocking=False)
             return os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -92,7 +92,7 @@ class Journal:
             raise StoreError(f"cannot write into {self._path.parent}: {error.strerror}", fix="Check it.") from error
 
     def _bodies(self) -> Iterator[bytes]:
-        """The bodies of the entries that are whole."""
+        """Yield the bodies of intact entries, up to the first torn one."""
         place = 0
         while len(head := os.pread(self._file, _HEAD.size, place)) == _HEAD.size:
             length, checksum = _HEAD.unpack(head)

@@ -1,4 +1,4 @@
-"""Manifests: the numbered files that say what a store holds. The one with the highest number counts."""
+"""Manifests: numbered files that describe the content of a store. The highest number is the current state."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NAME = re.compile(r"manifest-(\d+)\.json")
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """What the vectors of a store are, enough to make them again.
+    """Description of the vectors of a store, sufficient to compute them again.
 
-    `layer` None is the encoder's own output; `pool` and `over` name a reduction and its axis ("mean", "time");
-    `windows` says which parts of a track were encoded. `created` (ISO 8601, UTC) is filled in by `create` and is no
-    part of what makes two infos equal. Raises StoreError for another dtype and for a dim below 1.
+    `layer` None is the encoder's own output; `pool` and `over` are the reduction and its axis ("mean", "time");
+    `windows` describes the encoded parts of a track. `created` (ISO 8601, UTC) is filled in by `create` and ignored in
+    comparisons. Raises StoreError for an unknown dtype and for a dim below 1.
     """
 
     encoder: str
@@ -43,17 +43,17 @@ class StoreInfo:
         if self.dim < 1:
             raise StoreError("a store's vectors need at least one dimension", example=self.dim)
 
-    def differences(self, asked: StoreInfo) -> list[str]:
-        """One phrase per fact in which this store is not what is asked for."""
+    def differences(self, expected: StoreInfo) -> list[str]:
+        """Return one phrase for each field that differs from the expected description."""
         facts = [
-            (fact.name, getattr(self, fact.name), getattr(asked, fact.name)) for fact in fields(self) if fact.compare
+            (fact.name, getattr(self, fact.name), getattr(expected, fact.name)) for fact in fields(self) if fact.compare
         ]
-        return [f"its {name} is {mine!r}, asked for is {other!r}" for name, mine, other in facts if mine != other]
+        return [f"its {name} is {mine!r}, expected {other!r}" for name, mine, other in facts if mine != other]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The vectors of one commit, and how many of them are zero."""
+    """Vectors of one commit; `zeros` counts zero vectors."""
 
     rows: int
     zeros: int
@@ -63,10 +63,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A state of a store: its info, and the shards of all commits up to `version`, in their order.
+    """State of a store: its description, and the shards of all commits up to `version`, in order.
 
-    `tracks` are tables of changes to which track has which row; a store whose ids are the rows' names has none.
-    `track_ids` says where the ids of tracks come from: `stem`, `path` or `tag:NAME` of files in a folder, or empty.
+    `tracks` are tables that assign audio to tracks, later tables first in rank; a store with rows named by ids has
+    none. `track_ids` is the kind of the ids of a folder's files, `stem`, `path` or `tag:NAME`; empty if unknown.
     """
 
     info: StoreInfo
@@ -77,17 +77,17 @@ class Manifest:
 
     @property
     def files(self) -> list[File]:
-        """Every file of this state."""
+        """All files of this state."""
         return [*(file for shard in self.shards for file in (shard.vectors, shard.ids)), *self.tracks]
 
     @property
     def format(self) -> int:
-        """The oldest format that can hold this state."""
+        """Number of the oldest format that can hold this state."""
         return FORMATS[bool(self.tracks)]
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the info without its creation time and of the files' checksums, whatever order shards came in."""
+        """sha256 of the description without `created` and of all checksums; the order of shards is ignored."""
         shards = sorted(json.dumps(asdict(shard)) for shard in self.shards)
         facts = [self.format, asdict(replace(self.info, created="")), shards]
         facts += [[file.sha256 for file in self.tracks]] if self.tracks else []
@@ -95,7 +95,7 @@ class Manifest:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def plus(self, *shards: Shard, tracks: tuple[File, ...] = (), ids: str = "") -> Manifest:
-        """The state after one more commit, with other ids of tracks where these are named."""
+        """Return the state after one more commit, with a new kind of ids if given."""
         return replace(
             self,
             shards=(*self.shards, *shards),
@@ -106,7 +106,7 @@ class Manifest:
 
 
 def publish(folder: Path, manifest: Manifest) -> bool:
-    """Commit a state as the next manifest; False if another writer made that version first."""
+    """Commit a state as the next manifest; False if another writer took its version first."""
     shards = [asdict(shard) for shard in manifest.shards]
     facts = {"format": manifest.format, "digest": manifest.digest, "info": asdict(manifest.info), "shards": shards}
     facts |= {"tracks": [asdict(file) for file in manifest.tracks]} if manifest.tracks else {}
@@ -115,7 +115,7 @@ def publish(folder: Path, manifest: Manifest) -> bool:
 
 
 def newest(folder: Path) -> Manifest:
-    """The state that counts. Raises StoreError if there is none, or if its manifest is damaged."""
+    """Return the current state of a store. Raises StoreError if there is none, or its manifest is damaged."""
     names = [match for path in folder.glob("manifest-*.json") if (match := _NAME.fullmatch(path.name))]
     if not names:
         raise StoreError(f"there is no vector store at {folder}", fix="Check the path, or create the store first.")

@@ -1,4 +1,4 @@
-"""Failures and remarks of a store's tracks: known on the next run, and safe from a killed process."""
+"""Failures and remarks of the tracks of a store, kept for later runs; they survive a killed process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "notes.jsonl"
 
 
 class Note(NamedTuple):
-    """Why a track has no vector (`failed`), or a remark on its file; `own`: the encoder's failure, not the file's."""
+    """Reason for a missing vector (`failed`), or a remark. `own`: the encoder failed, not the file."""
 
     failed: bool
     own: bool
@@ -23,7 +23,7 @@ class Note(NamedTuple):
 
 
 class Record(NamedTuple):
-    """The notes on a track, and the file (size, time of change, hash) and the `reader` of audio that they are about."""
+    """Notes on a track, with the file (size, modification time, hash) and the version of the `reader` concerned."""
 
     id: str
     size: int
@@ -39,10 +39,10 @@ class Record(NamedTuple):
 
 
 class Notes:
-    """The records of a store, one line of JSON each; the last line of a track counts.
+    """Records of a store, one line of JSON each; the last line of a track is valid.
 
-    Lines are appended while files are read, and put together by `close`. A line that a killed process left unfinished
-    is not read.
+    Lines are appended while files are read; `close` rewrites the file with one line per track. Unfinished lines of a
+    killed process are ignored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,20 +55,20 @@ class Notes:
                     self._keep(record)
 
     def set(self, record: Record) -> None:
-        """Replace the notes on a track; nothing is written for a track that had none and has none."""
+        """Replace the notes on a track; a track without old and new notes is not written."""
         if record.notes or record.id in self.records:
             self._waiting.append(record)
             self._keep(record)
 
     def flush(self) -> None:
-        """Append what was set. Raises StoreError where it cannot be written."""
+        """Append new records to the file. Raises StoreError if it cannot be written."""
         waiting, self._waiting = self._waiting, []
         if waiting:
             self._lines += len(waiting)
             self._write(waiting, append=True)
 
     def close(self) -> None:
-        """Write what was set, with one line per track."""
+        """Write all records, one line per track."""
         self.flush()
         if self._lines > len(self.records):
             self._write(list(self.records.values()), append=False)

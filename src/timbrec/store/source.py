@@ -1,4 +1,4 @@
-"""Vectors by id, wherever they lie: the one place where a track's id finds its vector."""
+"""Access to vectors by id: the only place that maps a track's id to its vector."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, StoreError
 from timbrec.types import Array, Bool, Float32, Int
 
-Ids = Iterable[object]  # strings or whole numbers, in anything that holds them; `as_ids` refuses the rest
+Ids = Iterable[object]  # strings or whole numbers; `as_ids` refuses other types
 _BLOCK_BYTES = 32 << 20
 
 
 class VectorSource(ABC):
-    """Tracks' vectors of one kind, which can be had by id alone: no caller ever sees a row number.
+    """Vectors of tracks, accessible by id only: row numbers stay inside.
 
-    `name` says in messages where they come from. Subclasses give the ids, and the rows in parts of any real dtype.
+    `name` is the origin of the vectors in messages. Subclasses provide the ids, and the rows in parts of any real
+    dtype.
     """
 
     name: str
     facts: Sequence[tuple[str, str]] = ()  # remarks (what, how much) on how a file was read
-    dimensions: Sequence[str] = ()  # their names, where a table gives them
+    dimensions: Sequence[str] = ()  # their names, if a table has them
 
     @property
     @abstractmethod
     def dim(self) -> int:
-        """The vectors' length."""
+        """Number of dimensions."""
 
     @property
     @abstractmethod
     def zeros(self) -> int:
-        """How many vectors are all zero: a cosine with them has no meaning."""
+        """Number of zero vectors, for which no cosine exists."""
 
     @property
     @abstractmethod
     def digest(self) -> str:
-        """A hash of the ids and the vectors."""
+        """Hash of the ids and the vectors."""
 
     @property
     @abstractmethod
@@ -55,29 +56,29 @@ class VectorSource(ABC):
 
     @property
     def ids(self) -> pl.Series:
-        """The ids as strings, in the order they came in."""
+        """Ids as strings, in their original order."""
         return self._vocabulary.ids
 
     def _rows(self, ids: pl.Series) -> Int[Array, "n"]:
-        """The row of each id, counted through all parts; -1 where it has none."""
+        """Row of each id, counted through all parts; -1 for unknown ids."""
         return self._vocabulary.rows(ids)
 
     def __len__(self) -> int:
         return sum(self._part_rows)
 
     def has(self, ids: Ids) -> Bool[Array, "n"]:
-        """Which of these ids have a vector."""
+        """Mask of the ids that have a vector."""
         return self._rows(as_ids(ids, self.name)) >= 0
 
     def aligned(self, ids: Ids) -> Float32[Array, "n dim"]:
-        """The vectors of these ids, row i for id i, as a new float32 array; an id may be asked for twice.
+        """Return the vectors of these ids, row i for id i, as a new float32 array; ids may repeat.
 
-        Reads the rows it needs, in the order they lie in, and holds one block of them besides the result. Raises
-        StoreError for ids that have no vector.
+        Reads only the rows needed, in their order on disk, a block at a time. Raises StoreError for ids without a
+        vector.
         """
-        asked = as_ids(ids, self.name)
-        rows = self._rows(asked)
-        if len(missing := asked.filter(rows < 0)):
+        requested = as_ids(ids, self.name)
+        rows = self._rows(requested)
+        if len(missing := requested.filter(rows < 0)):
             raise StoreError(
                 f"{self.name}: some ids have no vector",
                 count=len(missing),
@@ -94,7 +95,7 @@ class VectorSource(ABC):
 
 
 def as_ids(ids: Ids, name: str) -> pl.Series:
-    """Ids as strings; whole numbers by their decimal digits. Raises DataError for any other type."""
+    """Return ids as strings; whole numbers become decimal digits. Raises DataError for other types."""
     try:
         series = ids if isinstance(ids, pl.Series) else pl.Series(ids if isinstance(ids, np.ndarray) else list(ids))
     except (TypeError, pl.exceptions.PolarsError) as error:
@@ -107,7 +108,7 @@ def as_ids(ids: Ids, name: str) -> pl.Series:
 
 
 def distinct_ids(ids: Ids, name: str) -> pl.Series:
-    """Ids as strings. Raises DataError where one is null or empty, or comes twice."""
+    """Return ids as strings. Raises DataError if an id is null, empty or repeated."""
     series = as_ids(ids, name)
     if nothing := int((series.is_null() | (series == "")).sum()):
         raise DataError(f"{name}: some ids are empty", count=nothing, fix="Give every vector an id.")
@@ -123,7 +124,7 @@ def distinct_ids(ids: Ids, name: str) -> pl.Series:
 
 
 def count_zeros(vectors: Array, ids: pl.Series, dtype: str, name: str) -> int:
-    """How many vectors are all zero once they are `dtype`.
+    """Return the number of vectors that are zero as `dtype`.
 
     Raises DataError unless `vectors` is a (len(ids), dim) array of numbers that are finite as `dtype`.
     """
@@ -147,20 +148,20 @@ def count_zeros(vectors: Array, ids: pl.Series, dtype: str, name: str) -> int:
 
 
 def blocks(vectors: Array, dtype: str) -> Iterator[tuple[int, Array]]:
-    """The rows as `dtype`, little-endian and contiguous, a block at a time, each with the number of its first row."""
+    """Yield blocks of rows as `dtype`, little-endian and contiguous, each with the number of its first row."""
     step = _rows_at_once(vectors)
     for start in range(0, len(vectors), step):
-        with np.errstate(over="ignore"):  # what overflows becomes infinite, which `count_zeros` refuses
+        with np.errstate(over="ignore"):  # overflow becomes infinity, which `count_zeros` refuses
             block = np.ascontiguousarray(vectors[start : start + step], np.dtype(dtype).newbyteorder("<"))
         yield start, block
 
 
 def _copy(part: Array, rows: Array, places: Array, out: Array) -> None:
-    """out[places] = part[rows], a block at a time."""
+    """Assign part[rows] to out[places], a block at a time."""
     step = _rows_at_once(part)
     for start in range(0, len(places), step):
-        some = slice(start, start + step)
-        out[places[some]] = part[rows[some]]
+        block = slice(start, start + step)
+        out[places[block]] = part[rows[block]]
 
 
 def _rows_at_once(vectors: Array) -> int:

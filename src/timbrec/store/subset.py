@@ -1,4 +1,4 @@
-"""Some tracks of a source of vectors, as a source of their own."""
+"""Subset of the tracks of a source of vectors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from timbrec.data.vocabulary import Vocabulary
 from timbrec.store.source import Ids, VectorSource, as_ids
 from timbrec.types import Array, Int
 
-_BLOCK = 1 << 14  # tracks that are hashed at once
+_BLOCK = 1 << 14  # tracks hashed at once
 
 
 class Subset(VectorSource):
-    """The vectors of those `ids` that have one in `source`; nothing else of the source can be read or counts.
+    """Source of the vectors of `ids` in another source; ids without a vector are left out.
 
-    The digest depends on these ids and vectors alone, whatever else the source holds.
+    The digest depends on these ids and vectors only, not on other content of the source.
     """
 
     def __init__(self, source: VectorSource, ids: Ids) -> None:
@@ -29,17 +29,17 @@ class Subset(VectorSource):
 
     @property
     def dim(self) -> int:
-        """The vectors' length."""
+        """Number of dimensions."""
         return self._source.dim
 
     @cached_property
     def zeros(self) -> int:
-        """How many vectors are all zero."""
+        """Number of zero vectors."""
         return int((~self.aligned(self.ids).any(axis=1)).sum())
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the ids and their vectors, in ascending order of id."""
+        """Hash of the ids and their vectors, in ascending order of id."""
         ids, digest = self.ids.sort(), hashlib.sha256()
         for start in range(0, len(ids), _BLOCK):
             block = ids[start : start + _BLOCK]

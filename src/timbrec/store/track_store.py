@@ -1,4 +1,4 @@
-"""A vector store that is being filled from audio files: a journal in front, folded into shards."""
+"""Vector store that is filled from audio files, through a journal."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from timbrec.store.manifest import StoreInfo
 from timbrec.store.vector_store import TRACKS, VectorStore
 from timbrec.types import Array, Float32
 
-_SHARD_VALUES = 1 << 25  # values after which the journal becomes a shard: 128 MiB
+_SHARD_VALUES = 1 << 25  # number of values in the journal that makes a shard: 128 MiB
 
 
 class TrackStore:
-    """Tracks and the vectors of their audio, to be written by one process.
+    """Tracks and the vectors of their audio, writable by one process.
 
-    Entries go into the journal, and become a commit when there are enough for a shard, and at `close`. Rows of a commit
-    are sorted, so that their order of arrival leaves no trace. `ids` says where the tracks' ids come from (see
-    `Manifest`). Opening goes on with the journal of a killed run. Raises StoreError as VectorStore and Journal do.
+    Entries go into the journal. They become a commit when there are enough for a shard, and at `close`. The rows of a
+    commit are sorted, so that the result does not depend on the order of arrival. `ids` is the kind of the tracks' ids
+    (see `Manifest`). Opening resumes the journal of a killed run. Raises StoreError like VectorStore and Journal.
     """
 
     def __init__(self, folder: Path, info: StoreInfo, ids: str = "") -> None:
         self._ids = ids
         if next(folder.glob("manifest-*.json"), None) is None:
             VectorStore.create(folder, info)
-        self._journal = Journal(folder)  # first: what is opened behind it, nobody else changes
+        self._journal = Journal(folder)  # first, since the lock keeps other writers out
         try:
             self._store = VectorStore.open(folder, expect=info)
         except StoreError:
@@ -41,16 +41,16 @@ class TrackStore:
 
     @property
     def tracks(self) -> pl.DataFrame:
-        """The tracks that have vectors, those of the journal included; columns as `TRACKS`."""
+        """Tracks with vectors, including the journal; columns as in `TRACKS`."""
         tables = pl.concat([self._store.tracks, _table(self._entries.values())])
         return tables.unique("id", keep="last", maintain_order=True).filter(pl.col("audio").is_not_null())
 
     def has(self, audio: str) -> bool:
-        """Whether there is a vector of this audio."""
+        """Whether the store has a vector of this audio."""
         return audio in self._new or audio in self._store.audio
 
     def add(self, entry: Entry) -> None:
-        """A track, and the vector of its audio unless that is known; it is safe once `flush` is called."""
+        """Add a track, and the vector of its audio if it is new; `flush` makes it safe."""
         self._waiting.append(entry)
         self._entries[entry.id] = entry[:-1]
         if entry.vector is not None:
@@ -59,13 +59,13 @@ class TrackStore:
             self.commit()
 
     def flush(self) -> None:
-        """Write what was added into the journal: a killed process loses nothing of it."""
+        """Write additions to the journal, where they survive a killed process."""
         waiting, self._waiting = self._waiting, []
         if waiting:
             self._journal.append(waiting)
 
     def commit(self) -> None:
-        """Fold the journal into the store. Killed half-way, the next run does it again, to the same end."""
+        """Commit the journal to the store. After a kill half-way, the next run repeats it with the same result."""
         self.flush()
         changes = _table(self._entries.values()).join(self._store.tracks, on=list(TRACKS), how="anti", nulls_equal=True)
         new = {entry.audio: entry.vector for entry in self._journal if entry.vector is not None}
@@ -77,7 +77,7 @@ class TrackStore:
         self._entries, self._new = {}, set()
 
     def close(self, commit: bool = True) -> None:
-        """Commit, unless what was just written failed, and let others write."""
+        """Commit, unless an error forbids it, and release the lock."""
         try:
             if commit:
                 self.commit()

@@ -1,4 +1,4 @@
-"""The vector store: a folder of immutable shards that grows by atomic commits."""
+"""Vector store: a folder of immutable shards that grows by atomic commits."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from timbrec.store.manifest import Manifest, Shard, StoreInfo, newest, publish
 from timbrec.store.source import Ids, VectorSource, blocks, count_zeros, distinct_ids
 from timbrec.types import Array, Int
 
-# A track: its id, the hash of its audio, and the size, time of change (ns), hash and path of the file it was read from.
+# Columns of a track: id, hash of the audio, and size, modification time (ns), hash and path of its file.
 TRACKS = {
     "id": pl.String, "audio": pl.String, "size": pl.Int64, "mtime": pl.Int64, "file": pl.String, "path": pl.String,
 }  # fmt: skip
 
 
 class VectorStore(VectorSource):
-    """Vectors of one encoder, layer and pooling, in a folder.
+    """Vectors of one encoder, layer and pool, in a folder.
 
-    A commit is a shard (a `.npy` file, which any tool reads and maps, and the ids as parquet) and then a new manifest
-    naming all shards so far. A manifest's number can be taken once only, so writers that come second try again on top
-    of the other's commit, and there is no lock for a crash to leave behind. A killed writer leaves the state before its
-    commit, and files that no manifest names, which are never read.
+    A commit writes a shard (a `.npy` file, which any tool can map, and the ids as parquet) and then a new manifest that
+    lists all shards so far. Each number of a manifest can be taken once only: a writer that comes second tries again on
+    top of the other commit, and no lock can be left behind by a crash. A killed writer leaves the state before its
+    commit, and unlisted files, which are never read.
 
-    Opening checks the manifest's own hash and the size of every file; ids are checked when they are first needed.
-    Vectors are mapped, and only the rows asked for are read. Their checksums would need all of them, so these are left
-    to `verify`. An open store stays at the state it was opened at until it appends.
+    Opening checks the hash of the manifest and the size of every file; ids are checked on first use. Vectors are
+    memory-mapped, and only requested rows are read. `verify` compares all checksums, which reads everything. An open
+    store shows the state at the time of opening until it appends.
 
-    Either its rows are named by ids (`append`), or by the audio they were made of (`commit`): then tables of tracks,
-    committed in the same manifest, say which audio is whose, and several ids may share a row.
+    Rows are named either by ids (`append`) or by hashes of audio (`commit`). In the second case, tables of tracks in
+    the same manifest assign audio to tracks, and several tracks may share a row.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
@@ -49,7 +49,7 @@ class VectorStore(VectorSource):
 
     @classmethod
     def create(cls, path: Path | str, info: StoreInfo) -> VectorStore:
-        """An empty store in a new folder. Raises StoreError if a store is there already."""
+        """Create an empty store in a new folder. Raises StoreError if a store exists."""
         folder = Path(path)
         created = info.created or datetime.now(UTC).isoformat(timespec="seconds")
         manifest = Manifest(replace(info, created=created))
@@ -63,44 +63,46 @@ class VectorStore(VectorSource):
 
     @classmethod
     def open(cls, path: Path | str, expect: StoreInfo | None = None) -> VectorStore:
-        """The newest state of a store; reads no vector. Raises StoreError if it is damaged or not as expected."""
+        """Open the newest state of a store. Raises StoreError if it is damaged or not as expected."""
         folder = Path(path)
         manifest = newest(folder)
         if expect and (differences := manifest.info.differences(expect)):
             raise StoreError(
                 f"the vector store at {folder} is of another kind: {'; '.join(differences)}",
-                fix="Give the store of the encoder that is asked for, or encode the tracks again.",
+                fix="Choose a matching store, or another folder to encode the tracks again.",
             )
         _refuse_damaged(folder, [file for file in manifest.files if not file.has_its_size(folder)])
         return cls(folder, manifest)
 
     @property
     def info(self) -> StoreInfo:
-        """What the vectors are."""
+        """Description of the vectors."""
         return self._manifest.info
 
     @property
     def track_ids(self) -> str:
-        """Where the ids of tracks come from (see `Manifest`); empty where that is not known."""
+        """Kind of the ids of tracks (see `Manifest`); empty if unknown."""
         return self._manifest.track_ids
 
     @property
     def dim(self) -> int:
-        """The vectors' length."""
+        """Number of dimensions."""
         return self.info.dim
 
     @property
     def zeros(self) -> int:
-        """How many vectors are all zero."""
+        """Number of tracks with zero vectors."""
         zeros = sum(shard.zeros for shard in self._manifest.shards)
         if not zeros or not self._manifest.tracks:
             return zeros
-        return int((~self.aligned(self.ids).any(axis=1)).sum())  # rows that no track or several tracks have
+        return int((~self.aligned(self.ids).any(axis=1)).sum())  # a row may belong to no track or several
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the info, creation time aside, of every shard, and of which track has which row; the order of the
-        commits changes nothing."""
+        """Hash of the description without `created`, every shard, and the audio of every track.
+
+        The order of the commits does not change it.
+        """
         if not self._manifest.tracks:
             return self._manifest.digest
         whose = self.tracks.select("id", "audio").sort("id").write_ndjson()
@@ -108,24 +110,24 @@ class VectorStore(VectorSource):
 
     @cached_property
     def tracks(self) -> pl.DataFrame:
-        """One row per track (see `TRACKS`) of a store whose rows are named by audio; of another, none."""
+        """Table with a row per track (see `TRACKS`); empty for a store with rows named by ids."""
         changes = [pl.DataFrame(schema=TRACKS), *map(self._table_of, self._manifest.tracks)]
         last = pl.concat(changes, how="diagonal").unique("id", keep="last", maintain_order=True)
         return last.filter(pl.col("audio").is_not_null())
 
     @cached_property
     def audio(self) -> frozenset[str]:
-        """What names the rows: hashes of audio, or ids."""
+        """Names of the rows: hashes of audio, or ids."""
         return frozenset(self._ids_in(self._manifest))
 
     def __len__(self) -> int:
         return len(self.tracks) if self._manifest.tracks else super().__len__()
 
     def append(self, ids: Ids, vectors: Array) -> None:
-        """Commit (n, dim) vectors under n new ids, all or nothing; of no vectors, nothing.
+        """Commit (n, dim) vectors under n new ids, all or none; without vectors, do nothing.
 
         Safe beside other writers. Raises DataError for null or repeated ids and for vectors of another shape or not
-        finite in the store's dtype, and StoreError when the store holds one of the ids already, equal vector or not.
+        finite in the store's dtype, and StoreError if the store already has one of the ids, even with an equal vector.
         """
         if self._manifest.tracks:
             raise StoreError(f"{self.name} holds vectors by their audio, not by ids", fix="Make a store of their own.")
@@ -134,22 +136,22 @@ class VectorStore(VectorSource):
             self._publish(ids, vectors)
 
     def commit(self, changes: pl.DataFrame, audio: Ids, vectors: Array, ids: str = "") -> None:
-        """Commit which tracks have which audio, and (n, dim) vectors of n kinds of audio that are new, all or nothing.
+        """Commit changes of tracks, and (n, dim) vectors under n new hashes of audio, all or none.
 
-        `changes` is a table like `TRACKS`; a track's `audio` is null where its vector is taken from it. `ids` says
-        where new ids come from (see `Manifest`). Raises DataError as `append` does, and StoreError where the audio is
-        known already, or the store's rows have ids.
+        `changes` is a table like `TRACKS`; a null `audio` removes the track's vector. `ids` is the kind of the ids (see
+        `Manifest`). Raises DataError like `append`, and StoreError if the store already has one of the hashes, or has
+        rows named by ids.
         """
         if self._manifest.shards and not self._manifest.tracks:
             raise StoreError(
-                f"{self.name} holds vectors by ids, and not what audio they were made of",
+                f"{self.name} holds vectors by ids, without the audio they belong to",
                 fix="Choose another folder, or delete it and encode the tracks again.",
             )
         table = self._write_table(changes.match_to_schema(TRACKS))
         self._publish(distinct_ids(audio, self.name), np.asanyarray(vectors), table, ids=ids)
 
     def _publish(self, names: pl.Series, vectors: Array, *tables: File, ids: str = "") -> None:
-        """Write the vectors of some names, which must be new, and commit them with these tables of tracks."""
+        """Write vectors under new names, and commit them with tables of tracks."""
         if vectors.ndim == 2 and vectors.shape[1] != self.dim:
             raise DataError(f"{self.name}: the store's vectors have {self.dim} dimensions, these {vectors.shape[1]}")
         shards = []
@@ -165,7 +167,7 @@ class VectorStore(VectorSource):
             self.__dict__.pop(name, None)
 
     def verify(self) -> None:
-        """Read everything and raise StoreError where a byte is not as it was written."""
+        """Read all files, and raise StoreError if a checksum is wrong."""
         _refuse_damaged(self.path, [file for file in self._manifest.files if not file.is_intact(self.path)])
 
     @cached_property
@@ -174,7 +176,7 @@ class VectorStore(VectorSource):
 
     @cached_property
     def _row_of(self) -> Int[Array, "n"]:
-        """The row of each track."""
+        """Row of each track."""
         return np.append(Vocabulary(self._ids_in(self._manifest)).rows(self.tracks["audio"]), -1)
 
     def _rows(self, ids: pl.Series) -> Int[Array, "n"]:
@@ -186,7 +188,7 @@ class VectorStore(VectorSource):
         return [shard.rows for shard in self._manifest.shards]
 
     def _part(self, number: int) -> Array:
-        """A shard's vectors, mapped; not kept, since every open map holds a file handle."""
+        """Map the vectors of a shard. The map is not kept, since each holds a file handle."""
         shard = self._manifest.shards[number]
         dtype, shape = np.dtype(self.info.dtype).newbyteorder("<"), (shard.rows, self.dim)
         header = shard.vectors.bytes - dtype.itemsize * shard.rows * self.dim
@@ -196,14 +198,14 @@ class VectorStore(VectorSource):
             raise _damaged(self.path, [shard.vectors]) from error
 
     def _ids_in(self, manifest: Manifest) -> pl.Series:
-        """All ids of a state, in the order of its commits."""
+        """All names of rows, in the order of the commits."""
         return pl.concat([pl.Series("id", [], dtype=pl.String), *map(self._ids_of, manifest.shards)])
 
     def _ids_of(self, shard: Shard) -> pl.Series:
         return self._table_of(shard.ids)["id"]
 
     def _table_of(self, file: File) -> pl.DataFrame:
-        """A table of the store, read and checked once."""
+        """Return a table of the store, read and checked once."""
         if file.name not in self._tables:
             try:
                 content = (self.path / file.name).read_bytes()
@@ -215,7 +217,7 @@ class VectorStore(VectorSource):
         return self._tables[file.name]
 
     def _newest_without(self, ids: pl.Series) -> Manifest:
-        """The newest state, which must not hold any of these ids."""
+        """Return the newest state. Raises StoreError if it has one of these ids."""
         manifest = newest(self.path)
         known = ids.to_frame().join(self._ids_in(manifest).to_frame(), on="id", how="semi")["id"]
         if len(known):
@@ -223,7 +225,7 @@ class VectorStore(VectorSource):
                 f"{self.name}: some of these ids are in the store already",
                 count=len(known),
                 example=known[0],
-                fix="Append new ids only; `has` tells which are known.",
+                fix="Append new ids only; `has` shows the known ones.",
             )
         return manifest
 
@@ -237,7 +239,7 @@ class VectorStore(VectorSource):
 
 
 def _npy(vectors: Array, dtype: str) -> Iterator[bytes | memoryview]:
-    """The bytes of a `.npy` file, a block at a time."""
+    """Yield the bytes of a `.npy` file, a block at a time."""
     header = io.BytesIO()
     facts = {"descr": np.dtype(dtype).newbyteorder("<").str, "fortran_order": False, "shape": vectors.shape}
     np.lib.format.write_array_header_1_0(header, facts)

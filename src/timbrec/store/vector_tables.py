@@ -1,4 +1,4 @@
-"""Tables with a row per track: the column of ids, and the columns or lists that are the vector."""
+"""Reading vectors from tables with a row per track: the column of ids, and columns or lists of values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from timbrec.types import Array, Float32
 Columns = Mapping[str, str | list[str]]
 ID_NAMES = ("id", "ID", "track_id", "item_id")
 LINES = TextForm(separator="none", header=False, quotes=False)
-_INDEX = (  # of pandas, dask, polars and R; no name at all
+_INDEX = (  # of pandas, dask, polars and R; an empty name
     r"__index_level_\d+__|__null_dask_index__|Unnamed: [\d.]+|index|level_\d+|row_?(nr|names|index)|rownames|"
 )
 _HOW = "Name the vector's columns in `columns.vector`: a list of names, 'f*' for those that start with f, '*' for all."
@@ -28,11 +28,10 @@ _HOW = "Name the vector's columns in `columns.vector`: a list of names, 'f*' for
 def read_matrix(
     table: Table, columns: Columns
 ) -> tuple[pl.Series, Float32[Array, "rows dim"], list[tuple[str, str]], list[str]]:
-    """The ids, the vectors, remarks (what, how much) on columns that were left out, and the columns' names.
+    """Return ids, vectors, remarks (label, detail) on columns left out, and the names of the columns.
 
-    Text is held a block at a time beside the matrix. Raises DataError for values that are missing or no numbers, for
-    lists of different lengths, for a table without rows, and for columns of which it is not clear that they are
-    dimensions; ConfigError for `columns` that make no sense.
+    Text is converted a block at a time. Raises DataError for missing and non-numeric values, lists of different
+    lengths, a table without rows, and columns that may not be dimensions; ConfigError for contradictory `columns`.
     """
     key = id_column(table, columns)
     names, facts = _vector_columns(table, key, columns)
@@ -57,7 +56,7 @@ def read_matrix(
 
 
 def id_column(table: Table, columns: Columns) -> str:
-    """The column of ids: the one named in `columns`, one with a usual name, or the only one."""
+    """Return the column of ids: the column named in `columns`, a column with a usual name, or the only column."""
     usual = next((name for name in ID_NAMES if name in table.names), table.names[0] if len(table.names) == 1 else "id")
     name = columns.get("id", usual)
     if not isinstance(name, str):
@@ -67,7 +66,7 @@ def id_column(table: Table, columns: Columns) -> str:
 
 
 def _vector_columns(table: Table, key: str, columns: Columns) -> tuple[list[str], list[tuple[str, str]]]:
-    """The columns that are the vector, in the table's order or the order given, and a remark on those left out."""
+    """Return the columns of the vector, in the table's or the given order, and a remark on columns left out."""
     others = [name for name in table.names if name != key]
     index = [name for name in others if re.fullmatch(_INDEX, name)]
     left_out = (
@@ -87,21 +86,21 @@ def _vector_columns(table: Table, key: str, columns: Columns) -> tuple[list[str]
     if strange := _strangers(names):
         rest = [name for name in names if name not in strange]
         what = "does not belong" if len(strange) == 1 else "do not belong"
-        said = f"column {strange[0]!r} {what} to the others ({listing(rest, 4)})" if rest else (
+        problem = f"column {strange[0]!r} {what} to the others ({listing(rest, 4)})" if rest else (
             f"the names of its columns have no common pattern ({listing(strange, 4)})")  # fmt: skip
-        raise DataError(f"{table.path}: {said}", count=len(strange) if rest and len(strange) > 1 else None, fix=_HOW)
+        raise DataError(f"{table.path}: {problem}", count=len(strange) if rest and len(strange) > 1 else None, fix=_HOW)
     return names, left_out
 
 
 def _matching(entry: str, names: Sequence[str]) -> list[str]:
-    """The columns an entry of `columns.vector` stands for: a name, or all that match it as a pattern with `*`."""
+    """Columns for an entry of `columns.vector`: the column of that name, or all that match a pattern with `*`."""
     if "*" not in entry or entry in names:
         return [entry]
     return [name for name in names if fnmatchcase(name, entry)] or [entry]
 
 
 def _strangers(names: Sequence[str]) -> list[str]:
-    """The names that are not numbered like another: dimensions are called f0, f1, ..., or by single letters."""
+    """Names that do not look like dimensions: these are numbered alike (f0, f1, ...), or single letters."""
     if len(names) == 1 or all(len(name) == 1 for name in names):
         return []
     patterns = [re.sub(r"\d+", "#", name) for name in names]
@@ -110,7 +109,7 @@ def _strangers(names: Sequence[str]) -> list[str]:
 
 
 def _values(block: pl.DataFrame, key: str, names: Sequence[str], path: Path) -> Array:
-    """(rows, dim) float32 of one column of lists, of lists written as text, or of columns of numbers."""
+    """Return a block as (rows, dim) float32, from one column of lists or their text, or from columns of numbers."""
     table = block.select(names)
     kind = table.dtypes[0]
     if len(names) == 1 and kind == pl.String:
@@ -124,7 +123,7 @@ def _values(block: pl.DataFrame, key: str, names: Sequence[str], path: Path) -> 
 
 
 def _lists_of_text(table: pl.DataFrame, ids: pl.Series, path: Path) -> pl.DataFrame:
-    """Vectors written in one cell, as JSON or as numpy prints them: "[0.1, 0.2]", "[0.1 0.2]"; or single numbers."""
+    """Parse vectors in single cells, as JSON or numpy writes them: "[0.1, 0.2]", "[0.1 0.2]"; or single numbers."""
     name = table.columns[0]
     text = pl.col(name).str.strip_chars(" []()\n\t")
     parts = (
@@ -148,7 +147,7 @@ def _cast_lists(table: pl.DataFrame, ids: pl.Series, path: Path) -> pl.DataFrame
 
 
 def _nested(column: pl.Series, ids: pl.Series, path: Path) -> Array:
-    """(rows, dim) of a column of lists of one length."""
+    """Return a column of lists of one length as (rows, dim)."""
     lengths = column.list.len().fill_null(0)
     dim = int(lengths.mode().max() or 0)  # type: ignore[arg-type]  # a length is a number
     if len(odd := ids.filter(lengths != dim)):

@@ -1,4 +1,4 @@
-"""Vectors the user already has: arrays, `.npy` files with an id list, tables, or a store made by `timbrec embed`."""
+"""Reading existing vectors: arrays, `.npy` files with a list of ids, tables, or stores of `timbrec embed`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from timbrec.types import Array
 
 
 class Vectors(VectorSource):
-    """An array (n, dim) of any real dtype and its n ids.
+    """Source of an array (n, dim) of any real dtype with n ids.
 
-    `name` names their origin in messages; `facts` are remarks (what, how much) on how a file was read. Raises
-    DataError for ids that are empty, repeated or neither strings nor whole numbers, for an array that has no row per
-    id or no columns, and for values not finite in float32.
+    `name` is the origin in messages; `facts` are remarks (label, detail) on how a file was read. Raises DataError for
+    ids that are empty, repeated, or neither strings nor whole numbers; for another number of rows than ids; for an
+    array without columns; and for values not finite in float32.
     """
 
     def __init__(self, ids: Ids, array: Array, name: str = "vectors", facts: tuple[tuple[str, str], ...] = ()) -> None:
@@ -34,17 +34,17 @@ class Vectors(VectorSource):
 
     @property
     def dim(self) -> int:
-        """The vectors' length."""
+        """Number of dimensions."""
         return int(self._array.shape[1])
 
     @property
     def zeros(self) -> int:
-        """How many vectors are all zero."""
+        """Number of zero vectors."""
         return self._zeros
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the ids, their order and the float32 values, whatever file they were in; reads everything once."""
+        """Hash of the ids, their order and the float32 values, equal for all kinds of files; reads everything once."""
         content = hashlib.sha256(f"{self._known.digest} {self._array.shape}".encode())
         for _, block in blocks(self._array, "float32"):
             content.update(block.data)
@@ -65,16 +65,15 @@ class Vectors(VectorSource):
 def read_vectors(
     path: Path | str, ids: Path | str | None = None, columns: Columns | None = None, form: TextForm | None = None
 ) -> VectorSource:
-    """Vectors of a `.npy` array (mapped, not loaded), of a table, or of the folder of a VectorStore.
+    """Read the vectors of a `.npy` array (memory-mapped), a table, or the folder of a VectorStore.
 
-    A `.npy` needs `ids`, a file with one id per row: `.txt` (an id a line), any table, or `.npy` of whole numbers or
-    strings. In tables `columns` names the `id` column (by default "id", "ID", "track_id", "item_id" or the only one)
-    and the `vector`: one column of lists (of text such as "[0.1, 0.2]" too) or several of numbers, by name or by a
-    pattern such as "f*". By default the vector is all columns but the id, which must be numbered alike (f0, f1, ...);
-    an index that pandas or R has written is left out. `form` is how text is written. All files may be compressed.
+    A `.npy` needs `ids`, a file with one id per row: `.txt` (one id per line), any table, or `.npy` of whole numbers or
+    strings. For tables, `columns` names the `id` column (by default "id", "ID", "track_id", "item_id" or the only one)
+    and the `vector`: one column of lists (or their text, "[0.1, 0.2]"), or several columns of numbers, by name or by a
+    pattern such as "f*". By default the vector is all columns except the id; they must be numbered alike (f0, f1, ...),
+    and an index written by pandas or R is left out. `form` describes the text format. All files may be compressed.
 
-    Raises DataError for files that do not hold this, ConfigError for `columns` that make no sense, and StoreError for
-    a damaged store.
+    Raises DataError for unsuitable files, ConfigError for contradictory `columns`, and StoreError for a damaged store.
     """
     path, columns = Path(path).expanduser(), columns or {}
     if unknown := columns.keys() - {"id", "vector"}:
@@ -99,7 +98,7 @@ def _holds_tables(folder: Path) -> bool:
 
 
 def _array_vectors(vectors: Path, ids: Path | str | None, columns: Columns, form: TextForm | None) -> Vectors:
-    """The rows of a `.npy` and the ids of the file beside it."""
+    """Return the rows of a `.npy` with the ids of a second file."""
     array = _array(vectors)
     if ids is None:
         raise DataError(f"{vectors}: a .npy has no ids in it", fix="Give `ids`, a file with one id per row.")
@@ -130,7 +129,7 @@ def _id_array(path: Path) -> Array:
 
 
 def _array(path: Path) -> Array:
-    """A `.npy` array, mapped unless it is compressed; never unpickled."""
+    """Open a `.npy` array, mapped unless it is compressed, and never unpickled."""
     check_file(path)
     with readable(path):
         try:
