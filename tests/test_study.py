@@ -27,6 +27,7 @@ from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.protocols import Content, Recommender, Workspace
 from timbrec.ranking.rank import rank
+from timbrec.recommenders import recommender
 from timbrec.study import fitting
 from timbrec.study.cell import Cell, run_cell
 from timbrec.study.config import make_config, read_config
@@ -97,6 +98,21 @@ def test_the_plan_holds_every_combination_once_and_the_baselines(world: Any) -> 
         (None, "random", "real", 4),
     }
     assert len(plan(*world)) == len(planned)
+
+
+def test_a_quick_budget_trains_briefly_with_one_seed_and_the_shuffled_control(world: Any) -> None:
+    config, inputs = world
+    changes = {"recommenders": ["hybrid", "elsa", "knn"], "budget": "quick"}
+    cells = plan(make_config(config.model_dump() | changes), inputs)
+    trained = [cell for cell in cells if cell.recommender in ("hybrid", "elsa")]
+    assert {(cell.encoder, cell.recommender, cell.control, cell.seed) for cell in trained} == {
+        *((encoder, "hybrid", control, 3) for encoder in ("good", "poor") for control in ("real", "shuffled")),
+        (None, "elsa", "real", 3),
+    }
+    assert trained[0].settings["epochs"] < 100 < recommender("hybrid", {}).epochs  # type: ignore[attr-defined]
+    assert len([cell for cell in cells if cell.label == "knn"]) == 2 * (1 + 2 * 2)
+    assert sum("spread over seeds is not estimated" in warning for warning in load_inputs(
+        make_config(config.model_dump() | changes)).warnings) == 1  # fmt: skip
 
 
 def test_experiments_spell_out_every_setting(world: Any) -> None:

@@ -54,6 +54,9 @@ class BERT4Rec(TrainedRecommender):
             "start": "random", "batch": 128, "lr": 1e-3, "patience": 16, "plateau": 5,
             "average": False, "least_gain": 0.0, "layers": 2, "mask": 0.2,
         },
+        "quick": {
+            "epochs": 8, "width": 64, "feed_forward": 64, "length": 32, "batch": 64, "lr": 2e-3,
+        },
     }  # fmt: skip
 
     epochs: Count = 200

@@ -45,6 +45,7 @@ class Contrastive(TrainedRecommender):
     version: ClassVar[int] = 2
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {"stop_on": "train loss", "scale": "none", "elsa": "tamm2026"},
+        "quick": {"epochs": 20, "width": 64, "factors": 64, "patience": 4},
     }
 
     readout: ReadOut = "content"

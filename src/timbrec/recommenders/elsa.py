@@ -39,6 +39,7 @@ class ELSA(TrainedRecommender):
     version: ClassVar[int] = 2
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {"epochs": 10, "stop_on": "nothing", "shuffle": False, "targets": "catalogue"},
+        "quick": {"epochs": 20, "factors": 64, "patience": 4},
     }
 
     batch: Count = 128

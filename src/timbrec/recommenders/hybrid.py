@@ -40,6 +40,7 @@ class Hybrid(TrainedRecommender):
             "epochs": 200, "batch": 128, "lr": 1e-2, "stop_on": "validation loss", "targets": "catalogue",
             "scale": "none", "width": 768,
         },
+        "quick": {"epochs": 40, "width": 64, "batch": 512, "patience": 6},
     }  # fmt: skip
 
     epochs: Count = 200

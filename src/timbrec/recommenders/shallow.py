@@ -42,6 +42,7 @@ class ShallowNet(TrainedRecommender):
             "learned": ("items",), "negative_users": "any", "scale": "none", "stop_on": "validation loss", "lr": 1e-3,
             "width": None, "negatives": 20, "patience": 16,
         },
+        "quick": {"epochs": 20, "width": 64, "patience": 4},
     }  # fmt: skip
 
     lr: Positive = 1e-2

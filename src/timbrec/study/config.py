@@ -106,6 +106,9 @@ class RepresentationConfig(Part):
 class Config(Part):
     """The settings of a run. Paths are relative to the config file.
 
+    With `budget: quick`, trained recommenders start from their preset `quick`, and run with the first seed and the
+    shuffled control only.
+
     With more than `max_failures` audio files that have no vector, `timbrec bench` ends with exit code 1.
     """
 
@@ -117,6 +120,7 @@ class Config(Part):
     representations: dict[Name, RepresentationConfig] = {}
     split: SplitConfig
     recommenders: list[RecommenderConfig] = [RecommenderConfig(use="knn")]
+    budget: Literal["full", "quick"] = "full"
     seeds: Distinct[Annotated[int, Field(ge=0)]] = [0, 1, 2]
     k: Distinct[Annotated[int, Field(ge=1)]] = [10, 20, 50]
     metrics: Distinct[str] = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
@@ -200,7 +204,7 @@ def _unknown_parts(config: Config) -> Iterator[object]:
 def _impossible_settings(config: Config) -> Iterator[object]:
     """Settings a recommender does not take, a missing items table, and a device this machine lacks."""
     for entry in config.recommenders:
-        if refused := _refusal(recommender, entry.use, entry.settings):
+        if refused := _refusal(recommender, entry.use, entry.settings, config.budget):
             yield refused
         elif config.items is None and catalog.load("recommenders", entry.use).uses_artists:
             yield f"recommender {entry.use!r} needs the artist of each track. Name a table of tracks under `items`."

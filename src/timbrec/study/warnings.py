@@ -18,7 +18,7 @@ from timbrec.metrics.shared.base import mean
 from timbrec.ranking.outcomes import outcome
 from timbrec.recommenders import recommender
 from timbrec.store.health import examine
-from timbrec.study.config import Config
+from timbrec.study.config import Config, RecommenderConfig
 
 if TYPE_CHECKING:
     from timbrec.store import VectorSource
@@ -88,10 +88,14 @@ def split_warnings(split: Split, config: Config) -> Iterator[str]:
             yield f"the {scenario} test is empty"
         else:
             yield from _task_warnings(split, task, config)
-    if not len(split.validation.hot) and not len(split.validation.cold):
-        trained = [entry.label or entry.use for entry in config.recommenders if _validates(entry.use, entry.settings)]
-        if trained:
-            yield f"the validation fold is empty, so that {', '.join(trained)} cannot be trained"
+    trained = ", ".join(entry.label or entry.use for entry in config.recommenders if _is_trained(entry, config))
+    if trained and not len(split.validation.hot) and not len(split.validation.cold):
+        yield f"the validation fold is empty, so that {trained} cannot be trained"
+    if trained and config.budget == "quick":
+        yield (
+            f"quick budget: {trained} are trained briefly, with one seed and the shuffled control only; "
+            "their spread over seeds is not estimated"
+        )
 
 
 def _task_warnings(split: Split, task: Task, config: Config) -> Iterator[str]:
@@ -110,5 +114,5 @@ def _task_warnings(split: Split, task: Task, config: Config) -> Iterator[str]:
         yield f"{few}, hardly more than the k of {metric.label}{advice}"
 
 
-def _validates(name: str, settings: dict[str, object]) -> bool:
-    return bool(recommender(name, settings).validates)
+def _is_trained(entry: RecommenderConfig, config: Config) -> bool:
+    return bool(recommender(entry.use, entry.settings, config.budget).validates)

@@ -30,8 +30,14 @@ CONFIG: dict[str, Any] = {
     "recommenders": [
         "knn",
         "artist-mean",
+        "shallow",
+        "contrastive",
+        "hybrid",
+        "bert4rec",
+        "elsa",
         "new-first",
     ],
+    "budget": "quick",
     "k": [5, 10, 20],
     "primary": "ndcg@10",
 }

@@ -35,7 +35,8 @@ class Ranking:
         """The experiments, controls included, in running order.
 
         A recommender without content runs once, not once per representation. A deterministic recommender runs with the
-        first seed only, except on controls: their vectors depend on the seed.
+        first seed only, except on controls: their vectors depend on the seed. With `budget: quick`, a trained
+        recommender runs with the first seed only, and of the controls on the shuffled vectors only.
         """
         entries = [(entry.use, entry.settings, entry.label or entry.use) for entry in config.recommenders]
         named = [use for use, _, _ in entries]
@@ -56,9 +57,9 @@ class Ranking:
                 mixed_candidates=config.mixed_candidates,
             )
             for use, settings, label in entries
-            for parts in [recommender(use, settings)]
+            for parts in [recommender(use, settings, config.budget)]
             for representation in (inputs.representations if parts.uses_content else [None])
-            for control, seed in _controls(parts, config.seeds)
+            for control, seed in _controls(parts, config)
         ]
 
     def run(self, experiment: Experiment, split: Split, content: Content, workspace: Workspace) -> Cell:
@@ -80,9 +81,12 @@ class Ranking:
         return Cell(experiment, records, refused, scorer.facts, chosen)
 
 
-def _controls(parts: Recommender, seeds: list[int]) -> Iterator[tuple[str, int]]:
-    for control in (REAL, *CONTROLS) if parts.uses_content else (REAL,):
-        for seed in seeds[:1] if parts.deterministic and control == REAL else seeds:
+def _controls(parts: Recommender, config: Config) -> Iterator[tuple[str, int]]:
+    quick = parts.validates and config.budget == "quick"
+    controls = ("shuffled",) if quick else tuple(CONTROLS)
+    for control in (REAL, *controls) if parts.uses_content else (REAL,):
+        first_only = quick or (parts.deterministic and control == REAL)
+        for seed in config.seeds[:1] if first_only else config.seeds:
             yield control, seed
 
 
