@@ -10,7 +10,7 @@ import pytest
 import timbrec
 
 PUBLIC = {
-    "Config", "Inputs", "Model", "Result", "TimbrecError", "__version__", "audit_all", "bench", "fit", "load_inputs",
+    "Config", "Inputs", "Model", "Result", "TimbrecError", "__version__", "audit_all", "bench", "compare", "compare_published", "fit", "load_inputs",
     "make_config", "read_config",
 }  # fmt: skip
 

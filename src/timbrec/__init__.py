@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from timbrec.api import Result as Result
     from timbrec.api import audit_all as audit_all
     from timbrec.api import bench as bench
+    from timbrec.api import compare as compare
+    from timbrec.api import compare_published as compare_published
     from timbrec.errors import TimbrecError as TimbrecError
     from timbrec.models import Model as Model
     from timbrec.models import fit as fit
@@ -29,6 +31,8 @@ _HOMES = {
     "TimbrecError": "errors",
     "audit_all": "api",
     "bench": "api",
+    "compare": "api",
+    "compare_published": "api",
     "fit": "models",
     "load_inputs": "study.inputs",
     "make_config": "study.config",

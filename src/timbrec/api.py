@@ -12,10 +12,12 @@ import polars as pl
 
 from timbrec.audit.finding import Finding
 from timbrec.audit.stored import StoredAudit, read_audit, write_audit
-from timbrec.errors import ConfigError, DataError
+from timbrec.errors import ConfigError, DataError, listing
 from timbrec.report import ReportData, draw_figures, write_report
 from timbrec.results.figures import Figures, compute_figures
 from timbrec.results.lines import baselines
+from timbrec.results.published import beside_published
+from timbrec.results.reference import compare_with, encoders, write_reference
 from timbrec.results.stored import read_figures, write_figures
 from timbrec.results.summary import summarise
 from timbrec.results.tables import further_tables
@@ -168,6 +170,40 @@ def report(run: Run, progress: Progress | None = None) -> Result:
     return _page(run, _tables(run, progress), progress)
 
 
+def compare(
+    run: Run | Result | Path | str, reference: str | None = None, progress: Progress | None = None
+) -> pl.DataFrame:
+    """Compare every encoder of a run with a reference, by default the config's; also writes reference.csv.
+
+    Returns the table that `timbrec.results.reference.compare_with` describes, on the primary metric. Raises ConfigError
+    without a reference, for one that the run lacks, and for a run with a single encoder.
+    """
+    run = _run_of(run)
+    reference = reference or run.facts["config"].get("reference")
+    if reference is None:
+        raise ConfigError(
+            "there is no reference to compare with", fix=f"Name one with --reference: {listing(encoders(run))}."
+        )
+    table = compare_with(run, reference, make_config(run.facts["config"]).primary, progress)
+    write_reference(run, table)
+    return table
+
+
+def compare_published(
+    run: Run | Result | Path | str, study: str = "tamm2026", progress: Progress | None = None
+) -> pl.DataFrame:
+    """The figures of a run beside those that a study published, with the numbers of the defects that affect these.
+
+    Returns the table that `timbrec.results.published.beside_published` describes.
+    """
+    run = _run_of(run)
+    return beside_published(run, _tables(run, progress), study)
+
+
+def _run_of(run: Run | Result | Path | str) -> Run:
+    return run if isinstance(run, Run) else run.run if isinstance(run, Result) else Run(Path(run))
+
+
 def _tables(run: Run, progress: Progress | None) -> Figures:
     """The figures of the finished cells; also writes them to the run's folder."""
     if not run.finished:
@@ -182,6 +218,8 @@ def _tables(run: Run, progress: Progress | None) -> Figures:
 def _page(run: Run, tables: Figures, progress: Progress | None = None) -> Result:
     stored = read_audit(run)
     further = further_tables(run, tables, progress)
+    if (table := further.get("reference")) is not None:
+        write_reference(run, table)
     page = write_report(_report_data(run, tables, stored, further), run.folder / "report.html")
     return Result(run, tables, stored, page)
 

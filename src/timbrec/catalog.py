@@ -71,7 +71,9 @@ CATALOG: dict[str, dict[str, Part]] = {
         "whiten": Part("timbrec.transforms.whiten:Whiten", "Uncorrelated components of variance 1"),
     },
     "cells": {"ranking": Part("timbrec.study.cells.ranking:Ranking", "Top-k lists, hot, cold and mixed")},
-    "tables": {},
+    "tables": {
+        "reference": Part("timbrec.results.reference:reference_table", "Every encoder against the config's reference"),
+    },
     "sections": {
         "verdict": Part("timbrec.report.sections.verdict:Verdict", "The verdict on every scenario"),
         "plot": Part("timbrec.report.sections.plot:Plot", "Hot figures against cold ones"),

@@ -10,6 +10,7 @@ import typer
 from timbrec import __version__
 from timbrec.cli import encoders
 from timbrec.cli.bench import CORES, ConfigFile, Jobs, bench, finish
+from timbrec.cli.compare import compare
 from timbrec.cli.embed import embed
 from timbrec.cli.manifest import manifest
 from timbrec.errors import ConfigError
@@ -79,6 +80,7 @@ def audit(
 
 
 app.command()(bench)
+app.command()(compare)
 app.command()(embed)
 app.command()(manifest)
 app.command("list")(encoders.list_parts)

@@ -24,7 +24,7 @@ from timbrec.data.settings import Name, Part, TextPart, resolved
 from timbrec.data.split import Candidates
 from timbrec.data.splitting import SplitConfig
 from timbrec.devices import device_of
-from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean
+from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean, listing
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.recommenders import recommender
 from timbrec.types import Pool, WindowPolicy
@@ -125,6 +125,7 @@ class Config(Part):
     k: Distinct[Annotated[int, Field(ge=1)]] = [10, 20, 50]
     metrics: Distinct[str] = ["hitrate", "recall", "precision", "ndcg", "mrr", "map", "coverage", "popularity"]
     primary: str = "ndcg@50"
+    reference: Name | None = None
     cold_candidates: Candidates = "tested"
     mixed_candidates: Candidates = "catalogue"
     cells: list[PartConfig] = [PartConfig(use="ranking")]
@@ -185,7 +186,9 @@ def make_config(data: dict[str, Any], where: str = "the config") -> Config:
         config = Config.model_validate(data)
     except ValidationError as error:
         raise _one_or_several([_explained(detail, where) for detail in error.errors()]) from error
-    checks = (_unknown_parts, _impossible_settings, _primary_problems, _repeated_labels, _unknown_sources)
+    checks = (
+        _unknown_parts, _impossible_settings, _primary_problems, _repeated_labels, _unknown_sources, _no_reference,
+    )  # fmt: skip
     if wrong := [ConfigError(f"{where}: {problem}") for check in checks for problem in check(config)]:
         raise _one_or_several(wrong)
     return config
@@ -240,6 +243,18 @@ def _unknown_sources(config: Config) -> Iterator[object]:
             if encoder not in config.encoders:
                 known = ", ".join(config.encoders)
                 yield f"representation {name!r} is made of {encoder!r}, which `encoders` lacks. It has: {known}."
+
+
+def _no_reference(config: Config) -> Iterator[object]:
+    """The reference must be an encoder or a representation, and not the only one."""
+    names = [*config.encoders, *config.representations]
+    if config.reference is None:
+        return
+    if config.reference not in names:
+        hint = did_you_mean(config.reference, names)
+        yield f"`reference` is {config.reference!r}, which is no encoder. {hint}The config has: {listing(names)}."
+    elif len(names) < 2:
+        yield f"`reference` is {config.reference!r}, the only encoder. Add an encoder, or leave `reference` out."
 
 
 def _refusal(make: Callable[..., object], *arguments: object) -> TimbrecError | None:
