@@ -18,6 +18,7 @@ from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.shared.base import Outcome
 from timbrec.statistics.comparison import Comparison, compare
 from timbrec.statistics.influence import Influence, influence
+from timbrec.statistics.needed import needed
 from timbrec.statistics.spread import Spread
 
 # Closed forms
@@ -222,6 +223,52 @@ def test_lines_of_one_recommender_share_their_variance_over_seeds() -> None:
     other = seeds[2].var(ddof=1) / 3
     assert errors.standard == pytest.approx(np.sqrt([2 * pooled, pooled + other]))
     assert errors.degrees == pytest.approx([4, (pooled + other) ** 2 / (pooled**2 / 4 + other**2 / 2)])
+
+
+# More data
+
+
+def test_the_data_needed_is_that_which_brings_the_error_down_to_the_difference() -> None:
+    users = np.array([[0.3, 0], [-0.3, 0]]) / 10  # variance 2 x 0.0018
+    items = np.array([[0.2, 0], [-0.2, 0]]) / 10  # variance 0.0008
+    spread = Spread(users, items, np.zeros((2, 2)), np.zeros(2), np.arange(2), np.ones(2), 1e6)
+    comparison = Comparison(np.array([0.12, 0.0]), np.full(2, 2), spread)
+    amount = needed(comparison, 0, 1)
+    assert amount is not None
+    allowed = (0.12 / (comparison.pairs.simultaneous[0] + norm.ppf(0.8))) ** 2
+    assert amount.together == pytest.approx((0.0036 + 0.0008) / allowed)
+    assert amount.items == np.inf  # users alone vary too much
+    assert amount.users == np.inf if allowed < 0.0008 else pytest.approx(0.0036 / (allowed - 0.0008))
+    assert amount.difference == pytest.approx(0.12)
+    assert amount.detectable == pytest.approx(comparison.smallest_detectable)
+
+
+@pytest.mark.parametrize("grown", ["users", "items"])
+def test_a_test_that_has_grown_as_much_as_needed_detects_the_difference(grown: str) -> None:
+    """A sample repeated f times has influences of 1/f and a variance of 1/f."""
+    rng = np.random.default_rng(0)
+    parts = {"users": rng.standard_normal((400, 1)) / 400, "items": rng.standard_normal((400, 1)) / 400}
+    parts[grown] *= 3
+
+    def comparison(times: dict[str, int], difference: float) -> Comparison:
+        tables = {
+            name: np.concatenate([np.tile(part / times.get(name, 1), (times.get(name, 1), 1)), 0 * part], 0)
+            for name, part in parts.items()
+        }
+        lines = {name: np.concatenate([table, 0 * table], 1) for name, table in tables.items()}
+        spread = Spread(lines["users"], lines["items"], np.zeros((2, 2)), np.zeros(2), np.arange(2), np.ones(2), 1e6)
+        return Comparison(np.array([difference, 0.0]), np.full(2, len(lines["users"])), spread)
+
+    larger = comparison({grown: 5}, 0.1)
+    amount = needed(comparison({}, larger.smallest_detectable), 0, 1)
+    assert amount is not None
+    assert getattr(amount, grown) == pytest.approx(5, rel=0.03)
+
+
+def test_what_cannot_be_told_apart_or_is_equal_needs_no_number() -> None:
+    line = world(0, 80, 30, [1.0])[0]
+    assert needed(compare([line, line]), 0, 1) is None
+    assert needed(compare(world(0, 3, 30, [9.0, 0.0])), 0, 1) is None
 
 
 # Clusters

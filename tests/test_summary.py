@@ -17,8 +17,10 @@ from timbrec.ranking.outcomes import outcome
 from timbrec.results.figures import compute_figures, make_metrics
 from timbrec.results.lines import lines
 from timbrec.results.summary import summarise
-from timbrec.statistics.comparison import compare
+from timbrec.results.verdict import more_data
+from timbrec.statistics.comparison import Comparison, compare
 from timbrec.statistics.influence import influence
+from timbrec.statistics.spread import Spread
 from timbrec.study.cell import Cell
 from timbrec.study.cells.ranking import lists_table
 from timbrec.study.experiment import Experiment
@@ -254,6 +256,29 @@ def test_the_verdict_names_a_winner_only_where_it_is_better_than_all(figures, su
             ("bad / nearest", "popularity"),
         )
     }
+
+
+def test_a_lead_that_is_not_shown_says_how_much_more_data_would_show_it(figures):
+    for verdict in figures.verdicts:
+        assert bool(verdict.more_data) == (verdict.best is None)
+    users = np.linspace(-1, 1, 50) / 300
+    items = np.linspace(-1, 1, 40) / 300
+    zero = 0 * users
+    spread = Spread(
+        np.stack([0.1 * users, zero], 1), np.stack([items, 0 * items], 1), np.zeros((2, 2)), np.zeros(2), np.arange(2),
+        np.ones(2), 39.0,
+    )  # fmt: skip
+    close = Comparison(np.array([0.025, 0.0]), np.full(2, 50), spread)
+    allowed = (0.025 / (close.pairs.simultaneous[0] + 0.8416)) ** 2 - (0.1 * users).var() * 50 * 50 / 49
+    more = int(np.ceil(40 * ((items**2).sum() / allowed - 1)))
+    assert 20 < more < 60
+    assert more_data("cold", close, 0, 1) == (
+        f"A difference of 0.025 is too small for this test, which shows 0.036; about {more} more cold tracks would "
+        "show it, if it is real."
+    )
+    far = replace(close, values=np.array([1e-6, 0.0]))
+    assert more_data("cold", far, 0, 1).endswith("; no log of a realistic size would show it.")
+    assert more_data("cold", replace(close, values=np.array([0.5, 0.0])), 0, 1) == ""
 
 
 def test_a_line_alone_has_no_second(run, tmp_path):

@@ -11,6 +11,9 @@ import numpy as np
 from timbrec.data.split import Scenario
 from timbrec.statistics.comparison import Comparison
 from timbrec.statistics.intervals import Interval
+from timbrec.statistics.needed import needed
+
+_REALISTIC = 50  # times the data
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Verdict:
     the leader is not shown to exceed. `times_chance` is its value over chance; None where chance is unknown.
     `above_chance` says whether its interval lies above chance. `detectable` is the difference that would be found with
     a probability of 80 %. `flattery` is how much being the highest raises the leader's figure on average. `reason` says
-    why this test can tell nothing apart; None where it can. `lines` counts the audio lines.
+    why this test can tell nothing apart; None where it can. `lines` counts the audio lines. `more_data` is a sentence
+    on how much more data would show the leader's lead over the second line; empty where the lead is shown or unknown.
     """
 
     scenario: Scenario
@@ -39,6 +43,7 @@ class Verdict:
     flattery: float
     reason: str | None
     lines: int
+    more_data: str = ""
 
     @property
     def sentence(self) -> str:
@@ -99,7 +104,32 @@ def judge(
         flattery=contest.winner.flattery if contest.reason is None else float("nan"),
         reason=contest.reason,
         lines=len(audio),
+        more_data="" if second is None else more_data(scenario, contest, first, second),
     )
+
+
+def more_data(scenario: Scenario, comparison: Comparison, first: int, second: int) -> str:
+    """A sentence on how much more data would show the difference of two lines; empty where it is shown or unknown."""
+    amount = needed(comparison, first, second)
+    if amount is None or comparison.difference(first, second).low > 0 or comparison.difference(second, first).low > 0:
+        return ""
+    users, items = len(comparison.spread.users), len(comparison.spread.items)
+    start = f"A difference of {amount.difference:.3f} is too small for this test, which shows {amount.detectable:.3f}"
+    tracks = "cold tracks" if scenario == "cold" else "tracks"
+    options = [(amount.items, items, tracks), (amount.users, users, "users")]
+    within = [(count * (growth - 1), noun) for growth, count, noun in options if count and growth <= _REALISTIC]
+    if within:
+        more, noun = within[0] if scenario == "cold" else within[-1]
+        return f"{start}; about {_rounded(more)} more {noun} would show it, if it is real."
+    if amount.together <= _REALISTIC:
+        return f"{start}; about {amount.together:.0f} times as many users and {tracks} would show it, if it is real."
+    return f"{start}; no log of a realistic size would show it."
+
+
+def _rounded(count: float) -> str:
+    """At least 1, with two significant digits, rounded up."""
+    size = 10 ** max(int(np.log10(max(count, 1))) - 1, 0)
+    return f"{int(np.ceil(max(count, 1) / size)) * size:,}"
 
 
 def _beats(comparison: Comparison, line: int, other: int) -> bool:

@@ -77,10 +77,13 @@ class Comparison:
         """values[first] - values[second], its interval simultaneous over all pairs of lines and clipped to [-1, 1]."""
         if first == second:
             return Interval(0.0, 0.0, 0.0)
-        low, high = sorted((first, second))
-        place = int(np.ravel_multi_index((low, high), (len(self.values),) * 2)) - (low + 1) * (low + 2) // 2
-        interval = self.pairs.intervals()[place]
+        interval = self.pairs.intervals()[self.place_of(first, second)]
         return interval if first < second else Interval(-interval.value, -interval.high, -interval.low)
+
+    def place_of(self, first: int, second: int) -> int:
+        """The place of a pair of different lines in `pairs`, in either order."""
+        low, high = sorted((first, second))
+        return int(np.ravel_multi_index((low, high), (len(self.values),) * 2)) - (low + 1) * (low + 2) // 2
 
     def contrast(self, weights: Float[Array, "lines"]) -> Interval:
         """A weighted sum of lines with its interval by itself: for one comparison that was planned beforehand."""

@@ -33,6 +33,14 @@ class Errors(NamedTuple):
     degrees: Float[Array, "contrasts"]
 
 
+class Parts(NamedTuple):
+    """The variance of a contrast over users, items and seeds; their sum is the variance unless a lower limit holds."""
+
+    users: float
+    items: float
+    seeds: float
+
+
 @dataclass(frozen=True, eq=False)
 class Spread:
     """Influences of users and items on each line, and the variance of each line over its seeds.
@@ -97,6 +105,13 @@ class Spread:
         degrees = degrees.clip(1.0, self.most_degrees)
         uncertainty = crossed**2 / degrees + ((over_seeds @ self._membership) ** 2 / self.seed_degrees).sum(1)
         return Errors(np.sqrt(variance), np.maximum(_ratio(variance**2, uncertainty, self.most_degrees), 1.0))
+
+    def parts(self, contrast: Float[Array, "lines"]) -> Parts:
+        """The variance of one contrast by what would lower it: more users, more items, or more seeds."""
+        n = len(self.users)
+        over_users = float(((self.users @ contrast) ** 2).sum()) * n / max(n - 1, 1)
+        over_items = float(((self.items @ contrast) ** 2).sum()) - float(contrast @ self.pairs @ contrast)
+        return Parts(over_users, max(over_items, 0.0), float((contrast**2 * self.seeds).sum()))
 
     @cached_property
     def _membership(self) -> Float[Array, "lines groups"]:
