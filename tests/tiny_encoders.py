@@ -59,6 +59,16 @@ def musicnn(folder: Path) -> Tiny:
     return Tiny(folder / "variables.safetensors", 3.0)
 
 
+def vgg(folder: Path) -> Tiny:
+    """The published weights, where the package that has them is installed."""
+    from test_vgg import random_vgg_variables
+
+    if find_spec("musicnn"):
+        return Tiny(seconds=3.0)
+    save_file(random_vgg_variables(), folder / "variables.safetensors")
+    return Tiny(folder / "variables.safetensors", 3.0)
+
+
 def musicfm(name: str) -> Callable[[Path], Tiny]:
     def made(folder: Path) -> Tiny:
         from conformers import musicfm_folder, tensors_in
@@ -116,6 +126,8 @@ TINY: dict[str, Callable[[Path], Tiny]] = {
     "mfcc": lambda folder: Tiny(),
     "musicnn-msd": musicnn,
     "musicnn-mtt": musicnn,
+    "vgg-msd": vgg,
+    "vgg-mtt": vgg,
     "mule": mule,
     "jukebox-5b": jukebox,
     "musicfm-msd": musicfm("msd"),

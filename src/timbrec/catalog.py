@@ -26,6 +26,8 @@ CATALOG: dict[str, dict[str, Part]] = {
         "mfcc-onion": Part("timbrec.encoders.onion:MFCCOnion", "MFCC statistics of Music4All-Onion: a file of vectors"),
         "musicnn-msd": Part("timbrec.encoders.musicnn:MusiCNNMSD", "MusiCNN, trained to tag the Million Song Dataset"),
         "musicnn-mtt": Part("timbrec.encoders.musicnn:MusiCNNMTT", "MusiCNN, trained to tag MagnaTagATune"),
+        "vgg-msd": Part("timbrec.encoders.vgg:VGGMSD", "VGG, trained to tag the Million Song Dataset"),
+        "vgg-mtt": Part("timbrec.encoders.vgg:VGGMTT", "VGG, trained to tag MagnaTagATune"),
         "mule": Part("timbrec.encoders.mule:MULE", "MULE: a SlowFast network trained by contrast of clips"),
         "jukebox-5b": Part("timbrec.encoders.jukebox:Jukebox", "Jukebox: the prior of a generative model of music"),
         "music2vec": Part("timbrec.encoders.music2vec:Music2Vec", "A wav2vec network trained by data2vec on music"),

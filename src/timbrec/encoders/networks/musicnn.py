@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
+from timbrec.encoders.networks import tf_layers
+from timbrec.encoders.networks.tf_layers import Layer, Norm, numbered
+
 FRAMES, MELS = 187, 96  # of a patch
 UNITS, TAGS = 200, 50
 TIMBRAL, TEMPORAL, MIDDLE = 204, 51, 64  # filters
 FRONT = 2 * TIMBRAL + 3 * TEMPORAL
 POOLED = 2 * (FRONT + 3 * MIDDLE)
-EPSILON = 1e-3
 
 
 class MusiCNNNetwork(nn.Module):
@@ -27,14 +29,14 @@ class MusiCNNNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.input = _Norm(1)
+        self.input = Norm(1)
         self.timbral = nn.ModuleList(_Timbral((7, bands, 1, TIMBRAL)) for bands in (38, 67))
         self.temporal = nn.ModuleList(_Temporal((frames, 1, 1, TEMPORAL)) for frames in (128, 64, 32))
         self.middle = nn.ModuleList(_Middle((7, channels, 1, MIDDLE)) for channels in (FRONT, MIDDLE, MIDDLE))
-        self.pooled = _Norm(POOLED)
-        self.hidden = _Layer((POOLED, UNITS))
-        self.penultimate = _Norm(UNITS)
-        self.output = _Layer((UNITS, TAGS))
+        self.pooled = Norm(POOLED)
+        self.hidden = Layer((POOLED, UNITS))
+        self.penultimate = Norm(UNITS)
+        self.output = Layer((UNITS, TAGS))
 
     def forward(self, patches: Tensor) -> dict[str, Tensor]:
         """Each stage of (n, 187, 96) patches, by its official name.
@@ -66,48 +68,17 @@ def renamed(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The variables of the official checkpoint by their names in `MusiCNNNetwork`; unknown names are kept."""
     convolutions = [f"{kind}.{number}" for kind, count in _CONVOLUTIONS for number in range(count)]
     norms = ["input", *(f"{convolution}.norm" for convolution in convolutions), "pooled", "penultimate"]
-    official = {"conv2d": convolutions, "batch_normalization": norms, "dense": ["hidden", "output"]}
-    ours = {
-        f"{kind}_{number}" if number else kind: name
-        for kind, names in official.items()
-        for number, name in enumerate(names)
-    }
-    parts = {variable: variable.split("/") for variable in variables}
-    return {".".join([ours.get(layer, layer), *part]): variables[name] for name, (layer, *part) in parts.items()}
+    layers = numbered("conv2d", convolutions) | numbered("batch_normalization", norms)
+    return tf_layers.renamed(variables, layers | numbered("dense", ["hidden", "output"]))
 
 
 _CONVOLUTIONS = (("timbral", 2), ("temporal", 3), ("middle", 3))
 
 
-class _Layer(nn.Module):
-    """A kernel in TensorFlow's layout, (frames, bands, 1, filters) or (in, out), and a bias."""
-
-    def __init__(self, kernel: tuple[int, ...]) -> None:
-        super().__init__()
-        self.kernel, self.bias = nn.Parameter(torch.empty(kernel)), nn.Parameter(torch.empty(kernel[-1]))
-
-
-class _Norm(nn.Module):
-    """Batch normalisation of the last axis by the statistics of training."""
-
-    gamma: Tensor
-    beta: Tensor
-    moving_mean: Tensor
-    moving_variance: Tensor
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        for name in ("gamma", "beta", "moving_mean", "moving_variance"):
-            self.register_parameter(name, nn.Parameter(torch.empty(size)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x - self.moving_mean) * (self.gamma * torch.rsqrt(self.moving_variance + EPSILON)) + self.beta
-
-
-class _Convolution(_Layer):
+class _Convolution(Layer):
     def __init__(self, kernel: tuple[int, ...]) -> None:
         super().__init__(kernel)
-        self.norm = _Norm(kernel[-1])
+        self.norm = Norm(kernel[-1])
 
     def activated(self, convolved: Tensor) -> Tensor:
         return self.norm(relu(convolved + self.bias))

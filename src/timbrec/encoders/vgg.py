@@ -1,0 +1,89 @@
+"""VGG: convolutional music taggers; the official weights come with the `musicnn` package, TensorFlow is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from timbrec.encoders.bases.patches import FRAMES, MELS, PATCH, RATE, PatchTagger
+from timbrec.encoders.shared import musicnn_tags
+from timbrec.protocols import EncoderCard
+
+if TYPE_CHECKING:
+    import torch
+
+    from timbrec.encoders.networks.vgg import VGGNetwork
+
+# Layer: states in a patch, values in a state.
+STATES = ((FRAMES, MELS), (92, 48 * 128), (46, 24 * 128), (23, 12 * 128), (11, 6 * 128), (1, 2 * 128))
+
+
+class VGG(PatchTagger):
+    """The mean over patches of the last pool's 256 values. Base of the two published models.
+
+    Layers: 0 is the log-mel spectrum (96 values), 1 to 4 the first four pools, a state for each time step with the 128
+    channels of the lowest band first (6,144, 3,072, 1,536 and 768 values), and 5, the default, the last pool: both time
+    steps of a patch in one state, which is the input of the tag layer. There is no penultimate layer. Options: see
+    PatchTagger.
+    """
+
+    _published: ClassVar[dict[str, str]] = {"355d69aa8c2f": "vgg-msd", "c190ba22f2f1": "vgg-mtt"}
+
+    def _state(self, layer: int) -> tuple[int, int]:
+        return STATES[layer]
+
+    @classmethod
+    def _empty(cls) -> VGGNetwork:
+        from timbrec.encoders.networks.vgg import VGGNetwork
+
+        return VGGNetwork()
+
+    @staticmethod
+    def _renamed(variables: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        from timbrec.encoders.networks.vgg import renamed
+
+        return renamed(variables)
+
+    def _layers(self, patches: torch.Tensor, layers: Collection[int]) -> dict[int, torch.Tensor]:
+        stages = {} if set(layers) <= {0} else self._network(patches)
+        states = {layer: stages[f"pool{layer}"] if layer else patches for layer in layers}
+        return {layer: state.reshape(len(patches), *STATES[layer]) for layer, state in states.items()}
+
+
+class VGGMSD(VGG):
+    """256 values: the last pool of a VGG, a tagger trained on the Million Song Dataset."""
+
+    card = EncoderCard(
+        name="vgg-msd",
+        revision="musicnn 0.1.0",
+        rate=RATE,
+        window=30.0,
+        dim=STATES[-1][1],
+        frames_per_second=RATE / PATCH,
+        layers=5,
+        parameters=607_030,
+        licence_code="ISC",
+        licence_weights="ISC",
+        commercial=True,
+        trained_on="Million Song Dataset: 50 Last.fm tags of 200,000 tracks",
+        citation="Pons & Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, "
+        "ISMIR late-breaking demo, 2019",
+        time="patches of 3 s",
+        gflop=17.8,
+        concurrent=True,
+    )
+    tags = musicnn_tags.MSD
+    _folder = "MSD_vgg"
+
+
+class VGGMTT(VGG):
+    """256 values: the last pool of a VGG, a tagger trained on MagnaTagATune."""
+
+    card = replace(
+        VGGMSD.card,
+        name="vgg-mtt",
+        trained_on="MagnaTagATune: 50 tags of 19,000 clips from Magnatune",
+    )
+    tags = musicnn_tags.MTT
+    _folder = "MTT_vgg"
