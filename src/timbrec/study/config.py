@@ -43,15 +43,17 @@ Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class EncoderConfig(TextPart):
-    """One source of vectors: a file of vectors (with `ids` for .npy), a store, or audio to encode here.
+    """One source of vectors: a file of vectors (with `ids` for .npy), a store, audio to encode here, or metadata.
 
     `encoder` is a catalogue name or path/to/file.py:Name, by default the key of this entry. `weights` is the file or
     folder of its weights, `options` are its settings. `layer`, `pool`, `windows` and `count` are those of
     `timbrec embed`. With `audio`, `ids` is the kind of track id: stem, path, tag or tag:NAME. `store` is the folder of
-    the vectors, by default `vectors/NAME` beside the config.
+    the vectors, by default `vectors/NAME` beside the config. `metadata` are columns of the items table, taken one-hot;
+    an empty list stands for the artist and for the columns album, year and genre, if there are any.
     """
 
     vectors: Path | None = None
+    metadata: list[Name] | None = None
     ids: Path | None = None
     columns: dict[Literal["id", "vector"], Name | list[str]] = {}
     audio: Path | None = None
@@ -66,10 +68,12 @@ class EncoderConfig(TextPart):
 
     @model_validator(mode="after")
     def _one_source(self) -> EncoderConfig:
-        if (self.vectors is None) == (self.audio is None):
-            raise ValueError("give either `vectors` or `audio`")
+        if [self.vectors, self.audio, self.metadata].count(None) != 2:
+            raise ValueError("give either `vectors` or `audio`, or `metadata`")
         usual = {name: field.default for name, field in type(self).model_fields.items()}
         changed = {name for name in usual if getattr(self, name) != usual[name]}
+        if self.metadata is not None and (others := changed - {"metadata"}):
+            raise ValueError(f"`{min(others)}` does not apply to `metadata`")
         changed -= {"vectors", "ids", "columns", *TextPart.model_fields}
         if self.vectors is not None and changed:
             raise ValueError(f"`{min(changed)}` is for `audio`; vectors are taken as they are")
@@ -137,12 +141,14 @@ class Config(Part):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, data: Any) -> Any:
-        """`- knn` stands for `- {use: knn}`, and `of: mert` for `of: [mert]`."""
+        """`- knn` stands for `- {use: knn}`, `of: mert` for `of: [mert]`, and `metadata:` for all its columns."""
         if not isinstance(data, dict):
             return data
         lists: dict[str, Any] = {
             key: _parts(data[key]) for key in ("recommenders", "cells") if isinstance(data.get(key), list)
         }
+        if isinstance(data.get("encoders"), dict) and data["encoders"].get("metadata", "absent") in (None, {}):
+            lists["encoders"] = data["encoders"] | {"metadata": {"metadata": []}}
         if isinstance(data.get("representations"), dict):
             lists["representations"] = {name: _representation(value) for name, value in data["representations"].items()}
         return data | lists
@@ -211,6 +217,10 @@ def _impossible_settings(config: Config) -> Iterator[object]:
             yield refused
         elif config.items is None and catalog.load("recommenders", entry.use).uses_artists:
             yield f"recommender {entry.use!r} needs the artist of each track. Name a table of tracks under `items`."
+    if config.items is None and (
+        names := [name for name, entry in config.encoders.items() if entry.metadata is not None]
+    ):
+        yield f"encoder {names[0]!r} needs the metadata of each track. Name a table of tracks under `items`."
     if config.device not in ("auto", "cpu") and (refused := _refusal(device_of, config.device)):
         yield refused
 

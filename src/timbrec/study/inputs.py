@@ -20,6 +20,7 @@ from timbrec.data.splitting import Window, make_split, window_of
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
 from timbrec.study.config import Config
+from timbrec.study.metadata import metadata_vectors, unheard
 from timbrec.study.representation import Representation, Source, representations_of
 from timbrec.study.sources import FILES, announced_vectors, encoded_vectors, given_vectors, grouped_by_audio
 from timbrec.study.warnings import log_warnings, source_warnings, split_warnings
@@ -39,7 +40,8 @@ class Inputs:
     `sources` are the vectors by encoder name. `artists` is the artist of each catalogue track, None without an items
     table. `files` lists audio files (encoder, id, path, outcome, reason, fix) without a vector (outcome "failed") or
     with a remark ("remark"). `window` holds the times of the split, None for a split that is not in time. `warnings`
-    are sentences about odd inputs; `unopened` counts the audio files of each encoder that were not opened.
+    are sentences about odd inputs; `unopened` counts the audio files of each encoder that were not opened. `metadata`
+    are the names of the sources that are made of the items table.
     """
 
     log: Events
@@ -52,6 +54,7 @@ class Inputs:
     window: Window | None = None
     warnings: tuple[str, ...] = ()
     unopened: dict[str, int] = field(default_factory=dict)
+    metadata: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.representations:
@@ -115,15 +118,16 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
         split = make_split(events, config.split).with_candidates(config.cold_candidates, config.mixed_candidates)
     except DataError as error:
         raise DataError(f"{error} {_how_read(log)}".strip()) from error
+    metadata = frozenset(name for name, entry in config.encoders.items() if entry.metadata is not None)
     unopened = {name: len(sources[name]) for name, entry in config.encoders.items() if entry.audio and not encode}
     warnings = list(log_warnings(log, catalogue))
     for name, source in sources.items():
-        warnings += source_warnings(name, source, log, name not in unopened)
+        warnings += source_warnings(name, source, log, name not in unopened.keys() | metadata)
     warnings += split_warnings(split, config)
     return Inputs(
         log, events, split, sources, artists, files,
         representations=representations_of(config, sources), window=window_of(config.split),
-        warnings=tuple(warnings), unopened=unopened,
+        warnings=tuple(warnings), unopened=unopened, metadata=metadata,
     )  # fmt: skip
 
 
@@ -137,13 +141,18 @@ def _read_sources(
         with _collecting(errors):
             if entry.vectors is not None:
                 sources[name] = given_vectors(entry, config)
-            elif not encode:
+            elif entry.audio is not None and not encode:
                 sources[name] = announced_vectors(name, entry, config)
     for names in grouped_by_audio(config) if encode else ():
         with _collecting(errors):
             stores, listed = encoded_vectors(names, config, progress)
             sources |= stores
             files.append(listed)
+    shared = shared_ids(sources) if sources else None
+    for name, entry in config.encoders.items():
+        if entry.metadata is not None:
+            with _collecting(errors):
+                sources[name] = metadata_vectors(entry, config, shared)
     return {name: sources[name] for name in config.encoders if name in sources}, pl.concat(files)
 
 
@@ -153,8 +162,7 @@ def shared_catalogue(log: Events, sources: dict[str, VectorSource]) -> Vocabular
     The catalogue does not depend on the log, so that nothing played after T can move a row. Raises DataError when the
     sources share no track, or the log has none of the shared tracks.
     """
-    shared = set.intersection(*(set(source.ids) for source in sources.values()))
-    catalogue = Vocabulary(sorted(shared))
+    catalogue = Vocabulary(shared_ids(sources))
     if not len(catalogue):
         ids = [source.ids for source in sources.values()]
         near = next((near for other in ids[1:] if (near := likeness(ids[0], other))), None)
@@ -172,6 +180,11 @@ def shared_catalogue(log: Events, sources: dict[str, VectorSource]) -> Vocabular
             fix="Make the ids of the log and of the vectors the same kind.",
         )
     return catalogue
+
+
+def shared_ids(sources: dict[str, VectorSource]) -> list[str]:
+    """The ids for which every source has a vector, in ascending order."""
+    return sorted(set.intersection(*(set(source.ids) for source in sources.values())))
 
 
 def data_card(inputs: Inputs) -> list[tuple[str, str]]:
@@ -193,6 +206,9 @@ def data_card(inputs: Inputs) -> list[tuple[str, str]]:
         rows.append((f"{name}: vectors", f"{len(source.ids):,} x {source.dim}; {share:.1%} of the log's tracks"))
         rows += [(f"{name}: {what}", how) for what, how in source.facts]
         rows.append((f"{name}: tracks another encoder lacks, left out", f"{lost:,}"))
+        if name in inputs.metadata:
+            count, cold = unheard(source, inputs.split)
+            rows.append((f"{name}: cold test tracks that share no value with a train track", f"{count:,} of {cold:,}"))
         if name in inputs.unopened:
             rows.append((f"{name}: audio files not opened", f"{inputs.unopened[name]:,}"))
     return rows + [("warning", warning) for warning in inputs.warnings]

@@ -1,0 +1,84 @@
+"""Metadata as vectors: columns of the items table, one-hot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.ids import meaningless
+from timbrec.data.items import COLUMNS
+from timbrec.data.tables import open_table
+from timbrec.errors import ConfigError, DataError, listing
+from timbrec.store.vectors import Vectors
+
+if TYPE_CHECKING:
+    from timbrec.data.split import Split
+    from timbrec.store import VectorSource
+    from timbrec.study.config import Config, EncoderConfig
+
+USUAL = ("album", "year", "genre")  # read beside the artist if the items table has columns of these names
+MOST = 2_048  # columns; the controls take time with the cube of the dimension
+
+
+def metadata_vectors(entry: EncoderConfig, config: Config, ids: Sequence[str] | None) -> VectorSource:
+    """One-hot vectors of the columns `entry.metadata` for these tracks, or for all tracks of the items table.
+
+    Every value that at least two of the tracks share is a dimension, the most frequent first, at most 2,048 in all.
+    Missing values, and values of a single track, are zeros, so a track may have the zero vector. Raises DataError for
+    a column that the table lacks, and where no two tracks share a value.
+    """
+    table, names = _read(entry, config)
+    tracks = table["item"].to_list() if ids is None else list(ids)
+    rows = pl.DataFrame({"item": tracks}).join(table, on="item", how="left", maintain_order="left")
+    counts = pl.concat(
+        [
+            rows.select(value=name).drop_nulls().group_by("value").len().with_columns(column=pl.lit(name))
+            for name in names
+        ]
+    )
+    shared = counts.filter(pl.col("len") > 1).sort("len", "column", "value", descending=[True, False, False])
+    if not len(shared):
+        raise DataError(
+            f"no two tracks share a value of {listing(names)}",
+            count=len(tracks),
+            example=(tracks[0], table["item"].first()),
+            fix="The example shows a track and an id of the items table: make them the same kind.",
+        )
+    kept = shared.head(MOST).with_row_index("place")
+    matrix = np.zeros((len(tracks), len(kept)), np.float32)
+    for name in names:
+        values = kept.filter(column=name).select("value", "place")
+        place = rows.select(value=name).join(values, on="value", how="left", maintain_order="left")["place"]
+        known = place.is_not_null().to_numpy()
+        matrix[known, place.drop_nulls().to_numpy()] = 1
+    facts = [("dimensions, one per value that tracks share", f"{len(kept):,} of {len(shared):,}")]
+    facts += [(f"tracks without a value of {name}", f"{rows[name].null_count():,}") for name in names]
+    return Vectors(tracks, matrix, "metadata", tuple(facts))
+
+
+def unheard(source: VectorSource, split: Split) -> tuple[int, int]:
+    """The number of cold test tracks that share no value with a train track, and of all cold test tracks.
+
+    Nothing is known about the former: their order in lists is that of ties.
+    """
+    vectors = source.aligned(split.items.ids)
+    known = vectors[split.test.train.items].any(0)
+    cold = split.test.cold.items
+    return int((~vectors[cold][:, known].any(1)).sum()), len(cold)
+
+
+def _read(entry: EncoderConfig, config: Config) -> tuple[pl.DataFrame, list[str]]:
+    """The items table as text, with the id as `item`; and its columns of metadata."""
+    if config.items is None:
+        raise ConfigError("metadata needs a table of tracks", fix="Name one under `items`.")
+    items = config.items.at(config.base)
+    table, roles = open_table(items.source), COLUMNS | {str(role): name for role, name in items.columns.items()}
+    usual = [roles["artist"], *(roles.get(name, name) for name in USUAL)]
+    names = entry.metadata or [name for name in dict.fromkeys(usual) if name in table.names]
+    rows = table.read([roles["item"], *names])
+    text = pl.DataFrame([rows[name].cast(pl.String) for name in names])
+    text = text.with_columns(pl.when(~meaningless(text[name])).then(name).alias(name) for name in names)
+    return text.with_columns(item=rows[roles["item"]].cast(pl.String)).unique("item", keep="first"), list(names)
