@@ -21,7 +21,7 @@ import pytest
 import small_world
 from made import TableScorer, fold
 from timbrec import catalog
-from timbrec.api import report
+from timbrec.api import bench, report
 from timbrec.data.split import SCENARIOS, Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError, DataError
@@ -29,6 +29,7 @@ from timbrec.protocols import Content, Recommender, Workspace
 from timbrec.ranking.rank import rank
 from timbrec.recommenders import recommender
 from timbrec.study import fitting
+from timbrec.study.adding import with_encoders
 from timbrec.study.cell import Cell, run_cell
 from timbrec.study.config import make_config, read_config
 from timbrec.study.controls import vectors_of
@@ -685,3 +686,40 @@ def test_the_time_left_sums_the_unfinished_cells(world: Any) -> None:
     estimate.add(raw, 1.0)
     assert estimate.left([raw, knn], jobs=2) == 8.0
     assert [in_words(seconds) for seconds in (0.2, 59.0, 61.0, 5400.0)] == ["1 s", "59 s", "1 min", "1.5 h"]
+
+
+# An encoder added to a run
+
+
+def test_an_added_encoder_keeps_finished_cells_where_the_catalogue_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = read_config(small_world.write(tmp_path, recommenders=["knn"], seeds=[0]))
+    first = bench(config).run
+    finished = len(first.finished)
+    before = {path: path.stat().st_mtime_ns for path in first.folder.glob("cells/*/*")}
+    np.save(tmp_path / "mine.npy", np.load(tmp_path / "good.npy")[:, :4])
+    ids = (tmp_path / "ids.txt").read_text().split()
+    pl.DataFrame({"id": ids, "vector": np.load(tmp_path / "mine.npy")}).write_parquet(tmp_path / "mine.parquet")
+    added = bench(with_encoders(config, {"mine": "mine.parquet"}, tmp_path)).run
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert len(added.finished) == finished + 3, "real vectors and two controls"
+    assert "held a run with other settings (encoders); it is kept as" in caplog.text
+    assert "catalogue" not in caplog.text
+    pl.read_parquet(tmp_path / "mine.parquet").head(150).write_parquet(tmp_path / "short.parquet")
+    short = bench(with_encoders(config, {"short": "short.parquet"}, tmp_path)).run
+    assert len(short.split.items) == 150
+    assert "The catalogue shrinks from 200 to 150 tracks: every cell runs again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ({"good": "x.npy"}, "already has an encoder 'good'"),
+        ({"mfcc": "mfcc"}, "mfcc: the config does not say which audio to encode: none of its encoders names audio"),
+        ({"own": "mine.py:Mine"}, "own: the config does not say which audio to encode"),
+    ],
+)
+def test_an_encoder_that_cannot_be_added(world: Any, tmp_path: Path, sources: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        with_encoders(world[0], sources, tmp_path)

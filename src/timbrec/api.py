@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from timbrec.study.inputs import FILES, Inputs, load_inputs
 from timbrec.study.memory import stored_inputs
 from timbrec.study.runs import Run
 from timbrec.types import Progress
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,6 +145,8 @@ def bench(
         config = make_config(dict(config)) if isinstance(config, Mapping) else read_config(Path(config))
     inputs = load_inputs(config, progress)
     run = Run.create(config.at(config.output), describe_run(config, inputs), inputs.split)
+    if run.kept:
+        _LOG.warning("%s", run.kept)
     inputs.files.write_csv(run.folder / "files.csv")
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
     tables = _tables(run, progress)

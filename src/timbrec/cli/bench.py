@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from timbrec.cli.options import texts_of
+
 if TYPE_CHECKING:
     from timbrec.api import Result
     from timbrec.study.config import Config
@@ -20,6 +22,10 @@ ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to
 Jobs = Annotated[int, typer.Option(help="Trained cells that run at once; by default the cores.", min=1)]
 CORES = os.cpu_count() or 1
 _Only = Annotated[list[str], typer.Option(metavar="NAME", help="Run this encoder or recommender only; repeatable.")]
+_Add = Annotated[
+    list[str],
+    typer.Option(metavar="NAME=SOURCE", help="Add an encoder: vectors, a catalogue name or file.py:Class."),
+]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run, without running or encoding anything.")]
 
 
@@ -27,6 +33,7 @@ def bench(
     config: ConfigFile,
     jobs: Jobs = CORES,
     only: _Only = [],  # noqa: B006 - typer reads it
+    add: _Add = [],  # noqa: B006 - typer reads it
     dry_run: _DryRun = False,
 ) -> None:
     """Run a benchmark, or go on with one that was interrupted, and write its report.
@@ -36,6 +43,10 @@ def bench(
     from timbrec.study.config import read_config
 
     settings = read_config(config)  # before the import of everything else: a misspelt key is reported at once
+    if add:
+        from timbrec.study.adding import with_encoders
+
+        settings = with_encoders(settings, texts_of(add, "NAME=SOURCE", "--add mine=mine.parquet"), Path.cwd())
     if dry_run:
         return show_plan(settings)
     from timbrec.api import bench as run_bench

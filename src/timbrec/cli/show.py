@@ -105,8 +105,6 @@ def show_result(result: Result) -> None:
         _out.print(table)
         if len(files) > 20:
             _out.print(f"all {len(files):,} are in {result.run.folder / 'files.csv'}")
-    if result.run.kept:
-        _out.print(escape(result.run.kept), soft_wrap=True)
     for experiment in result.run.missing:
         _out.print(f"missing: {escape(experiment.title)}: {escape(result.run.failure(experiment) or 'not run yet')}")
     _out.print(_audit_line(result))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from timbrec.data.split import Split
+from timbrec.data.split import Split, load_split
 from timbrec.files import write_atomically
 
 _FOLDER, _SHARED = "earlier", ("cells", "training", "failed", "inputs", "earlier")
@@ -35,7 +35,19 @@ def keep_earlier(folder: Path, facts: Mapping[str, Any], split: Split) -> str | 
         if item.name not in _SHARED and not item.name.startswith("."):
             shutil.move(item, place / item.name)
     write_atomically(place / "run.json", json.dumps(old | {"cells": "../../cells"}, indent=2))
-    return f"{folder} held a run with other settings ({', '.join(changes)}); it is kept as {place}"
+    return (
+        f"{folder} held a run with other settings ({', '.join(changes)}); it is kept as {place}{_tracks(place, split)}"
+    )
+
+
+def _tracks(place: Path, split: Split) -> str:
+    """A sentence about a catalogue that shrank or grew since the earlier run; empty otherwise."""
+    if not (place / "split" / "split.json").is_file() or (before := len(load_split(place / "split").items)) == (
+        after := len(split.items)
+    ):
+        return ""
+    verb = "shrinks" if after < before else "grows"
+    return f". The catalogue {verb} from {before:,} to {after:,} tracks: every cell runs again"
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
