@@ -75,10 +75,14 @@ CATALOG: dict[str, dict[str, Part]] = {
     "cells": {"ranking": Part("timbrec.study.cells.ranking:Ranking", "Top-k lists, hot, cold and mixed")},
     "tables": {
         "reference": Part("timbrec.results.reference:reference_table", "Every encoder against the config's reference"),
+        "cost": Part("timbrec.results.cost:cost", "Computation, size and licence of each encoder"),
     },
     "sections": {
         "verdict": Part("timbrec.report.sections.verdict:Verdict", "The verdict on every scenario"),
+        "matrix": Part("timbrec.report.sections.matrix:Matrix", "Encoders and recommenders, one matrix a scenario"),
         "plot": Part("timbrec.report.sections.plot:Plot", "Hot figures against cold ones"),
+        "differences": Part("timbrec.report.sections.differences:Differences", "Differences to the best audio model"),
+        "cost": Part("timbrec.report.sections.cost:Cost", "Cost and licence of each encoder"),
         "tables": Part("timbrec.report.sections.tables:Tables", "Every figure in a sortable table"),
         "data": Part("timbrec.report.sections.data:Data", "The data, the split and the encoders"),
         "audit": Part("timbrec.report.sections.audit:Audit", "The findings of the audit"),

@@ -1,4 +1,4 @@
-"""The page: the sections of the catalogue in one HTML file that loads nothing."""
+"""The page: the sections of the catalogue in one HTML file without external files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from markupsafe import Markup
 from timbrec import catalog
 from timbrec.files import write_atomically
 from timbrec.report.data import ReportData
-from timbrec.report.shared.drawing import WIDE, draw
+from timbrec.report.shared.drawing import WIDE, draw, shapes
 from timbrec.report.shared.environment import environment
 
 _HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ def write_report(data: ReportData, path: Path) -> Path:
 
 
 def render(data: ReportData) -> str:
-    """The page as text. Every name is escaped, and the browser is told to run nothing but the page's own script."""
+    """The page as text. Names are escaped, and a policy forbids every script except the one of the page."""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return (
         environment()
@@ -38,6 +38,8 @@ def render(data: ReportData) -> str:
             data=data,
             **_state(data),
             sections=list(_sections(data)),
+            scenarios=data.summary["scenario"].unique(maintain_order=True).to_list(),
+            recommenders=list(shapes(data)),
             css=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
             script=Markup(script),
             script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -56,7 +58,7 @@ class Section:
 
 
 def _sections(data: ReportData) -> Iterator[Section]:
-    """Each section of the catalogue that has content, by the template beside its class."""
+    """The rendered sections of the catalogue, without those that have no content."""
     for name in catalog.names("sections"):
         kind = catalog.load("sections", name)
         variables = kind().content(data)
@@ -67,19 +69,19 @@ def _sections(data: ReportData) -> Iterator[Section]:
 
 
 def _template(kind: type) -> str:
-    """The text of the template that has the name of the class's file."""
+    """The template beside the file of a section's class."""
     return Path(inspect.getfile(kind)).with_suffix(".html.j2").read_text(encoding="utf-8")
 
 
 def _state(data: ReportData) -> dict[str, Any]:
-    """The audit's state, which every part of the page shows."""
+    """The state of the audit, for every template."""
     failed = [finding.name for finding in data.findings if not finding.passed]
     return {"failed": failed, "checks": len(data.findings)}
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """The plot of hot against cold figures, which notebooks show."""
+    """The plot of hot against cold figures, for notebooks."""
 
     svg: str
 
@@ -88,10 +90,10 @@ class Drawing:
 
 
 def draw_figures(data: ReportData) -> Drawing | None:
-    """The plot of the page on its own; None when no line has a figure in both scenarios."""
-    plot = draw(data, "wide", WIDE, 12)
+    """The plot of the primary metric; None where no audio model has figures in both scenarios."""
+    plot = draw(data, data.primary, "wide", WIDE, 12)
     if plot is None:
         return None
     templates: Environment = environment()
     part = templates.get_template("parts.html.j2").module
-    return Drawing(templates.get_template("plot.svg.j2").render(plot=plot, data=data, part=part))
+    return Drawing(templates.get_template("plot.svg.j2").render(plot=plot, number=0, part=part))

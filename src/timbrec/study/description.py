@@ -10,7 +10,9 @@ from timbrec import catalog
 from timbrec.study.config import Config
 from timbrec.study.inputs import Inputs, data_card
 
-_CARD = ("revision", "licence_weights", "parameters", "citation")
+_CARD = (
+    "revision", "licence_code", "licence_weights", "commercial", "trained_on", "parameters", "citation", "gflop",
+)  # fmt: skip
 
 
 def describe_run(config: Config, inputs: Inputs) -> dict[str, Any]:

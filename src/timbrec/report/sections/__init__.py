@@ -19,13 +19,15 @@ audit checks) and `checks` (their number); every value is escaped. Nothing may b
 progress: Progress | None) -> pl.DataFrame | None`, in `results/NAME.py`. Its table is computed once, stored in the
 run's folder while run and code stay the same, and passed to every section as `data.tables[NAME]`.
 
-**Filters.** The page has one state: metric, scenario, recommender, encoder. An element with `data-scenario`,
-`data-metric`, `data-recommender` or `data-encoder` is hidden while the state names another value. Mark every element
-that shows one of them; scripts are not needed. Elements for metrics other than `data.primary` start with `hidden`.
+**Filters.** The page has one state: metric, scenario and recommender. An element with `data-metric`, `data-scenario`
+or `data-recommender` is hidden while the state names another value. Mark every element that shows one of them; scripts
+are not needed. Elements for metrics other than `data.primary` start with `hidden`. A section about the primary metric
+alone says so with `{{ part.primary_only(data.primary) }}`.
 
 **Downloads.** `{{ part.downloads(name, title, frame) }}` offers a polars frame as CSV, JSON and LaTeX.
 
-**Drawings** are made in Python and put into the page as SVG: `shared/forest.py` draws differences with intervals,
-`shared/matrix.py` a matrix of figures. `{{ part.plain(columns, rows, caption) }}` is a plain table, and
-`{{ part.refusal(failed) }}` belongs above all figures. `shared/numbers.py` writes numbers.
+**Drawings** are made in Python. `shared.forest.forest(differences)` and `{{ part.forest_plot(forest, caption) }}` draw
+differences with intervals; `shared.matrix` and the class names `matrix` and `q0` to `q7` are for matrices.
+`{{ part.plain(columns, rows, caption) }}` is a plain table, and `{{ part.refusal(failed) }}` belongs above all figures.
+`shared/numbers.py` writes numbers.
 """

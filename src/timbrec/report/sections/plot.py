@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from timbrec.report.data import ReportData
-from timbrec.report.shared.drawing import NARROW, WIDE, draw, not_shown, styles
+from timbrec.report.shared.drawing import NARROW, WIDE, colours, draw, not_shown, shapes
 
 
 class Plot:
@@ -16,5 +16,17 @@ class Plot:
 
     def content(self, data: ReportData) -> dict[str, Any] | None:
         """The variables of the template."""
-        plots = [draw(data, "wide", WIDE, 12), draw(data, "narrow", NARROW, 10)]
-        return {"plots": [plot for plot in plots if plot], "styles": styles(data), "not_shown": not_shown(data)}
+        sizes = (("wide", WIDE, 12), ("narrow", NARROW, 10))
+        plots = [
+            (number, plot)
+            for number, metric in enumerate(data.metrics)
+            for name, size, font in sizes
+            if (plot := draw(data, metric, name, size, font)) is not None
+        ]
+        return {
+            "plots": plots,
+            "drawn": {plot.metric for _, plot in plots},
+            "colours": colours(data),
+            "shapes": shapes(data),
+            "not_shown": not_shown(data, data.primary),
+        }

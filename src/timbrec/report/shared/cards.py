@@ -1,12 +1,15 @@
-"""The verdict: which line is best on each scenario, against its controls, and how far ahead of the next."""
+"""The verdict cards: what wins in each scenario, whether to use it, and the figures beside it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
 
+import polars as pl
+
 from timbrec.report.data import ReportData, Row
 from timbrec.report.shared import numbers
+from timbrec.results.cost import cheapest
 from timbrec.results.verdict import Verdict
 from timbrec.study.controls import CONTROLS
 
@@ -19,7 +22,7 @@ SCENARIOS = {
 
 @dataclass(frozen=True)
 class Bar:
-    """A figure of the card, as text and as a share of the card's scale; `missing` says why there is none."""
+    """A figure of the card, as text and as a share of the card's scale; `missing` is the reason for no figure."""
 
     label: str
     text: str
@@ -30,133 +33,173 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Lead:
-    """How far the best line is ahead of the second; `clear` when the interval lies above 0, None without one."""
-
-    second: str
-    difference: str
-    interval: str
-    clear: bool | None
-
-
-@dataclass(frozen=True)
 class Card:
-    """One scenario's verdict as the page shows it; `missing` says why there is none.
+    """The verdict on one scenario.
 
-    `encoder` and `recommender` have the highest figure. `heading` stands in their place, in large type, where no line
-    is shown to be better than all others.
+    `missing` is the reason for no verdict. `heading` stands in large type: the winner, the winning baseline, or that
+    nothing wins; `subheading` explains it. `audio` is True where the heading names an audio model. `advice` says what
+    to use. `encoder` and `recommender` belong to the audio model with the highest figure.
     """
 
     scenario: str
     about: str
     missing: str = ""
     heading: str = ""
+    subheading: str = ""
+    audio: bool = False
     sentence: str = ""
+    advice: str = ""
     encoder: str = ""
     recommender: str = ""
     value: str = ""
     interval: str = ""
-    lift: str = ""
-    gain: str = ""
-    over_chance: str = ""
-    lead: Lead | None = None
+    facts: tuple[tuple[str, str, str], ...] = ()
     bars: tuple[Bar, ...] = ()
     cautions: tuple[str, ...] = ()
 
 
 def cards(data: ReportData) -> list[Card]:
-    """A card for hot, cold and mixed, in this order."""
+    """A card each for hot, cold and mixed."""
     return [_card(data, scenario, about) for scenario, about in SCENARIOS.items()]
 
 
 def why_empty(rows: list[Row]) -> str:
-    """Why a scenario has no figures: what its rows say, each reason once."""
+    """The reasons why a scenario has no figures, each once."""
     reasons = dict.fromkeys(row["status"] for row in rows if row["status"])
     return "; ".join(reasons) or "nothing was ranked in this scenario"
 
 
 def _card(data: ReportData, scenario: str, about: str) -> Card:
     rows = data.ranked(scenario)
-    competing = [row for row in rows if row["encoder"] is not None and row["recommender"] not in data.baselines]
+    competing = [row for row in rows if data.competes(row)]
     contents = [row for row in competing if row["value"] is not None]
     if not contents:
         return Card(scenario, about, missing=why_empty(competing or rows))
     best = contents[0]
     others = [row for row in rows if row not in competing and row["encoder"] in (None, best["encoder"])]
     digits = numbers.decimals(row["value"] for row in contents)
-    chance = best["chance"]
     verdict = next((verdict for verdict in data.verdicts if verdict.scenario == scenario), None)
+    heading, subheading, audio = _heading(data, verdict, best, others)
     return Card(
         scenario,
         about,
-        heading="No verdict" if verdict is None else _heading(verdict),
+        heading=heading,
+        subheading=subheading,
+        audio=audio,
         sentence="" if verdict is None else verdict.sentence,
+        advice="" if verdict is None else _advice(data, verdict, others, digits),
         encoder=best["encoder"],
         recommender=best["recommender"],
         value=numbers.fixed(best["value"], digits),
         interval=numbers.interval(best["low"], best["high"], digits),
-        lift=numbers.ratio(best["lift"]),
-        gain=_gain(best, digits),
-        over_chance=numbers.ratio(best["value"] / chance if chance else None),
-        lead=_lead(data, scenario, digits),
+        facts=tuple(_facts(best, verdict, digits)),
         bars=tuple(_bars(best, others, digits)),
         cautions=tuple(_cautions(best, others)),
     )
 
 
-def _heading(verdict: Verdict) -> str:
-    """What stands in large type where no line wins; empty where one does."""
+def _heading(data: ReportData, verdict: Verdict | None, best: Row, others: list[Row]) -> tuple[str, str, bool]:
+    """The large text of a card, the line below it, and whether it names an audio model."""
+    if verdict is None:
+        return "No verdict", "", False
     if verdict.reason is not None:
-        return "Too few to tell"
-    if not verdict.above_chance:
-        return "Not above chance"
+        return "Too few to tell", verdict.reason, False
     if verdict.unbeaten:
-        return f"Not above {verdict.unbeaten[0]}"
-    return f"{len(verdict.winners)} tied" if verdict.best is None and verdict.lines > 1 else ""
+        name = strongest(verdict, others)
+        if beaten_by(data, verdict, name):
+            return name, "wins: a baseline, better than the best audio model", False
+        return name, "a baseline that no audio model is shown to beat", False
+    if not verdict.above_chance:
+        return "Not above chance", "no audio model is shown to beat a random order", False
+    if verdict.best is None and verdict.lines > 1:
+        return f"{len(verdict.winners)} tied", f"of {verdict.lines} audio models; none is shown to be best", False
+    return best["encoder"], f"with {best['recommender']}", True
 
 
-def _gain(best: Row, digits: int) -> str:
-    """The difference to shuffled with its interval where there is one."""
+def strongest(verdict: Verdict, rows: list[Row]) -> str:
+    """The baseline with the highest figure among those that the leader is not shown to beat."""
+    values = {_name(row): row["value"] or 0.0 for row in rows}
+    return max(verdict.unbeaten, key=lambda name: values.get(name, 0.0))
+
+
+def beaten_by(data: ReportData, verdict: Verdict, baseline: str) -> bool:
+    """Whether a baseline is shown to exceed the audio model with the highest figure."""
+    pair, scenario = {verdict.leader, baseline}, verdict.scenario
+    for row in data.differences.filter(pl.col("scenario") == scenario).iter_rows(named=True):
+        if {row["first"], row["second"]} == pair and row["low"] is not None:
+            return bool(row["high"] < 0 if row["first"] == verdict.leader else row["low"] > 0)
+    return False
+
+
+def _advice(data: ReportData, verdict: Verdict, others: list[Row], digits: int) -> str:
+    """Whether to use an audio model, and which is the cheapest."""
+    detectable = numbers.fixed(verdict.detectable, digits)
+    seen = "" if detectable == numbers.NONE else f" A difference of {detectable} would have been found in 4 of 5 tests."
+    if verdict.reason is not None:
+        return f"No choice can be made from this data.{seen}"
+    if verdict.unbeaten:
+        return f"Use {strongest(verdict, others)} here: audio is not shown to help."
+    if not verdict.above_chance:
+        return f"Do not use audio here.{seen}"
+    if verdict.best is not None or verdict.lines == 1:
+        return f"Use {verdict.leader}."
+    low_cost = cheapest_tied(data, verdict)
+    return f"Use any of them{f'; the cheapest is {low_cost}' if low_cost else ''}.{seen}"
+
+
+def cheapest_tied(data: ReportData, verdict: Verdict) -> str | None:
+    """The cheapest audio model tied with the best, with its best recommender; None where cost is unknown."""
+    rows = [row for row in data.ranked(verdict.scenario) if _name(row) in verdict.winners]
+    name = cheapest(data.tables.get("cost"), [row["encoder"] for row in rows])
+    return next((_name(row) for row in rows if row["encoder"] == name), None)
+
+
+def _name(row: Row) -> str:
+    """The name of a line, as verdicts write it."""
+    return f"{row['encoder']} / {row['recommender']}" if row["encoder"] else str(row["recommender"])
+
+
+def _facts(best: Row, verdict: Verdict | None, digits: int) -> list[tuple[str, str, str]]:
+    """(label, figure, interval) of the highest audio model against chance, shuffled vectors and the next one."""
+    chance = best["chance"]
     limits = numbers.interval(best["difference_low"], best["difference_high"], digits, sign=True)
-    difference = numbers.signed(best["difference"], digits)
-    return difference if limits == numbers.NONE else f"{difference} {limits}"
-
-
-def _lead(data: ReportData, scenario: str, digits: int) -> Lead | None:
-    for verdict in data.verdicts:
-        if verdict.scenario == scenario and verdict.second is not None and verdict.lead is not None:
-            lead = verdict.lead
-            clear = lead.low > 0 if isfinite(lead.low) else None
-            limits = numbers.interval(lead.low, lead.high, digits, sign=True)
-            return Lead(verdict.second, numbers.signed(lead.value, digits), limits, clear)
-    return None
+    gain = numbers.signed(best["difference"], digits)
+    facts = [
+        ("times chance", numbers.ratio(best["value"] / chance if chance else None), ""),
+        ("over shuffled", numbers.ratio(best["lift"]), gain if limits == numbers.NONE else f"{gain} {limits}"),
+    ]
+    if verdict is not None and verdict.second is not None and verdict.lead is not None:
+        lead, limits = verdict.lead, numbers.interval(verdict.lead.low, verdict.lead.high, digits, sign=True)
+        clear = "" if not isfinite(lead.low) or lead.low > 0 else ": not separated"
+        facts.append((f"over the next, {verdict.second}{clear}", numbers.signed(lead.value, digits), limits))
+    return facts
 
 
 def _bars(best: Row, others: list[Row], digits: int) -> list[Bar]:
-    """The best line, every line without content, and the best line's controls, on one scale from 0."""
-    figures = [(row["recommender"], row["value"], row["status"]) for row in others]
+    """The best audio model, the baselines, and the best model's controls, on one scale from 0."""
+    figures = [(_name(row), row["value"], row["status"]) for row in others]
     labels = [*(name.replace("gaussian", "Gaussian") for name in CONTROLS), "chance"]
     figures += [(name, best[name.lower()], "not defined here") for name in labels]
+    figures.append((_name(best), best["value"], ""))
     figures.sort(key=lambda figure: -1.0 if figure[1] is None else figure[1], reverse=True)
-    scale = max(best["high"] or 0, *(value or 0 for _, value, _ in figures), best["value"]) or 1.0
+    scale = max(best["high"] or 0, *(value or 0 for _, value, _ in figures)) or 1.0
 
     def percent(value: float) -> float:
         return round(100 * min(max(value / scale, 0.0), 1.0), 1)
 
     has_limits = best["low"] is not None and best["high"] is not None
     limits = (percent(best["low"]), percent(best["high"])) if has_limits else None
-    first = Bar(best["encoder"], numbers.fixed(best["value"], digits), percent(best["value"]), limits, best=True)
-    return [first] + [
-        Bar(label, numbers.fixed(value, digits), percent(value))
-        if value is not None
-        else Bar(label, numbers.NONE, None, missing=why or "no value")
+    return [
+        Bar(label, numbers.NONE, None, missing=why or "no value")
+        if value is None
+        else Bar(label, numbers.fixed(value, digits), percent(value), *((limits, True) if label == _name(best) else ()))
         for label, value, why in figures
     ]
 
 
 def _cautions(best: Row, others: list[Row]) -> list[str]:
-    """What keeps a reader from taking the best line for a good one."""
-    higher = [row["recommender"] for row in others if (row["value"] or 0) >= best["value"]]
+    """Reasons for a reader to doubt the best audio model."""
+    higher = [_name(row) for row in others if (row["value"] or 0) >= best["value"]]
     cautions = [f"{name}, a baseline, reaches as much or more here." for name in higher]
     if best["difference_low"] is not None and best["difference_low"] <= 0:
         cautions.append("The interval of its gain over shuffled vectors includes 0.")

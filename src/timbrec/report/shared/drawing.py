@@ -1,23 +1,24 @@
-"""The hot-versus-cold plot: one point per line that ranks both, with intervals, chance and baselines as lines."""
+"""The hot-cold plot: a point per line with both figures; colour is the encoder, shape the recommender."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from math import floor, log10
 
-from timbrec.report.data import ReportData, Row
+from timbrec.report.data import Line, ReportData, Row
 from timbrec.report.shared import numbers
 from timbrec.report.shared.labels import Box, Label, Segment, place, width
 
-WIDE, NARROW = (1080, 600), (350, 430)  # sizes in pixels: the width of the page, and a phone's
-STYLES = 6  # colours and shapes; more recommenders than that repeat them
+WIDE, NARROW = (1080, 600), (350, 430)  # sizes in pixels: the width of the page, and of a phone
+MANY = 15  # with more points than this, intervals would hide the points
+COLOURS, SHAPES = 10, 8  # more encoders or recommenders repeat them
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From a figure to a pixel."""
+    """A linear map from figures to pixels."""
 
     low: float
     high: float
@@ -30,43 +31,56 @@ class Scale:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """About five round figures with their texts."""
+        """About five round figures with their texts, from 0 or the lowest round figure on."""
         raw = (self.high - self.low) / 5
         power: float = 10.0 ** floor(log10(raw))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
         digits = max(0, -floor(log10(step)))
-        ticks = takewhile(lambda value: value <= self.high, (step * number for number in range(12)))
-        return [(self(value), f"{value:.{digits}f}") for value in ticks]
+        first = -floor(-self.low / step)
+        ticks = takewhile(lambda value: value <= self.high, (step * (first + number) for number in range(12)))
+        return [(self(value), f"{value:.{digits}f}".replace("-", "−")) for value in ticks]
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A point: its place, its intervals as segments, its style (-1 without content), texts, and its label's place."""
+    """A point with its intervals as segments; `colour` and `shape` are None for a baseline."""
 
     x: float
     y: float
     bars: tuple[Segment, ...]
-    style: int
-    name: str
-    tooltip: str
-    label: Label | None
+    colour: int | None
+    shape: int
+    recommender: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Guide:
-    """A line across the plot at a figure that holds for one axis, e.g. chance or popularity."""
+    """A line across the plot at a figure with one axis only, such as chance or popularity."""
 
     line: Segment
     name: str
     kind: str
-    label: Label | None
+
+
+@dataclass(frozen=True)
+class Name:
+    """A placed label; `colour` is that of an encoder, None for a baseline."""
+
+    text: str
+    label: Label
+    colour: int | None
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing of one size, ready for the template."""
+    """A drawing of one size for the template.
+
+    `names` holds the labels to show for each choice of the recommender filter, None standing for all recommenders.
+    """
 
     id: str
+    metric: str
     width: int
     height: int
     font: int
@@ -75,113 +89,136 @@ class Plot:
     y: Scale
     marks: tuple[Mark, ...]
     guides: tuple[Guide, ...]
+    names: dict[str | None, list[Name]]
     summary: str
 
-    @property
-    def unlabelled(self) -> int:
-        """How many points there was no room to label."""
-        return sum(mark.label is None for mark in self.marks)
+
+def colours(data: ReportData) -> dict[str, int]:
+    """A colour for each encoder, in the order of the summary."""
+    names = data.summary["encoder"].drop_nulls().unique(maintain_order=True)
+    return {encoder: number % COLOURS for number, encoder in enumerate(names)}
 
 
-def styles(data: ReportData) -> dict[str, int]:
-    """A style for each recommender that uses content and ranks both scenarios, in the order of the summary."""
-    lines = dict.fromkeys(hot["recommender"] for hot, _ in _pairs(data) if hot["encoder"] is not None)
-    return {recommender: number % STYLES for number, recommender in enumerate(lines)}
+def shapes(data: ReportData) -> dict[str, int]:
+    """A shape for each recommender that uses content, in the order of the summary."""
+    rows = data.summary.drop_nulls("encoder")["recommender"].unique(maintain_order=True)
+    return {recommender: number % SHAPES for number, recommender in enumerate(rows)}
 
 
-def not_shown(data: ReportData) -> list[str]:
-    """The content-based lines that have a figure on one scenario alone."""
-    both = {_line(hot) for hot, _ in _pairs(data)}
-    rows = [*_defined(data, "hot"), *_defined(data, "cold")]
-    names = dict.fromkeys(_line(row) for row in rows if row["encoder"] is not None and _line(row) not in both)
+def not_shown(data: ReportData, metric: str) -> list[str]:
+    """The audio models with a figure in one scenario only."""
+    shown = {_line(hot) for hot, _ in _pairs(data, metric)}
+    rows = [*_defined(data, "hot", metric), *_defined(data, "cold", metric)]
+    names = dict.fromkeys(_line(row) for row in rows if row["encoder"] is not None and _line(row) not in shown)
     return [f"{encoder} / {recommender}" for encoder, recommender in names]
 
 
-def draw(data: ReportData, name: str, size: tuple[int, int], font: int) -> Plot | None:
-    """The plot at a size in pixels; None when no line has a figure on both scenarios."""
-    pairs = _pairs(data)
+def draw(data: ReportData, metric: str, name: str, size: tuple[int, int], font: int) -> Plot | None:
+    """The plot of a metric at a size in pixels; None where no audio model has figures in both scenarios."""
+    pairs = _pairs(data, metric)
     if not any(hot["encoder"] is not None for hot, _ in pairs):
         return None
     pairs.sort(key=lambda pair: pair[0]["value"] * pair[1]["value"], reverse=True)
-    lines = _lines(data)
+    lines = _lines(data, metric)
+    whiskers = len(pairs) <= MANY
     left, right, top, bottom = 4.6 * font, float(size[0] - font), float(font), size[1] - 3.6 * font
-    x = Scale(
-        *_range([hot for hot, _ in pairs], [value for _, scenario, value in lines if scenario == "hot"]), left, right
-    )
-    y = Scale(
-        *_range([cold for _, cold in pairs], [value for _, scenario, value in lines if scenario == "cold"]), bottom, top
-    )
+    across = _range([hot for hot, _ in pairs], [value for _, axis, value in lines if axis == "hot"], whiskers)
+    upright = _range([cold for _, cold in pairs], [value for _, axis, value in lines if axis == "cold"], whiskers)
+    x, y = Scale(*across, left, right), Scale(*upright, bottom, top)
     frame = Box((left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2)
-    marks, guides = _labelled(pairs, lines, x, y, frame, font, styles(data))
-    return Plot(name, *size, font, frame, x, y, marks, guides, _summary(pairs))
-
-
-def _pairs(data: ReportData) -> list[tuple[Row, Row]]:
-    """The (hot, cold) rows of every line that has both figures."""
-    cold = {_line(row): row for row in _defined(data, "cold")}
-    return [(row, cold[_line(row)]) for row in _defined(data, "hot") if _line(row) in cold]
-
-
-def _lines(data: ReportData) -> list[tuple[str, str, float]]:
-    """(name, scenario, figure) of lines on one axis: chance, recommenders without content that rank one scenario."""
-    both = {_line(hot) for hot, _ in _pairs(data)}
-    found = []
-    for scenario in ("hot", "cold"):
-        rows = _defined(data, scenario)
-        chances = [row["chance"] for row in rows if row["encoder"] is not None and row["chance"] is not None]
-        found += [("chance", scenario, chances[0])] if chances else []
-        alone = [row for row in rows if row["encoder"] is None and _line(row) not in both]
-        found += [(row["recommender"], scenario, row["value"]) for row in alone]
-    return found
-
-
-def _labelled(
-    pairs: list[tuple[Row, Row]], lines: list[tuple[str, str, float]], x: Scale, y: Scale, frame: Box, font: int,
-    style: dict[str, int],
-) -> tuple[tuple[Mark, ...], tuple[Guide, ...]]:  # fmt: skip
-    """Points and lines in pixels with their labels: the lines' first, then the best points'."""
-    top, right = frame.y - frame.h, frame.x + frame.w
-    segments: list[Segment] = [
-        (x(value), y.start, x(value), top) if scenario == "hot" else (x.start, y(value), right, y(value))
-        for _, scenario, value in lines
-    ]
-    places = [(x(hot["value"]), y(cold["value"])) for hot, cold in pairs]
-    bars = [_bars(hot, cold, x, y) for hot, cold in pairs]
-    texts = [name for name, _, _ in lines] + [hot["encoder"] or hot["recommender"] for hot, _ in pairs]
-    longest = 12 + int(frame.w / 40)  # characters; the whole name is in the point's tooltip
-    texts = [text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts]
-    ends = [(x2, y2 + font) if x1 == x2 else (x2 - 2 * font, y2) for x1, _, x2, y2 in segments]
-    anchors = [(*at, width(text, font), 1.25 * font) for at, text in zip([*ends, *places], texts, strict=True)]
-    obstacles = [*segments, *(bar for both in bars for bar in both)]
-    labels = place(anchors, frame, [Box(*at, 5.0, 5.0) for at in places], obstacles)
-    guides = tuple(
-        Guide(segment, text, "chance" if name == "chance" else "baseline", label)
-        for segment, text, (name, _, _), label in zip(segments, texts, lines, labels, strict=False)
-    )
+    colour, shape = colours(data), shapes(data)
     marks = tuple(
-        Mark(*at, both, style.get(hot["recommender"], -1) if hot["encoder"] is not None else -1, text,
-             _tooltip(hot, cold), label)
-        for (hot, cold), at, both, text, label in zip(
-            pairs, places, bars, texts[len(lines) :], labels[len(lines) :], strict=True)
+        Mark(
+            x(hot["value"]), y(cold["value"]), _bars(hot, cold, x, y) if whiskers else (),
+            colour.get(hot["encoder"]), shape.get(hot["recommender"], 0), hot["recommender"], _text(hot, cold),
+        )
+        for hot, cold in pairs
     )  # fmt: skip
-    return marks, guides
+    guides = tuple(
+        Guide(
+            (x(value), bottom, x(value), top) if axis == "hot" else (left, y(value), right, y(value)),
+            label, "chance" if label == "chance" else "baseline",
+        )
+        for label, axis, value in lines
+    )  # fmt: skip
+    names = _names(pairs, marks, guides, frame, font)
+    return Plot(name, metric, *size, font, frame, x, y, marks, guides, names, _summary(pairs))
+
+
+def _pairs(data: ReportData, metric: str) -> list[tuple[Row, Row]]:
+    """The (hot, cold) rows of every line with both figures."""
+    cold = {_line(row): row for row in _defined(data, "cold", metric)}
+    return [(row, cold[_line(row)]) for row in _defined(data, "hot", metric) if _line(row) in cold]
+
+
+def _lines(data: ReportData, metric: str) -> list[tuple[str, str, float]]:
+    """(name, scenario, figure) of guides: chance, and baselines without content that rank one scenario only."""
+    paired = {_line(hot) for hot, _ in _pairs(data, metric)}
+    lines = []
+    for scenario in ("hot", "cold"):
+        rows = _defined(data, scenario, metric)
+        chances = [row["chance"] for row in rows if row["encoder"] is not None and row["chance"] is not None]
+        lines += [("chance", scenario, chances[0])] if chances else []
+        alone = [row for row in rows if row["encoder"] is None and _line(row) not in paired]
+        lines += [(row["recommender"], scenario, row["value"]) for row in alone]
+    return lines
+
+
+def _names(
+    pairs: list[tuple[Row, Row]], marks: Sequence[Mark], guides: Sequence[Guide], frame: Box, font: int
+) -> dict[str | None, list[Name]]:
+    """The labels of guides, of baselines, and of each encoder's best point, for every choice of recommender."""
+    recommenders = dict.fromkeys(hot["recommender"] for hot, _ in pairs if hot["encoder"] is not None)
+    choices: list[str | None] = [None, *(recommenders if len(recommenders) > 1 else ())]
+    return {choice: _placed(_shown(pairs, marks, choice), marks, guides, frame, font) for choice in choices}
+
+
+def _shown(pairs: list[tuple[Row, Row]], marks: Sequence[Mark], recommender: str | None) -> dict[str, Mark]:
+    """The points to label: the best one of each encoder with a recommender, and each baseline."""
+    points: dict[str, Mark] = {}
+    for (hot, _), mark in zip(pairs, marks, strict=True):
+        if hot["encoder"] is None:
+            points[hot["recommender"]] = mark
+        elif recommender in (None, hot["recommender"]):
+            points.setdefault(hot["encoder"], mark)
+    return points
+
+
+def _placed(
+    points: dict[str, Mark], marks: Sequence[Mark], guides: Sequence[Guide], frame: Box, font: int
+) -> list[Name]:
+    """Labels that lie off each other and off all points; texts without room are left out."""
+    ends = [(x2, y2 + font) if x1 == x2 else (x2 - 2 * font, y2) for x1, _, x2, y2 in (guide.line for guide in guides)]
+    longest = 12 + int(frame.w / 40)  # characters; hovering shows the whole name
+    texts = [_cut(text, longest) for text in (*(guide.name for guide in guides), *points)]
+    at = [*ends, *((mark.x, mark.y) for mark in points.values())]
+    anchors = [(*place, width(text, font), 1.25 * font) for place, text in zip(at, texts, strict=True)]
+    obstacles = [*(guide.line for guide in guides), *(bar for mark in marks for bar in mark.bars)]
+    labels = place(anchors, frame, [Box(mark.x, mark.y, 5.0, 5.0) for mark in marks], obstacles)
+    colour: Iterable[int | None] = [*(None for _ in guides), *(mark.colour for mark in points.values())]
+    return [Name(text, label, hue) for text, label, hue in zip(texts, labels, colour, strict=True) if label]
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _bars(hot: Row, cold: Row, x: Scale, y: Scale) -> tuple[Segment, ...]:
-    """The intervals of a point, those that there are."""
+    """The defined intervals of a point, as segments."""
     at_x, at_y = x(hot["value"]), y(cold["value"])
     across = [(x(hot["low"]), at_y, x(hot["high"]), at_y)] if _bounded(hot) else []
     upright = [(at_x, y(cold["low"]), at_x, y(cold["high"]))] if _bounded(cold) else []
     return (*across, *upright)
 
 
-def _range(rows: Sequence[Row], lines: list[float]) -> tuple[float, float]:
-    """From 0, or below where an interval reaches below, to a little above the highest limit."""
-    limits = [row[name] for row in rows for name in ("low", "high", "value") if row[name] is not None] + lines
+def _range(rows: Sequence[Row], lines: list[float], whiskers: bool) -> tuple[float, float]:
+    """From 0, or below where a limit is negative, to a little above the highest figure or limit."""
+    columns = ("low", "high", "value") if whiskers else ("value",)
+    limits = [row[name] for row in rows for name in columns if row[name] is not None] + lines
     return min(0.0, *limits), max(limits) * 1.04 or 1.0
 
 
-def _tooltip(hot: Row, cold: Row) -> str:
+def _text(hot: Row, cold: Row) -> str:
     name = " / ".join(part for part in (hot["encoder"], hot["recommender"]) if part)
     return f"{name}: hot {_figure(hot)}, cold {_figure(cold)}"
 
@@ -193,19 +230,19 @@ def _figure(row: Row) -> str:
 
 
 def _summary(pairs: list[tuple[Row, Row]]) -> str:
-    """The plot in words, for those who cannot see it."""
+    """The plot in words, for screen readers."""
     contents = [pair for pair in pairs if pair[0]["encoder"] is not None]
-    right = _tooltip(*max(contents, key=lambda pair: pair[0]["value"]))
-    up = _tooltip(*max(contents, key=lambda pair: pair[1]["value"]))
+    right = _text(*max(contents, key=lambda pair: pair[0]["value"]))
+    up = _text(*max(contents, key=lambda pair: pair[1]["value"]))
     return f"{len(contents)} points. Furthest right (best hot): {right}. Highest (best cold): {up}."
 
 
-def _defined(data: ReportData, scenario: str) -> list[Row]:
-    rows = data.figures.get((scenario, data.primary), {}).values()
+def _defined(data: ReportData, scenario: str, metric: str) -> list[Row]:
+    rows = data.figures.get((scenario, metric), {}).values()
     return [row for row in rows if row["value"] is not None]
 
 
-def _line(row: Row) -> tuple[str | None, str]:
+def _line(row: Row) -> Line:
     return row["encoder"], row["recommender"]
 
 

@@ -1,11 +1,14 @@
-"""The environment of all templates: escaping, filters, and where templates lie."""
+"""The environment of all templates: escaping, filters, and folders."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import polars as pl
+import polars.selectors as cs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from timbrec.report.shared import numbers
@@ -15,7 +18,7 @@ _HERE = Path(__file__).parent
 
 @cache
 def environment() -> Environment:
-    """Templates of the page and of what sections share; every value is escaped and must be defined."""
+    """The templates of the page and of `shared`; values are escaped, and an undefined one is an error."""
     templates = Environment(
         loader=FileSystemLoader([_HERE.parent, _HERE]),
         autoescape=True,
@@ -23,13 +26,19 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"count": numbers.count, "moment": _moment}
+    templates.filters |= {"count": numbers.count, "moment": _moment, "columns": _columns}
     templates.globals["NONE"] = numbers.NONE
     templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return templates
 
 
 def _moment(text: str) -> str:
-    """An ISO time to the minute, for people."""
+    """An ISO time, written to the minute."""
     moment = datetime.fromisoformat(text)
     return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".rstrip()
+
+
+def _columns(frame: pl.DataFrame) -> list[list[Any]]:
+    """The values of a frame by column, floats to 6 significant digits, NaN as None."""
+    rounded = frame.with_columns(cs.float().fill_nan(None).round_sig_figs(6), cs.temporal().cast(pl.String))
+    return [column.to_list() for column in rounded]

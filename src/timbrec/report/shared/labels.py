@@ -1,4 +1,4 @@
-"""Labels for points in a plane that collide neither with each other nor with anything else that must stay visible."""
+"""Labels for points in a plane that touch neither each other nor other marks."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Box(NamedTuple):
 
 
 class Label(NamedTuple):
-    """Where a text goes, centred in its box, and the line that leads to it where it is not close by."""
+    """The box of a centred text, and the line that leads to it from its point; None for a near text."""
 
     box: Box
     leader: Segment | None
 
 
 def width(text: str, size: int) -> float:
-    """About how many pixels a text takes in a sans-serif of this size; wide characters count twice."""
+    """The approximate width of a text in pixels in a sans-serif of this size; wide characters count twice."""
     ems = (
-        0.0 if unicodedata.combining(char) else 1.05 if unicodedata.east_asian_width(char) in "WF" else 0.6
+        0.0 if unicodedata.combining(char) else 1.05 if unicodedata.east_asian_width(char) in "WF" else 0.66
         for char in text
     )
     return size * sum(ems)
@@ -96,8 +96,8 @@ def _crossed(
     start, step = line[:, :2], line[:, 2:] - line[:, :2]
     near, far = box[..., :2] - box[..., 2:] - start, box[..., :2] + box[..., 2:] - start
     with np.errstate(divide="ignore", invalid="ignore"):
-        one, other = near / step, far / step
+        first, second = near / step, far / step
     between = np.where((near <= 0) & (far >= 0), -np.inf, np.inf)  # of a line along the other axis: always or never
-    enter = np.where(step == 0, between, np.minimum(one, other)).max(2)
-    leave = np.where(step == 0, np.inf, np.maximum(one, other)).min(2)
+    enter = np.where(step == 0, between, np.minimum(first, second)).max(2)
+    leave = np.where(step == 0, np.inf, np.maximum(first, second)).min(2)
     return np.maximum(enter, 0) <= np.minimum(leave, 1)

@@ -1,11 +1,11 @@
-"""How numbers are written: as many digits as a table needs, the same in all its rows, so that columns align."""
+"""The writing of numbers: as many digits as a table needs, the same in all its rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from math import floor, isfinite, log10
 
-NONE = "–"  # what is not defined; the page says why
+NONE = "–"  # an undefined figure
 
 
 def decimals(values: Iterable[float | None], significant: int = 3) -> int:
@@ -31,7 +31,7 @@ def signed(value: float | None, digits: int) -> str:
 
 
 def interval(low: float | None, high: float | None, digits: int, sign: bool = False) -> str:
-    """Both limits in brackets; with `sign`, as those of a difference."""
+    """The two limits in brackets; with `sign`, each has its sign."""
     if low is None or high is None or not (isfinite(low) and isfinite(high)):
         return NONE
     limits = (signed(limit, digits) if sign else f"{limit:.{digits}f}".replace("-", "−") for limit in (low, high))
@@ -44,7 +44,7 @@ def ratio(value: float | None) -> str:
 
 
 def count(value: object) -> str:
-    """A count with thousands separated, a yes or no, or any other fact as it is; "–" for nothing."""
+    """A count with its thousands separated, "yes" or "no", or any other fact unchanged; "–" for None."""
     if value is None or value == "":
         return NONE
     if isinstance(value, bool):

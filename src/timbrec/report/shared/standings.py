@@ -1,7 +1,8 @@
-"""The sortable tables: one per scenario, each metric's cells ready to be put in."""
+"""The sortable tables: one per scenario, with the cells of every metric."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from timbrec.report.shared.cards import SCENARIOS, why_empty
 from timbrec.results.summary import BASE
 from timbrec.study.controls import CONTROLS
 
-COLUMNS = {  # heading of a figure's column: what a dash in it means
+COLUMNS = {  # heading of a column of figures: the meaning of a dash in it
     "value": "not defined here",
     "95 % interval": "too few users or items, or a metric without one",
     **{name.replace("gaussian", "Gaussian"): "no vectors for this control" for name in CONTROLS},
@@ -21,24 +22,27 @@ COLUMNS = {  # heading of a figure's column: what a dash in it means
     "95 % interval of it": "no difference, or a metric without an interval",
 }
 
+LEVELS = 8  # shades of a matrix
 SMALL = (*CONTROLS, "chance")  # columns of the summary whose values are small
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One row's cells for one metric: texts in the order of COLUMNS, and the marks of its interval plot.
+    """The cells of a row for one metric: texts in the order of COLUMNS, and the marks of its interval plot.
 
-    `marks` are percentages of the table's scale, None where there is nothing to mark: low, high, chance, shuffled,
-    value.
+    `marks` are percentages of the table's scale, None if undefined: low, high, chance, shuffled, value. `level` is the
+    value's colour in a matrix, from 0 (lowest of the audio models) to LEVELS - 1. `tied` is None for baselines.
     """
 
     texts: tuple[str, ...]
     marks: tuple[float | None, ...]
+    level: int
+    tied: bool | None
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One line; `figures` are those of the primary metric, None where `status` says why there are none."""
+    """A line with its figures on the primary metric; None where `status` gives the reason for no figures."""
 
     number: int
     line: Line
@@ -49,7 +53,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class ScenarioTable:
-    """One scenario's table, best line first; `missing` says why it has no figures at all."""
+    """The table of a scenario, best line first; `missing` is the reason for no figures at all."""
 
     scenario: str
     about: str
@@ -60,7 +64,7 @@ class ScenarioTable:
 
 
 def scenario_tables(data: ReportData) -> list[ScenarioTable]:
-    """The tables of the scenarios that the summary has, on the primary metric."""
+    """The tables of all scenarios in the summary, on the primary metric."""
     return [
         _table(data, scenario, about)
         for scenario, about in SCENARIOS.items()
@@ -69,14 +73,18 @@ def scenario_tables(data: ReportData) -> list[ScenarioTable]:
 
 
 def other_figures(data: ReportData) -> dict[str, dict[str, list[Any]]]:
-    """By metric and scenario, rows of [texts, marks] in the order of the table's numbers, for the metric selector."""
-    found: dict[str, dict[str, list[Any]]] = {}
+    """By metric and scenario, rows of [texts, marks, level, tied] in the order of the table's row numbers."""
+    cells: dict[str, dict[str, list[Any]]] = {}
     for metric in data.metrics:
         for scenario in SCENARIOS:
             if figures := _figures(data, scenario, metric):
                 rows = [figures.get((row["encoder"], row["recommender"])) for row in data.ranked(scenario)]
-                found.setdefault(metric, {})[scenario] = [row and [row.texts, row.marks] for row in rows]
-    return found
+                cells.setdefault(metric, {})[scenario] = [row and _compact(row) for row in rows]
+    return cells
+
+
+def _compact(row: Figures) -> list[Any]:
+    return [row.texts, row.marks, row.level, row.tied]
 
 
 def _table(data: ReportData, scenario: str, about: str) -> ScenarioTable:
@@ -94,7 +102,7 @@ def _table(data: ReportData, scenario: str, about: str) -> ScenarioTable:
 
 
 def _figures(data: ReportData, scenario: str, metric: str) -> dict[Line, Figures]:
-    """The cells of every line that has a value, with the same decimals and the same scale in all of them."""
+    """The cells of every line with a value; decimals and scale are the same in all rows."""
     rows = {line: row for line, row in data.figures.get((scenario, metric), {}).items() if row["value"] is not None}
     digits = numbers.decimals(row["value"] for row in rows.values())
     marked = [[row[name] for name in ("low", "high", "chance", BASE, "value")] for row in rows.values()]
@@ -105,7 +113,19 @@ def _figures(data: ReportData, scenario: str, metric: str) -> dict[Line, Figures
     finer = {  # controls are small: a column of them gets two significant digits of its own
         name: max(digits, numbers.decimals([row[name] for row in rows.values()], 2)) for name in SMALL
     }
-    return {line: Figures(_texts(row, digits, finer), at) for (line, row), at in zip(rows.items(), places, strict=True)}
+    level = _levels(row["value"] for row in rows.values() if data.competes(row))
+    return {
+        line: Figures(_texts(row, digits, finer), at, level(row["value"]), row["tied"] if data.competes(row) else None)
+        for (line, row), at in zip(rows.items(), places, strict=True)
+    }
+
+
+def _levels(values: Iterable[float]) -> Callable[[float], int]:
+    """A function from a value to its level, linear between the least and the largest value."""
+    known = list(values) or [0.0]
+    low, high = min(known), max(known)
+    span = high - low or 1.0
+    return lambda value: int(min(max((value - low) / span, 0.0), 0.999) * LEVELS)
 
 
 def _texts(row: Row, digits: int, finer: dict[str, int]) -> tuple[str, ...]:

@@ -1,0 +1,99 @@
+"""The cost of each representation of a run: computation, size, licence, and the time of its fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+import polars as pl
+
+from timbrec import catalog
+from timbrec.protocols import EncoderCard
+from timbrec.results.figures import Figures
+from timbrec.study.experiment import Experiment
+from timbrec.study.representation import Representation
+from timbrec.study.runs import Run
+from timbrec.types import Progress
+
+COST = {
+    "encoder": pl.String, "dim": pl.Int64, "bytes_per_track": pl.Int64, "gflop_per_second": pl.Float64,
+    "parameters": pl.Int64, "fit_seconds": pl.Float64, "licence_code": pl.String, "licence_weights": pl.String,
+    "commercial": pl.Boolean,
+}  # fmt: skip
+
+
+def cost(run: Run, figures: Figures, progress: Progress | None = None) -> pl.DataFrame:
+    """Cost and licence of each representation, one row each, in the order of the plan.
+
+    `gflop_per_second` is the computation per second of audio in 10^9 multiplications and additions, 0 without a model.
+    `bytes_per_track` is the size of a float32 vector. `fit_seconds` is the median time of a cell on real vectors.
+    `commercial` says whether code and weights of all its encoders may be used commercially. Null where unknown, as for
+    vectors that were computed elsewhere.
+    """
+    groups: dict[str, list[Experiment]] = {}
+    for experiment in run.finished:
+        if experiment.representation is not None and experiment.is_real:
+            groups.setdefault(experiment.representation.name, []).append(experiment)
+    dims = {facts["name"]: int(facts["dim"]) for facts in run.facts["encoders"]}
+    cards = {name: _card(name, run.facts["config"]["encoders"][name]) for name in dims}
+    rows = []
+    for name, experiments in groups.items():
+        seconds = [_seconds(run, experiment) for experiment in experiments]
+        representation = experiments[0].representation
+        assert representation is not None
+        row = _facts(representation, dims, [cards[source.encoder] for source in representation.sources])
+        rows.append({"encoder": name, "fit_seconds": median(seconds)} | row)
+    return pl.DataFrame(rows, schema=COST)
+
+
+def cheapest(table: pl.DataFrame | None, encoders: list[str]) -> str | None:
+    """The encoder with the least computation per second of audio, then the shortest vector; the first of equals.
+
+    Computation counts only if it is known for all `encoders`. None without a table, or if one is missing from it.
+    """
+    rows = [] if table is None else [row for row in table.iter_rows(named=True) if row["encoder"] in encoders]
+    if len(rows) < len(set(encoders)) or any(row["dim"] is None for row in rows) or not rows:
+        return None
+    known = all(row["gflop_per_second"] is not None for row in rows)
+    order = {name: place for place, name in enumerate(encoders)}
+    least = min(rows, key=lambda row: (row["gflop_per_second"] if known else 0.0, row["dim"], order[row["encoder"]]))
+    return str(least["encoder"])
+
+
+def _facts(representation: Representation, dims: Mapping[str, int], cards: list[EncoderCard | None]) -> dict[str, Any]:
+    sizes = [dims[source.encoder] for source in representation.sources]
+    dim = None if representation.steps and any(step.use == "pca" for step in representation.steps) else sum(sizes)
+    facts: dict[str, Any] = {"dim": dim, "bytes_per_track": None if dim is None else 4 * dim}
+    known = [card for card in cards if card is not None]
+    if len(known) < len(cards):
+        return facts
+    speeds = [_gflop_per_second(card) for card in known]
+    return facts | {
+        "gflop_per_second": None if None in speeds else sum(speed for speed in speeds if speed is not None),
+        "parameters": sum(card.parameters for card in known),
+        "licence_code": "; ".join(dict.fromkeys(card.licence_code for card in known)),
+        "licence_weights": "; ".join(dict.fromkeys(card.licence_weights for card in known)),
+        "commercial": all(card.commercial for card in known),
+    }
+
+
+def _gflop_per_second(card: EncoderCard) -> float | None:
+    """The computation per second of audio; 0 for an encoder without parameters, None where the card has no figure."""
+    if card.precomputed or (card.parameters and not card.gflop):
+        return None
+    return card.gflop / card.window
+
+
+def _card(name: str, entry: Mapping[str, Any]) -> EncoderCard | None:
+    """The card of a catalogue encoder; None for an encoder of the user, and for vectors computed elsewhere."""
+    used = entry.get("encoder") or name
+    if entry.get("audio") is None or ":" in used:
+        return None
+    card: EncoderCard = catalog.load("encoders", used).card
+    return card
+
+
+def _seconds(run: Run, experiment: Experiment) -> float:
+    """The running time of a finished cell, without reading its lists."""
+    return float(run.read(experiment, []).seconds)
