@@ -124,6 +124,7 @@ def _weights(data: Any) -> dict[str, torch.Tensor]:
 
 TINY: dict[str, Callable[[Path], Tiny]] = {
     "mfcc": lambda folder: Tiny(),
+    "spectral": lambda folder: Tiny(),
     "musicnn-msd": musicnn,
     "musicnn-mtt": musicnn,
     "vgg-msd": vgg,

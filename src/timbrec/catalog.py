@@ -23,6 +23,7 @@ class Part(NamedTuple):
 CATALOG: dict[str, dict[str, Part]] = {
     "encoders": {
         "mfcc": Part("timbrec.encoders.mfcc:MFCC", "Mean and covariance of 13 cepstral coefficients; no training"),
+        "spectral": Part("timbrec.encoders.spectral:Spectral", "Tempo, brightness, noisiness and chroma; no training"),
         "mfcc-onion": Part("timbrec.encoders.onion:MFCCOnion", "MFCC statistics of Music4All-Onion: a file of vectors"),
         "musicnn-msd": Part("timbrec.encoders.musicnn:MusiCNNMSD", "MusiCNN, trained to tag the Million Song Dataset"),
         "musicnn-mtt": Part("timbrec.encoders.musicnn:MusiCNNMTT", "MusiCNN, trained to tag MagnaTagATune"),
