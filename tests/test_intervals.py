@@ -18,18 +18,18 @@ class World:
     system finds one of them is a logistic function of the item's and the user's effect.
     """
 
-    def __init__(self, users, items, each, skew, item_effect, user_effect):
+    def __init__(self, users: int, items: int, each: int, skew: float, item_effect: float, user_effect: float) -> None:
         self.users, self.items, self.each, self.skew = users, items, each, skew
         self.item_effect, self.user_effect = item_effect, user_effect
 
     @property
-    def truth(self):
+    def truth(self) -> float:
         """The chance that any user's any item is found: an integral over the normal distribution of the effects."""
         points, weights = np.polynomial.hermite_e.hermegauss(80)
         spread = np.hypot(self.item_effect, self.user_effect)
         return float((weights / weights.sum() / (1 + np.exp(1 - spread * points))).sum())
 
-    def draw(self, rng):
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, Interactions, np.ndarray]:
         """Gains and items of a list that holds every relevant item, and the relevant pairs."""
         weights = rng.permutation(1 / np.arange(1, self.items + 1) ** self.skew)
         order = np.argsort(-np.log(weights) - rng.gumbel(size=(self.users, self.items)), axis=1)
@@ -40,22 +40,22 @@ class World:
         )  # fmt: skip
         return listed, relevant, self.found(rng, listed) / self.each
 
-    def found(self, rng, listed):
+    def found(self, rng: np.random.Generator, listed: np.ndarray) -> np.ndarray:
         """Which of the listed items a system finds."""
         items = self.item_effect * rng.standard_normal(self.items)
         users = self.user_effect * rng.standard_normal((self.users, 1))
-        return rng.random(listed.shape) < 1 / (1 + np.exp(1 - items[listed] - users))
+        return np.asarray(rng.random(listed.shape) < 1 / (1 + np.exp(1 - items[listed] - users)))
 
 
-def coverage(world, seed=0):
+def coverage(world: World, seed: int = 0) -> np.ndarray:
     """How often the intervals over both and over users alone hold the truth."""
     rng = np.random.default_rng(seed)
     held = []
     for _ in range(WORLDS):
         listed, relevant, gains = world.draw(rng)
         both = crossed(gains, listed, np.arange(world.users), relevant), over_users(gains.sum(1))
-        held.append([one.low <= world.truth <= one.high for one in both])
-    return np.mean(held, axis=0)
+        held.append([interval.low <= world.truth <= interval.high for interval in both])
+    return np.asarray(np.mean(held, axis=0))
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,22 @@ def coverage(world, seed=0):
         World(200, 15, 2, skew=0.0, item_effect=1, user_effect=0.5),
     ],
 )  # fmt: skip
-def test_intervals_hold_the_truth_where_users_share_items(world):
+def test_intervals_hold_the_truth_where_users_share_items(world: World) -> None:
     both, users_alone = coverage(world)
     assert 0.92 <= both <= 0.98
     assert users_alone < 0.85
 
 
 @pytest.mark.parametrize("each", [1, 3])
-def test_where_items_do_not_matter_both_hold_the_truth(each):
+def test_where_items_do_not_matter_both_hold_the_truth(each: int) -> None:
     both, users_alone = coverage(World(200, 100, each, skew=0.5, item_effect=0, user_effect=1))
     assert both >= 0.92
     assert users_alone >= 0.92
 
 
-def test_differences_of_equally_good_systems_hold_zero():
-    world, rng, held = World(300, 60, 3, skew=0.8, item_effect=1, user_effect=0.5), np.random.default_rng(1), []
+def test_differences_of_equally_good_systems_hold_zero() -> None:
+    world, rng = World(300, 60, 3, skew=0.8, item_effect=1, user_effect=0.5), np.random.default_rng(1)
+    held: list[bool] = []
     for _ in range(WORLDS):
         listed, relevant, gains = world.draw(rng)
         other = world.found(rng, listed) / world.each
@@ -92,7 +93,7 @@ def test_differences_of_equally_good_systems_hold_zero():
     assert 0.92 <= np.mean(held) <= 0.98
 
 
-def test_by_hand():
+def test_by_hand() -> None:
     """Four users, five pairs of three items; shares of the mean 1/4, 1/4, 1/4, 1/8, 1/8."""
     relevant = interactions([(0, 0), (1, 1), (2, 2), (3, 0), (3, 1)], 4, 3)
     gains, listed = np.array([[1.0, 0], [0, 0], [0.5, 0], [0, 0.25]]), np.array([[0, 1], [2, 0], [2, -1], [-1, 1]])
@@ -110,7 +111,7 @@ def test_by_hand():
     assert mean - interval.low == pytest.approx(interval.high - mean)
 
 
-def test_pairs_that_share_nothing_leave_the_interval_over_users():
+def test_pairs_that_share_nothing_leave_the_interval_over_users() -> None:
     rng = np.random.default_rng(0)
     gains = rng.random((50, 1))
     relevant = interactions([(user, user) for user in range(50)], 50, 50)
@@ -118,38 +119,40 @@ def test_pairs_that_share_nothing_leave_the_interval_over_users():
     assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.03)  # (1 - 1/50)² of leaving out
 
 
-def test_one_item_that_everybody_shares_says_nothing_sure():
+def test_one_item_that_everybody_shares_says_nothing_sure() -> None:
     relevant = interactions([(user, 0) for user in range(50)], 50, 9)
     interval = crossed(np.ones((50, 1)), np.zeros((50, 1), np.int64), np.arange(50), relevant)
     assert interval.value == 1
     assert np.isnan([interval.low, interval.high]).all()
 
 
-def test_a_system_differs_from_itself_by_nothing():
+def test_a_system_differs_from_itself_by_nothing() -> None:
     listed, relevant, gains = World(50, 20, 3, 1.0, 1, 1).draw(np.random.default_rng(0))
     interval = crossed(np.hstack([gains, -gains]), np.hstack([listed, listed]), np.arange(50), relevant)
     assert np.allclose([interval.value, interval.low, interval.high], 0, atol=1e-15)
 
 
-def test_order_of_users_and_of_places_changes_nothing():
+def test_order_of_users_and_of_places_changes_nothing() -> None:
     rng = np.random.default_rng(0)
     listed, relevant, gains = World(50, 20, 3, 1.0, 1, 1).draw(rng)
     users, places = rng.permutation(50), rng.permutation(3)
-    one, other = (
+    original, reordered = (
         crossed(gains, listed, np.arange(50), relevant),
         crossed(gains[users][:, places], listed[users][:, places], users, relevant),
     )
-    assert [other.value, other.low, other.high] == pytest.approx([one.value, one.low, one.high])
+    assert [reordered.value, reordered.low, reordered.high] == pytest.approx(
+        [original.value, original.low, original.high]
+    )
 
 
-def test_intervals_over_users_are_students():
+def test_intervals_over_users_are_students() -> None:
     values = np.array([0.0, 1.0, np.nan, 0.5, 0.25])
     half = t.ppf(0.975, 3) * np.std([0, 1, 0.5, 0.25], ddof=1) / 2
     interval = over_users(values)
     assert [interval.value, interval.low, interval.high] == pytest.approx([0.4375, 0.4375 - half, 0.4375 + half])
 
 
-def test_too_few_to_say_anything():
+def test_too_few_to_say_anything() -> None:
     nobody = crossed(np.zeros((0, 3)), np.zeros((0, 3), np.int64), np.zeros(0, np.int64), interactions([], 2, 2))
     assert np.isnan([nobody.value, nobody.low, nobody.high]).all()
     alone = over_users(np.array([0.5, np.nan]))

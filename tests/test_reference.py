@@ -55,7 +55,7 @@ def make_run(folder: Path, encoders: list[str], recommenders: list[str], **facts
     run.plan(cells)
     for place, cell in enumerate(cells):
         table = np.random.default_rng([7, place]).random(LIKED.shape) + KNOWS[str(cell.encoder)] * LIKED
-        lists = {
+        lists: dict[str, pl.DataFrame] = {
             scenario: lists_table(
                 answer(TableScorer(table), FOLD.task(scenario), FOLD, 51, seed=0), FOLD.task(scenario), FOLD.train
             )

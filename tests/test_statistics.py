@@ -8,7 +8,7 @@ import pytest
 from timbrec.data.interactions import Interactions
 from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.shared.base import Outcome
-from timbrec.statistics.intervals import crossed, over_users
+from timbrec.statistics.intervals import Interval, crossed, over_users
 
 USERS, ITEMS, RATE = 200, 80, 0.4
 
@@ -66,7 +66,7 @@ def test_the_interval_is_a_little_narrower_than_a_bootstrap_over_both(seed: int)
     assert 0.6 < (interval.high - interval.low) / (high - low) < 1
 
 
-def coverage(truth: float, intervals: list) -> float:
+def coverage(truth: float, intervals: list[Interval]) -> float:
     return float(np.mean([one.low <= truth <= one.high for one in intervals]))
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from made import TableScorer, fold
-from timbrec.data.split import SCENARIOS, Split
+from timbrec.data.split import SCENARIOS, Scenario, Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError
 from timbrec.metrics.recall import Recall
 from timbrec.ranking.outcomes import outcome
-from timbrec.results.figures import compute_figures, make_metrics
+from timbrec.results.figures import Figures, compute_figures, make_metrics
 from timbrec.results.lines import lines
 from timbrec.results.summary import summarise
 from timbrec.results.verdict import more_data
 from timbrec.statistics.comparison import Comparison, compare
-from timbrec.statistics.influence import influence
+from timbrec.statistics.influence import Influence, influence
 from timbrec.statistics.spread import Spread
 from timbrec.study.cell import Cell
 from timbrec.study.cells.ranking import lists_table
@@ -39,7 +41,7 @@ BASE = Experiment(
     split=SPLIT.digest, representation=GOOD, control="real", artists=None, recommender="knn", settings={},
     version=1, label="nearest", seed=0, depth=11, cold_candidates="tested",
 )  # fmt: skip
-BAD = {"representation": Representation("bad", (Source("bad", "bad"),))}
+BAD: dict[str, Any] = {"representation": Representation("bad", (Source("bad", "bad"),))}
 PLAN = [  # experiments, and how much of what is liked their scores know
     (BASE, 0.4),
     (replace(BASE, seed=1), 0.4),
@@ -53,7 +55,7 @@ PLAN = [  # experiments, and how much of what is liked their scores know
 ]  # fmt: skip
 
 
-def lists_of(place, knows, scenario):
+def lists_of(place: int, knows: float, scenario: Scenario) -> Any:
     """Top 11 of scores that are noise and, to some degree, what is liked."""
     table = np.random.default_rng(place).random(LIKED.shape) + knows * LIKED
     scorer = TableScorer(table, can_rank_cold=knows < 0.9)  # as popularity
@@ -61,13 +63,14 @@ def lists_of(place, knows, scenario):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     made = Run.create(tmp_path_factory.mktemp("run"), {}, SPLIT)
     made.plan([experiment for experiment, _ in PLAN])
     for place, (experiment, knows) in enumerate(PLAN):
         if knows is None:
             continue
-        lists, refused = {}, {}
+        lists: dict[str, pl.DataFrame] = {}
+        refused: dict[str, str] = {}
         for scenario in SCENARIOS:
             try:
                 lists[scenario] = lists_table(lists_of(place, knows, scenario), FOLD.task(scenario), FOLD.train)
@@ -78,16 +81,16 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def figures(run):
+def figures(run: Run) -> Figures:
     return compute_figures(run, METRICS, KS, "ndcg@10")
 
 
 @pytest.fixture(scope="module")
-def summary(figures):
+def summary(figures: Figures) -> pl.DataFrame:
     return summarise(figures)
 
 
-def test_figures_have_a_row_for_every_seed(figures):
+def test_figures_have_a_row_for_every_seed(figures: Figures) -> None:
     """`results.csv`: a row per representation, recommender, control, scenario, metric and seed, and no other."""
     key = ["encoder", "recommender", "control", "scenario", "metric", "seed"]
     assert figures.figures.select(key).is_duplicated().sum() == 0
@@ -103,7 +106,7 @@ def test_figures_have_a_row_for_every_seed(figures):
     np.testing.assert_allclose(means["value"], standings["value"], atol=1e-12)
 
 
-def test_gains_stand_for_every_control(figures):
+def test_gains_stand_for_every_control(figures: Figures) -> None:
     gains = figures.gains.filter(encoder="good", scenario="hot", metric="recall@3")
     assert set(gains["control"]) == {"shuffled", "gaussian"}
     real = counted_recall(0, 0.4, "hot", 3).mean() / 2 + counted_recall(1, 0.4, "hot", 3).mean() / 2
@@ -111,52 +114,52 @@ def test_gains_stand_for_every_control(figures):
     assert gains.filter(control="gaussian")["difference"].item() == pytest.approx(real - drawn, abs=1e-12)
 
 
-def row(summary, encoder, label, scenario, metric):
-    found = summary.filter(
+def row(summary: pl.DataFrame, encoder: str | None, label: str, scenario: Scenario, metric: str) -> dict[str, Any]:
+    entry = summary.filter(
         pl.col("encoder").eq_missing(pl.lit(encoder)), recommender=label, scenario=scenario, metric=metric
     ).to_dicts()
-    assert len(found) == 1
-    return found[0]
+    assert len(entry) == 1
+    return entry[0]
 
 
-def counted_recall(place, knows, scenario, k):
+def counted_recall(place: int, knows: float, scenario: Scenario, k: int) -> np.ndarray:
     """Recall of each user of the scenario, one item at a time."""
     task = FOLD.task(scenario)
-    wanted = set(zip(task.relevant.user.tolist(), task.relevant.item.tolist(), strict=True))
+    expected = set(zip(task.relevant.user.tolist(), task.relevant.item.tolist(), strict=True))
     lists = lists_of(place, knows, scenario)
     return np.array([
-        sum((user, item) in wanted for item in items[:k]) / sum(other == user for other, _ in wanted)
+        sum((user, item) in expected for item in items[:k]) / sum(other == user for other, _ in expected)
         for user, items in zip(task.users.tolist(), lists.items.tolist(), strict=True)
     ])  # fmt: skip
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("k", KS)
-def test_figures_are_means_over_users_and_seeds(summary, scenario, k):
-    found = row(summary, "good", "nearest", scenario, f"recall@{k}")
+def test_figures_are_means_over_users_and_seeds(summary: pl.DataFrame, scenario: Scenario, k: int) -> None:
+    entry = row(summary, "good", "nearest", scenario, f"recall@{k}")
     real, dealt, drawn = (
         np.mean([counted_recall(place, knows, scenario, k) for place, knows in seeds], axis=0)
         for seeds in ([(0, 0.4), (1, 0.4)], [(2, 0.1), (3, 0.1)], [(4, 0.0)])
     )
-    assert found["value"] == pytest.approx(real.mean(), abs=1e-12)
-    assert found["shuffled"] == pytest.approx(dealt.mean(), abs=1e-12)
-    assert found["gaussian"] == pytest.approx(drawn.mean(), abs=1e-12)
-    assert found["lift"] == pytest.approx(real.mean() / dealt.mean())
-    assert found["difference"] == pytest.approx((real - dealt).mean(), abs=1e-12)
-    assert found["low"] < found["value"] < found["high"]
-    assert found["difference_low"] < found["difference"] < found["difference_high"]
+    assert entry["value"] == pytest.approx(real.mean(), abs=1e-12)
+    assert entry["shuffled"] == pytest.approx(dealt.mean(), abs=1e-12)
+    assert entry["gaussian"] == pytest.approx(drawn.mean(), abs=1e-12)
+    assert entry["lift"] == pytest.approx(real.mean() / dealt.mean())
+    assert entry["difference"] == pytest.approx((real - dealt).mean(), abs=1e-12)
+    assert entry["low"] < entry["value"] < entry["high"]
+    assert entry["difference_low"] < entry["difference"] < entry["difference_high"]
     task = FOLD.task(scenario)
-    assert (found["users"], found["pairs"], found["seeds"]) == (len(task.users), len(task.relevant), 2)
+    assert (entry["users"], entry["pairs"], entry["seeds"]) == (len(task.users), len(task.relevant), 2)
     seen = [np.isin(task.candidates, FOLD.train.item[FOLD.train.user == user]).sum() for user in task.users]
-    assert found["chance"] == pytest.approx(np.mean([k / (len(task.candidates) - n) for n in seen]))
-    assert found["status"] is None
+    assert entry["chance"] == pytest.approx(np.mean([k / (len(task.candidates) - n) for n in seen]))
+    assert entry["status"] is None
 
 
-def test_intervals_are_those_of_one_comparison_of_all_lines(figures):
+def test_intervals_are_those_of_one_comparison_of_all_lines(figures: Figures) -> None:
     """Standings, gains and differences of a metric against the statistics wing, called here with lists made here."""
     task = FOLD.task("cold")
 
-    def of(seeds):
+    def of(seeds: list[tuple[int, float]]) -> Influence:
         return influence(
             [outcome(lists_of(place, knows, "cold").items, task, FOLD.train) for place, knows in seeds],
             task,
@@ -176,74 +179,75 @@ def test_intervals_are_those_of_one_comparison_of_all_lines(figures):
     assert rows.filter(control="real")["tied"].to_list() == expected.among([0, 3]).tied.tolist()
 
 
-def counted_popularity(place):
+def counted_popularity(place: int) -> np.ndarray:
     """Mean share of train items with fewer users, ties half, of the first three items."""
     plays = [int((FOLD.train.item == item).sum()) for item in range(60)]
     known = [count for count in plays if count]
     share = [(sum(c < p for c in known) + sum(c == p for c in known) / 2) / len(known) for p in plays]
-    return np.array([[share[item] for item in items[:3]] for items in lists_of(place, 0.4, "hot").items]).mean(1)
+    lists = lists_of(place, 0.4, "hot").items
+    return np.asarray(np.array([[share[item] for item in items[:3]] for items in lists]).mean(1))
 
 
-def test_what_has_no_interval_or_chance_is_null(summary):
-    found = row(summary, "good", "nearest", "hot", "coverage@10")
-    assert 0 < found["value"] <= 1
-    assert found["value"] > row(summary, "good", "nearest", "hot", "coverage@3")["value"]
-    assert [found[name] for name in ("low", "high", "chance", "difference")] == [None] * 4
+def test_what_has_no_interval_or_chance_is_null(summary: pl.DataFrame) -> None:
+    entry = row(summary, "good", "nearest", "hot", "coverage@10")
+    assert 0 < entry["value"] <= 1
+    assert entry["value"] > row(summary, "good", "nearest", "hot", "coverage@3")["value"]
+    assert [entry[name] for name in ("low", "high", "chance", "difference")] == [None] * 4
     hot = row(summary, "good", "nearest", "hot", "cold-recall@10")
     assert [hot[name] for name in ("value", "low", "high", "chance", "lift")] == [None] * 5
     assert row(summary, "good", "nearest", "mixed", "cold-recall@10")["value"] > 0
 
 
-def test_controls_that_did_not_run_are_null(summary):
-    found = row(summary, "bad", "nearest", "hot", "recall@10")
-    assert found["gaussian"] is None
-    assert found["shuffled"] is not None
-    assert found["seeds"] == 1
+def test_controls_that_did_not_run_are_null(summary: pl.DataFrame) -> None:
+    entry = row(summary, "bad", "nearest", "hot", "recall@10")
+    assert entry["gaussian"] is None
+    assert entry["shuffled"] is not None
+    assert entry["seeds"] == 1
     popularity = row(summary, None, "popularity", "hot", "recall@10")
     assert [popularity[name] for name in ("shuffled", "lift", "difference")] == [None] * 3
     assert popularity["value"] > 0
 
 
-def test_what_cannot_rank_says_why(summary):
-    found = row(summary, None, "popularity", "cold", "recall@10")
-    assert "cannot rank items that nobody has played in train" in found["status"]
-    assert all(found[name] is None for name in ("value", "low", "chance", "users"))
+def test_what_cannot_rank_says_why(summary: pl.DataFrame) -> None:
+    entry = row(summary, None, "popularity", "cold", "recall@10")
+    assert "cannot rank items that nobody has played in train" in entry["status"]
+    assert all(entry[name] is None for name in ("value", "low", "chance", "users"))
     mixed = row(summary, None, "popularity", "mixed", "cold-share@10")
     assert mixed["value"] == 0
 
 
-def test_rows_are_every_line_by_half_and_metric(summary):
-    wanted = {(scenario, f"{metric}@{k}") for scenario in SCENARIOS for metric in METRICS for k in KS}
-    wanted |= {("mixed", f"cold-share@{k}") for k in KS}
+def test_rows_are_every_line_by_half_and_metric(summary: pl.DataFrame) -> None:
+    expected = {(scenario, f"{metric}@{k}") for scenario in SCENARIOS for metric in METRICS for k in KS}
+    expected |= {("mixed", f"cold-share@{k}") for k in KS}
     lines = {(encoder, label) for encoder, label in (("good", "nearest"), ("bad", "nearest"), (None, "popularity"))}
-    found = summary.select("encoder", "recommender", "scenario", "metric").rows()
-    assert len(found) == len(set(found)) == len(wanted) * 3
-    assert {line[:2] for line in found} == lines  # an experiment that is not finished has no line yet
-    assert {line[2:] for line in found} == wanted
+    entry = summary.select("encoder", "recommender", "scenario", "metric").rows()
+    assert len(entry) == len(set(entry)) == len(expected) * 3
+    assert {line[:2] for line in entry} == lines  # an experiment that is not finished has no line yet
+    assert {line[2:] for line in entry} == expected
 
 
-def test_values_per_user_are_kept(figures, summary):
+def test_values_per_user_are_kept(figures: Figures, summary: pl.DataFrame) -> None:
     kept = figures.users
     mine = kept.filter(encoder="good", recommender="nearest", scenario="cold")
     assert mine["user"].to_list() == SPLIT.users.take(FOLD.task("cold").users).to_list()
-    wanted = np.mean([counted_recall(place, 0.4, "cold", 10) for place in (0, 1)], axis=0)
-    np.testing.assert_allclose(mine["recall@10"], wanted, atol=1e-12)
+    expected = np.mean([counted_recall(place, 0.4, "cold", 10) for place in (0, 1)], axis=0)
+    np.testing.assert_allclose(mine["recall@10"], expected, atol=1e-12)
     means = kept.group_by("encoder", "recommender", "scenario").agg(pl.col("ndcg@3").mean())
     for encoder, label, scenario, value in means.rows():
         assert row(summary, encoder, label, scenario, "ndcg@3")["value"] == pytest.approx(value)
 
 
-def test_the_verdict_names_a_winner_only_where_it_is_better_than_all(figures, summary):
+def test_the_verdict_names_a_winner_only_where_it_is_better_than_all(figures: Figures, summary: pl.DataFrame) -> None:
     for verdict in figures.verdicts:
         best, second = (row(summary, name, "nearest", verdict.scenario, "ndcg@10")["value"] for name in ("good", "bad"))
         assert (verdict.leader, verdict.second, verdict.lines) == ("good / nearest", "bad / nearest", 2)
+        assert verdict.lead is not None
         assert verdict.lead.value == pytest.approx(best - second)
         assert (verdict.best is not None) == (verdict.lead.low > 0)
         assert (len(verdict.winners) == 1) == (verdict.best is not None)
     hot = figures.verdicts[0]
-    popularity, good = (
-        row(summary, *key, "hot", "ndcg@10")["value"] for key in ((None, "popularity"), ("good", "nearest"))
-    )
+    popularity = row(summary, None, "popularity", "hot", "ndcg@10")["value"]
+    good = row(summary, "good", "nearest", "hot", "ndcg@10")["value"]
     assert popularity > good
     assert hot.unbeaten == ("popularity",)
     assert hot.sentence == "Hot: no audio model is shown to beat popularity."
@@ -258,7 +262,7 @@ def test_the_verdict_names_a_winner_only_where_it_is_better_than_all(figures, su
     }
 
 
-def test_a_lead_that_is_not_shown_says_how_much_more_data_would_show_it(figures):
+def test_a_lead_that_is_not_shown_says_how_much_more_data_would_show_it(figures: Figures) -> None:
     for verdict in figures.verdicts:
         assert bool(verdict.more_data) == (verdict.best is None)
     users = np.linspace(-1, 1, 50) / 300
@@ -281,7 +285,7 @@ def test_a_lead_that_is_not_shown_says_how_much_more_data_would_show_it(figures)
     assert more_data("cold", replace(close, values=np.array([0.5, 0.0])), 0, 1) == ""
 
 
-def test_a_line_alone_has_no_second(run, tmp_path):
+def test_a_line_alone_has_no_second(run: Run, tmp_path: Path) -> None:
     alone = Run.create(tmp_path, {}, SPLIT)
     alone.plan([BASE])
     alone.write(run.read(BASE))
@@ -289,25 +293,33 @@ def test_a_line_alone_has_no_second(run, tmp_path):
         assert (verdict.leader, verdict.second, verdict.lead, verdict.lines) == ("good / nearest", None, None, 1)
 
 
-def test_mixed_lists_also_get_the_metrics_of_cold_items():
-    assert [one.label for one in make_metrics(["ndcg"], [3], "hot")] == ["ndcg@3"]
-    assert [one.label for one in make_metrics(["ndcg"], [3], "mixed")] == ["ndcg@3", "cold-share@3", "cold-recall@3"]
-    assert [one.label for one in make_metrics(["cold-recall"], [3], "mixed")] == ["cold-recall@3", "cold-share@3"]
+def test_mixed_lists_also_get_the_metrics_of_cold_items() -> None:
+    assert [metric.label for metric in make_metrics(["ndcg"], [3], "hot")] == ["ndcg@3"]
+    assert [metric.label for metric in make_metrics(["ndcg"], [3], "mixed")] == [
+        "ndcg@3",
+        "cold-share@3",
+        "cold-recall@3",
+    ]
+    assert [metric.label for metric in make_metrics(["cold-recall"], [3], "mixed")] == ["cold-recall@3", "cold-share@3"]
 
 
-def test_lines_are_read_one_at_a_time(run, monkeypatch):
-    read = []
-    monkeypatch.setattr(
-        Run, "read", lambda self, one, *rest, original=Run.read: read.append(one) or original(self, one, *rest)
-    )
+def test_lines_are_read_one_at_a_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Experiment] = []
+    original = Run.read
+
+    def counting(self: Run, experiment: Experiment, *names: Any) -> Cell:
+        read.append(experiment)
+        return original(self, experiment, *names)
+
+    monkeypatch.setattr(Run, "read", counting)
     each = lines(run, "hot")
     next(each)
     assert len(read) == 5
     assert len(list(each)) == 2
 
 
-def test_progress_is_heard(run):
-    heard = []
-    compute_figures(run, ["ndcg"], [3], "ndcg@3", lambda *said: heard.append(said))
-    assert heard[-1] == ("figures", 3, 3)
-    assert len(heard) == 3 * 3 + 1
+def test_progress_is_reported_by_scenario_and_line(run: Run) -> None:
+    calls: list[tuple[str, int, int]] = []
+    compute_figures(run, ["ndcg"], [3], "ndcg@3", lambda what, done, total: calls.append((what, done, total)))
+    assert calls[-1] == ("figures", 3, 3)
+    assert len(calls) == 3 * 3 + 1

@@ -23,7 +23,7 @@ def single_run(folders: Sequence[Path]) -> Run:
 
 
 def _differences(runs: Sequence[Run]) -> list[str]:
-    """Names of what the runs do not share: the test, the inputs, or the version of this package."""
+    """Names of the properties in which runs differ: log or split, metric, version of this package."""
     sides = {
         "the log or the split": [run.split.digest for run in runs],
         "the metric": [run.facts.get("config", {}).get("primary") for run in runs],

@@ -37,7 +37,7 @@ MIXED_METRICS = ("cold-share", "cold-recall")
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """The figures of a run as long tables, most keyed by encoder, recommender, control, scenario and metric.
+    """The figures of a run as long tables; most have the key encoder, recommender, control, scenario, metric.
 
     `figures`: the value of every seed. `standings`: the mean over seeds with its 95 % interval (`low`, `high`), the
     exact expectation of a random order (`chance`), whether a line with audio is tied with the best (`tied`), the number

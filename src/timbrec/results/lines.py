@@ -1,4 +1,4 @@
-"""Lines: a recommender on a representation with its controls, over all seeds; what a row of a table stands for."""
+"""Lines: a recommender on a representation, with its controls and all seeds; a row of a table shows one line."""
 
 from __future__ import annotations
 

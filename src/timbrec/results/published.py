@@ -1,4 +1,4 @@
-"""Published figures of other studies beside those of a run, each with the known defects that affect it."""
+"""Published figures of other studies beside the figures of a run, each with its known defects."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ class Contest:
 
 
 def _sentence(rows: pl.DataFrame) -> str:
-    """What the rows of one scenario say: the means over recommenders, or the only recommender's rows."""
+    """The result of one scenario in words: means over recommenders, or the rows of the only recommender."""
     first = rows.row(0, named=True)
     start = f"{first['scenario'].capitalize()}: "
     if first["reason"]:

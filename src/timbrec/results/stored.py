@@ -21,7 +21,7 @@ _STATE = "figures.json"
 
 
 def write_figures(run: Run, figures: Figures) -> None:
-    """Write results.csv, standings.csv, gains.csv, differences.csv and users.parquet, then what they depend on."""
+    """Write results.csv, standings.csv, gains.csv, differences.csv and users.parquet, then digests of their inputs."""
     tables = (figures.figures, figures.standings, figures.gains, figures.differences)
     for name, table in zip(_TABLES, tables, strict=True):
         write_atomically(run.folder / f"{name}.csv", table.write_csv())

@@ -20,7 +20,7 @@ SUMMARY = {
 
 
 def summarise(figures: Figures) -> pl.DataFrame:
-    """Real values, those of each control, and the gain over shuffled vectors, side by side.
+    """Values on real vectors and on each control, and the gain over shuffled vectors, side by side.
 
     One row per (encoder, recommender, scenario, metric), in the order of the standings. Null where something is not
     defined; `status` says why a row has no value.

@@ -49,7 +49,7 @@ class Table:
 
     @property
     def audio(self) -> list[int]:
-        """The entries of real vectors whose recommenders use content and are no baselines."""
+        """The entries of real vectors under recommenders that use content, baselines excluded."""
         return [place for place in self._real if self.entries[place].key["recommender"] not in self.baselines]
 
     @property

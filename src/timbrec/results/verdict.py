@@ -1,4 +1,4 @@
-"""The verdict on a scenario: which lines lead, what they are tied with, and whether they beat the baselines."""
+"""The verdict on a scenario: the leading lines, their ties, and whether they beat the baselines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REALISTIC = 50  # times the data
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one scenario says on the primary metric.
+    """The result of one scenario on the primary metric.
 
     `leader` is the audio line with the highest value, `winners` all that are tied with the best, the leader first.
     `best` is the leader where it is better than every other audio line, else None. `lead` is its lead over `second`,

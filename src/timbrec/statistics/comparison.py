@@ -22,7 +22,7 @@ MIN_ITEMS = 2  # effective items
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The values of several lines over the same users and candidates, and everything about their differences.
+    """The values and differences of several lines on the same users and candidates, with intervals.
 
     `values` (lines,) are means over users and seeds, `users` (lines,) the numbers of users with a value. Differences of
     all pairs of lines are one family: their intervals hold all true differences at once in 95 % of tests. `reason` says
@@ -164,7 +164,7 @@ def compare(
 
 
 def _reason(influences: Sequence[Influence]) -> str | None:
-    """Why lines cannot be told apart; None if they can."""
+    """The reason why the test is too small for any comparison; None for a test that is large enough."""
     line = influences[0]
     users = min(len(line.users) - line.undefined_users for line in influences)
     if users < MIN_USERS:

@@ -1,4 +1,4 @@
-"""Simultaneous intervals: a family of contrasts whose intervals hold all their true values at once.
+"""Simultaneous intervals: the intervals of a family of contrasts contain all true values in 95 % of tests.
 
 The critical value comes from the largest of all the family's statistics (max-T): its quantile under the normal
 distribution with the estimated covariance, which respects how the contrasts depend on each other, is turned into a
@@ -24,7 +24,7 @@ POWER = 0.8
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """Contrasts with their standard errors, and critical values for one contrast alone and for all at once.
+    """Contrasts with standard errors and two critical values: for a single contrast, and for the family at once.
 
     All arrays are (contrasts,). Standard errors and critical values are NaN where lines cannot be told apart.
     """
@@ -42,7 +42,7 @@ class Family:
         return tuple(clipped(value, half_width, -1.0, 1.0) for value, half_width in limits)
 
     def differ(self) -> Float[Array, "contrasts"]:
-        """1 for contrasts above 0, -1 for those below, 0 for those whose simultaneous interval holds 0."""
+        """The sign of each contrast, or 0 where its simultaneous interval contains 0."""
         outside = np.abs(self.values) > self.simultaneous * self.standard_errors
         return np.where(outside, np.sign(self.values), 0.0)
 

@@ -18,7 +18,7 @@ from timbrec.statistics.family import POWER
 
 @dataclass(frozen=True)
 class Needed:
-    """Factors by which the data of a test would have to grow so that `difference` is shown; at least 1.
+    """Factors, at least 1, by which a test must grow to show `difference` with a probability of 80 %.
 
     `users` holds if users alone grow, `items` if items alone grow, `together` if both do; infinite where no number is
     enough. `detectable` is the difference that this test would show.
@@ -32,7 +32,7 @@ class Needed:
 
 
 def needed(comparison: Comparison, first: int, second: int) -> Needed | None:
-    """The data that would show the difference of two lines; None where lines cannot be told apart at all, or are equal.
+    """The data that would show the difference of two lines; None for equal lines and for tests that are too small.
 
     The critical value is that of all pairs of the comparison's lines.
     """

@@ -47,7 +47,7 @@ def is_deep_enough(outcome: Outcome, metric: GainMetric) -> bool:
 
 
 def removals(outcome: Outcome, metric: GainMetric, users: Int[Array, "n"], relevant: Interactions) -> Removals:
-    """The change of each user's value for every candidate whose removal has an effect.
+    """The change of each user's value by the removal of single candidates; removals without an effect are left out.
 
     Row u of the outcome belongs to user `users[u]`, ascending. Raises ConfigError for lists that are too short.
     """

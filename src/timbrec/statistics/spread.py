@@ -6,8 +6,8 @@ clustering: Cameron, Gelbach & Miller 2011). It is never less than CU alone. Whe
 (artists) it is not less than CT either: removing the tracks of an artist one by one misses that they replace each
 other, and PP is then too large. The variance over seeds is added last.
 Degrees of freedom are Satterthwaite's (1946), with the variance of each variance estimated from fourth moments. The
-three variances are correlated, and the formula, which is for independent ones, gives too few: it is used as it is for
-values, whose distribution is skewed, and with CU + CT in the numerator for differences, whose distribution is not.
+three variances are correlated, while the formula assumes independence and gives too few. Values have a skewed
+distribution and keep the formula as it is; differences have a symmetric one and take CU + CT in the numerator.
 Simulations (docs/statistics.md) led to both choices.
 """
 
@@ -107,7 +107,7 @@ class Spread:
         return Errors(np.sqrt(variance), np.maximum(_ratio(variance**2, uncertainty, self.most_degrees), 1.0))
 
     def parts(self, contrast: Float[Array, "lines"]) -> Parts:
-        """The variance of one contrast by what would lower it: more users, more items, or more seeds."""
+        """The variance of a contrast, split into parts that fall with more users, more items and more seeds."""
         n = len(self.users)
         over_users = float(((self.users @ contrast) ** 2).sum()) * n / max(n - 1, 1)
         over_items = float(((self.items @ contrast) ** 2).sum()) - float(contrast @ self.pairs @ contrast)

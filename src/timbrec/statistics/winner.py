@@ -32,7 +32,7 @@ def winner(
     values: Float[Array, "lines"], covariance: Float[Array, "lines lines"], tied: Bool[Array, "lines"], draws: int,
     seed: int = 0,
 ) -> Winner:  # fmt: skip
-    """The winner among lines whose estimates have this covariance; `tied` marks lines tied with the best."""
+    """The winner among estimates with a known covariance; `tied` marks the lines that are tied with the best."""
     line, group = int(np.nanargmax(values)), np.flatnonzero(tied)
     if len(group) < 2:
         return Winner(line, float(values[line]), 0.0)
