@@ -188,6 +188,14 @@ def test_what_only_training_uses_is_dropped_and_nothing_else(tensors: dict[str, 
         EncodecMAE(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["wav_encoder.post_net.weight", "wav_encoder.encoder.model.model.0.conv.conv.bias"])
+def test_second_version_is_refused(tensors: dict[str, Tensor], tmp_path: Path, name: str) -> None:
+    """Its wav encoder is a wrapper with the modules `encoder` and `post_net`."""
+    torch.save({"state_dict": tensors | {name: torch.zeros(3)}}, tmp_path / "model.pt")
+    with pytest.raises(ConfigError, match=r"second version, which is not supported.*lpepino/encodecmae-base"):
+        EncodecMAE(tmp_path / "model.pt")
+
+
 def test_a_slim_file_needs_nothing_beside_it(
     encoder: EncodecMAE, folder: Path, tensors: dict[str, Tensor], tmp_path: Path
 ) -> None:

@@ -34,7 +34,12 @@ def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_the_card_says_all_there_is_to_know(name: str) -> None:
     card = CARDS[name]
     assert card.name == name
-    assert all(getattr(card, one.name) not in ("", "not stated") for one in fields(card))
+    assert all(getattr(card, field.name) not in ("", "not stated", "none") for field in fields(card))
+    assert re.match(r"@(article|inproceedings)\{\w+,\n", card.bibtex)
+    assert re.search(r"year = \{(\d{4})\}", card.bibtex)[1] in card.citation  # type: ignore[index]
+    assert card.bibtex.count("{") == card.bibtex.count("}")
+    for dataset in card.datasets:
+        assert dataset in card.trained_on or name == "muq-mulan"  # MuQ's training, and more
     assert card.dim > 0
     if card.precomputed:
         assert (card.window, card.frames_per_second) == (0, 0)

@@ -65,6 +65,10 @@ class EncoderCard:
     that `encode` pools by default where that is not the last; higher blocks are then not loaded. An encoder with layers
     takes the option `layer`.
 
+    `trained_on` describes the training data; `datasets` names the public data sets in it, so that scores on them can be
+    marked. It is empty without training ("nothing") and where the data are unpublished. `citation` and `bibtex` name
+    the paper to cite.
+
     `commercial` says whether code and weights may be used commercially. `gflop` is the cost of one window in 10^9
     multiplications and additions, 0 if unknown. `concurrent` says whether several threads may call the encoder at once.
     `files` are the official weights on the model hub, the file with the tensors first; empty where weights come another
@@ -84,7 +88,9 @@ class EncoderCard:
     licence_weights: str = "not stated"
     commercial: bool = False
     trained_on: str = "not stated"
+    datasets: tuple[str, ...] = ()
     citation: str = "none"
+    bibtex: str = "none"
     time: str = "frames"
     gflop: float = 0.0
     concurrent: bool = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from timbrec.encoders.bases.layered import LayeredBase, checked_dtype, dtype_details, layer_details
 from timbrec.encoders.bases.wav2vec import import_transformers, plain_convolutions, without_weight_norm
+from timbrec.encoders.shared import bibliography
 from timbrec.encoders.weights.hub import check_files, find_files
 from timbrec.encoders.weights.official import inference_tensors, read_json, small_fingerprint
 from timbrec.encoders.weights.reading import load_strictly, read_config, read_weights
@@ -24,6 +25,7 @@ RATE, HOP, HEADS = 24_000, 320, 12
 CHUNK = 4 * RATE  # samples
 # Tensors in the checkpoint that only training uses: the decoder, the targets and the mask.
 UNUSED = re.compile(r"(decoder|decoder_projector|head|target_encoder|masker)\..+")
+SECOND = ("wav_encoder.encoder.", "wav_encoder.post_net.")  # tensors that only the second version has
 CODEC = re.compile(r"wav_encoder\.model\.model\.(\d+)\.(.*)")
 
 
@@ -41,7 +43,8 @@ class EncodecMAE(LayeredBase):
     `weights`: None (the hub), "owner/name@revision" there, the official `model.pt`, a safetensors file of its tensors,
     or the folder of either. Sizes are read from the tensors; a `config.json` beside them may give the number of heads
     (`num_encoder_heads`) where it is not 12. `dtype="bfloat16"` applies to the transformer and changes values by a few
-    hundredths; EnCodec's encoder stays in float32. float16 is refused.
+    hundredths; EnCodec's encoder stays in float32. float16 is refused, and so are checkpoints of the second version
+    (`mel256-ec-base_st` and its like).
     """
 
     card = EncoderCard(
@@ -56,9 +59,12 @@ class EncodecMAE(LayeredBase):
         licence_code="MIT (EnCodec) and none (EncodecMAE: its code is not used)",
         licence_weights="MIT",
         commercial=True,
-        trained_on="AudioSet, Free Music Archive and Libri-Light (no labels): EnCodec's codes of masked frames",
+        trained_on="AudioSet, Free Music Archive and Libri-Light (no labels): EnCodec's codes of masked frames; "
+        "EnCodec itself also on MTG-Jamendo (no labels)",
+        datasets=("AudioSet", "Free Music Archive", "Libri-Light", "MTG-Jamendo"),
         citation="Pepino, Riera & Ferrer, EnCodecMAE: leveraging neural codecs for universal audio representation "
         "learning, 2023",
+        bibtex=bibliography.ENCODECMAE,
         gflop=499.2,
         concurrent=True,
         files=(WeightsFile("lpepino/encodecmae-base", "model.pt", bytes=255_000_000),),
@@ -132,6 +138,12 @@ def encodecmae_network(tensors: Mapping[str, torch.Tensor], heads: int, source: 
     from timbrec.encoders.networks.encodecmae import EncodecMAENetwork, Sizes
 
     name = EncodecMAE.card.name
+    if any(key.startswith(SECOND) for key in tensors):
+        raise ConfigError(
+            f"{source} is a checkpoint of EncodecMAE's second version, which is not supported: the settings of its "
+            "input could not be verified",
+            fix="Give the first version's: lpepino/encodecmae-base, model.pt.",
+        )
     transformers = import_transformers(name)
     try:
         sizes = Sizes.of(tensors, heads)

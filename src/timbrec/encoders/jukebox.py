@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from timbrec.encoders.bases.layered import LayeredBase
+from timbrec.encoders.shared import bibliography
 from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.official import read_json
 from timbrec.encoders.weights.reading import (
@@ -65,6 +66,7 @@ class Jukebox(LayeredBase):
         trained_on="1.2 million songs from the web, unpublished, with artists and genres",
         citation="Dhariwal et al., Jukebox: a generative model for music, 2020; Castellon, Donahue & Liang, Codified "
         "audio language modeling learns useful representations for music information retrieval, ISMIR 2021",
+        bibtex=bibliography.JUKEBOX,
         time="codes of 2.9 ms",
         gflop=41_000.0,
         concurrent=True,

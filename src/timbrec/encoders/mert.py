@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from timbrec.encoders.bases.wav2vec import Wav2VecEncoder
+from timbrec.encoders.shared import bibliography
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
@@ -70,6 +71,7 @@ class MERT95M(MERT):
         trained_on="music of 1,000 hours (no labels): EnCodec's codes and constant-Q spectra of masked frames",
         citation="Li et al., MERT: acoustic music understanding model with large-scale self-supervised training, "
         "ICLR 2024",
+        bibtex=bibliography.MERT,
         gflop=812.4,
         concurrent=True,
         files=_files("m-a-p/MERT-v1-95M", 377_000_000, "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5"),

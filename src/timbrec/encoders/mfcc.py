@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from timbrec.encoders.shared import bibliography
 from timbrec.encoders.signals.mel import mel_bands, mel_power
 from timbrec.encoders.signals.windows import batches, mono
 from timbrec.errors import AudioError, ConfigError
@@ -47,6 +48,7 @@ class MFCC:
         trained_on="nothing",
         citation="Davis & Mermelstein, Comparison of parametric representations for monosyllabic word recognition, "
         "IEEE TASSP 28(4), 1980",
+        bibtex=bibliography.MFCC,
         gflop=0.5,
         concurrent=True,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from timbrec.encoders.shared import bibliography
 from timbrec.encoders.signals.mel import mel_bands, mel_power
 from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.reading import fingerprint, read_config, read_weights, weights_file
@@ -51,6 +52,7 @@ class MULE:
         trained_on="Musicset, unpublished: pairs of excerpts of a track, no labels",
         citation="McCallum et al., Supervised and unsupervised learning of audio representations for music "
         "understanding, ISMIR 2022",
+        bibtex=bibliography.MULE,
         time="slices of 3 s, one every 2 s",
         gflop=128.0,
         concurrent=True,

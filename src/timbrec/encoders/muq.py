@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from timbrec.encoders.bases.conformer import RATE, ConformerEncoder, beside_or_within
+from timbrec.encoders.shared import bibliography
 from timbrec.protocols import EncoderCard, WeightsFile
 
 _REPO = "OpenMuQ/MuQ-large-msd-iter"
@@ -33,8 +34,10 @@ class MuQ(ConformerEncoder):
         licence_weights="CC BY-NC 4.0",
         commercial=False,
         trained_on="Million Song Dataset: audio, no labels",
+        datasets=("Million Song Dataset",),
         citation="Zhu et al., MuQ: self-supervised music representation learning with mel residual vector "
         "quantization, 2025",
+        bibtex=bibliography.MUQ,
         gflop=1282.8,
         concurrent=True,
         files=(

@@ -22,6 +22,7 @@ from timbrec.encoders.bases.conformer import (
     stored,
 )
 from timbrec.encoders.bases.layered import dtype_details
+from timbrec.encoders.shared import bibliography
 from timbrec.encoders.signals.windows import batches, mono
 from timbrec.encoders.weights.hub import check_files, find_files
 from timbrec.encoders.weights.official import inference_tensors
@@ -65,8 +66,10 @@ class MuQMuLan:
         licence_weights="CC BY-NC 4.0",
         commercial=False,
         trained_on="MuQ's training, then pairs of music and text, unpublished",
+        datasets=("Million Song Dataset",),
         citation="Zhu et al., MuQ: self-supervised music representation learning with mel residual vector "
         "quantization, 2025",
+        bibtex=bibliography.MUQ,
         time="10 s clips",
         gflop=1265.5,
         concurrent=True,

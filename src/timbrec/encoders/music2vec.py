@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from timbrec.encoders.bases.wav2vec import Wav2VecEncoder
+from timbrec.encoders.shared import bibliography
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
 
@@ -43,6 +44,7 @@ class Music2Vec(Wav2VecEncoder):
         trained_on="music of 1,000 hours, unpublished (no labels): the model's own states of masked frames",
         citation="Li et al., MAP-Music2Vec: a simple and effective baseline for self-supervised music audio "
         "representation learning, ISMIR late-breaking demo, 2022",
+        bibtex=bibliography.MUSIC2VEC,
         gflop=496.4,
         concurrent=True,
         files=(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from timbrec.encoders.bases.conformer import MSD, RATE, ConformerEncoder, beside_or_within, settings_in
+from timbrec.encoders.shared import bibliography
 from timbrec.encoders.weights.official import read_json
 from timbrec.errors import ConfigError
 from timbrec.protocols import EncoderCard, WeightsFile
@@ -107,7 +108,9 @@ class MusicFMMSD(MusicFM):
         licence_weights="MIT",
         commercial=True,
         trained_on="Million Song Dataset: audio, no labels",
+        datasets=("Million Song Dataset",),
         citation="Won, Hung & Le, A foundation model for music informatics, ICASSP 2024",
+        bibtex=bibliography.MUSICFM,
         gflop=1282.8,
         concurrent=True,
         files=(
@@ -131,6 +134,7 @@ class MusicFMFMA(MusicFM):
         MusicFMMSD.card,
         name="musicfm-fma",
         trained_on="Free Music Archive: 8,000 hours of audio, no labels",
+        datasets=("Free Music Archive",),
         files=(
             WeightsFile(
                 _HUB,

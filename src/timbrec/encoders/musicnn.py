@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from timbrec.encoders.bases.patches import FRAMES, MELS, PATCH, RATE, PatchTagger
-from timbrec.encoders.shared import musicnn_tags
+from timbrec.encoders.shared import bibliography, musicnn_tags
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
 
@@ -102,8 +102,10 @@ class MusiCNNMSD(MusiCNN):
         licence_weights="ISC",
         commercial=True,
         trained_on="Million Song Dataset: 50 Last.fm tags of 200,000 tracks",
+        datasets=("Million Song Dataset",),
         citation="Pons & Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, "
         "ISMIR late-breaking demo, 2019",
+        bibtex=bibliography.MUSICNN,
         time="patches of 3 s",
         gflop=28.0,
         concurrent=True,
@@ -119,6 +121,7 @@ class MusiCNNMTT(MusiCNN):
         MusiCNNMSD.card,
         name="musicnn-mtt",
         trained_on="MagnaTagATune: 50 tags of 19,000 clips from Magnatune",
+        datasets=("MagnaTagATune",),
     )
     tags = musicnn_tags.MTT
     _folder = "MTT_musicnn"

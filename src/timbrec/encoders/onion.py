@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from timbrec.encoders.shared import bibliography
 from timbrec.encoders.shared.precomputed import Precomputed
 from timbrec.encoders.weights.reading import weights_file
 from timbrec.errors import ConfigError, DataError
@@ -36,6 +37,7 @@ class MFCCOnion(Precomputed):
         trained_on="nothing",
         citation="Moscati et al., Music4All-Onion: a large-scale multi-faceted content-centric music recommendation "
         "dataset, CIKM 2022",
+        bibtex=bibliography.ONION,
         time="none: vectors of tracks",
     )
 

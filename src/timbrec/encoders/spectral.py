@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from timbrec.encoders.shared import bibliography
 from timbrec.encoders.signals.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
@@ -39,6 +40,7 @@ class Spectral:
         commercial=True,
         trained_on="nothing",
         citation="McFee et al., librosa: audio and music signal analysis in Python, SciPy 2015",
+        bibtex=bibliography.LIBROSA,
         gflop=0.5,
         concurrent=True,
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from timbrec.encoders.bases.patches import FRAMES, MELS, PATCH, RATE, PatchTagger
-from timbrec.encoders.shared import musicnn_tags
+from timbrec.encoders.shared import bibliography, musicnn_tags
 from timbrec.protocols import EncoderCard
 
 if TYPE_CHECKING:
@@ -67,8 +67,10 @@ class VGGMSD(VGG):
         licence_weights="ISC",
         commercial=True,
         trained_on="Million Song Dataset: 50 Last.fm tags of 200,000 tracks",
+        datasets=("Million Song Dataset",),
         citation="Pons & Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, "
         "ISMIR late-breaking demo, 2019",
+        bibtex=bibliography.MUSICNN,
         time="patches of 3 s",
         gflop=17.8,
         concurrent=True,
@@ -84,6 +86,7 @@ class VGGMTT(VGG):
         VGGMSD.card,
         name="vgg-mtt",
         trained_on="MagnaTagATune: 50 tags of 19,000 clips from Magnatune",
+        datasets=("MagnaTagATune",),
     )
     tags = musicnn_tags.MTT
     _folder = "MTT_vgg"
