@@ -75,6 +75,7 @@ CATALOG: dict[str, dict[str, Part]] = {
     },
     "cells": {"ranking": Part("timbrec.study.cells.ranking:Ranking", "Top-k lists, hot, cold and mixed")},
     "tables": {
+        "beyond": Part("timbrec.results.beyond:beyond", "What audio adds to metadata and to the artist, paired"),
         "reference": Part("timbrec.results.reference:reference_table", "Every encoder against the config's reference"),
         "cost": Part("timbrec.results.cost:cost", "Computation, size and licence of each encoder"),
     },
@@ -85,6 +86,7 @@ CATALOG: dict[str, dict[str, Part]] = {
         "differences": Part("timbrec.report.sections.differences:Differences", "Differences to the best audio model"),
         "cost": Part("timbrec.report.sections.cost:Cost", "Cost and licence of each encoder"),
         "tables": Part("timbrec.report.sections.tables:Tables", "Every figure in a sortable table"),
+        "beyond": Part("timbrec.report.sections.beyond:Beyond", "What audio adds to the artist and other metadata"),
         "data": Part("timbrec.report.sections.data:Data", "The data, the split and the encoders"),
         "audit": Part("timbrec.report.sections.audit:Audit", "The findings of the audit"),
         "reading": Part("timbrec.report.sections.reading:Reading", "How to read the page"),
