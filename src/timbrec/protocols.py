@@ -72,7 +72,8 @@ class EncoderCard:
     `commercial` says whether code and weights may be used commercially. `gflop` is the cost of one window in 10^9
     multiplications and additions, 0 if unknown. `concurrent` says whether several threads may call the encoder at once.
     `files` are the official weights on the model hub, the file with the tensors first; empty where weights come another
-    way. Fields with a default are optional for a user's own encoder.
+    way. `resampler` is the one that converts files to `rate`, `soxr` or `kaiser_best`. Fields with a default are
+    optional for a user's own encoder.
     """
 
     name: str
@@ -95,6 +96,7 @@ class EncoderCard:
     gflop: float = 0.0
     concurrent: bool = False
     files: tuple[WeightsFile, ...] = ()
+    resampler: str = "soxr"
 
     @property
     def precomputed(self) -> bool:

@@ -3,6 +3,7 @@
 from timbrec.audio.clip import Clip, Cut, read_clips, read_windows
 from timbrec.audio.file import AudioFile, load_mono
 from timbrec.audio.kinds import CONTAINERS
+from timbrec.audio.resampling import check_resampler
 from timbrec.audio.sound import SILENCE, Remark
 from timbrec.audio.windows import Cutter, Windows
 
@@ -15,6 +16,7 @@ __all__ = [
     "Cutter",
     "Remark",
     "Windows",
+    "check_resampler",
     "load_mono",
     "read_clips",
     "read_windows",

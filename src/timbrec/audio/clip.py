@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from timbrec.audio.file import AudioFile, Resampler
+from timbrec.audio.file import AudioFile
+from timbrec.audio.resampling import SOXR, resampler
 from timbrec.audio.sound import Remark
 from timbrec.audio.windows import Cutter, Windows
 from timbrec.errors import AudioError
@@ -16,11 +17,12 @@ from timbrec.types import Array, Float32
 
 
 class Cut(NamedTuple):
-    """Request for windows of `seconds` at `rate` Hz, chosen by `windows`."""
+    """Request for windows of `seconds` at `rate` Hz, chosen by `windows` after the `resampler`."""
 
     rate: int
     seconds: float
     windows: Windows
+    resampler: str = SOXR
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,8 @@ def read_windows(path: Path, rate: int, seconds: float, windows: Windows) -> Cli
 
 
 def read_clips(path: Path, cuts: Sequence[Cut], state: tuple[int, int] | None = None) -> list[Clip | AudioError]:
-    """Return the result of `read_windows` for each cut. The file is decoded once, and resampled once per rate.
+    """Return the result of `read_windows` for each cut. The file is decoded once, and resampled once per rate
+    and resampler.
 
     An AudioError in the list concerns one cut only: its windows are silent. `state` is the expected size and
     modification time (ns) of the file; by default, those at the time of opening.
@@ -62,21 +65,22 @@ def read_clips(path: Path, cuts: Sequence[Cut], state: tuple[int, int] | None = 
     with AudioFile(path) as file:
         file.state = state or file.state
         takers = [_Taker(cut) for cut in cuts]
-        resamplers = {cut.rate: Resampler(file.rate, cut.rate) for cut in cuts}
+        resamplers = {(cut.rate, cut.resampler): resampler(file.rate, cut.rate, cut.resampler) for cut in cuts}
         audio = hashlib.sha256(f"{file.rate} Hz ".encode())
         for block in file.blocks():
             audio.update(block.data)
-            for rate in {taker.rate for taker in takers if not taker.full}:
-                resampled = resamplers[rate](block)
+            for stream in {taker.stream for taker in takers if not taker.full}:
+                resampled = resamplers[stream](block)
                 for taker in takers:
-                    if taker.rate == rate:
+                    if taker.stream == stream:
                         taker.add(resampled, audio)
             if all(taker.full for taker in takers):
                 break
         file.refuse_changed()
         file.refuse_odd_sound()
+        rests = {stream: resample.rest() for stream, resample in resamplers.items()}
         for taker in takers:
-            taker.add(resamplers[taker.rate].rest(), audio)
+            taker.add(rests[taker.stream], audio)
         return [taker.clip(file, audio.hexdigest()) for taker in takers]
 
 
@@ -84,7 +88,7 @@ class _Taker:
     """Collector of the windows of one cut; keeps the hash of the samples decoded until it was full."""
 
     def __init__(self, cut: Cut) -> None:
-        self.rate, self._seconds = cut.rate, cut.seconds
+        self.stream = cut.rate, cut.resampler
         self._cutter, self._audio = Cutter(round(cut.seconds * cut.rate), cut.windows), ""
 
     @property

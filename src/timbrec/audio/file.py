@@ -1,6 +1,6 @@
 """Reading an audio file as blocks of mono samples at any rate.
 
-FFmpeg decodes, through PyAV, which includes it; soxr resamples (quality HQ).
+FFmpeg decodes, through PyAV, which includes it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import av
 import av.container
 import av.error
 import numpy as np
-import soxr
 
 from timbrec.audio.declared import declared_duration
 from timbrec.audio.kinds import CONTAINERS, OPTIONS, READABLE, description
 from timbrec.audio.ogg import read_pages
+from timbrec.audio.resampling import SOXR, resampler
 from timbrec.audio.sound import Levels, Remark
 from timbrec.errors import AudioError
 from timbrec.types import Array, Float32
@@ -82,9 +82,12 @@ class AudioFile:
         """Build an error about this file; a `passing` error may be gone when the same file is read again."""
         return AudioError(f"{self.path}: it {reason}", fix=fix, passing=passing)
 
-    def mono(self, rate: int) -> Iterator[Float32[Array, "n"]]:
-        """Yield blocks of the mean of the channels at `rate` Hz. Raises AudioError like `read_windows`."""
-        resample = Resampler(self.rate, rate)
+    def mono(self, rate: int, by: str = SOXR) -> Iterator[Float32[Array, "n"]]:
+        """Yield blocks of the mean of the channels at `rate` Hz, resampled `by` a resampler.
+
+        Raises AudioError like `read_windows`, and ConfigError like `check_resampler`.
+        """
+        resample = resampler(self.rate, rate, by)
         for block in self.blocks():
             yield resample(block)
         yield resample.rest()
@@ -199,26 +202,13 @@ class AudioFile:
             raise self.error(f"cannot be read: {reason}", fix, passing=True) from error
 
 
-class Resampler:
-    """Resampler of a stream of blocks; at equal rates, returns the blocks themselves."""
+def load_mono(path: Path, rate: int, by: str = SOXR) -> Float32[Array, "samples"]:
+    """Return all samples of a file at `rate` Hz, mono, resampled `by` a resampler.
 
-    def __init__(self, rate: int, to: int) -> None:
-        self._stream = None if rate == to else soxr.ResampleStream(rate, to, 1, dtype="float32", quality="HQ")
-
-    def __call__(self, block: Float32[Array, "n"]) -> Float32[Array, "m"]:
-        """The samples that are finished with the next block."""
-        return block if self._stream is None else self._stream.resample_chunk(block)
-
-    def rest(self) -> Float32[Array, "m"]:
-        """The samples that remain after the last block."""
-        nothing = np.empty(0, np.float32)
-        return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)
-
-
-def load_mono(path: Path, rate: int) -> Float32[Array, "samples"]:
-    """Return all samples of a file at `rate` Hz, mono. Raises AudioError like `read_windows`, except for odd levels."""
+    Raises AudioError like `read_windows`, except for odd levels.
+    """
     with AudioFile(path) as file:
-        return np.concatenate([np.empty(0, np.float32), *file.mono(rate)])
+        return np.concatenate([np.empty(0, np.float32), *file.mono(rate, by)])
 
 
 def _layout(frame: av.AudioFrame) -> tuple[str, int]:

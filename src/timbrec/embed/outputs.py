@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from timbrec.audio import Cut, Windows
+from timbrec.audio import Cut, Windows, check_resampler
 from timbrec.embed.pooling import POOLS
 from timbrec.errors import ConfigError
 from timbrec.protocols import Encoder, EncoderCard
@@ -17,7 +17,8 @@ from timbrec.store import StoreInfo
 class Output:
     """Request for the vectors of one encoder, layer (None: the encoder's own output), pool and choice of windows.
 
-    `store` is the folder of the vectors, created if missing. Raises ConfigError for an unknown pool.
+    `store` is the folder of the vectors, created if missing. Raises ConfigError for an unknown
+    pool, and for a resampler that is unknown or not installed.
     """
 
     encoder: Encoder
@@ -29,6 +30,7 @@ class Output:
     def __post_init__(self) -> None:
         if self.pool not in POOLS:
             raise ConfigError(f"there is no pool {self.pool!r}", fix=f"Known: {', '.join(POOLS)}.")
+        check_resampler(self.card.resampler)
 
     @property
     def card(self) -> EncoderCard:
@@ -38,7 +40,7 @@ class Output:
     @property
     def cut(self) -> Cut:
         """Windows that the encoder takes from a file."""
-        return Cut(self.card.rate, self.windows.seconds(self.card.window), self.windows)
+        return Cut(self.card.rate, self.windows.seconds(self.card.window), self.windows, self.card.resampler)
 
     @property
     def dim(self) -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbrec.encoders.shared import bibliography
+from timbrec.encoders.shared.resampling import resampled
 from timbrec.encoders.signals.mel import mel_bands, mel_power
 from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.reading import fingerprint, read_config, read_weights, weights_file
@@ -35,6 +36,7 @@ class MULE:
     `weights`: the official `model.keras` (h5py reads it), a safetensors file of its variables, or the folder of either.
     `pool="sum"` is the study's way: it adds up the slices, so that vectors grow with the track. `mono_gain="official"`
     halves the samples, as the official reader does with mono files but not with stereo files.
+    `resampler="kaiser_best"`, which needs resampy, converts files to 16 kHz as librosa did before version 0.10.
     """
 
     card = EncoderCard(
@@ -64,6 +66,7 @@ class MULE:
         device: str = "cpu",
         pool: str = "mean",
         mono_gain: str = "full",
+        resampler: str = "soxr",
     ) -> None:
         import torch
 
@@ -79,6 +82,7 @@ class MULE:
             dim=network.dim,
             parameters=sum(parameter.numel() for parameter in network.parameters()),
         )
+        self.card = resampled(self.card, resampler)
         self.device, self.pool, self.mono_gain = device, pool, mono_gain
         self._network = network.to(device)
         self._bands = torch.from_numpy(mel_bands(RATE, N_FFT, MELS, scale="htk", norm="l2")).float().to(device)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from timbrec.encoders.bases.patches import FRAMES, MELS, PATCH, RATE, PatchTagger
 from timbrec.encoders.shared import bibliography, musicnn_tags
+from timbrec.encoders.shared.resampling import resampled
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
 
@@ -28,7 +29,8 @@ class MusiCNN(PatchTagger):
     Layers: 0 is the log-mel spectrum (96 values), 1 the front end, timbral then temporal filters (561), 2 to 4 the
     middle convolutions (64 each), 5 the pooled back end, maximum and mean over a patch interleaved (1,506), and 6, the
     default, the penultimate layer (200). `first_patch_only` repeats a defect of the released package, and perhaps of
-    the study: the first patch's vector is returned for all patches. The other options: see PatchTagger.
+    the study: the first patch's vector is returned for all patches. `resampler="kaiser_best"`, which needs resampy,
+    converts files to 16 kHz as librosa did before version 0.10. The other options: see PatchTagger.
     """
 
     _published: ClassVar[dict[str, str]] = {"a435820f343a": "musicnn-msd", "7e01a9674997": "musicnn-mtt"}
@@ -41,9 +43,11 @@ class MusiCNN(PatchTagger):
         first_patch_only: bool = False,
         pad_mode: str = "reflect",
         overlap: float = 0.0,
+        resampler: str = "soxr",
     ) -> None:
         super().__init__(weights, device, layer, pad_mode, overlap)
         self.first_patch_only = first_patch_only
+        self.card = resampled(self.card, resampler)
         if first_patch_only:
             self.card = self.card.loaded("first patch")
 
