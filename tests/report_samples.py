@@ -72,7 +72,7 @@ def sample(
 ) -> ReportData:
     """A run of realistic figures; scenarios that are not named are empty."""
     rng = np.random.default_rng(3)
-    skills = list(ENCODERS.values())
+    skills: list[Any] = list(ENCODERS.values())
     lines = [(name, label) for name in encoders for label in recommenders]
     rows: list[dict[str, Any]] = []
     for scenario in SCENARIOS:
@@ -169,7 +169,8 @@ def sample(
         for encoder, label, scenario in summary.select("encoder", "recommender", "scenario").rows()
     ]
     data = replace(data, summary=summary.with_columns(pl.Series("tied", tied, dtype=pl.Boolean)))
-    return replace(data, **({"verdicts": verdicts, "differences": differences(data)} | changes))
+    fields: dict[str, Any] = {"verdicts": verdicts, "differences": differences(data)} | changes
+    return replace(data, **fields)
 
 
 def leads(data: ReportData) -> list[Verdict]:

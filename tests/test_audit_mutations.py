@@ -1,6 +1,6 @@
 """Published defects, put into the running code: the check that names the defect refuses it.
 
-Numbers are those of the defects in docs/study.md. Every test shows that the same check passes the unchanged code.
+Numbers are those of the defects in docs/tamm2026.md. Every test shows that the same check passes the unchanged code.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from report_samples import ALL_METRICS, CHECKS, NASTY, SCHEMA, Node, check, parse, sample, squeezed
+from report_samples import ALL_METRICS, CHECKS, NASTY, Node, check, parse, sample, squeezed
 from timbrec import catalog
 from timbrec.report import ReportData, write_report
 from timbrec.report.page import render
@@ -27,6 +27,7 @@ from timbrec.report.shared.drawing import draw
 from timbrec.report.shared.forest import Difference, forest
 from timbrec.report.shared.labels import Box, place
 from timbrec.results.cost import COST, cheapest
+from timbrec.results.summary import SUMMARY as SCHEMA
 
 
 def best(data: ReportData, scenario: str) -> dict[str, Any]:
@@ -69,8 +70,13 @@ def test_nothing_is_loaded_and_only_the_pages_own_script_may_run() -> None:
 def test_names_of_the_user_stay_text_wherever_they_stand(nasty: str) -> None:
     plain = sample(encoders=("mule", "mert"), recommenders=("knn",))
     facts = {"name": nasty, "nasty": nasty, nasty: 1}
-    named = {"name": nasty, "synthetic": nasty, "data_card": [(nasty, nasty)], "commands": [nasty]}
-    data = sample(encoders=(nasty, "other"), recommenders=(f"{nasty} knn",), **named, findings=[check(*[nasty] * 5)])
+    named: dict[str, Any] = {"name": nasty, "synthetic": nasty, "data_card": [(nasty, nasty)], "commands": [nasty]}
+    data = sample(
+        encoders=(nasty, "other"),
+        recommenders=(f"{nasty} knn",),
+        **named,
+        findings=[check(nasty, nasty, nasty, nasty, nasty)],
+    )
     html = render(replace(data, encoders=[facts]))
     page = parse(html)
     expected = {node.tag for node in parse(render(plain)).all()}
@@ -430,7 +436,9 @@ def test_points_stand_where_the_axes_say() -> None:
         across = [(float(node.text), float(node.attrs["x"])) for node in ticks if node.attrs["text-anchor"] == "middle"]
         upright = [(float(node.text), float(node.attrs["y"])) for node in ticks if node.attrs["text-anchor"] == "end"]
         assert min(len(across), len(upright)) >= 4
-        (a, b), (c, d) = (np.polyfit(*zip(*ticks, strict=True), 1) for ticks in (across, upright))
+        (a, b), (c, d) = (
+            np.polyfit([at for at, _ in ticks], [to for _, to in ticks], 1) for ticks in (across, upright)
+        )
         drawn = {}
         for mark in figure.all("path", class_="mark"):
             x, y = map(float, re.findall(r"[\d.]+", mark.attrs["transform"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 import struct
@@ -20,6 +21,7 @@ from report_samples import NASTY, check, sample
 from timbrec.report import write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+AXE = Path(os.environ.get("TIMBREC_AXE", ""))
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the path")
 QUIET = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
@@ -311,6 +313,27 @@ def test_tables_are_downloaded_as_csv_json_and_latex(tmp_path: Path) -> None:
         assert values.drop_nulls().to_list() == pytest.approx(data.summary["value"].drop_nulls().to_list(), rel=1e-5)
     assert r"50 \% \& \_more\_ & knn" in files["results.tex"]
     assert files["results.tex"].count(r"\\") == len(data.summary) + 1
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="TIMBREC_AXE does not name axe.min.js (`npm pack axe-core`)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(tmp_path: Path, scheme: str) -> None:
+    data = sample(encoders=("mule", "mert"), recommenders=("knn", "hybrid"))
+    page = write_report(data, tmp_path / "report.html")
+    text = re.sub(r"<meta http-equiv=.*?>", "", page.read_text(encoding="utf-8"))
+    if scheme == "dark":
+        text = text.replace("@media screen and (prefers-color-scheme: dark)", "@media screen")
+    script = AXE.read_text(encoding="utf-8")
+    ask = """axe.run().then((result) => { document.title = "axe:" + JSON.stringify(
+        result.violations.map((one) => [one.id, one.nodes.map((node) => node.html.slice(0, 120)).slice(0, 3)])); });"""
+    copy = tmp_path / "axe.html"
+    copy.write_text(
+        text.replace("</body>", f"<script>{script}</script><script>{ask}</script></body>"), encoding="utf-8"
+    )
+    out, _ = browse(copy, tmp_path, "--dump-dom", "--virtual-time-budget=20000", "--window-size=1280,900")
+    title = re.search(r"<title>axe:(.*?)</title>", out, re.DOTALL)
+    assert title is not None
+    assert json.loads(html.unescape(title[1])) == []
 
 
 def test_a_blank_picture_would_be_noticed(tmp_path: Path) -> None:

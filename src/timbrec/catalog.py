@@ -81,8 +81,10 @@ CATALOG: dict[str, dict[str, Part]] = {
     },
     "sections": {
         "verdict": Part("timbrec.report.sections.verdict:Verdict", "The verdict on every scenario"),
+        "findings": Part("timbrec.report.sections.findings:Findings", "The findings in plain words"),
         "matrix": Part("timbrec.report.sections.matrix:Matrix", "Encoders and recommenders, one matrix a scenario"),
         "plot": Part("timbrec.report.sections.plot:Plot", "Hot figures against cold ones"),
+        "reference": Part("timbrec.report.sections.reference:Reference", "Every encoder against the reference"),
         "differences": Part("timbrec.report.sections.differences:Differences", "Differences to the best audio model"),
         "cost": Part("timbrec.report.sections.cost:Cost", "Cost and licence of each encoder"),
         "tables": Part("timbrec.report.sections.tables:Tables", "Every figure in a sortable table"),

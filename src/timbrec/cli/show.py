@@ -94,6 +94,11 @@ def show_result(result: Result) -> None:
         cells = {row["scenario"]: row for row in rows.to_dicts()}
         figures = [_figure(cells.get(scenario)) for scenario in SCENARIOS]
         table.add_row(escape(str(encoder or "–")), escape(str(label)), *figures)
+    audio = chosen.filter(pl.col("encoder").is_not_null(), pl.col("chance").is_not_null())
+    chance = dict(audio.unique("scenario").select("scenario", "chance").rows())
+    if chance:
+        figures = [f"{chance[scenario]:.3f}  " if scenario in chance else "–" for scenario in SCENARIOS]
+        table.add_row("–", "chance", *figures)
     _out.print(table)
     if len(files := read_files(result.run)):
         table = narrow_table("audio files left out or remarked")

@@ -16,7 +16,7 @@ _TURNS = np.array([0, 12, 18, 6, *range(1, 24)]) * np.pi / 12  # right, left, ab
 _DISTANCES = np.array([7, 11, 16, 22, 30, 40, 52, 66, 82, 100.0])  # from the point to the label's edge, in pixels
 _FAR = np.repeat(_DISTANCES, len(_TURNS))
 _ACROSS, _UP = np.tile(np.cos(_TURNS), len(_DISTANCES)), np.tile(np.sin(_TURNS), len(_DISTANCES))
-_LEADER = 12  # from this distance on a line leads from the point to its label
+_NEAR = 2 * len(_TURNS)  # the places at the first two distances; from farther ones a line leads to the label
 _CROSSING = 9  # what crossing a line costs, in pixels of distance
 
 
@@ -56,23 +56,36 @@ def place(
     labels: list[Label | None] = []
     taken, led = list(blocked), list[Segment]()
     for x, y, w, h in anchors:
-        boxes = np.stack(np.broadcast_arrays(x + _ACROSS * (_FAR + w / 2), y + _UP * (_FAR + h / 2), w / 2, h / 2), 1)
-        inside = (np.abs(boxes[:, :2] - frame[:2]) + boxes[:, 2:] <= frame[2:]).all(1)
-        free = np.flatnonzero(inside & ~_overlaps(boxes, taken).any(1))
-        free = free[~_crossed(boxes[free], led).any(1)]
-        leaders = _leaders(x, y, boxes[free])
-        others = [box for box in taken if box[:2] != (x, y)]
-        clear = (_FAR[free] < _LEADER) | ~_crossed(others, leaders).any(0)
-        free, leaders = free[clear], leaders[clear]
-        if not len(free):
-            labels.append(None)
-            continue
-        best = int((_FAR[free] + _CROSSING * _crossed(boxes[free], lines).sum(1)).argmin())
-        label = Label(Box(*boxes[free[best]]), tuple(leaders[best]) if _FAR[free[best]] >= _LEADER else None)
+        label = _nearest((x, y), (w / 2, h / 2), frame, taken, led, lines)
         labels.append(label)
-        taken.append(label.box)
-        led += [label.leader] if label.leader else []
+        if label is not None:
+            taken.append(label.box)
+            led += [label.leader] if label.leader else []
     return labels
+
+
+def _nearest(
+    at: tuple[float, float], half: tuple[float, float], frame: Box, taken: Sequence[Box], led: Sequence[Segment],
+    lines: Sequence[Segment],
+) -> Label | None:  # fmt: skip
+    """The label of one anchor; the places near the point are tried first, because most labels need no other."""
+    for first, last in ((0, _NEAR), (_NEAR, len(_FAR))):
+        far, across, up = _FAR[first:last], _ACROSS[first:last], _UP[first:last]
+        centre = np.stack([at[0] + across * (far + half[0]), at[1] + up * (far + half[1])], 1)
+        boxes = np.hstack([centre, np.broadcast_to(half, centre.shape)])
+        inside = (np.abs(boxes[:, :2] - frame[:2]) + boxes[:, 2:] <= frame[2:]).all(1)
+        free = np.flatnonzero(inside)
+        free = free[~_overlaps(boxes[free], taken).any(1)]
+        free = free[~_crossed(boxes[free], led).any(1)]
+        leaders = _leaders(*at, boxes[free])
+        if first:
+            others = [box for box in taken if box[:2] != at]
+            clear = ~_crossed(others, leaders).any(0)
+            free, leaders = free[clear], leaders[clear]
+        if len(free):
+            best = int((far[free] + _CROSSING * _crossed(boxes[free], lines).sum(1)).argmin())
+            return Label(Box(*boxes[free[best]]), tuple(leaders[best]) if first else None)
+    return None
 
 
 def _leaders(x: float, y: float, boxes: Float[Array, "n 4"]) -> Float[Array, "n 4"]:
@@ -85,7 +98,8 @@ def _leaders(x: float, y: float, boxes: Float[Array, "n 4"]) -> Float[Array, "n 
 def _overlaps(boxes: Float[Array, "n 4"], others: Sequence[Box]) -> Bool[Array, "n m"]:
     """Which boxes share a point with which others."""
     other = np.array(others).reshape(-1, 4)
-    return (np.abs(boxes[:, None, :2] - other[:, :2]) < boxes[:, None, 2:] + other[:, 2:]).all(2)
+    apart = np.abs(boxes[:, None, :2] - other[:, :2]) >= boxes[:, None, 2:] + other[:, 2:]
+    return np.asarray(~apart.any(2))
 
 
 def _crossed(
@@ -100,4 +114,4 @@ def _crossed(
     between = np.where((near <= 0) & (far >= 0), -np.inf, np.inf)  # of a line along the other axis: always or never
     enter = np.where(step == 0, between, np.minimum(first, second)).max(2)
     leave = np.where(step == 0, np.inf, np.maximum(first, second)).min(2)
-    return np.maximum(enter, 0) <= np.minimum(leave, 1)
+    return np.asarray(np.maximum(enter, 0) <= np.minimum(leave, 1))

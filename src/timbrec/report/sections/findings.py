@@ -1,0 +1,84 @@
+"""The findings of the run in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from timbrec.report.data import ReportData, Row
+from timbrec.report.shared import numbers
+from timbrec.report.shared.cards import SCENARIOS, strongest
+from timbrec.results.verdict import Verdict
+
+
+class Findings:
+    """The findings of the run in plain words."""
+
+    title: ClassVar[str] = "Findings in plain words"
+    link: ClassVar[str] = "Findings"
+
+    def content(self, data: ReportData) -> dict[str, Any] | None:
+        """The variables of the template; None without a verdict, and for an unfinished or refused run."""
+        if data.missing or any(not finding.passed for finding in data.findings):
+            return None
+        groups = [
+            (scenario, about, list(_findings(data, verdict)))
+            for scenario, about in SCENARIOS.items()
+            for verdict in data.verdicts
+            if verdict.scenario == scenario
+        ]
+        return {"groups": groups} if groups else None
+
+
+def _findings(data: ReportData, verdict: Verdict) -> Iterator[str]:
+    """Sentences about a scenario: audio against chance, shuffled vectors, baselines and other audio models."""
+    rows = [row for row in data.ranked(verdict.scenario) if row["value"] is not None]
+    models = [row for row in rows if data.competes(row)]
+    if not models:
+        return
+    best, digits = models[0], numbers.decimals(row["value"] for row in models)
+    name = f"{best['encoder']} with {best['recommender']}"
+    over = "" if verdict.times_chance is None else f", {verdict.times_chance:.1f} times what a random order reaches"
+    yield f"The highest figure of an audio model is {numbers.fixed(best['value'], digits)}, by {name}{over}."
+    yield from _shuffled(best)
+    yield from _baselines(data, verdict, rows, digits)
+    if verdict.reason is not None:
+        yield f"The test is too small to tell audio models apart: {verdict.reason}."
+    elif verdict.lines > 1:
+        yield _ties(verdict, digits)
+    recommenders = {row["recommender"] for row in models}
+    if len(recommenders) > 1:
+        worst = min(models, key=lambda row: row["value"])
+        yield (
+            f"Across all {len(models)} audio models, figures range from {numbers.fixed(worst['value'], digits)} "
+            f"({worst['encoder']} with {worst['recommender']}) to {numbers.fixed(best['value'], digits)}."
+        )
+
+
+def _shuffled(best: Row) -> Iterator[str]:
+    if best["difference_low"] is None:
+        return
+    if best["difference_low"] > 0:
+        times = "" if best["lift"] is None else f": {best['lift']:.1f} times as much"
+        yield f"It reaches more than the same model with vectors shuffled among the tracks{times}."
+    else:
+        yield "The same model with shuffled vectors is not shown to be worse: its figure may not come from the audio."
+
+
+def _baselines(data: ReportData, verdict: Verdict, rows: list[Row], digits: int) -> Iterator[str]:
+    baselines = [row for row in rows if row["encoder"] is None]
+    if verdict.unbeaten:
+        yield f"It is not shown to beat {strongest(verdict, rows)}, which needs no audio model."
+    elif baselines:
+        top = max(baselines, key=lambda row: row["value"])
+        figure = numbers.fixed(top["value"], digits)
+        yield f"The best recommender without audio is {top['recommender']} with {figure}; audio beats it."
+
+
+def _ties(verdict: Verdict, digits: int) -> str:
+    detectable = numbers.fixed(verdict.detectable, digits)
+    seen = "" if detectable == numbers.NONE else f" A difference of {detectable} would be found in 4 of 5 such tests."
+    if verdict.best is not None:
+        return f"It is better than each of the other {verdict.lines - 1} audio models."
+    count = f"{len(verdict.winners)} of {verdict.lines}"
+    return f"{count} audio models are tied with the best: this test does not tell them apart.{seen}"
