@@ -6,9 +6,8 @@ clustering: Cameron, Gelbach & Miller 2011). It is never less than CU alone. Whe
 (artists) it is not less than CT either: removing the tracks of an artist one by one misses that they replace each
 other, and PP is then too large. The variance over seeds is added last.
 Degrees of freedom are Satterthwaite's (1946), with the variance of each variance estimated from fourth moments. The
-three variances are correlated, while the formula assumes independence and gives too few. Values have a skewed
-distribution and keep the formula as it is; differences have a symmetric one and take CU + CT in the numerator.
-Simulations (docs/statistics.md) led to both choices.
+three variances are correlated, while the formula assumes independence and gives a little too few: simulations
+(docs/statistics.md) showed that more of them eliminate equal lines too often on few cold tracks.
 """
 
 from __future__ import annotations
@@ -95,13 +94,11 @@ class Spread:
         over_items, item_degrees = _moments(self.items @ contrasts.T)
         over_users *= n / max(n - 1, 1)
         over_pairs = ((contrasts @ self.pairs) * contrasts).sum(1)
-        differences = np.abs(contrasts.sum(1)) < 1e-9
         least = np.maximum(over_users, over_items) if self.clustered else over_users
         crossed = np.maximum(over_users + over_items - over_pairs, least)
         over_seeds = contrasts**2 * self.seeds
         variance = crossed + over_seeds.sum(1)
-        total = np.where(differences, over_users + over_items, crossed)
-        degrees = _ratio(total**2, over_users**2 / user_degrees + over_items**2 / item_degrees, self.most_degrees)
+        degrees = _ratio(crossed**2, over_users**2 / user_degrees + over_items**2 / item_degrees, self.most_degrees)
         degrees = degrees.clip(1.0, self.most_degrees)
         uncertainty = crossed**2 / degrees + ((over_seeds @ self._membership) ** 2 / self.seed_degrees).sum(1)
         return Errors(np.sqrt(variance), np.maximum(_ratio(variance**2, uncertainty, self.most_degrees), 1.0))
