@@ -90,7 +90,7 @@ def beside_published(run: Run, figures: Figures, study: str = "tamm2026") -> pl.
     if joined.is_empty():
         raise ConfigError(
             f"no cell of the run has a counterpart in {study}",
-            fix="The study has hitrate, recall and ndcg at k = 50, and the recommenders and encoders in docs/tamm2026.md.",
+            fix="The study has hitrate, recall and ndcg at k = 50, with recommenders and encoders of docs/tamm2026.md.",
         )
     named = joined.with_columns(recommender=pl.col("label"), encoder=pl.col("own_encoder"))
     return named.select(*PUBLISHED).match_to_schema(PUBLISHED)
