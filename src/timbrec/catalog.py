@@ -73,8 +73,12 @@ CATALOG: dict[str, dict[str, Part]] = {
         "unit": Part("timbrec.transforms.unit:Unit", "Every vector at length 1"),
         "whiten": Part("timbrec.transforms.whiten:Whiten", "Uncorrelated components of variance 1"),
     },
-    "cells": {"ranking": Part("timbrec.study.cells.ranking:Ranking", "Top-k lists, hot, cold and mixed")},
+    "cells": {
+        "ranking": Part("timbrec.study.cells.ranking:Ranking", "Top-k lists, hot, cold and mixed"),
+        "thinning": Part("timbrec.study.cells.thinning:Thinning", "Lists after test items were thinned to few plays"),
+    },
     "tables": {
+        "thinning": Part("timbrec.results.thinning:thinning", "Figures by the plays that test items are thinned to"),
         "beyond": Part("timbrec.results.beyond:beyond", "What audio adds to metadata and to the artist, paired"),
         "reference": Part("timbrec.results.reference:reference_table", "Every encoder against the config's reference"),
         "cost": Part("timbrec.results.cost:cost", "Computation, size and licence of each encoder"),
@@ -89,6 +93,7 @@ CATALOG: dict[str, dict[str, Part]] = {
         "cost": Part("timbrec.report.sections.cost:Cost", "Cost and licence of each encoder"),
         "tables": Part("timbrec.report.sections.tables:Tables", "Every figure in a sortable table"),
         "beyond": Part("timbrec.report.sections.beyond:Beyond", "What audio adds to the artist and other metadata"),
+        "thinning": Part("timbrec.report.sections.thinning:Thinning", "Plays until recommendation by plays is better"),
         "data": Part("timbrec.report.sections.data:Data", "The data, the split and the encoders"),
         "audit": Part("timbrec.report.sections.audit:Audit", "The findings of the audit"),
         "reading": Part("timbrec.report.sections.reading:Reading", "How to read the page"),

@@ -147,6 +147,12 @@ class Config(Part):
         lists: dict[str, Any] = {
             key: _parts(data[key]) for key in ("recommenders", "cells") if isinstance(data.get(key), list)
         }
+        if "thinning" in data:
+            data = dict(data)
+            settings = data.pop("thinning")
+            if settings not in (None, False):
+                cell = {"use": "thinning"} | (settings if isinstance(settings, dict) else {})
+                lists["cells"] = [*lists.get("cells", [{"use": "ranking"}]), cell]
         if isinstance(data.get("encoders"), dict) and data["encoders"].get("metadata", "absent") in (None, {}):
             lists["encoders"] = data["encoders"] | {"metadata": {"metadata": []}}
         if isinstance(data.get("representations"), dict):

@@ -25,7 +25,8 @@ class Experiment:
     `split` and `artists` are digests. `representation` is None for a recommender without content. `control` is "real"
     or the name of a control (controls.py). `settings` are all hyperparameters, defaults included; `version` is the
     version of the recommender. `depth` is the length of the stored lists: one more than the largest k. `kind` is the
-    kind of cell in the catalogue. `label` is the recommender's name in tables.
+    kind of cell in the catalogue. `label` is the recommender's name in tables. `plays` are the levels of a thinning
+    cell.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -43,6 +44,7 @@ class Experiment:
     cold_candidates: Candidates
     kind: str = added(neutral="ranking")
     mixed_candidates: Candidates = added(neutral="tested")  # noqa: RUF009 - makes a field
+    plays: tuple[int, ...] = added(neutral=())
 
     @cached_property
     def hash(self) -> str:
