@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import signal
@@ -21,8 +22,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from timbrec.errors import DataError, StoreError
-from timbrec.store import StoreInfo, VectorStore, source
-from timbrec.store.manifest import Manifest
+from timbrec.store import Entry, StoreInfo, TrackStore, VectorStore, source
+from timbrec.store.manifest import Manifest, Shard, publish
 
 INFO = StoreInfo("mert", "r1", layer=7, pool="mean", over="time", windows="30 s from the middle", dim=3)
 
@@ -191,9 +192,28 @@ def test_no_store_and_two_stores(store: VectorStore, tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused(store: VectorStore) -> None:
     manifest = max(store.path.glob("manifest-*"))
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 3'))
-    with pytest.raises(StoreError, match=r"is of format 3, not 2 or older\. Update timbrec"):
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 4'))
+    with pytest.raises(StoreError, match=r"is of format 4, not 3 or older\. Update timbrec"):
         VectorStore.open(store.path)
+
+
+def test_a_store_without_paths_of_files_opens_and_grows(tmp_path: Path) -> None:
+    """Format 2, whose tables of tracks had no column for the path."""
+    store = VectorStore.create(tmp_path / "store", INFO)
+    facts = {"id": ["a", "b"], "audio": ["x", "y"], "size": [1, 2], "mtime": [3, 4], "file": ["f", "g"]}
+    shard = Shard(2, 0, store._write_vectors(np.ones((2, 3))), store._write_table(pl.DataFrame({"id": ["x", "y"]})))
+    table = store._write_table(pl.DataFrame(facts))
+    assert publish(store.path, replace(store._manifest.plus(shard, tracks=(table,)), table_format=2))
+    assert json.loads(max(store.path.glob("manifest-*")).read_bytes())["format"] == 2
+    opened = VectorStore.open(store.path)
+    assert opened.tracks["path"].to_list() == [None, None]
+    assert opened.aligned(["b"]).tolist() == [[1, 1, 1]]
+    grown = TrackStore(store.path, INFO)
+    grown.add(Entry("c", "z", 5, 6, "h", "/music/c.wav", np.full(3, 2, np.float32)))
+    grown.close()
+    assert json.loads(max(store.path.glob("manifest-*")).read_bytes())["format"] == 3  # older versions refuse it
+    tracks = VectorStore.open(store.path).tracks
+    assert dict(tracks.select("id", "path").iter_rows()) == {"a": None, "b": None, "c": "/music/c.wav"}
 
 
 def test_an_open_store_stays_at_its_state(store: VectorStore) -> None:

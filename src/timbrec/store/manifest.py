@@ -13,7 +13,7 @@ from typing import Any
 from timbrec.errors import StoreError
 from timbrec.store.files import File, write_once
 
-FORMATS = (1, 2)  # ids name the rows of shards; tables of tracks say which row is whose
+FORMATS = (1, 2, 3)  # 1: ids name rows; 2: tables of tracks name rows by audio; 3: these tables have a column path
 DTYPES = ("float16", "float32")
 _NAME = re.compile(r"manifest-(\d+)\.json")
 
@@ -74,6 +74,7 @@ class Manifest:
     version: int = 0
     tracks: tuple[File, ...] = ()
     track_ids: str = ""
+    table_format: int = FORMATS[-1]  # of the newest table of tracks
 
     @property
     def files(self) -> list[File]:
@@ -83,7 +84,7 @@ class Manifest:
     @property
     def format(self) -> int:
         """Number of the oldest format that can hold this state."""
-        return FORMATS[bool(self.tracks)]
+        return self.table_format if self.tracks else FORMATS[0]
 
     @cached_property
     def digest(self) -> str:
@@ -101,6 +102,7 @@ class Manifest:
             shards=(*self.shards, *shards),
             version=self.version + 1,
             tracks=(*self.tracks, *tracks),
+            table_format=FORMATS[-1] if tracks else self.table_format,
             track_ids=ids or self.track_ids,
         )
 
@@ -137,7 +139,8 @@ def newest(folder: Path) -> Manifest:
 def _manifest(facts: dict[str, Any], version: int) -> Manifest:
     tracks = tuple(File(**file) for file in facts.get("tracks", ()))
     shards, ids = tuple(map(_shard, facts["shards"])), facts.get("track_ids", "")
-    manifest = Manifest(StoreInfo(**facts["info"]), shards, version, tracks, ids)
+    table_format = facts["format"] if tracks else FORMATS[-1]
+    manifest = Manifest(StoreInfo(**facts["info"]), shards, version, tracks, ids, table_format)
     if manifest.digest != facts["digest"] or manifest.format != facts["format"]:
         raise ValueError("the digest is of another state")
     return manifest
