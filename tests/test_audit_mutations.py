@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -22,6 +24,7 @@ from timbrec.audit.parts import RecommenderPart
 from timbrec.audit.protocol import never_reads_test, refit_serves, train_statistics
 from timbrec.audit.trained import frozen_stays_frozen
 from timbrec.audit.trial import Trial
+from timbrec.data import cuts
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold, Scenario, Split
 from timbrec.embed import pooling
@@ -35,14 +38,19 @@ from timbrec.protocols import Content, Recommender, Scorer, Workspace
 from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import rank
 from timbrec.recommenders import knn
-from timbrec.recommenders.shared import towers
+from timbrec.recommenders.shallow import ShallowModel
+from timbrec.recommenders.shared import losses, towers
+from timbrec.recommenders.shared.sequences import Sequences
 from timbrec.recommenders.shared.towers import Tower
+from timbrec.recommenders.shared.transformer import ItemTransformer
 from timbrec.store.source import VectorSource
 from timbrec.study import fitting
+from timbrec.study.controls import gaussian
 from timbrec.training import Trainable, judge, negatives, validation
 
 CHECK = {check.name: check for check in CHECKS}
 Patch = pytest.MonkeyPatch
+_TICK = timedelta(microseconds=1)
 
 
 CLEAN = Trial(size=1_000)  # its worlds serve the mutated code too: data is no code
@@ -379,3 +387,121 @@ def summed(patch: Patch) -> None:
 
 def test_11_vectors_that_grow_with_the_track_are_refused(monkeypatch: Patch) -> None:
     refused_in_code(named(11, "mean-not-sum"), summed, monkeypatch)
+
+
+# Definitions, settings and sequences
+
+
+def later_end(patch: Patch) -> None:
+    """A play at the end counts."""
+    patch.setattr(
+        "timbrec.data.splitting.by_time",
+        lambda events, *times: cuts.by_time(events, *times[:3], times[3] + timedelta(microseconds=1)),
+    )
+
+
+def boundary_in_train(patch: Patch) -> None:
+    """A play at T is train."""
+    cut = cuts._cut
+    patch.setattr(cuts, "_cut", lambda pairs, at, until: cut(pairs.with_columns(pl.col("first") - _TICK), at, until))
+
+
+def ties_by_row(patch: Patch) -> None:
+    patch.setattr("timbrec.ranking.rank.tie_order", lambda n_items, seed: np.arange(n_items))
+
+
+def half_in_place(patch: Patch) -> None:
+    def half(vectors: np.ndarray, seed: int) -> np.ndarray:
+        mixed = vectors.copy()
+        mixed[: len(vectors) // 2] = vectors[np.random.default_rng(seed).permutation(len(vectors) // 2)]
+        return mixed
+
+    patch.setattr("timbrec.audit.definitions.shuffled", half)
+
+
+def gaussian_of_all_tracks(patch: Patch) -> None:
+    patch.setattr(
+        "timbrec.audit.definitions.gaussian",
+        lambda vectors, train, seed: gaussian(vectors, np.arange(len(vectors)), seed),
+    )
+
+
+def no_temperature(patch: Patch) -> None:
+    loss = losses.contrastive
+    patch.setattr(
+        "timbrec.recommenders.contrastive.contrastive",
+        lambda name, z1, z2, temperature, sigma, block: loss(name, z1, z2, 1.0, sigma, block),
+    )
+
+
+def no_confidence(patch: Patch) -> None:
+    hinge = ShallowModel._hinge
+    patch.setattr(ShallowModel, "_hinge", lambda self, items, users, plays: hinge(self, items, users, 0 * plays))
+
+
+def all_masked(patch: Patch) -> None:
+    patch.setattr("timbrec.recommenders.bert4rec._masked", lambda present, share, rng: present.copy())
+
+
+def visible_tracks(patch: Patch) -> None:
+    """The input of the transformer is the sequence without masks."""
+    patch.setattr("timbrec.recommenders.bert4rec.MASK", 0)
+
+
+def histories_without_order(patch: Patch) -> None:
+    init = Sequences.__init__
+    patch.setattr(Sequences, "__init__", lambda self, pairs: init(self, replace(pairs, first=None)))
+
+
+def padding_attended(patch: Patch) -> None:
+    hidden = ItemTransformer.hidden
+
+    def attended(
+        self: ItemTransformer, vectors: torch.Tensor, padding: torch.Tensor, at: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return hidden(self, vectors, torch.zeros_like(padding), at)
+
+    patch.setattr(ItemTransformer, "hidden", attended)
+
+
+def choice_forgotten(patch: Patch) -> None:
+    def mutated(
+        recommender: Recommender, split: Split, content: Content, seed: int, workspace: Workspace = Workspace()
+    ) -> object:
+        inside, rng = workspace.inside("validation"), np.random.default_rng(seed)
+        chosen = recommender.fit(split.validation.train, content, split.validation, rng, inside).chosen
+        inside, rng = workspace.inside("refit"), np.random.default_rng(seed)
+        return recommender.fit(split.test.train, content, None, rng, inside), chosen
+
+    patch.setattr("timbrec.study.cells.ranking.fit", mutated)
+
+
+@pytest.mark.parametrize(
+    ("check", "mutation"),
+    [
+        ("split-by-definition", later_end),
+        ("split-by-definition", boundary_in_train),
+        ("ranking-by-definition", ties_by_row),
+        ("controls-by-definition", half_in_place),
+        ("controls-by-definition", gaussian_of_all_tracks),
+        ("settings-matter", no_temperature),
+        ("settings-matter", no_confidence),
+        ("sequences-masked", all_masked),
+        ("sequences-masked", visible_tracks),
+        ("sequences-masked", histories_without_order),
+        ("sequences-masked", padding_attended),
+        ("refit-keeps-choice", choice_forgotten),
+    ],
+)
+def test_other_mistakes_are_refused(check: str, mutation: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    refused_in_code(check, mutation, monkeypatch)
+
+
+def test_lists_of_other_candidates_are_refused(clean_run: Audited, tmp_path: Path, monkeypatch: Patch) -> None:
+    """Candidates are recomputed from the parts of the split, without the task that the ranking used."""
+    monkeypatch.setattr(
+        Fold, "_new", lambda self, policy: np.flatnonzero(self.train.item_users == 0)[:: 1 + (policy == "tested")]
+    )
+    finding = CHECK["lists-clean"].of_run
+    assert finding is not None
+    assert not finding(Audited(*make_run(tmp_path))).passed

@@ -21,10 +21,14 @@ _PARAMETERS = 400_000_000  # larger encoders take minutes on a CPU
 
 
 def pooled_over_time(trial: Trial) -> Finding:
-    """Compare vectors with the means of the encoder's frames over time, and pooled windows with their mean."""
+    """Compare vectors with the means of the encoder's frames over time, and pooled windows with their mean.
+
+    The vector of a window is the same alone and in a batch with louder windows.
+    """
     differences = [(_difference(encoder), name) for name, encoder in trial.encoders.items()]
     ramp = np.outer(np.arange(8), np.ones(3, np.float32))
     differences.append((_relative(pool(ramp), ramp.mean(0)), "the pooling of windows"))
+    differences += [(_alone(encoder), f"{name} in a batch") for name, encoder in trial.encoders.items()]
     largest, where = max(differences)
     return Finding(largest <= _TOLERANCE, f"off by {largest:.2g}", f"at most {_TOLERANCE:.0e}", f"farthest: {where}")
 
@@ -75,6 +79,14 @@ def _difference(encoder: Encoder) -> float:
     if frames.shape[2] > card.dim or abs(frames.shape[1] - expected) > 2:
         return np.inf
     return _relative(vectors[:, : frames.shape[2]], frames.mean(1))
+
+
+def _alone(encoder: Encoder) -> float:
+    """The relative difference of vectors of single windows from vectors of a batch of different loudness."""
+    card, rng = encoder.card, np.random.default_rng(SEED)
+    loudness = np.array([[0.3], [0.01]])
+    windows = (rng.normal(size=(2, round(min(card.window, 3) * card.rate))) * loudness).astype(np.float32)
+    return _relative(np.concatenate([encoder.encode(window[None]) for window in windows]), encoder.encode(windows))
 
 
 def _relative(values: Float[Array, "..."], expected: Float[Array, "..."]) -> float:

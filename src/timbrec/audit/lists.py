@@ -7,7 +7,8 @@ import numpy as np
 from timbrec.audit.audited import Audited, sample
 from timbrec.audit.finding import Finding
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import SCENARIOS
+from timbrec.data.split import SCENARIOS, Fold, Scenario
+from timbrec.study.experiment import Experiment
 from timbrec.types import Array, Bool, Float32, Int
 
 _USERS = 1_000
@@ -25,7 +26,8 @@ def lists_clean(audited: Audited) -> Finding:
                 )
             places = sample(len(items), _USERS)
             knows_cold = "cold" not in audited.run.read(experiment, []).refused or not len(audited.run.split.test.cold)
-            candidates = task.candidates if knows_cold else np.intersect1d(task.candidates, train.items)
+            candidates = _candidates(audited.run.split.test, experiment, scenario)
+            candidates = candidates if knows_cold else np.intersect1d(candidates, train.items)
             by_rule = _faults(items[places], scores[places], task.users[places], candidates, train)
             lists += len(places)
             for name, wrong in by_rule.items():
@@ -35,6 +37,14 @@ def lists_clean(audited: Audited) -> Finding:
                         "  ", " "
                     )
     return Finding(not faults, f"{faults:,} faults", "none", example or f"{lists:,} lists looked at")
+
+
+def _candidates(fold: Fold, experiment: Experiment, scenario: Scenario) -> Int[Array, "c"]:
+    """The candidates of a scenario by their definition: items of train, and new items as the cell's settings say."""
+    policy = experiment.cold_candidates if scenario == "cold" else experiment.mixed_candidates
+    old = np.unique(fold.train.item)
+    new = np.unique(fold.cold.item) if policy == "tested" else np.setdiff1d(np.arange(fold.train.n_items), old)
+    return {"hot": old, "cold": new, "mixed": np.sort(np.concatenate([old, new]))}[scenario]
 
 
 def _faults(

@@ -15,11 +15,13 @@ import polars as pl
 from timbrec.audit.audited import SEED
 from timbrec.audit.finding import Finding, nothing_to_check
 from timbrec.audit.parts import RecommenderPart
+from timbrec.audit.trial import Trial
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import SCENARIOS, Fold, Scenario, Split
 from timbrec.errors import CannotRankError
 from timbrec.protocols import Content, Workspace
 from timbrec.ranking.rank import rank
+from timbrec.recommenders.hybrid import Hybrid
 from timbrec.study.cell import Cell, run_cell
 from timbrec.study.controls import REAL
 from timbrec.study.experiment import Experiment
@@ -110,6 +112,23 @@ def refit_serves(part: RecommenderPart) -> Finding:
     return Finding(not differences, f"{len(differences)} differences", "0 differences", ", ".join(differences))
 
 
+def refit_keeps_choice(trial: Trial) -> Finding:
+    """Run cells that stop early or lower their learning rate, and compare the logs of validation and refit.
+
+    The refit trains as many epochs as were chosen, at the same learning rates.
+    """
+    world, part, faults, rates = small(), RecommenderPart("hybrid"), list[str](), list[list[float]]()
+    for scenario in ("mixed", "cold"):  # at this rate, the first lowers its rate and the second stops early
+        trained = Hybrid(epochs=6, lr=0.05, width=16, plateau=1, stop_on=scenario)
+        cell, log = _cell(part, world.split, world.content, trained=trained)
+        validated = [entry["lr"] for entry in log if f"ndcg@50 {scenario}" in entry]
+        rates.append([entry["lr"] for entry in log if f"ndcg@50 {scenario}" not in entry])
+        if rates[-1] != validated[: cell.chosen["epochs"]]:
+            faults.append(f"stopping on {scenario}: {validated} in validation, {rates[-1]} in the refit")
+    figure = f"{len(faults)} of 2 differ"
+    return Finding(not faults, figure, "0 of 2 differ", "; ".join(faults) or f"learning rates {rates}")
+
+
 def train_statistics(part: RecommenderPart) -> Finding:
     """Run a cell again with other vectors for items outside train, and require equal hot lists.
 
@@ -127,13 +146,17 @@ def train_statistics(part: RecommenderPart) -> Finding:
 
 
 def _cell(
-    part: RecommenderPart, split: Split, content: Content, validated: bool = True
+    part: RecommenderPart,
+    split: Split,
+    content: Content,
+    validated: bool = True,
+    trained: TrainedRecommender | None = None,
 ) -> tuple[Cell, list[dict[str, Any]]]:
-    """A cell of the recommender, and the logs of its trainings without their times.
+    """A cell of the recommender, by default the part's with few epochs, and the logs of its trainings without times.
 
     Unless `validated`, a trained recommender trains all epochs, because cold vectors may decide when to stop.
     """
-    recommender = part.short
+    recommender = trained or part.short
     if not validated and isinstance(recommender, TrainedRecommender):
         recommender = replace(recommender, stop_on="nothing")
     experiment = Experiment(

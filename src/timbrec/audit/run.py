@@ -54,7 +54,7 @@ def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> 
     with _one_thread():
         for done, check in enumerate(checks):
             _report(progress, check.name, done, len(checks))
-            findings.append(_named(_of_code(check, trial, subjects), check))
+            findings.append(check_code(check, trial, subjects))
     _report(progress, "", len(checks), len(checks))
     return findings
 
@@ -70,6 +70,11 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def check_code(check: Check, trial: Trial, parts: Parts) -> Finding:
+    """The named finding of a check of the code or of parts, from the cache if it passed before."""
+    return _named(_of_code(check, trial, parts), check)
 
 
 def _of_code(check: Check, trial: Trial, parts: Parts) -> Finding:

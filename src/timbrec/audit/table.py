@@ -9,6 +9,7 @@ from typing import Any
 from timbrec.audit.artists import artists_near
 from timbrec.audit.audited import Audited
 from timbrec.audit.controls import controls_cold, controls_hot
+from timbrec.audit.definitions import controls_by_definition, ranking_by_definition, split_by_definition
 from timbrec.audit.encoders import encoder_contract, mean_not_sum, pooled_over_time
 from timbrec.audit.equivariance import relabelling
 from timbrec.audit.figures import metrics_recomputed
@@ -16,10 +17,12 @@ from timbrec.audit.finding import Finding
 from timbrec.audit.inputs import inputs_unchanged
 from timbrec.audit.learning import planted_trained
 from timbrec.audit.lists import lists_clean
+from timbrec.audit.matters import settings_matter
 from timbrec.audit.parts import EncoderPart, RecommenderPart
 from timbrec.audit.planted import planted_ceiling, planted_dial, planted_order, planted_silence
 from timbrec.audit.profiles import profiles_own_rows
-from timbrec.audit.protocol import never_reads_test, refit_serves, train_statistics
+from timbrec.audit.protocol import never_reads_test, refit_keeps_choice, refit_serves, train_statistics
+from timbrec.audit.sequences import sequences_masked
 from timbrec.audit.splits import split_clean
 from timbrec.audit.tables import tables_recomputed
 from timbrec.audit.trained import (
@@ -69,6 +72,12 @@ CHECKS = (
     Check(
         "controls-hot", "", "shuffled vectors, untrained, rank hot tracks like chance", controls_hot, needs_inputs=True
     ),
+    Check("split-by-definition", "", "splits in time are those of their definition", of_code=split_by_definition),
+    Check("ranking-by-definition", "", "lists are sorted, ties at random", of_code=ranking_by_definition),
+    Check("controls-by-definition", "", "controls are permutations and normal vectors", of_code=controls_by_definition),
+    Check("settings-matter", "", "every setting of a recommender has an effect", of_code=settings_matter),
+    Check("sequences-masked", "", "sequences are in order, masked and free of padding", of_code=sequences_masked),
+    Check("refit-keeps-choice", "", "a refit repeats epochs and learning rates", of_code=refit_keeps_choice),
     Check("planted-order", "1", "better encoders come out better, hot and cold", of_code=planted_order),
     Check("planted-dial", "1", "the more taste decides, the better the figures", of_code=planted_dial),
     Check("planted-ceiling", "1", "figures lie between chance and the possible", of_code=planted_ceiling),

@@ -1,0 +1,181 @@
+"""Plausible mistakes in the code of timbrec, as patches: (name, file, old, new)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mistake(NamedTuple):
+    """A patch: replaces the single occurrence of `old` in `file`, a path inside the package, by `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MISTAKES = tuple(
+    Mistake(*patch)
+    for patch in (
+        # Splits
+        ("a play at the start is left out", "data/cuts.py",
+         'chosen &= (pl.col("time") >= cuts[0])', 'chosen &= (pl.col("time") > cuts[0])'),
+        ("plays before the start count", "data/cuts.py",
+         'chosen &= (pl.col("time") >= cuts[0]) & (pl.col("time") < cuts[-1])', 'chosen &= pl.col("time") < cuts[-1]'),
+        ("a play at T is train", "data/cuts.py",
+         'train = pairs.filter(pl.col("first") < at).select(*key, plays=str(at))\n'
+         '    later = pairs.filter((pl.col("first") >= at)',
+         'train = pairs.filter(pl.col("first") <= at).select(*key, plays=str(at))\n'
+         '    later = pairs.filter((pl.col("first") > at)'),
+        ("train counts plays of the test", "data/cuts.py",
+         'select(*key, plays=str(at))', 'select(*key, plays=str(until))'),
+        ("validation reaches into the test", "data/cuts.py",
+         '_cut(pairs, validate_at, test_at)', '_cut(pairs, validate_at, end)'),
+        ("pairs belong to their last play", "data/cuts.py",
+         'pl.col("time").min().alias("first")', 'pl.col("time").max().alias("first")'),
+        ("repeated plays are dropped", "data/cuts.py",
+         'events.table.lazy().filter(chosen)', 'events.table.lazy().unique(["user", "item"]).filter(chosen)'),
+        ("a test of two months", "data/splitting.py", '_moved(test_at, "1mo")', '_moved(test_at, "2mo")'),
+        ("cold pairs of users without hot pairs are lost", "data/cuts.py",
+         'return train, later.filter(seen), later.filter(~seen)',
+         'return train, later.filter(seen), later.filter(~seen & pl.col("user").is_in('
+         'later.filter(seen)["user"].implode()))'),
+        # Ranking and candidates
+        ("ties by row", "ranking/rank.py",
+         'ordered = candidates[np.argsort(tie_order(exclude.n_items, seed)[candidates])]', 'ordered = candidates'),
+        ("played tracks are not left out", "ranking/rank.py", 'block.view(-1).index_fill_(0, seen, NOTHING)', 'pass'),
+        ("the worst first", "ranking/rank.py", 'dim=1, descending=True)', 'dim=1, descending=False)'),
+        ("a block of candidates is lost", "ranking/rank.py", 'columns + start], 1)', 'columns], 1)'),
+        ("the last candidate is never listed", "ranking/rank.py",
+         'block[:, self.n :] = NOTHING', 'block[:, self.n - 1 :] = NOTHING'),
+        ("hot lists hold new tracks", "data/split.py",
+         'return Task(scenario, self.train.items, self.hot)',
+         'return Task(scenario, np.arange(self.train.n_items), self.hot)'),
+        ("cold candidates by the other policy", "data/split.py", 'if policy == "tested"', 'if policy != "tested"'),
+        ("mixed lists hold no new tracks", "data/split.py",
+         'np.union1d(self.train.items, new), self.hot.joined', 'self.train.items, self.hot.joined'),
+        ("mixed lists hold new tracks for collaborative scorers", "study/fitting.py",
+         'if task.scenario == "mixed" and not scorer.can_rank_cold:', 'if False:'),
+        # Metrics
+        ("ideal list of k hits", "metrics/shared/base.py",
+         'np.cumsum(discounts(k))[np.minimum(relevant, k) - 1]', 'np.full(len(relevant), discounts(k).sum())'),
+        ("NDCG discounts by rank + 2", "metrics/ndcg.py", '1 / np.log2(ranks + 1)', '1 / np.log2(ranks + 2)'),
+        ("recall by min(k, R)", "metrics/recall.py", 'return relevant.astype(float)',
+         'return np.minimum(relevant, self.k).astype(float)'),
+        ("precision by the list", "metrics/precision.py",
+         'np.full(len(relevant), float(self.k))', 'np.minimum(relevant, self.k).astype(float)'),
+        ("average precision without ordinals", "metrics/map.py", 'return ordinals / ranks',
+         'return np.ones(ordinals.shape) / ranks'),
+        ("reciprocal ranks of all hits", "metrics/mrr.py", 'return (ordinals == 1) / ranks',
+         'return np.ones(ordinals.shape) / ranks'),
+        ("means over users with a hit", "metrics/shared/base.py",
+         'defined = values[~np.isnan(values)]', 'defined = values[values > 0]'),
+        ("metrics ignore k", "metrics/shared/base.py", 'return outcome.hits[:, : self.k]', 'return outcome.hits'),
+        ("chance by draws with replacement", "metrics/hit_rate.py",
+         'np.where(places > irrelevant, 1.0, 1 - np.exp(none))',
+         '1 - (irrelevant / outcome.candidates) ** places'),
+        ("popularity of the test", "ranking/outcomes.py", 'popularity=_percentiles(train)',
+         'popularity=_percentiles(task.relevant)'),
+        # Profiles, scaling, vectors
+        ("profiles of other rows", "recommenders/knn.py",
+         'histories.csr(weights) @ averaged', 'histories.csr(weights) @ np.roll(averaged, 1, 0)'),
+        ("KNN scales by all tracks", "recommenders/knn.py",
+         'Scaling.of(self.scale, content.vectors[train.items])', 'Scaling.of(self.scale, content.vectors)'),
+        ("Hybrid scales by all tracks", "recommenders/hybrid.py",
+         'Scaling.of(settings.scale, content.vectors[train.items])', 'Scaling.of(settings.scale, content.vectors)'),
+        ("BERT4Rec scales by all tracks", "recommenders/bert4rec.py",
+         'Scaling.of(settings.scale, content.vectors[train.items])', 'Scaling.of(settings.scale, content.vectors)'),
+        ("standardising divides by the variance", "recommenders/shared/scaling.py",
+         'np.divide(1, deviation,', 'np.divide(1, deviation**2,'),
+        ("profiles of raw vectors", "recommenders/knn.py",
+         'normalised(vectors) if knn.profile == "unit" else vectors', 'vectors'),
+        ("cosine without the item's norm", "recommenders/knn.py",
+         'normalised(vectors) if knn.similarity == "cosine" else vectors', 'vectors'),
+        ("artist means over new tracks too", "recommenders/artist_mean.py",
+         'known = train.items[artist[train.items] >= 0]', 'known = np.flatnonzero(artist >= 0)'),
+        ("vectors in the order of the store", "store/source.py", 'out[places[some]] = part[rows[some]]',
+         'out[some] = part[rows[some]]'),
+        # Controls
+        ("shuffled vectors are not shuffled", "study/controls.py",
+         'return vectors[np.random.default_rng([seed, 0x5_4F]).permutation(len(vectors))]', 'return vectors.copy()'),
+        ("shuffling leaves half in place", "study/controls.py",
+         'return vectors[np.random.default_rng([seed, 0x5_4F]).permutation(len(vectors))]',
+         'order = np.arange(len(vectors))\n    half = np.random.default_rng([seed, 0x5_4F]).permutation(len(vectors))'
+         '[: len(vectors) // 2]\n    order[half] = np.roll(half, 1)\n    return vectors[order]'),
+        ("gaussian control of all tracks", "study/controls.py",
+         'train = vectors[train_items].astype(np.float64)', 'train = vectors.astype(np.float64)'),
+        ("every seed shuffles alike", "study/controls.py",
+         'np.random.default_rng([seed, 0x5_4F])', 'np.random.default_rng([0, 0x5_4F])'),
+        # The protocol of a fit
+        ("untrained fits read the hot test", "study/fitting.py",
+         'recommender.fit(split.test.train, content, None, np.random',
+         'recommender.fit(split.test.train.joined(split.test.hot), content, None, np.random'),
+        ("training stops on the test", "study/fitting.py",
+         'content, split.validation, rng, inside)', 'content, split.test, rng, inside)'),
+        ("no refit", "study/fitting.py",
+         'if split.validation.train.digest == split.test.train.digest:', 'if True:'),
+        ("the refit forgets the choice", "study/fitting.py",
+         'final = replace(recommender, **scorer.chosen)', 'final = recommender'),
+        ("validation on other candidates", "training/validation.py",
+         'fold.task(scenario if can_rank_cold else "hot")',
+         'fold.task(scenario if can_rank_cold else "hot", "catalogue")'),
+        ("validation on hot lists", "training/validation.py",
+         'fold.task(scenario if can_rank_cold else "hot")', 'fold.task("hot")'),
+        ("the worst epoch is kept", "training/judge.py",
+         'gain = value - best if self.rises else best - value', 'gain = best - value if self.rises else value - best'),
+        ("the refit keeps its learning rate", "training/loop.py",
+         'self.settings.lr_drops\n', '()\n'),
+        # Training
+        ("frozen and learned are exchanged", "training/trainable.py", 'if learned:', 'if not learned:'),
+        ("Hybrid learns its vectors", "recommenders/hybrid.py",
+         'torch.from_numpy(self.catalogue[self.columns]), learned=False',
+         'torch.from_numpy(self.catalogue[self.columns]), learned=True'),
+        ("negatives of another data set", "training/negatives.py",
+         'return rng.integers(n, size=shape)', 'return rng.integers(np.minimum(n, 17_052), size=shape)'),
+        ("players stand as negatives", "training/negatives.py",
+         'return np.where(has_others, drawn + players_before, drawn)', 'return drawn'),
+        ("temperature is ignored", "recommenders/shared/losses.py",
+         't1, t2 = z1 / temperature, z2 / temperature', 't1, t2 = z1, z2'),
+        ("the hinge is turned round", "recommenders/shallow.py",
+         'self.settings.margin - scores[:, :1] + scores[:, 1:]',
+         'self.settings.margin + scores[:, :1] - scores[:, 1:]'),
+        ("confidence is ignored", "recommenders/shallow.py", 'if self.settings.confidence:', 'if False:'),
+        ("served vectors are not normalised", "recommenders/shared/towers.py",
+         '= self(block).cpu().numpy()', '= self.layers(block).cpu().numpy()'),
+        ("Hybrid's scale is ignored", "recommenders/hybrid.py",
+         'self.catalogue = self.scaling(content.vectors)', 'self.catalogue = content.vectors'),
+        # BERT4Rec
+        ("padding is attended", "recommenders/shared/transformer.py",
+         'mask = padding if padding.any() else None', 'mask = None'),
+        ("histories in no order", "recommenders/shared/sequences.py",
+         'np.lexsort((ties, times, pairs.user))', 'np.lexsort((ties, pairs.user))'),
+        ("the first tracks of a history", "recommenders/shared/sequences.py",
+         'from_start = (self.ends[users][:, None] - lengths + places)',
+         'from_start = (self.ends[users][:, None] - self.lengths[users][:, None] + places)'),
+        ("no mask token when serving", "recommenders/bert4rec.py",
+         'places[np.arange(len(chunk)), ends] = MASK', 'ends = ends - 1'),
+        ("masked tracks are visible", "recommenders/bert4rec.py",
+         'np.where(masked, MASK, places)[chunk]', 'places[chunk]'),
+        ("every track is masked", "recommenders/bert4rec.py",
+         'masked = present & (rng.random(present.shape) < share)', 'masked = present.copy()'),
+        ("dropout while serving", "training/recommender.py", 'model.eval()', 'pass'),
+        # Encoders
+        ("pooling over channels", "embed/pooling.py",
+         'frames.mean(axis=0, dtype=np.float64)', 'frames.mean(axis=1, dtype=np.float64)'),
+        ("pooling by the sum", "embed/pooling.py",
+         'frames.mean(axis=0, dtype=np.float64)', 'frames.sum(axis=0, dtype=np.float64)'),
+        ("pooling by the maximum", "embed/pooling.py", 'if pool == "max" else', 'if pool == "mean" else'),
+        ("MFCC depend on the batch", "encoders/mfcc.py", 'decibels.amax(dim=(1, 2), keepdim=True)', 'decibels.amax()'),
+        # Tables
+        ("intervals of half the width", "statistics/comparison.py",
+         'half_widths = t.ppf((1 + LEVEL) / 2, self._errors.degrees) * self.standard_errors',
+         'half_widths = t.ppf((1 + LEVEL) / 2, self._errors.degrees) * self.standard_errors / 2'),
+        ("the first seed alone", "results/lines.py",
+         'value = mean(np.array([metric.value(judged) for judged in self.of(control)]))',
+         'value = mean(np.array([metric.value(judged) for judged in self.of(control)[:1]]))'),
+        ("lifts upside down", "results/table.py", '"lift": value / other if value is not None and other',
+         '"lift": other / value if value is not None and other'),
+        ("controls under the name of real vectors", "results/lines.py",
+         'outcomes.setdefault(experiment.control, {})', 'outcomes.setdefault(REAL, {})'),
+    )
+)  # fmt: skip
