@@ -36,8 +36,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "timbrec"
 USERS, TRACKS, ARTISTS = 120, 220, 24
 SLOW = ("planted-trained",)  # these run last
 CHEAP = (
-    "split-by-definition", "ranking-by-definition", "controls-by-definition", "sequences-masked", "pooled-over-time",
-    "mean-not-sum", "served-is-trained", "relabelling", "negatives-cover-all", "refit-keeps-choice",
+    "split-by-definition", "ranking-by-definition", "controls-by-definition", "pooled-over-time", "mean-not-sum",
+    "sequences-masked", "served-is-trained", "refit-keeps-choice", "negatives-cover-all", "validation-ranks",
+    "relabelling",
 )  # fmt: skip
 STAGES = ("cheap", "run", "code", "slow")
 
