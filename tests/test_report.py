@@ -526,6 +526,7 @@ def test_a_forest_says_on_which_side_of_0_an_interval_lies() -> None:
 def test_a_citation_becomes_bibtex() -> None:
     entry = bibtex({"name": "mert 95m", "citation": "Li & others, MERT: 100 % music, ICLR 2024"})
     assert entry == "@misc{mert-95m,\n  note = {Li \\& others, MERT: 100 \\% music, ICLR 2024},\n  year = {2024}\n}"
+    assert bibtex({"name": "mert", "citation": "Li", "bibtex": "@inproceedings{li,\n}\n"}) == "@inproceedings{li,\n}"
     assert bibtex({"name": "own", "citation": "none"}) == bibtex({"name": "own"}) == ""
 
 

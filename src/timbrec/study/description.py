@@ -11,7 +11,8 @@ from timbrec.study.config import Config
 from timbrec.study.inputs import Inputs, data_card
 
 _CARD = (
-    "revision", "licence_code", "licence_weights", "commercial", "trained_on", "parameters", "citation", "gflop",
+    "revision", "licence_code", "licence_weights", "commercial", "trained_on", "parameters", "citation", "bibtex",
+    "gflop",
 )  # fmt: skip
 
 

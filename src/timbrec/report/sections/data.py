@@ -35,13 +35,15 @@ class Data:
 
 def _card(facts: Mapping[str, object]) -> dict[str, Any]:
     """The name, the labelled facts and the BibTeX entry of an encoder."""
-    names = [*_LABELS, *(name for name in facts if name not in _LABELS and name != "name")]
+    names = [*_LABELS, *(name for name in facts if name not in _LABELS and name not in ("name", "bibtex"))]
     rows = [(_LABELS.get(name, name.replace("_", " ")), numbers.count(facts[name])) for name in names if name in facts]
     return {"name": str(facts.get("name", "")), "rows": rows, "bibtex": bibtex(facts)}
 
 
 def bibtex(facts: Mapping[str, object]) -> str:
-    """A BibTeX entry with the citation of an encoder's card as its note; empty without a citation."""
+    """The BibTeX entry of an encoder's card, else one with its citation as a note; empty without a citation."""
+    if str(facts.get("bibtex") or "none") != "none":
+        return str(facts["bibtex"]).strip()
     citation = str(facts.get("citation") or "")
     if citation in ("", "none", numbers.NONE):
         return ""
