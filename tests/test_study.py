@@ -704,8 +704,9 @@ def test_an_added_encoder_keeps_finished_cells_where_the_catalogue_stays(
     added = bench(with_encoders(config, {"mine": "mine.parquet"}, tmp_path)).run
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(added.finished) == finished + 3, "real vectors and two controls"
-    assert "held a run with other settings (encoders); it is kept as" in caplog.text
+    assert "held a run with other settings (encoders, reference); it is kept as" in caplog.text
     assert "catalogue" not in caplog.text
+    assert pl.read_csv(added.folder / "reference.csv")["reference"].unique().to_list() == ["mine"]
     pl.read_parquet(tmp_path / "mine.parquet").head(150).write_parquet(tmp_path / "short.parquet")
     short = bench(with_encoders(config, {"short": "short.parquet"}, tmp_path)).run
     assert len(short.split.items) == 150

@@ -18,7 +18,7 @@ from timbrec.report import ReportData, draw_figures, write_report
 from timbrec.results.figures import Figures, compute_figures
 from timbrec.results.lines import baselines
 from timbrec.results.published import beside_published
-from timbrec.results.reference import compare_with, encoders, write_reference
+from timbrec.results.reference import compare_with, encoders, read_reference, write_reference
 from timbrec.results.stored import read_figures, write_figures
 from timbrec.results.summary import summarise
 from timbrec.results.tables import further_tables
@@ -71,6 +71,11 @@ class Result:
     def differences(self) -> pl.DataFrame:
         """All pairs of lines on the primary metric, paired, with simultaneous intervals."""
         return self.tables.differences
+
+    @property
+    def reference(self) -> pl.DataFrame | None:
+        """Every encoder minus the config's `reference`, as `timbrec.compare` returns it; None without a reference."""
+        return read_reference(self.run)
 
     @property
     def summary(self) -> pl.DataFrame:

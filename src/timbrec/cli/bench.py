@@ -62,6 +62,10 @@ def finish(result: Result) -> None:
     from timbrec.cli.show import show_end, show_result
 
     show_result(result)
+    if (table := result.reference) is not None:
+        from timbrec.cli.compare import show_reference
+
+        show_reference(table)
     raise typer.Exit(show_end(result))
 
 

@@ -76,6 +76,14 @@ def write_reference(run: Run, table: pl.DataFrame) -> None:
     write_atomically(run.folder / "reference.csv", table.write_csv())
 
 
+def read_reference(run: Run) -> pl.DataFrame | None:
+    """The stored comparison with the config's `reference`; None if it names none or nothing is stored."""
+    path = run.folder / "reference.csv"
+    if run.facts.get("config", {}).get("reference") is None or not path.is_file():
+        return None
+    return pl.read_csv(path, schema=REFERENCE)
+
+
 def encoders(run: Run) -> list[str]:
     """Encoders and representations with a finished cell of a recommender that is no baseline, in the run's order."""
     without = baselines(run)

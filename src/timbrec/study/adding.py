@@ -15,14 +15,17 @@ def with_encoders(config: Config, sources: Mapping[str, str], base: Path) -> Con
     """The config with further encoders, by name.
 
     A source is a file or store of vectors, a catalogue name, or path/to/file.py:Name; paths are relative to `base`. An
-    encoder that encodes gets the audio of the config's other encoders. Raises ConfigError for a name that the config
-    already has, and for an encoder without a single folder of audio in the config.
+    encoder that encodes gets the audio of the config's other encoders. Without a `reference` in the config, the first
+    added encoder becomes it, so that the run says how it compares with all others.
+
+    Raises ConfigError for a name that the config already has, and for an encoder without a single folder of audio.
     """
     if not sources:
         return config
     entries = {name: _entry(name, source, config, base) for name, source in sources.items()}
     settings = config.model_dump(mode="json", exclude_none=True)
-    return make_config(settings | {"encoders": settings["encoders"] | entries})
+    reference = {"reference": config.reference or next(iter(sources))}
+    return make_config(settings | reference | {"encoders": settings["encoders"] | entries})
 
 
 def _entry(name: str, source: str, config: Config, base: Path) -> dict[str, Any]:
