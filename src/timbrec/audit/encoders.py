@@ -84,8 +84,8 @@ def _difference(encoder: Encoder) -> float:
 def _alone(encoder: Encoder) -> float:
     """The relative difference of vectors of single windows from vectors of a batch of different loudness."""
     card, rng = encoder.card, np.random.default_rng(SEED)
-    loudness = np.array([[0.3], [0.01]])
-    windows = (rng.normal(size=(2, round(min(card.window, 3) * card.rate))) * loudness).astype(np.float32)
+    loudness = np.array([[0.3], [1e-5]])  # 90 dB apart
+    windows = (rng.normal(size=(2, round(min(card.window, 0.5) * card.rate))) * loudness).astype(np.float32)
     return _relative(np.concatenate([encoder.encode(window[None]) for window in windows]), encoder.encode(windows))
 
 
