@@ -37,10 +37,10 @@ class Good:
 
     card = EncoderCard("good", "1", rate=8000, window=2.0, dim=8, frames_per_second=10.0, gflop=1e-4)
 
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         return self.frames(windows).mean(1)
 
-    def frames(self, windows: np.ndarray, layer: int | None = None) -> np.ndarray:
+    def frames(self, windows: np.ndarray, layer: int | None = None) -> Any:
         if windows.ndim != 2:
             raise AudioError("windows are not (n, samples)")
         if windows.shape[1] < 800:
@@ -52,74 +52,74 @@ class Good:
 
 
 class Random(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         return super().encode(windows) + np.random.default_rng().normal(size=8).astype(np.float32)
 
 
 class NormalisesTheBatch(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         vectors = super().encode(windows)
         return vectors - vectors.mean(0) / 2 if len(vectors) else vectors
 
 
 class DependsOnPlace(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         return super().encode(windows) * (1 + np.arange(len(windows), dtype=np.float32))[:, None]
 
 
 class WritesIntoItsInput(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         windows -= windows.mean(1, keepdims=True)
         return super().encode(windows)
 
 
 class DividesByThePeak(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         with np.errstate(all="ignore"):
             return super().encode(windows / np.abs(windows).max(1, keepdims=True))
 
 
 class Overflows(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         with np.errstate(all="ignore"):
             return super().encode(windows) + np.exp(np.abs(windows).max(1, keepdims=True))
 
 
 class HidesNaN(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         return super().encode(np.nan_to_num(windows, posinf=0, neginf=0))
 
 
 class SpreadsNaN(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         vectors = super().encode(windows)
         return vectors + 0 * vectors.sum()
 
 
 class CrashesOnShort(Good):
-    def frames(self, windows: np.ndarray, layer: int | None = None) -> np.ndarray:
+    def frames(self, windows: np.ndarray, layer: int | None = None) -> Any:
         return super().frames(windows) if windows.shape[1] >= 800 else windows[:, [900]]
 
 
 class TakesStereo(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         return super().encode(windows.reshape(len(windows), -1) if windows.ndim == 3 else windows)
 
 
 class Sums(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         return self.frames(windows).sum(1)
 
 
 class OverChannels(Good):
     card = replace(Good.card, dim=20)
 
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         return self.frames(windows).mean(2)
 
 
 class Double(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         return super().encode(windows).astype(np.float64)
 
 
@@ -128,14 +128,14 @@ class OtherLength(Good):
 
 
 class Constant(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         return super().encode(windows) * 0 + 1
 
 
 class Chaotic(Good):
     """A hash of the samples: another vector for the least difference."""
 
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         vectors = super().encode(windows)
         for window, vector in zip(windows, vectors, strict=True):
             vector[:] = np.random.default_rng(zlib.crc32(window.tobytes())).normal(size=8)
@@ -151,7 +151,7 @@ class TooCheap(Good):
 
 
 class Crashes(Good):
-    def encode(self, windows: np.ndarray) -> np.ndarray:
+    def encode(self, windows: np.ndarray) -> Any:
         raise RuntimeError("CUDA out of memory")
 
 

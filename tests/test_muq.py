@@ -27,7 +27,7 @@ from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 
-CLOSE = {"rtol": 0, "atol": 2e-5}
+CLOSE: Any = {"rtol": 0, "atol": 2e-5}
 MULAN = {"mulan": {"clip_secs": 1, "sr": 24000, "dim_latent": 16}, "audio_model": {"use_layer_idx": -1}}
 
 

@@ -32,7 +32,7 @@ from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 
-CLOSE = {"rtol": 0, "atol": 2e-5}
+CLOSE: Any = {"rtol": 0, "atol": 2e-5}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,9 +111,10 @@ def expected(golden: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def package() -> Path:
-    if find_spec("musicnn") is None:
+    spec = find_spec("musicnn")
+    if spec is None or spec.submodule_search_locations is None:
         pytest.skip("the weights are not installed: pip install --no-deps musicnn")
-    return Path(find_spec("musicnn").submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])
 
 
 @pytest.fixture(scope="module")
@@ -303,15 +305,17 @@ def test_songs_get_the_tags_that_a_listener_would_give(
     assert msd.tags[probabilities.argmax()] in tags
 
 
-def _after(msd: MusiCNNMSD, recording: np.ndarray, rate: int) -> np.ndarray:
+def _after(msd: MusiCNNMSD, recording: np.ndarray, rate: int) -> Any:
     return msd.encode(soxr.resample(recording, rate, 16_000)[None])[0]
 
 
 def test_the_rate_alone_changes_no_vector(msd: MusiCNNMSD, test_data: Path) -> None:
     folder = test_data / "data/librosa_clips/audio"
     path = folder / "sorohanro_-_solo-trumpet-06.hq.ogg"
-    there = {rate: read_windows(path, rate, 30.0, Windows("first")).windows[0] for rate in (16_000, 22_050, 44_100)}
-    vectors = {rate: _after(msd, recording, rate) for rate, recording in there.items()}
+    recordings = {
+        rate: read_windows(path, rate, 30.0, Windows("first")).windows[0] for rate in (16_000, 22_050, 44_100)
+    }
+    vectors = {rate: _after(msd, recording, rate) for rate, recording in recordings.items()}
     other = read_windows(folder / "pibble.ogg", 16_000, 30.0, Windows("first")).windows[:, :PATCH]
     centre = (vectors[16_000] + msd.encode(other)[0]) / 2
     centred = {rate: (vector - centre) / np.linalg.norm(vector - centre) for rate, vector in vectors.items()}
