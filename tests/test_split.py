@@ -16,6 +16,7 @@ from made import fold, interactions, log
 from timbrec.data.cuts import by_items, by_time, tamm2026
 from timbrec.data.events import make_events
 from timbrec.data.split import SCENARIOS, Candidates, Fold, Split, load_split, save_split
+from timbrec.data.splitting import SplitConfig, make_split
 from timbrec.errors import DataError
 
 START, VALIDATE, T, END = datetime(2018, 2, 1), datetime(2019, 1, 1), datetime(2019, 2, 1), datetime(2019, 3, 1)
@@ -425,3 +426,64 @@ def test_a_changed_count_and_a_row_out_of_range_are_refused(saved: tuple[Split, 
     (folder / "split.json").write_text(json.dumps({"protocol": "corrected"}))
     with pytest.raises(DataError, match="holds no readable split"):
         load_split(folder)
+
+
+# Splits by artist
+
+ARTISTS = np.array([0, 0, 1, 1, 2, -1])  # of the tracks 0 to 5; the last one is unknown
+BEFORE, LATER = datetime(2018, 6, 1), datetime(2019, 2, 5)
+
+
+def test_by_artist_leaves_out_new_tracks_by_artists_in_train() -> None:
+    plays = [("u", "0", BEFORE), ("u", "2", BEFORE), ("v", "2", BEFORE), ("w", "4", BEFORE)]
+    plays += [("u", track, LATER) for track in ("1", "3", "4", "5")]  # by a and b in train, c in train, unknown
+    events = log(plays)  # the tracks 0 to 5, in this order
+    assert set(contents(by_time(events, *CORRECTED))["test_cold"]) == {("u", "1"), ("u", "3"), ("u", "5")}
+    split = by_time(events, *CORRECTED, ARTISTS)
+    assert set(contents(split)["test_cold"]) == {("u", "5")}
+    assert set(contents(split)["test_hot"]) == {("u", "4")}
+    assert set(contents(tamm2026(events, *STUDY, ARTISTS))["test_cold"]) == {("u", "5")}
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**20), st.integers(0, 99), st.sampled_from(["time", "items"]))
+def test_no_artist_has_tracks_in_train_and_among_cold_tracks(world: int, seed: int, protocol: str) -> None:
+    events = log(dense_log(world))
+    artists = np.random.default_rng(seed).integers(-1, 4, len(events.items))
+    try:
+        split = by_time(events, *CORRECTED, artists) if protocol == "time" else by_items(events, seed, artists=artists)
+    except DataError:
+        return
+    plain = by_time(events, *CORRECTED) if protocol == "time" else None
+    for name, part in (("validation", split.validation), ("test", split.test)):
+        known = {int(artists[item]) for item in part.train.items} - {-1}
+        assert not known & {int(artists[item]) for item in part.cold.items}
+        if plain is not None:  # nothing else changes
+            whole = getattr(plain, name)
+            assert part.train.digest == whole.train.digest
+            kept = {(int(u), int(i)) for u, i in zip(part.cold.user, part.cold.item, strict=True)}
+            expected_pairs = {
+                (int(u), int(i))
+                for u, i in zip(whole.cold.user, whole.cold.item, strict=True)
+                if artists[i] < 0 or int(artists[i]) not in known
+            }
+            assert kept == expected_pairs
+
+
+def test_item_holdout_by_artist_holds_out_a_share_of_artists() -> None:
+    rng = np.random.default_rng(0)
+    rows = [(f"u{user}", f"i{item:03}", START) for user, item in rng.integers([0, 0], [100, 200], (4000, 2))]
+    artists = np.arange(200) // 4
+    split = by_items(log(rows), 0, cold=0.1, artists=artists)
+    assert len(set(artists[split.test.cold.items])) == 5  # a tenth of 50 artists
+    assert len(split.test.cold.items) == 20
+
+
+def test_a_split_by_artist_without_cold_tracks_is_refused_with_the_reason() -> None:
+    events = log([("u", "0", BEFORE), ("v", "2", BEFORE), ("u", "2", LATER), ("u", "1", LATER), ("v", "3", LATER)])
+    config = SplitConfig(test_at=T, by_artist=True)
+    with pytest.raises(DataError, match="no cold track is left: all new tracks are by artists in train"):
+        make_split(events, config, np.array([0, 0, 1, 1]))
+    with pytest.raises(DataError, match=r"needs the artist of each track\. Name an items table"):
+        make_split(events, config, None)
+    assert len(make_split(events, SplitConfig(test_at=T)).test.cold) == 2

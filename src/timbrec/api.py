@@ -28,7 +28,7 @@ from timbrec.study.description import describe_run
 from timbrec.study.grid import run_study
 from timbrec.study.inputs import FILES, Inputs, load_inputs
 from timbrec.study.memory import stored_inputs
-from timbrec.study.runs import Run
+from timbrec.study.runs import TRACKS, Run
 from timbrec.types import Progress
 
 _LOG = logging.getLogger(__name__)
@@ -153,6 +153,7 @@ def bench(
     if run.kept:
         _LOG.warning("%s", run.kept)
     inputs.files.write_csv(run.folder / "files.csv")
+    inputs.tracks.write_parquet(run.folder / TRACKS)
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
     tables = _tables(run, progress)
     if read_audit(run).missing:

@@ -82,6 +82,7 @@ CATALOG: dict[str, dict[str, Part]] = {
         "beyond": Part("timbrec.results.beyond:beyond", "What audio adds to metadata and to the artist, paired"),
         "reference": Part("timbrec.results.reference:reference_table", "Every encoder against the config's reference"),
         "cost": Part("timbrec.results.cost:cost", "Computation, size and licence of each encoder"),
+        "strata": Part("timbrec.results.strata:strata_table", "Figures by kind of track and user"),
     },
     "sections": {
         "verdict": Part("timbrec.report.sections.verdict:Verdict", "The verdict on every scenario"),
@@ -94,6 +95,7 @@ CATALOG: dict[str, dict[str, Part]] = {
         "tables": Part("timbrec.report.sections.tables:Tables", "Every figure in a sortable table"),
         "beyond": Part("timbrec.report.sections.beyond:Beyond", "What audio adds to the artist and other metadata"),
         "thinning": Part("timbrec.report.sections.thinning:Thinning", "Plays until recommendation by plays is better"),
+        "strata": Part("timbrec.report.sections.strata:Strata", "Figures by kind of track and user"),
         "data": Part("timbrec.report.sections.data:Data", "The data, the split and the encoders"),
         "audit": Part("timbrec.report.sections.audit:Audit", "The findings of the audit"),
         "reading": Part("timbrec.report.sections.reading:Reading", "How to read the page"),

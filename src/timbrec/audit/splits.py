@@ -24,7 +24,7 @@ def split_clean(audited: Audited) -> Finding:
     of the log. In a protocol by time, test and validation pairs have no play before their part, and no part counts
     plays after its end. In `item-holdout`, every pair has all of its plays.
     """
-    faults = faults_of(audited.run.split) | dict(_play_faults(audited))
+    faults = faults_of(audited.run.split) | dict(_play_faults(audited)) | dict(_artist_faults(audited))
     detail = ", ".join(f"{rule}: {count:,}" for rule, count in faults.items() if count)
     return Finding(not any(faults.values()), f"{sum(faults.values()):,} faults", "0 faults", detail)
 
@@ -96,7 +96,32 @@ def _play_faults(audited: Audited) -> Iterator[tuple[str, int]]:
         pairs = _pairs(part).join(logged, on=["user", "item"], how="left")
         yield f"{name}: pairs with other plays than the log's", _wrong(pairs, pl.col("plays") == pl.col("logged"))
     kept = pl.concat([_pairs(part) for part in (split.test.train, split.test.hot, split.test.cold)])
-    yield "pairs of the log that are in no part", len(logged.join(kept, on=["user", "item"], how="anti"))
+    left_out = logged.join(kept, on=["user", "item"], how="anti")
+    if audited.config.split.by_artist:  # which leaves out new tracks by artists in train
+        left_out = left_out.filter(~_by_known_artists(audited, left_out))
+    yield "pairs of the log that are in no part", len(left_out)
+
+
+def _by_known_artists(audited: Audited, pairs: pl.DataFrame) -> pl.Series:
+    """A mask of the pairs whose item is not in the test's train part although its artist is."""
+    train, artists = audited.run.split.test.train, audited.inputs.artist_rows
+    if artists is None:
+        return pl.Series([False] * len(pairs), dtype=pl.Boolean)
+    item = pairs["item"].to_numpy()
+    return pl.Series((artists[item] >= 0) & np.isin(artists[item], artists[train.items]) & ~np.isin(item, train.item))
+
+
+def _artist_faults(audited: Audited) -> Iterator[tuple[str, int]]:
+    """The number of cold items per fold by artists who are in its train part, for splits by artist."""
+    artists = audited.inputs.artist_rows
+    if not audited.config.split.by_artist:
+        return
+    for name, fold in (("validation", audited.run.split.validation), ("test", audited.run.split.test)):
+        if artists is None:
+            yield f"{name}: cold items without artists", len(fold.cold.items)
+            continue
+        cold, known = artists[fold.cold.items], artists[fold.train.items]
+        yield f"{name}: cold items by artists in train", int((np.isin(cold, known) & (cold >= 0)).sum())
 
 
 def _times(audited: Audited) -> tuple[datetime, datetime, datetime, datetime]:

@@ -20,25 +20,32 @@ class EmptyPartError(DataError):
     """A part of the split would have no plays."""
 
 
-def by_time(events: Events, start: datetime, validate_at: datetime, test_at: datetime, end: datetime) -> Split:
+def by_time(
+    events: Events, start: datetime, validate_at: datetime, test_at: datetime, end: datetime,
+    artists: Int[Array, "items"] | None = None,
+) -> Split:  # fmt: skip
     """The protocol `corrected`: validation is the time before T, with hot and cold scenarios of its own.
 
     Plays in [start, end) count. The first play of a pair in this window decides its part, so a pair played before T is
     never test. A play exactly at a boundary belongs to the later part. The plays of a pair are counted up to
-    `validate_at` in `fit`, up to `test_at` in `train` and in validation, and up to `end` in the test.
+    `validate_at` in `fit`, up to `test_at` in `train` and in validation, and up to `end` in the test. With `artists`
+    (a number per item, -1 if unknown), cold pairs by artists in train are left out, in both folds.
     """
     pairs = _pairs(events, [start, validate_at, test_at, end])
-    return _split("corrected", _cut(pairs, validate_at, test_at), _cut(pairs, test_at, end), events)
+    validation, test = _cut(pairs, validate_at, test_at), _cut(pairs, test_at, end)
+    return _split("corrected", _by_new_artists(validation, artists), _by_new_artists(test, artists), events)
 
 
-def tamm2026(events: Events, start: datetime, test_at: datetime, end: datetime) -> Split:
+def tamm2026(
+    events: Events, start: datetime, test_at: datetime, end: datetime, artists: Int[Array, "items"] | None = None
+) -> Split:
     """The split of the paper: one cut at T; of the users with hot but no cold test pairs, 30 % are for validation.
 
     The validation users are the train side of scikit-learn's `train_test_split(users, test_size=.7, random_state=42)`,
     with users in ascending order of id. Their hot pairs are validation pairs and leave the hot test. Validation thus
-    lies in the test month, has no cold scenario, and has the same train part as the test.
+    lies in the test month, has no cold scenario, and has the same train part as the test. `artists` as in `by_time`.
     """
-    train, hot, cold = _cut(_pairs(events, [start, test_at, end]), test_at, end)
+    train, hot, cold = _by_new_artists(_cut(_pairs(events, [start, test_at, end]), test_at, end), artists)
     free = np.setdiff1d(hot["user"].to_numpy(), cold["user"].to_numpy())
     validates = pl.col("user").is_in(free[_paper_validation(len(free))])
     return _split(
@@ -46,23 +53,31 @@ def tamm2026(events: Events, start: datetime, test_at: datetime, end: datetime) 
     )
 
 
-def by_items(events: Events, seed: int, cold: float = 0.1, hot: float = 0.2, validation: float = 0.1) -> Split:
+def by_items(
+    events: Events, seed: int, cold: float = 0.1, hot: float = 0.2, validation: float = 0.1,
+    artists: Int[Array, "items"] | None = None,
+) -> Split:  # fmt: skip
     """The protocol `item-holdout`, for logs without usable time: random items are cold, random other pairs are hot.
 
     Of the played items, a share `cold` is held out for the test and a share `validation` for validation. Of the pairs
     of the remaining items, a share `hot` is test and a share `validation` validation. As in every protocol, a held-out
-    pair is cold if its item is not in train. Pairs of users without train pairs are dropped.
+    pair is cold if its item is not in train. Pairs of users without train pairs are dropped. With `artists` (a number
+    per item, -1 if unknown), shares of items are shares of artists, and cold pairs by artists in train are left out.
     """
     pairs = _pairs(events, [])
     rng = np.random.default_rng(seed)
-    items = np.unique(pairs["item"].to_numpy())
-    stage_of_item = np.zeros(len(events.items), np.int8)
-    stage_of_item[rng.permutation(items)] = _stages(len(items), cold, validation)
-    stage = stage_of_item[pairs["item"].to_numpy()]
+    item = pairs["item"].to_numpy()
+    unit = item if artists is None else _groups(artists)[item]
+    units = np.unique(unit)
+    stage_of_unit = np.zeros(int(units.max(initial=0)) + 1, np.int8)
+    stage_of_unit[rng.permutation(units)] = _stages(len(units), cold, validation)
+    stage = stage_of_unit[unit]
     warm = np.flatnonzero(stage == 0)
     stage[rng.permutation(warm)] = _stages(len(warm), hot, validation)
     fit, validated, tested = (pairs.filter(pl.lit(stage == number)) for number in (0, 1, 2))
-    return _split("item-holdout", _folded(fit, validated), _folded(pl.concat([fit, validated]), tested), events)
+    folds = [_folded(fit, validated), _folded(pl.concat([fit, validated]), tested)]
+    validation_parts, test_parts = (_by_new_artists(parts, artists) for parts in folds)
+    return _split("item-holdout", validation_parts, test_parts, events)
 
 
 _Parts = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]  # train, hot, cold
@@ -105,6 +120,21 @@ def _folded(train: pl.DataFrame, later: pl.DataFrame) -> _Parts:
     later = later.filter(pl.col("user").is_in(train["user"].unique().implode()))
     seen = pl.col("item").is_in(train["item"].unique().implode())
     return train, later.filter(seen), later.filter(~seen)
+
+
+def _by_new_artists(parts: _Parts, artists: Int[Array, "items"] | None) -> _Parts:
+    """The parts without cold pairs of artists that are in train; unchanged without `artists`."""
+    if artists is None:
+        return parts
+    train, hot, cold = parts
+    groups = _groups(artists)
+    known = np.isin(groups[cold["item"].to_numpy()], groups[train["item"].to_numpy()])
+    return train, hot, cold.filter(pl.Series(~known))
+
+
+def _groups(artists: Int[Array, "items"]) -> Int[Array, "items"]:
+    """The artist of each item; an item without a known artist is a group of its own."""
+    return np.where(artists < 0, artists.max(initial=-1) + 1 + np.arange(len(artists)), artists)
 
 
 def _stages(n: int, test: float, validation: float) -> Int[Array, "n"]:

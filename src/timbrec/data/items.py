@@ -1,4 +1,4 @@
-"""Reader of the items table: the artist of each track."""
+"""Reader of the items table: the artist and, optionally, the genre of each track."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ COLUMNS = {"item": "track_id", "artist": "artist_id"}
 
 
 class ItemsConfig(TablePart):
-    """Location of the items table; `columns` maps the roles item and artist to column names."""
+    """Location of the items table; `columns` maps the roles item, artist and genre to column names."""
 
-    columns: dict[Literal["item", "artist"], Name] = {}
+    columns: dict[Literal["item", "artist", "genre"], Name] = {}
 
 
 def read_items(config: ItemsConfig) -> pl.DataFrame:
-    """A table of `item` and `artist` as text; missing artists ("", "NULL") are null.
+    """A table of `item`, `artist` and, with such a column, `genre` as text; missing values ("", "NULL") are null.
 
     Raises DataError for an unreadable file, a missing column and a track with several rows.
     """
     table = open_table(config.source)
-    names = COLUMNS | {str(role): name for role, name in config.columns.items()}
+    names = COLUMNS | ({"genre": "genre"} if "genre" in table.names else {})
+    names |= {str(role): name for role, name in config.columns.items()}
     rows = table.read(list(dict.fromkeys(names.values())))
     for name in names.values():
         checked_ids(rows[name], f"{table.path}: column {name!r}")
     items = pl.DataFrame([rows[name].cast(pl.String).alias(role) for role, name in names.items()])
-    items = items.with_columns(pl.when(~meaningless(items["artist"])).then("artist").alias("artist"))
+    items = items.with_columns(
+        pl.when(~meaningless(items[role])).then(role).alias(role) for role in names if role != "item"
+    )
     if len(repeated := items.filter(pl.col("item").is_duplicated())):
         raise DataError(f"{table.path} has tracks twice", count=len(repeated), example=repeated["item"][0],
                         fix="Keep one row per track.")  # fmt: skip

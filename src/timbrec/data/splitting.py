@@ -14,6 +14,7 @@ from timbrec.data.events import Events
 from timbrec.data.settings import Part
 from timbrec.data.split import Split
 from timbrec.errors import DataError
+from timbrec.types import Array, Int
 
 
 def _moment(value: Any) -> Any:
@@ -34,7 +35,8 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 class SplitConfig(Part):
     """Protocol, times and shares of the split.
 
-    By default, train starts a year before `test_at` (T), validation a month before it, and the test lasts a month.
+    By default, train starts a year before `test_at` (T), validation a month before it, and the test lasts a month. With
+    `by_artist`, no artist has tracks both in train and among the cold tracks.
     """
 
     protocol: Literal["corrected", "tamm2026", "item-holdout"] = "corrected"
@@ -46,6 +48,7 @@ class SplitConfig(Part):
     hot: float = Field(0.2, gt=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)
     seed: int = Field(0, ge=0)
+    by_artist: bool = False
 
     @model_validator(mode="after")
     def _complete(self) -> SplitConfig:
@@ -76,32 +79,46 @@ def window_of(config: SplitConfig) -> Window | None:
     return Window(start, validate_at, test_at, _moved(test_at, "1mo") if config.end is None else _utc(config.end))
 
 
-def make_split(events: Events, config: SplitConfig) -> Split:
+def make_split(events: Events, config: SplitConfig, artists: Int[Array, "items"] | None = None) -> Split:
     """Split the log by the protocol of the config.
 
-    Raises DataError if a train part or both test scenarios are empty. The message states the span of the log, the
-    window, and a `test_at` that works.
+    `artists` (a number per item, -1 if unknown) is needed for `by_artist`, and not used otherwise. Raises DataError if
+    a train part or both test scenarios are empty, or if no cold track is left `by_artist`. The message states the span
+    of the log, the window, and a `test_at` that works.
     """
     try:
-        return _cut(events, config)
+        return _cut(events, config, artists)
     except EmptyPartError as error:
-        raise _explained(error, events, config) from None
+        raise _explained(error, events, config, artists) from None
 
 
-def _cut(events: Events, config: SplitConfig) -> Split:
-    window = window_of(config)
+def _cut(events: Events, config: SplitConfig, artists: Int[Array, "items"] | None) -> Split:
+    window, artists = window_of(config), _needed(artists, config)
     if window is None:
-        split = by_items(events, config.seed, config.cold, config.hot, config.validation)
+        split = by_items(events, config.seed, config.cold, config.hot, config.validation, artists)
     elif config.protocol == "tamm2026":
-        split = tamm2026(events, window.start, window.test_at, window.end)
+        split = tamm2026(events, window.start, window.test_at, window.end, artists)
     else:
-        split = by_time(events, *window)
+        split = by_time(events, *window, artists)
+    if config.by_artist and not len(split.test.cold):
+        raise EmptyPartError("no cold track is left: all new tracks are by artists in train (`by_artist`)")
     if not len(split.test.hot) and not len(split.test.cold):
         raise EmptyPartError("both test scenarios are empty: nobody in train played anything new")
     return split
 
 
-def _explained(error: EmptyPartError, events: Events, config: SplitConfig) -> DataError:
+def _needed(artists: Int[Array, "items"] | None, config: SplitConfig) -> Int[Array, "items"] | None:
+    """The artists if the split needs them. Raises DataError if they are needed and unknown."""
+    if not config.by_artist:
+        return None
+    if artists is None or not (artists >= 0).any():
+        raise DataError("`split.by_artist` needs the artist of each track", fix="Name an items table under `items`.")
+    return artists
+
+
+def _explained(
+    error: EmptyPartError, events: Events, config: SplitConfig, artists: Int[Array, "items"] | None
+) -> DataError:
     """The error with the span of the log, the window and advice."""
     window = window_of(config)
     if window is None or not len(events):
@@ -109,14 +126,14 @@ def _explained(error: EmptyPartError, events: Events, config: SplitConfig) -> Da
     first, last = (str(moment)[:10] for moment in (events.table["time"].min(), events.table["time"].max()))
     start, validate_at, test_at, end = (f"{moment:%Y-%m-%d}" for moment in window)
     times = f"train is from {start} to {test_at} (validation from {validate_at}), the test to {end}"
-    works = _working(events, config)
+    works = _working(events, config, artists)
     advice = f"`test_at: {works:%Y-%m-%d}` works." if works else "No `test_at` works: the log has too few plays."
     if last < "1980":
         advice = "If the log is younger, set `time_unit` or `time_format`: numbers are seconds since 1970."
     return DataError(f"{error.what}; plays of catalogue tracks are from {first} to {last}; {times}", fix=advice)
 
 
-def _working(events: Events, config: SplitConfig) -> datetime | None:
+def _working(events: Events, config: SplitConfig, artists: Int[Array, "items"] | None) -> datetime | None:
     """A day T that leaves hot and cold test pairs with the default times around it; None if none was found."""
     usable = None
     for share in (0.85, 0.7, 0.95):
@@ -125,7 +142,9 @@ def _working(events: Events, config: SplitConfig) -> datetime | None:
             return None
         day = datetime(moment.year, moment.month, moment.day)
         try:
-            split = _cut(events, SplitConfig(protocol=config.protocol, test_at=day))
+            split = _cut(
+                events, SplitConfig(protocol=config.protocol, test_at=day, by_artist=config.by_artist), artists
+            )
         except DataError:
             continue
         if len(split.test.hot) and len(split.test.cold):

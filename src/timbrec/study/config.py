@@ -132,6 +132,7 @@ class Config(Part):
     reference: Name | None = None
     cold_candidates: Candidates = "tested"
     mixed_candidates: Candidates = "catalogue"
+    strata: list[Literal["artist", "discovery", "age", "popularity", "activity", "genre"]] = []
     cells: list[PartConfig] = [PartConfig(use="ranking")]
     max_failures: int = Field(0, ge=0)
     device: str = "auto"
@@ -227,6 +228,16 @@ def _impossible_settings(config: Config) -> Iterator[object]:
         names := [name for name, entry in config.encoders.items() if entry.metadata is not None]
     ):
         yield f"encoder {names[0]!r} needs the metadata of each track. Name a table of tracks under `items`."
+    if config.split.by_artist and "catalogue" in (config.cold_candidates, config.mixed_candidates):
+        yield (
+            "`split.by_artist` leaves out new tracks by known artists, which would be candidates. Set "
+            "`cold_candidates` and `mixed_candidates` to tested."
+        )
+    if config.items is None:
+        for key in [name for name in ("artist", "discovery", "genre") if name in config.strata]:
+            yield f"`strata` by {key} need a table of tracks. Name it under `items`."
+        if config.split.by_artist:
+            yield "`split.by_artist` needs the artist of each track. Name a table of tracks under `items`."
     if config.device not in ("auto", "cpu") and (refused := _refusal(device_of, config.device)):
         yield refused
 

@@ -13,6 +13,7 @@ def digests(run: Run) -> dict[str, str]:
     return {
         "the config": digest_of(run.facts["config"]),
         "the split": run.split.digest,
+        "the artists and genres": digest_of(run.tracks.to_dict(as_series=False)),
         "the plan": digest_of([experiment.hash for experiment in plan]),
         "the finished cells and their lists": digest_of([run.checksums(experiment) for experiment in plan]),
         "the code of timbrec": code_digest(),

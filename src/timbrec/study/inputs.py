@@ -38,10 +38,11 @@ class Inputs:
 
     `log` is the whole log; `events` are its plays of the catalogue, the tracks for which every encoder has a vector.
     `sources` are the vectors by encoder name. `artists` is the artist of each catalogue track, None without an items
-    table. `files` lists audio files (encoder, id, path, outcome, reason, fix) without a vector (outcome "failed") or
-    with a remark ("remark"). `window` holds the times of the split, None for a split that is not in time. `warnings`
-    are sentences about odd inputs; `unopened` counts the audio files of each encoder that were not opened. `metadata`
-    are the names of the sources that are made of the items table.
+    table, `genres` their genre. `files` lists audio files (encoder, id, path, outcome, reason, fix) without a vector
+    (outcome "failed") or with a remark ("remark"). `window` holds the times of the split, None for a split that is not
+    in time. `warnings` are sentences about odd inputs; `unopened` counts the audio files of each encoder that were not
+    opened. `metadata` are the names of the sources that are made of the items table; `notes` are further rows of the
+    data card.
     """
 
     log: Events
@@ -49,12 +50,14 @@ class Inputs:
     split: Split
     sources: dict[str, VectorSource]
     artists: pl.Series | None = None
+    genres: pl.Series | None = None
     files: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FILES))
     representations: tuple[Representation, ...] = ()  # by default every source as it is
     window: Window | None = None
     warnings: tuple[str, ...] = ()
     unopened: dict[str, int] = field(default_factory=dict)
     metadata: frozenset[str] = frozenset()
+    notes: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.representations:
@@ -70,6 +73,13 @@ class Inputs:
     def artist_rows(self) -> Int[Array, "items"] | None:
         """(items,) the row of each track's artist, -1 where unknown; None without an items table."""
         return None if self.artists is None else Vocabulary.of(self.artists).rows(self.artists)
+
+    @property
+    def tracks(self) -> pl.DataFrame:
+        """The catalogue's ids with the columns `artist` and `genre` as far as they are known, in row order."""
+        known = {"artist": self.artists, "genre": self.genres}
+        columns = [values.alias(name) for name, values in known.items() if values is not None]
+        return self.catalogue.ids.to_frame().with_columns(columns)
 
     @cached_property
     def artists_digest(self) -> str | None:
@@ -114,8 +124,10 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     catalogue = shared_catalogue(log, sources)
     events = log.restricted_to(catalogue)
     artists = None if items is None else _artists(items, catalogue)
+    rows = None if artists is None else Vocabulary.of(artists).rows(artists)
     try:
-        split = make_split(events, config.split).with_candidates(config.cold_candidates, config.mixed_candidates)
+        split = make_split(events, config.split, rows)
+        split = split.with_candidates(config.cold_candidates, config.mixed_candidates)
     except DataError as error:
         raise DataError(f"{error} {_how_read(log)}".strip()) from error
     metadata = frozenset(name for name, entry in config.encoders.items() if entry.metadata is not None)
@@ -124,11 +136,27 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     for name, source in sources.items():
         warnings += source_warnings(name, source, log, name not in unopened.keys() | metadata)
     warnings += split_warnings(split, config)
+    if "genre" in config.strata and (items is None or "genre" not in items.columns):
+        raise DataError("the items table has no column of genres", fix="Name it as `items.columns.genre`.")
+    if "age" in config.strata and not log.timed:
+        raise DataError("strata by age need the time of each play", fix="Leave `age` out of `strata`.")
+    genres = None if items is None or "genre" not in items.columns else _aligned(items, catalogue, "genre")
     return Inputs(
-        log, events, split, sources, artists, files,
+        log, events, split, sources, artists, genres, files,
         representations=representations_of(config, sources), window=window_of(config.split),
         warnings=tuple(warnings), unopened=unopened, metadata=metadata,
+        notes=tuple(_notes(events, split, config, artists)),
     )  # fmt: skip
+
+
+def _notes(events: Events, split: Split, config: Config, artists: pl.Series | None) -> Iterator[tuple[str, str]]:
+    """Rows for the data card on tracks without an artist, and on test pairs that a split by artist leaves out."""
+    if artists is not None:
+        yield "tracks of the catalogue without an artist", f"{artists.null_count():,}"
+    if config.split.by_artist and window_of(config.split) is not None:
+        whole = make_split(events, config.split.model_copy(update={"by_artist": False}))
+        left_out = len(whole.test.cold) - len(split.test.cold)
+        yield "cold test pairs left out, of new tracks by artists in train", f"{left_out:,}"
 
 
 def _read_sources(
@@ -211,7 +239,7 @@ def data_card(inputs: Inputs) -> list[tuple[str, str]]:
             rows.append((f"{name}: cold test tracks that share no value with a train track", f"{count:,} of {cold:,}"))
         if name in inputs.unopened:
             rows.append((f"{name}: audio files not opened", f"{inputs.unopened[name]:,}"))
-    return rows + [("warning", warning) for warning in inputs.warnings]
+    return [*rows, *inputs.notes, *(("warning", warning) for warning in inputs.warnings)]
 
 
 def _how_read(log: Events) -> str:
@@ -244,11 +272,16 @@ def _collecting(errors: list[TimbrecError]) -> Iterator[None]:
 
 
 def _artists(items: pl.DataFrame, catalogue: Vocabulary) -> pl.Series:
-    joined = catalogue.ids.to_frame("item").join(items, on="item", how="left", maintain_order="left")
-    if joined["artist"].is_null().all():
+    artists = _aligned(items, catalogue, "artist")
+    if artists.is_null().all():
         raise DataError(
             "the items table knows the artist of no track that has vectors",
             example=(items["item"].first(), catalogue.ids[0]),
             fix="The example shows an id of the table and one of the vectors: make them the same kind.",
         )
-    return joined["artist"]
+    return artists
+
+
+def _aligned(items: pl.DataFrame, catalogue: Vocabulary, column: str) -> pl.Series:
+    """A column of the items table for the catalogue's tracks, in row order; null for tracks that it lacks."""
+    return catalogue.ids.to_frame("item").join(items, on="item", how="left", maintain_order="left")[column]

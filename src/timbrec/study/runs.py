@@ -24,6 +24,8 @@ from timbrec.study.earlier import keep_earlier
 from timbrec.study.experiment import FORMAT, Experiment, read_experiments
 from timbrec.study.old import read_old_experiments
 
+TRACKS = "tracks.parquet"  # artists and genres of the catalogue's tracks, in row order
+
 
 class Run:
     """A run's folder. The split is read on first use, cells one at a time.
@@ -61,6 +63,12 @@ class Run:
     def split(self) -> Split:
         """The split all cells share."""
         return load_split(self.folder / "split")
+
+    @cached_property
+    def tracks(self) -> pl.DataFrame:
+        """The catalogue's tracks in row order: `id` and, as far as they are known, `artist` and `genre`."""
+        path = self.folder / TRACKS
+        return pl.read_parquet(path) if path.is_file() else self.split.items.ids.to_frame()
 
     @cached_property
     def facts(self) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""Figures by stratum: known and new artists, popularity, age, activity, genre."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import polars as pl
+
+from timbrec.report.data import ReportData
+
+_COLUMNS = ["line", "value", "95 % interval", "chance", "difference to", "difference", "its interval"]
+
+
+class Strata:
+    """Figures by stratum."""
+
+    title: ClassVar[str] = "By kind of track and user"
+    link: ClassVar[str] = "Strata"
+
+    def content(self, data: ReportData) -> dict[str, Any] | None:
+        """The variables of the template: a table per scenario and kind of stratum."""
+        table = data.tables.get("strata")
+        if table is None or table.is_empty():
+            return None
+        groups = table.partition_by("scenario", "by", maintain_order=True)
+        return {"groups": [_group(rows) for rows in groups], "columns": _COLUMNS, "frame": table}
+
+
+def _group(rows: pl.DataFrame) -> dict[str, Any]:
+    strata = [
+        {
+            "name": part["stratum"][0],
+            "users": part["users"][0],
+            "pairs": part["pairs"][0],
+            "items": part["items"][0],
+            "reason": part["reason"][0],
+            "rows": [_row(row) for row in part.sort("value", descending=True).iter_rows(named=True)],
+        }
+        for part in rows.partition_by("stratum", maintain_order=True)
+    ]
+    return {"scenario": rows["scenario"][0], "by": rows["by"][0], "metric": rows["metric"][0], "strata": strata}
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    difference = "" if row["difference"] is None else f"{row['difference']:+.3f}"
+    return [
+        f"{row['encoder']} / {row['recommender']}" if row["encoder"] else row["recommender"],
+        _number(row["value"]),
+        _interval(row["low"], row["high"], ".3f"),
+        _number(row["chance"]),
+        row["reference"] or "",
+        difference,
+        _interval(row["difference_low"], row["difference_high"], "+.3f") if difference else "",
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _interval(low: float | None, high: float | None, form: str) -> str:
+    return "" if low is None or high is None else f"{low:{form}} to {high:{form}}"
