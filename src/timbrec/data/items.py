@@ -29,6 +29,8 @@ def read_items(config: ItemsConfig) -> pl.DataFrame:
     names = COLUMNS | ({"genre": "genre"} if "genre" in table.names else {})
     names |= {str(role): name for role, name in config.columns.items()}
     rows = table.read(list(dict.fromkeys(names.values())))
+    if "genre" in names and "genre" not in config.columns and isinstance(rows["genre"].dtype, pl.List | pl.Array):
+        del names["genre"]  # several genres per track; nobody asked for them
     for name in names.values():
         checked_ids(rows[name], f"{table.path}: column {name!r}")
     items = pl.DataFrame([rows[name].cast(pl.String).alias(role) for role, name in names.items()])
