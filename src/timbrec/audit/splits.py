@@ -88,6 +88,8 @@ def _play_faults(audited: Audited) -> Iterator[tuple[str, int]]:
             if name in ("fit", "train"):
                 yield f"{name}: pairs of the log that are missing", _missing(expected, part)
             elif name in ("validation_hot", "test_hot"):
+                fold = split.test if name == "test_hot" else split.validation
+                expected = expected.filter(~_by_known_artists(audited, expected, fold))
                 missing = _later_missing(name, expected, split)
                 yield f"{name.removesuffix('_hot')}: pairs of the log that are missing", missing
         return
@@ -97,15 +99,14 @@ def _play_faults(audited: Audited) -> Iterator[tuple[str, int]]:
         yield f"{name}: pairs with other plays than the log's", _wrong(pairs, pl.col("plays") == pl.col("logged"))
     kept = pl.concat([_pairs(part) for part in (split.test.train, split.test.hot, split.test.cold)])
     left_out = logged.join(kept, on=["user", "item"], how="anti")
-    if audited.config.split.by_artist:  # which leaves out new tracks by artists in train
-        left_out = left_out.filter(~_by_known_artists(audited, left_out))
+    left_out = left_out.filter(~_by_known_artists(audited, left_out, split.test))
     yield "pairs of the log that are in no part", len(left_out)
 
 
-def _by_known_artists(audited: Audited, pairs: pl.DataFrame) -> pl.Series:
-    """A mask of the pairs whose item is not in the test's train part although its artist is."""
-    train, artists = audited.run.split.test.train, audited.inputs.artist_rows
-    if artists is None:
+def _by_known_artists(audited: Audited, pairs: pl.DataFrame, fold: Fold) -> pl.Series:
+    """A mask of the pairs that a split by artist leaves out: the artist is in train, the item is not."""
+    train, artists = fold.train, audited.inputs.artist_rows
+    if artists is None or not audited.config.split.by_artist:
         return pl.Series([False] * len(pairs), dtype=pl.Boolean)
     item = pairs["item"].to_numpy()
     return pl.Series((artists[item] >= 0) & np.isin(artists[item], artists[train.items]) & ~np.isin(item, train.item))
