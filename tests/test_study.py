@@ -33,6 +33,7 @@ from timbrec.study.adding import with_encoders
 from timbrec.study.cell import Cell, run_cell
 from timbrec.study.config import make_config, read_config
 from timbrec.study.controls import vectors_of
+from timbrec.study.description import describe_run
 from timbrec.study.engines.shared import finishing
 from timbrec.study.estimate import Estimate, in_words
 from timbrec.study.experiment import Experiment, read_experiments
@@ -577,6 +578,14 @@ def test_a_cell_knows_its_experiment(world: Any) -> None:
     assert cell.experiment is EXPERIMENT
     assert cell.seconds > 0
     assert cell.facts == {"zero vectors": 0.0, "zero profiles": 0.0}
+
+
+def test_a_run_names_its_versions_and_its_commit(world: Any) -> None:
+    stored = describe_run(*world)["versions"]
+    assert {"timbrec", "code", "python", "numpy", "polars", "torch", "device"} <= stored.keys()
+    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    if git.returncode == 0:
+        assert stored["git commit"].rstrip("+") == git.stdout.strip()
 
 
 # Runs of format 1

@@ -9,6 +9,7 @@ from typing import Any
 from timbrec import catalog
 from timbrec.study.config import Config
 from timbrec.study.inputs import Inputs, data_card
+from timbrec.study.versions import commit, versions
 
 _CARD = (
     "revision", "licence_code", "licence_weights", "commercial", "trained_on", "parameters", "citation", "bibtex",
@@ -24,6 +25,7 @@ def describe_run(config: Config, inputs: Inputs) -> dict[str, Any]:
         "config": config.model_dump(mode="json", exclude_none=True) | {"base": str(config.base.resolve())},
         "data_card": data_card(inputs),
         "inputs": inputs.digests,
+        "versions": versions() | ({"git commit": revision} if (revision := commit()) else {}),
         "encoders": [_encoder(name, config, inputs) for name in inputs.sources],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import subprocess
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,19 @@ def versions() -> dict[str, str]:
     packages = {name: version(name) for name in ("numpy", "polars", "torch")}
     own = {"timbrec": version("timbrec"), "code": code_digest(), "python": platform.python_version()}
     return own | packages | {"device": device}
+
+
+def commit() -> str | None:
+    """The git commit of the package's source, with "+" after it for uncommitted changes; None outside a checkout."""
+    folder = Path(__file__).parents[1]
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    try:
+        tracked = subprocess.run([*command[:3], "ls-files", "--error-unmatch", "__init__.py"], capture_output=True)
+        if tracked.returncode:  # installed below an unrelated checkout
+            return None
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 @cache
