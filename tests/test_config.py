@@ -97,6 +97,9 @@ def test_columns_may_be_called_by_numbers() -> None:
         ({"seeds": [-1]}, "seeds.0: Input should be greater than or equal to 0 (e.g. -1)"),
         ({"k": [0, 50]}, "k.0: Input should be greater than or equal to 1"),
         ({"k": [50, 50]}, "k: 50 comes twice"),
+        ({"thinning": {"play": [1]}}, "Thinning has no setting 'play'. Did you mean 'plays'?"),
+        ({"thinning": {"plays": [-1]}}, "`plays` of Thinning must be"),
+        ({"cells": [{"use": "ranking", "depth": 3}]}, "cells of kind 'ranking' have no settings"),
         ({"cold_candidates": "all"}, "cold_candidates: Input should be 'tested' or 'catalogue'"),
     ],
 )  # fmt: skip

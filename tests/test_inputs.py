@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 import small_world
 from made import log
 from timbrec.data.cuts import by_items, by_time, tamm2026
 from timbrec.data.splitting import SplitConfig
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
-from timbrec.study.config import read_config
+from timbrec.study.config import make_config, read_config
 from timbrec.study.inputs import Inputs, data_card, load_inputs, make_split
 
 Change = Callable[[Path], None]
@@ -188,3 +189,22 @@ def test_times_with_a_zone_are_moments() -> None:
 def test_shares_of_the_item_holdout() -> None:
     shares = {"protocol": "item-holdout", "seed": 4, "cold": 0.2, "hot": 0.3, "validation": 0.2}
     assert split_of(**shares) == by_items(EVENTS, 4, 0.2, 0.3, 0.2).digest
+
+
+def test_validate_reads_the_first_bytes_of_audio_files(tmp_path: Path) -> None:
+    path = small_world.write(tmp_path)
+    ids = (tmp_path / "ids.txt").read_text().split()
+    (tmp_path / "audio").mkdir()
+    for track in ids:
+        (tmp_path / "audio" / f"{track}.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00")
+    (tmp_path / "audio" / f"{ids[0]}.wav").write_text("<!DOCTYPE html><html>not here</html>")
+    (tmp_path / "audio" / f"{ids[1]}.wav").write_bytes(b"")
+    settings = yaml.safe_load(path.read_text()) | {"encoders": {"mfcc": {"audio": "audio"}}, "base": tmp_path}
+    inputs = load_inputs(make_config(settings), encode=False)
+    assert len(inputs.catalogue) == len(ids) - 2
+    assert inputs.files["reason"].to_list() == ["this is an HTML page, not audio", "this is an empty file, not audio"]
+    assert any(warning.startswith("mfcc: 2 of the audio files cannot be encoded, e.g. ") for warning in inputs.warnings)
+    for track in ids:
+        (tmp_path / "audio" / f"{track}.wav").write_text("<html>")
+    with pytest.raises(DataError, match=r"mfcc: no file of .*audio is audio \(200 in all, e\.g\. 'this is an HTML"):
+        load_inputs(make_config(settings), encode=False)

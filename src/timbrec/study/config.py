@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -27,6 +28,7 @@ from timbrec.devices import device_of
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean, listing
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.recommenders import recommender
+from timbrec.settings import checked
 from timbrec.types import Pool, WindowPolicy
 
 BASELINES = ("random", "popularity")  # in every run: a figure means nothing without them
@@ -200,7 +202,8 @@ def make_config(data: dict[str, Any], where: str = "the config") -> Config:
     except ValidationError as error:
         raise _one_or_several([_explained(detail, where) for detail in error.errors()]) from error
     checks = (
-        _unknown_parts, _impossible_settings, _primary_problems, _repeated_labels, _unknown_sources, _no_reference,
+        _unknown_parts, _cell_settings, _impossible_settings, _primary_problems, _repeated_labels, _unknown_sources,
+        _no_reference,
     )  # fmt: skip
     if wrong := [ConfigError(f"{where}: {problem}") for check in checks for problem in check(config)]:
         raise _one_or_several(wrong)
@@ -215,6 +218,17 @@ def _unknown_parts(config: Config) -> Iterator[object]:
     for kind, name in dict.fromkeys(parts):
         if name not in catalog.names(kind) and not (kind == "encoders" and ":" in name):
             yield _refusal(catalog.load, kind, name)
+
+
+def _cell_settings(config: Config) -> Iterator[object]:
+    """Settings that a kind of cell does not take."""
+    for entry in config.cells:
+        if entry.use in catalog.names("cells"):
+            kind = catalog.load("cells", entry.use)
+            if entry.settings and not is_dataclass(kind):
+                yield f"cells of kind {entry.use!r} have no settings"
+            elif entry.settings and (refused := _refusal(checked, kind, entry.settings)):
+                yield refused
 
 
 def _impossible_settings(config: Config) -> Iterator[object]:

@@ -23,7 +23,7 @@ from timbrec.study.config import Config
 from timbrec.study.metadata import metadata_vectors, unheard
 from timbrec.study.representation import Representation, Source, representations_of
 from timbrec.study.sources import FILES, announced_vectors, encoded_vectors, given_vectors, grouped_by_audio
-from timbrec.study.warnings import log_warnings, source_warnings, split_warnings
+from timbrec.study.warnings import file_warnings, log_warnings, source_warnings, split_warnings
 from timbrec.types import Array, Float32, Int, Progress
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     warnings = list(log_warnings(log, catalogue))
     for name, source in sources.items():
         warnings += source_warnings(name, source, log, name not in unopened.keys() | metadata)
-    warnings += split_warnings(split, config)
+    warnings += [*split_warnings(split, config), *([] if encode else file_warnings(files))]
     if "genre" in config.strata and (items is None or "genre" not in items.columns):
         raise DataError("the items table has no column of genres", fix="Name it as `items.columns.genre`.")
     if "age" in config.strata and not log.timed:
@@ -170,7 +170,8 @@ def _read_sources(
             if entry.vectors is not None:
                 sources[name] = given_vectors(entry, config)
             elif entry.audio is not None and not encode:
-                sources[name] = announced_vectors(name, entry, config)
+                sources[name], listed = announced_vectors(name, entry, config)
+                files.append(listed)
     for names in grouped_by_audio(config) if encode else ():
         with _collecting(errors):
             stores, listed = encoded_vectors(names, config, progress)

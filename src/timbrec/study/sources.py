@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from timbrec.errors import ConfigError
+from timbrec.errors import ConfigError, DataError
 from timbrec.study.config import Config, EncoderConfig
 from timbrec.types import Progress
 
@@ -30,11 +30,11 @@ def given_vectors(entry: EncoderConfig, config: Config) -> VectorSource:
     return read_vectors(config.at(entry.vectors), ids, columns, entry.form)
 
 
-def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> VectorSource:
-    """The tracks that encoding would add, with ones as vectors; nothing is decoded or encoded.
+def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> tuple[VectorSource, pl.DataFrame]:
+    """The tracks that encoding would add, with ones as vectors, and a table of files that are no audio.
 
-    Raises the errors that encoding would raise before it opens the first file: about the encoder's class, its weights,
-    its options and the audio folder.
+    Nothing is decoded or encoded: only the first bytes of every file are read. Raises the errors that encoding would
+    raise before it opens the first file: about the encoder's class, its weights, its options and the audio folder.
     """
     from timbrec.embed import tracks_for
     from timbrec.encoders import check_options, check_weights, find
@@ -46,8 +46,28 @@ def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> Vector
     check_weights(encoder, None if entry.weights is None else config.at(entry.weights))
     audio, store = _places(name, entry, config)
     tracks = tracks_for(audio, [store], _ids([name], config)).tracks
-    ones = np.broadcast_to(np.float32(1), (len(tracks), card.dim))
-    return Vectors([track.id for track in tracks], ones, str(audio))
+    kinds = {track.id: (track.path, kind) for track in tracks if (kind := _not_audio(track.path))}
+    listed = [
+        (name, track, str(path), "failed", f"this is {kind}, not audio", "Replace or remove the file.")
+        for track, (path, kind) in kinds.items()
+    ]
+    ids = [track.id for track in tracks if track.id not in kinds]
+    if not ids:
+        raise DataError(
+            f"{name}: no file of {audio} is audio", count=len(tracks), example=listed[0][4] if listed else None
+        )
+    ones = np.broadcast_to(np.float32(1), (len(ids), card.dim))
+    return Vectors(ids, ones, str(audio)), pl.DataFrame(listed, schema=FILES, orient="row")
+
+
+def _not_audio(path: Path) -> str:
+    """The kind of a file that is no audio by its first bytes; empty for any other file."""
+    from timbrec.audio.kinds import description
+
+    try:
+        return description(path) if path.stat().st_size else "an empty file"
+    except OSError as error:
+        return f"a file that cannot be opened ({error.strerror})"
 
 
 def encoded_vectors(

@@ -74,6 +74,13 @@ def source_warnings(name: str, source: VectorSource, log: Events, encoded: bool)
         yield from (f"{name}: {remark}" for remark in examine(source).remarks(source.dimensions))
 
 
+def file_warnings(files: pl.DataFrame) -> Iterator[str]:
+    """Warn about files that are no audio, by encoder."""
+    for (name,), rows in files.filter(outcome="failed").group_by("encoder", maintain_order=True):
+        path, reason = rows.row(0)[2], rows.row(0)[4]
+        yield f"{name}: {len(rows):,} of the audio files cannot be encoded, e.g. {path}: {reason}"
+
+
 def split_warnings(split: Split, config: Config) -> Iterator[str]:
     """Warn about tests that cannot tell recommenders apart: few users, empty scenarios, a high chance level."""
     users = len(np.union1d(split.test.hot.users, split.test.cold.users))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Split, Task
@@ -37,7 +38,7 @@ class Thinning:
     config where it has them.
     """
 
-    plays: Sequence[int] = (0, 1, 2, 5, 10, 20, 50)
+    plays: Sequence[Annotated[int, Field(ge=0)]] = (0, 1, 2, 5, 10, 20, 50)
     recommenders: Sequence[str] = ("knn", "elsa", "hybrid")
 
     def plan(self, config: Config, inputs: Inputs) -> list[Experiment]:
