@@ -377,3 +377,16 @@ def test_lines_of_different_tests_are_refused() -> None:
         compare([])
     with pytest.raises(DataError, match="a line without lists"):
         influence([], Task("hot", np.arange(1), interactions([(0, 0)], 1, 1)), NDCG(1))
+
+
+def test_nearly_equal_lines_have_no_wider_interval_than_typical_lines() -> None:
+    rng = np.random.default_rng(5)
+    users, items = rng.standard_normal((400, 6)) / 400, rng.standard_normal((40, 6)) / 40
+    users[:, 1], items[:, 1] = users[:, 0], items[:, 0]
+    items[7, 1] += 0.02  # a single track in which the second line differs from the first
+    spread = Spread(users, items, np.zeros((6, 6)), np.zeros(6), np.arange(6), np.ones(6), 39.0)
+    pairs = Comparison(np.zeros(6), np.full(6, 400), spread).pairs
+    halves = pairs.simultaneous * pairs.standard_errors
+    assert pairs.degrees[0] < 3
+    assert pairs.standard_errors[0] < pairs.standard_errors[1:].min()
+    assert halves[0] <= np.median(halves) < 3 * halves[1:].min()
