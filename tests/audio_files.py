@@ -68,7 +68,7 @@ def write(path: Path, samples: np.ndarray, rate: int, **container: str) -> Path:
     frame.rate = rate
     with av.open(str(path), "w", format=CONTAINERS.get(path.suffix), options=container) as file:
         stream = file.add_stream(codec, rate=rate, options=options, layout=layout)
-        for packet in (*stream.encode(frame), *stream.encode(None)):
+        for packet in (*stream.encode(frame), *stream.encode(None)):  # type: ignore[arg-type, union-attr]
             file.mux(packet)
     return path
 

@@ -161,7 +161,7 @@ BAD = {
 @pytest.mark.parametrize("name", list(BAD))
 def test_a_bad_file_is_an_error_with_its_reason(tmp_path: Path, name: str) -> None:
     make, reason = BAD[name]
-    path = make(tmp_path)
+    path = make(tmp_path)  # type: ignore[no-untyped-call]
     with pytest.raises(AudioError, match=reason) as caught:
         read_windows(path, RATE, 30.0, Windows())
     assert str(caught.value).startswith(f"{path}: it ")

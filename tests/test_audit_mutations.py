@@ -396,7 +396,7 @@ def later_end(patch: Patch) -> None:
     """A play at the end counts."""
     patch.setattr(
         "timbrec.data.splitting.by_time",
-        lambda events, *times: cuts.by_time(events, *times[:3], times[3] + timedelta(microseconds=1)),
+        lambda events, *times: cuts.by_time(events, *times[:3], times[3] + timedelta(microseconds=1)),  # type: ignore[call-arg]
     )
 
 

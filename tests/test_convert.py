@@ -85,8 +85,8 @@ def test_the_final_activation_of_mule_is_kept(tmp_path: Path) -> None:
     network = mule_network(load_file(weights), weights, final_activation=False)
     out = tmp_path / "slim.safetensors"
     convert_module._write(Slim(network.state_dict(), {"final_activation": False}), out, "mule")
-    assert not load("mule", weights=out)._network.final_activation
-    assert load("mule", weights=weights)._network.final_activation
+    assert not load("mule", weights=out)._network.final_activation  # type: ignore[attr-defined]
+    assert load("mule", weights=weights)._network.final_activation  # type: ignore[attr-defined]
 
 
 def test_tensors_that_share_memory_are_written_apart(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path, monkeyp
     there.write_text("mine")
     for out in (there, weights, tmp_path / "no folder" / "x.safetensors", tmp_path / "x.bin"):
         with pytest.raises(ConfigError, match="cannot be written"):
-            convert("mule", weights, out)
+            convert("mule", weights, out)  # type: ignore[arg-type]
     assert there.read_text() == "mine"
 
     def full(_: int) -> None:
@@ -136,10 +136,10 @@ def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path, monkeyp
 def test_the_command_prints_the_size_before_and_after(tmp_path: Path) -> None:
     weights = TINY["jukebox-5b"](tmp_path).weights
     command = [TIMBREC, "convert", "jukebox-5b", str(weights), "slim.safetensors", "--layer", "2"]
-    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)  # type: ignore[arg-type]
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith("slim.safetensors: ")
     assert "MB (before: 0." in answer.stdout
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)  # type: ignore[arg-type]
     assert again.returncode == 2
     assert "it exists" in again.stderr

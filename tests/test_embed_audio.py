@@ -175,7 +175,7 @@ def test_a_file_that_changes_while_it_is_read_is_a_failure(
     def growing(frame: av.AudioFrame, kind: str, channels: int) -> np.ndarray:
         with (music / "album/c.wav").open("ab") as other:
             other.write(b"more")
-        return real(frame, kind, channels)
+        return real(frame, kind, channels)  # type: ignore[return-value]
 
     monkeypatch.setattr(file, "_mono", growing)
     report = embed(music / "album", Moments(), tmp_path / "s", workers=1)
@@ -195,7 +195,7 @@ def test_unreadable_files_and_folders(
     def refused(path: Path, *args: object, **kwargs: object) -> object:
         if path == music / "a.wav":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return real_open(path, *args, **kwargs)
+        return real_open(path, *args, **kwargs)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", refused)
     report = embed(music, Moments(), tmp_path / "s")
@@ -242,8 +242,8 @@ def test_several_encoders_decode_a_file_once(
     class Half(Moments):
         card = replace(Moments.card, name="half", rate=RATE // 2, window=0.5)
 
-    read, real = [], reading.read_clips
-    monkeypatch.setattr(reading, "read_clips", lambda path, *args: read.append(path.name) or real(path, *args))
+    read, real = [], reading.read_clips  # type: ignore[attr-defined]
+    monkeypatch.setattr(reading, "read_clips", lambda path, *args: read.append(path.name) or real(path, *args))  # type: ignore[func-returns-value]
     made = [Output(Moments(), tmp_path / "one"), Output(Half(), tmp_path / "half"), Output(Moments(), tmp_path / "two")]
     embed_all(music, made[:2])
     assert sorted(read) == sorted(path.name for path in music.rglob("*.[wW][aA][vV]") if not path.name.startswith("."))
@@ -253,7 +253,7 @@ def test_several_encoders_decode_a_file_once(
     embed_all(music, made)  # only the third lacks anything
     assert len(read) == 5
     assert_expected(tmp_path / "two")
-    assert made[0].encoder.batches
+    assert made[0].encoder.batches  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="each with a store of its own"):
         embed_all(music, [made[0], made[0]])
 
@@ -388,10 +388,10 @@ print(report.done, peak() - before, sep="|")
 def test_ten_hours_stream_in_little_memory(tmp_path: Path) -> None:
     """36 million samples are 137 MiB as float32; at most 17 windows of a second are held, and a block of 256 KiB."""
     (tmp_path / "music").mkdir()
-    write(tmp_path / "music/mix.flac", np.tile(np.float32([0.51, 0.49]), 18_000 * RATE), RATE)
+    write(tmp_path / "music/mix.flac", np.tile(np.float32([0.51, 0.49]), 18_000 * RATE), RATE)  # type: ignore[arg-type]
     command = [sys.executable, "-c", _LONG, str(Path(__file__).parent), str(tmp_path / "music"), str(tmp_path / "s")]
     done, grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("|")
-    assert (done, vectors(tmp_path / "s")["mix"][0]) == ("1", pytest.approx(0.5, abs=0.01))
+    assert (done, vectors(tmp_path / "s")["mix"][0]) == ("1", pytest.approx(0.5, abs=0.01))  # type: ignore[comparison-overlap]
     assert int(grown) < 60
 
 

@@ -29,7 +29,7 @@ TIMBREC = Path(sys.executable).with_name("timbrec")
 def timbrec(*arguments: object, cwd: Path) -> tuple[int, str]:
     """The exit code and what is printed, in one line."""
     command = [TIMBREC, *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env={"COLUMNS": "200"})
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env={"COLUMNS": "200"})  # type: ignore[arg-type]
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
@@ -120,7 +120,7 @@ def test_interrupted_it_says_how_to_go_on(music: Path, tmp_path: Path) -> None:
     for number in range(3, 400):
         write_wav(music / f"t{number}.wav", noise(5, number), 22_050, "f32")
     command = [TIMBREC, "embed", "music", "-e", "mfcc"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)  # type: ignore[arg-type]
     journal, until = tmp_path / "vectors/mfcc/journal", time.monotonic() + 60
     while not (journal.exists() and journal.stat().st_size) and time.monotonic() < until:
         time.sleep(0.02)
@@ -151,8 +151,8 @@ def test_a_config_decodes_once_for_all_encoders_of_the_same_audio(
         good=small_world.CONFIG["encoders"]["good"],
     )
     (tmp_path / "audio/bad.mp3").write_text("no music")
-    read, real, told = [], reading.read_clips, []
-    monkeypatch.setattr(reading, "read_clips", lambda path, *args: read.append(path) or real(path, *args))
+    read, real, told = [], reading.read_clips, []  # type: ignore[attr-defined]
+    monkeypatch.setattr(reading, "read_clips", lambda path, *args: read.append(path) or real(path, *args))  # type: ignore[func-returns-value]
     inputs = load_inputs(read_config(config), lambda *progress: told.append(progress))
     assert len(read) == len(set(read)) == 61
     assert {what for what, *_ in told} == {"encoding mfcc"}

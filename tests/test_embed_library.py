@@ -41,8 +41,8 @@ def albums(tmp_path: Path) -> Path:
 
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of files that are decoded from now on."""
-    names, read_clips = list[str](), reading.read_clips
-    monkeypatch.setattr(reading, "read_clips", lambda path, *rest: names.append(path.name) or read_clips(path, *rest))
+    names, read_clips = list[str](), reading.read_clips  # type: ignore[attr-defined]
+    monkeypatch.setattr(reading, "read_clips", lambda path, *rest: names.append(path.name) or read_clips(path, *rest))  # type: ignore[func-returns-value]
     return names
 
 
@@ -315,7 +315,7 @@ def test_every_command_and_the_library_check_the_device(
 def test_batches_and_threads_are_checked_in_the_library(music: Path, tmp_path: Path) -> None:
     for options in ({"batch": 0}, {"workers": -1}):
         with pytest.raises(ConfigError, match="must be 1 or more"):
-            embed_all(music, [Output(Moments(), tmp_path / "s")], **options)
+            embed_all(music, [Output(Moments(), tmp_path / "s")], **options)  # type: ignore[arg-type]
     assert not (tmp_path / "s").exists()
 
 

@@ -150,7 +150,7 @@ def test_a_torn_or_damaged_journal_loses_its_end_alone(tmp_path: Path) -> None:
         journal.append(entries[len(found) :])  # goes on from there
         again = list(journal)
         journal.close()
-        assert [(*entry[:-1], *entry.vector) for entry in again] == [(*one[:-1], *one.vector) for one in entries]
+        assert [(*entry[:-1], *entry.vector) for entry in again] == [(*one[:-1], *one.vector) for one in entries]  # type: ignore[misc]
         return len(found)
 
     for length in range(0, len(whole) + 1, 3):

@@ -89,7 +89,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tensors: dict[str, Tensor])
 
 @pytest.fixture(scope="module")
 def encoder(folder: Path) -> EncodecMAE:
-    return load("encodecmae-base", folder)
+    return load("encodecmae-base", folder)  # type: ignore[return-value]
 
 
 def test_every_stage_is_the_references(encoder: EncodecMAE, expected: dict[str, np.ndarray]) -> None:
@@ -112,12 +112,12 @@ def test_the_whole_golden_from_both_of_its_files(test_data: Path) -> None:
     both = [load("encodecmae-base", path) for path in (folder, folder / "official_format.pt")]
     assert both[0].card == both[1].card
     for encoder in both:
-        np.testing.assert_allclose(encoder.frames(audio)[0], official["features"], atol=2e-5)
+        np.testing.assert_allclose(encoder.frames(audio)[0], official["features"], atol=2e-5)  # type: ignore[attr-defined]
         first = audio[:, :CHUNK]
-        np.testing.assert_allclose(encoder.frames(first, 0)[0], official["first_chunk_projected_plus_pos"], atol=2e-5)
-        np.testing.assert_allclose(encoder.frames(first)[0], official["first_chunk_visible"], atol=2e-5)
+        np.testing.assert_allclose(encoder.frames(first, 0)[0], official["first_chunk_projected_plus_pos"], atol=2e-5)  # type: ignore[attr-defined]
+        np.testing.assert_allclose(encoder.frames(first)[0], official["first_chunk_visible"], atol=2e-5)  # type: ignore[attr-defined]
         for layer, stage in enumerate(official["first_chunk_layer_x0"], 1):  # the last, before the final norm, too
-            np.testing.assert_allclose(encoder.frames(first, layer)[0], stage, atol=2e-5)
+            np.testing.assert_allclose(encoder.frames(first, layer)[0], stage, atol=2e-5)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("samples", [1, 6, 319, 320, 321, 639, 3_200, 3_201, 3_519, 40_001])
@@ -144,7 +144,7 @@ def test_chunks_know_nothing_of_each_other(encoder: EncodecMAE, rest: int) -> No
 
 @pytest.mark.parametrize("samples", [300, 12_345, CHUNK + 500])
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: EncodecMAE, samples: int) -> None:
-    batch = noise(3, samples) * np.float32([[1], [1e-3], [3]])
+    batch = noise(3, samples) * np.float32([[1], [1e-3], [3]])  # type: ignore[arg-type, operator]
     alone = np.concatenate([encoder.encode(one[None]) for one in batch])
     error = np.linalg.norm(encoder.encode(batch) - alone, axis=1) / np.linalg.norm(alone, axis=1)
     assert error.max() < 1e-5
@@ -217,7 +217,7 @@ def test_the_published_sizes_are_as_the_card_says() -> None:
     with torch.device("meta"):
         network = EncodecMAENetwork(sizes, torch.nn.Identity())
     count = sum(parameter.numel() for parameter in network.parameters())
-    count -= 9 * sum(parameter.numel() for parameter in network.visible_encoder.encoder_layers[0].ff_layer.parameters())
+    count -= 9 * sum(parameter.numel() for parameter in network.visible_encoder.encoder_layers[0].ff_layer.parameters())  # type: ignore[misc, union-attr]
     codec_count = sum(parameter.numel() for parameter in codec.parameters())
     assert round(count / 1e6, 1) == 30.0
     assert round(codec_count / 1e6, 2) == 7.43

@@ -79,7 +79,7 @@ def test_a_layer_that_is_not_there_is_refused(tiny: tuple[str, Tiny, Encoder]) -
     windows = np.zeros((1, round((made.seconds or 4) * encoder.card.rate)), np.float32)
     for layer in (-1, 1000):
         with pytest.raises(ConfigError, match=r"layer"):
-            encoder.frames(windows, layer=layer)
+            encoder.frames(windows, layer=layer)  # type: ignore[attr-defined]
 
 
 def test_vectors_made_elsewhere_are_not_checked() -> None:

@@ -144,13 +144,13 @@ def test_attention_is_that_of_a_dense_mask(encoder: Jukebox, time: int) -> None:
     ]
     for block, mask in zip(blocks[:3], masks, strict=True):
         attention = block.attn
-        query, key, value = (x @ attention.c_attn.w + attention.c_attn.b).chunk(3, dim=-1)
+        query, key, value = (x @ attention.c_attn.w + attention.c_attn.b).chunk(3, dim=-1)  # type: ignore[operator, union-attr]
         heads = []
         for head in (slice(0, 8), slice(8, 16)):
             scores = (query[..., head] @ key[..., head].mT / 8**0.5).masked_fill(~mask, -torch.inf)
             heads.append(torch.nan_to_num(scores.softmax(-1)) @ value[..., head])  # nan: there is nothing to look at
-        expected = torch.cat(heads, dim=-1) @ attention.c_proj.w + attention.c_proj.b
-        torch.testing.assert_close(attention(x), expected, rtol=1e-4, atol=1e-5)
+        expected = torch.cat(heads, dim=-1) @ attention.c_proj.w + attention.c_proj.b  # type: ignore[operator, union-attr]
+        torch.testing.assert_close(attention(x), expected, rtol=1e-4, atol=1e-5)  # type: ignore[operator]
 
 
 def test_no_code_sees_what_comes_after_it(encoder: Jukebox) -> None:
@@ -316,7 +316,7 @@ def test_all_layers_come_from_one_pass(
 
     monkeypatch.setattr(encoder._network, "states", counted)
     vectors = encoder.encode_layers(audio, layers)
-    assert (vectors.keys(), passes) == (set(layers), [1, 1])
+    assert (vectors.keys(), passes) == (set(layers), [1, 1])  # type: ignore[comparison-overlap]
     for layer in layers:
         np.testing.assert_allclose(vectors[layer][0], expected[f"long_layer{layer}_meanpool"], atol=5e-5)
     with pytest.raises(ConfigError, match="no layer 8 among the 7 loaded"):

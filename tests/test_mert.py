@@ -76,8 +76,8 @@ def test_the_whole_golden_from_safetensors_and_a_batch(test_data: Path) -> None:
     folder = test_data / "golden/mert_330m_tiny"
     official, encoder = np.load(folder / "expected.npz"), load("mert-330m", folder, normalise=False)
     audio = np.load(folder / "input.npy")[None]
-    np.testing.assert_allclose(encoder.frames(audio)[0], official["last_hidden_state"], atol=2e-5)
-    np.testing.assert_allclose(encoder.frames(official["batch_input"]), official["batch_nomask_last"], atol=2e-5)
+    np.testing.assert_allclose(encoder.frames(audio)[0], official["last_hidden_state"], atol=2e-5)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(encoder.frames(official["batch_input"]), official["batch_nomask_last"], atol=2e-5)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("stable", [False, True])
@@ -121,7 +121,7 @@ def post_norm_block(weights: dict[str, torch.Tensor], x: torch.Tensor, heads: in
 
 @pytest.mark.parametrize("samples", [400, 4_001, 24_000])
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: MERT330M, samples: int) -> None:
-    batch = noise(3, samples) * np.float32([[1], [1e-3], [3]])
+    batch = noise(3, samples) * np.float32([[1], [1e-3], [3]])  # type: ignore[arg-type, operator]
     alone = np.concatenate([encoder.encode(one[None]) for one in batch])
     error = np.linalg.norm(encoder.encode(batch) - alone, axis=1) / np.linalg.norm(alone, axis=1)
     assert error.max() < 1e-5

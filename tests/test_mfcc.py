@@ -111,7 +111,7 @@ def test_loading_by_name() -> None:
     assert isinstance(encoder, Encoder)
     assert isinstance(encoder.card, EncoderCard)
     assert (encoder.card.dim, encoder.encode(windows(1, 22_050)).shape) == (104, (1, 104))
-    assert encoder.frames(windows(1, 661_500)).shape[1] == round(30 * encoder.card.frames_per_second + 0.5)
+    assert encoder.frames(windows(1, 661_500)).shape[1] == round(30 * encoder.card.frames_per_second + 0.5)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_all_mel_bands_are_librosas(scale: str, norm: str, librosas: object) -> 
     librosa = pytest.importorskip("librosa", reason="librosa, the oracle of the mel spectrum, is not installed")
     for rate, n_fft, bands in ((16_000, 512, 96), (24_000, 2048, 128)):
         expected = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=bands, htk=scale == "htk", norm=librosas)
-        np.testing.assert_allclose(mel_bands(rate, n_fft, bands, scale=scale, norm=norm), expected, atol=1e-6)
+        np.testing.assert_allclose(mel_bands(rate, n_fft, bands, scale=scale, norm=norm), expected, atol=1e-6)  # type: ignore[arg-type]
 
 
 def test_half_a_minute_has_fifteen_slices_and_three_seconds_have_one(encoder: MULE) -> None:
@@ -255,12 +255,12 @@ class Archive:
             "ScalarMultiply": (gains, {"vars/0": "skip_gain"}),
         }
         variables = {}
-        for kind, (places, parts) in kinds.items():
+        for kind, (places, parts) in kinds.items():  # type: ignore[assignment]
             layers = [layer for layer in self.layers if layer["class_name"] == kind]
             layers = [layer for layer in layers if layer["config"].get("learnable", True)]
             layers.sort(key=lambda layer: int((re.findall(r"_(\d+)$", layer["name"]) or [0])[0]))
             for layer, place in zip(layers, places, strict=True):
-                variables[layer["name"]] = {at: tensors[f"{place}.{part}"].numpy() for at, part in parts.items()}
+                variables[layer["name"]] = {at: tensors[f"{place}.{part}"].numpy() for at, part in parts.items()}  # type: ignore[attr-defined]
         return variables
 
     def write(self, path: Path) -> Path:

@@ -82,11 +82,11 @@ def test_the_whole_golden_of_muq(test_data: Path) -> None:
     folder = test_data / "golden/muq_tiny"
     official, audio = np.load(folder / "expected.npz"), np.load(folder / "input.npy")
     encoder = load("muq", folder)
-    layers = np.stack([encoder.frames(audio, layer) for layer in range(4)])
+    layers = np.stack([encoder.frames(audio, layer) for layer in range(4)])  # type: ignore[attr-defined]
     np.testing.assert_allclose(layers, official["hidden_states"], **CLOSE)
-    np.testing.assert_allclose(encoder.frames(audio), official["last_hidden_state"], **CLOSE)
+    np.testing.assert_allclose(encoder.frames(audio), official["last_hidden_state"], **CLOSE)  # type: ignore[attr-defined]
     np.testing.assert_allclose(encoder.encode(audio), official["pooled"], **CLOSE)
-    for layer, vectors in encoder.encode_layers(audio, range(4)).items():
+    for layer, vectors in encoder.encode_layers(audio, range(4)).items():  # type: ignore[attr-defined]
         np.testing.assert_allclose(vectors, layers[layer].mean(axis=1), **CLOSE)
 
 
@@ -103,8 +103,8 @@ def test_the_whole_golden_of_mulan(test_data: Path) -> None:
     folder = test_data / "golden/muq_mulan_tiny"
     official, audio = np.load(folder / "expected.npz"), np.load(folder / "input.npy")
     encoder = load("muq-mulan", folder)
-    np.testing.assert_array_equal(encoder.clips(audio)[0], official["clips0"])
-    np.testing.assert_allclose(encoder.frames(audio)[0], official["per_clip_latents0"], **CLOSE)
+    np.testing.assert_array_equal(encoder.clips(audio)[0], official["clips0"])  # type: ignore[attr-defined]
+    np.testing.assert_allclose(encoder.frames(audio)[0], official["per_clip_latents0"], **CLOSE)  # type: ignore[attr-defined]
     np.testing.assert_allclose(encoder.encode(audio), official["embedding"], **CLOSE)
 
 

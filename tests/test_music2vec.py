@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, expected: dict[str, np.ndar
 
 @pytest.fixture(scope="module")
 def raw(folder: Path) -> Music2Vec:
-    return load("music2vec", folder, normalise=False)
+    return load("music2vec", folder, normalise=False)  # type: ignore[return-value]
 
 
 def test_every_layer_is_the_references(raw: Music2Vec, expected: dict[str, np.ndarray]) -> None:
@@ -60,8 +60,8 @@ def test_the_whole_golden_which_was_made_without_normalising(test_data: Path) ->
     folder = test_data / "golden/music2vec_tiny"
     official, encoder = np.load(folder / "expected.npz"), load("music2vec", folder)
     audio = np.load(folder / "input.npy")[None]
-    np.testing.assert_allclose(encoder.frames(audio)[0], official["last_hidden_state"], atol=2e-5)
-    np.testing.assert_allclose(encoder.frames(official["batch_input"]), official["batch_nomask_last"], atol=2e-5)
+    np.testing.assert_allclose(encoder.frames(audio)[0], official["last_hidden_state"], atol=2e-5)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(encoder.frames(official["batch_input"]), official["batch_nomask_last"], atol=2e-5)  # type: ignore[attr-defined]
 
 
 def test_the_layers_pass_is_the_models_own(raw: Music2Vec) -> None:
@@ -84,19 +84,19 @@ def test_windows_are_normalised_unless_the_files_or_the_study_say_no(
     (tmp_path / "config.json").write_text(str(expected["config"]))
     for says in (True, False):
         (tmp_path / "preprocessor_config.json").write_text(json.dumps({"do_normalize": says}))
-        assert load("music2vec", tmp_path).normalise is says
-        assert load("music2vec", tmp_path, normalise=not says).normalise is not says
+        assert load("music2vec", tmp_path).normalise is says  # type: ignore[attr-defined]
+        assert load("music2vec", tmp_path, normalise=not says).normalise is not says  # type: ignore[attr-defined]
         slim = tmp_path / f"slim-{says}.safetensors"
         convert("music2vec", tmp_path, slim)
         (tmp_path / "preprocessor_config.json").unlink()
-        assert load("music2vec", slim).normalise is says
+        assert load("music2vec", slim).normalise is says  # type: ignore[attr-defined]
 
 
 def test_the_studys_way_takes_samples_at_24_khz_as_they_are(folder: Path, raw: Music2Vec) -> None:
     study = load("music2vec", folder, rate=24_000)
     audio = noise(2, 24_000)
     np.testing.assert_array_equal(study.encode(audio), raw.encode(audio))  # one second is one and a half to the model
-    assert (study.card.rate, study.card.frames_per_second, study.frames(audio).shape[1]) == (24_000, 75, 74)
+    assert (study.card.rate, study.card.frames_per_second, study.frames(audio).shape[1]) == (24_000, 75, 74)  # type: ignore[attr-defined]
     assert (raw.card.rate, raw.card.frames_per_second) == (16_000, 50)
     assert "24000 Hz" in study.card.revision
     with pytest.raises(ConfigError, match=r"no audio at 22,050 Hz. Choose from 16000, 24000"):
@@ -105,7 +105,7 @@ def test_the_studys_way_takes_samples_at_24_khz_as_they_are(folder: Path, raw: M
 
 @pytest.mark.parametrize("samples", [400, 5_001, 16_000])
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(folder: Path, samples: int) -> None:
-    encoder, batch = load("music2vec", folder), noise(3, samples) * np.float32([[1], [1e-3], [3]])
+    encoder, batch = load("music2vec", folder), noise(3, samples) * np.float32([[1], [1e-3], [3]])  # type: ignore[arg-type, operator]
     alone = np.concatenate([encoder.encode(one[None]) for one in batch])
     error = np.linalg.norm(encoder.encode(batch) - alone, axis=1) / np.linalg.norm(alone, axis=1)
     assert error.max() < 1e-5

@@ -149,11 +149,11 @@ def test_transformers_still_makes_what_was_recorded(
     from transformers import Wav2Vec2ConformerConfig
     from transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer import Wav2Vec2ConformerEncoder
 
-    config = Wav2Vec2ConformerConfig(
+    config = Wav2Vec2ConformerConfig(  # type: ignore[call-arg]
         hidden_size=32, intermediate_size=64, num_attention_heads=4, num_hidden_layers=3, hidden_act="swish",
         position_embeddings_type="rotary", attn_implementation="eager",
     )  # fmt: skip
-    layers = Wav2Vec2ConformerEncoder(config).eval()
+    layers = Wav2Vec2ConformerEncoder(config).eval()  # type: ignore[no-untyped-call]
     named = {name.removeprefix("conformer."): one for name, one in tensors.items() if name.startswith("conformer.")}
     layers.load_state_dict(named)
     recorded = {int(name.split("/")[1]): states for name, states in expected.items() if name.startswith("transformers")}
@@ -224,7 +224,7 @@ def test_the_arithmetic_of_a_window_is_what_torch_counts(encoder: MusicFMMSD, sa
 
 def test_all_layers_from_one_pass(encoder: MusicFMMSD, monkeypatch: pytest.MonkeyPatch) -> None:
     audio = noise(2, 9000)
-    passes = []
+    passes = []  # type: ignore[var-annotated]
     monkeypatch.setattr(encoder._conformer.network.conv, "forward", counted(encoder, passes))
     layers = encoder.encode_layers(audio, [3, 0, 2, 0])
     assert len(passes) == 2  # one for each window
@@ -305,7 +305,7 @@ def test_fma_s_statistics_come_from_its_file(tensors: dict[str, torch.Tensor], t
     assert isinstance(same, Encoder)
     (folder / "fma_stats.json").write_text(json.dumps(STATISTICS | {"melspec_2048_mean": 5.0}))
     other = load("musicfm-fma", folder)
-    assert (other._conformer.mean, other._conformer.deviation) == (5.0, STATISTICS["melspec_2048_std"])
+    assert (other._conformer.mean, other._conformer.deviation) == (5.0, STATISTICS["melspec_2048_std"])  # type: ignore[attr-defined]
     assert other.card.revision != same.card.revision
     for content in ({}, {"melspec_2048_mean": 5.0}, STATISTICS | {"melspec_2048_std": 0}):
         (folder / "fma_stats.json").write_text(json.dumps(content))

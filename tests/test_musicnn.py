@@ -401,7 +401,7 @@ def test_weights_that_are_not_the_models_are_each_refused_by_name(
         ("shape", lambda v: v.update({"dense/bias": torch.zeros(500)}), r"other shapes than .*hidden.bias \(500,\)"),
     ):
         variables = random_variables()
-        change(variables)
+        change(variables)  # type: ignore[no-untyped-call]
         save_file(variables, tmp_path / f"{name}.safetensors")
         with pytest.raises(ConfigError, match=message):
             MusiCNNMSD(tmp_path / f"{name}.safetensors")

@@ -71,7 +71,7 @@ def test_mfcc_onion_by_name_has_a_card_and_vectors_and_refuses_audio(tmp_path: P
     with pytest.raises(ConfigError, match=r"holds vectors of tracks, not a model that encodes audio.*vectors: "):
         encoder.encode(np.zeros((1, 100), np.float32))
     with pytest.raises(ConfigError, match="not a model"):
-        encoder.frames(np.zeros((1, 100), np.float32))
+        encoder.frames(np.zeros((1, 100), np.float32))  # type: ignore[attr-defined]
 
 
 def test_other_features_have_their_own_names_and_revisions(tmp_path: Path) -> None:

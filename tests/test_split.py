@@ -256,7 +256,7 @@ def test_plays_given_as_counts_are_added_up() -> None:
 @pytest.mark.parametrize("cuts", [(START, T, VALIDATE, END), (START, T, T, END), (END, VALIDATE, T, START)])
 def test_times_that_do_not_ascend_are_refused(cuts: tuple[datetime, ...]) -> None:
     with pytest.raises(DataError, match="the split's times must ascend"):
-        by_time(log(ROWS), *cuts)
+        by_time(log(ROWS), *cuts)  # type: ignore[arg-type]
 
 
 def test_a_log_without_time_cannot_be_split_by_it() -> None:
@@ -481,9 +481,9 @@ def test_item_holdout_by_artist_holds_out_a_share_of_artists() -> None:
 
 def test_a_split_by_artist_without_cold_tracks_is_refused_with_the_reason() -> None:
     events = log([("u", "0", BEFORE), ("v", "2", BEFORE), ("u", "2", LATER), ("u", "1", LATER), ("v", "3", LATER)])
-    config = SplitConfig(test_at=T, by_artist=True)
+    config = SplitConfig(test_at=T, by_artist=True)  # type: ignore[call-arg]
     with pytest.raises(DataError, match="no cold track is left: all new tracks are by artists in train"):
         make_split(events, config, np.array([0, 0, 1, 1]))
     with pytest.raises(DataError, match=r"needs the artist of each track\. Name an items table"):
         make_split(events, config, None)
-    assert len(make_split(events, SplitConfig(test_at=T)).test.cold) == 2
+    assert len(make_split(events, SplitConfig(test_at=T)).test.cold) == 2  # type: ignore[call-arg]

@@ -110,7 +110,7 @@ def test_block_size_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(source, "_BLOCK_BYTES", block)
         store = VectorStore.create(tmp_path / str(block), INFO)
         store.append(ids, vectors)
-        np.testing.assert_array_equal(store.aligned([ids[i] for i in orders]), np.float32(vectors)[orders])
+        np.testing.assert_array_equal(store.aligned([ids[i] for i in orders]), np.float32(vectors)[orders])  # type: ignore[index]
         digests.add(store.digest)
     assert len(digests) == 1
 
@@ -147,7 +147,11 @@ def test_missing_ids_are_counted_and_named(store: VectorStore) -> None:
     ],
 )
 def test_refuses_and_commits_nothing(
-    store: VectorStore, ids: list, vectors: np.ndarray, error: type, message: str
+    store: VectorStore,
+    ids: list[Any],
+    vectors: np.ndarray,
+    error: type,
+    message: str,
 ) -> None:
     before = sorted(path.name for path in store.path.iterdir())
     with pytest.raises(error, match=message):
@@ -248,9 +252,9 @@ def test_digest_knows_the_content_and_not_when_it_came(tmp_path: Path) -> None:
 def test_opening_reads_no_vector_and_keeps_no_file_open(store: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
     real = np.memmap
-    monkeypatch.setattr(np, "memmap", lambda *a, **k: opened.append(a) or real(*a, **k))
+    monkeypatch.setattr(np, "memmap", lambda *a, **k: opened.append(a) or real(*a, **k))  # type: ignore[func-returns-value]
     again = VectorStore.open(store.path)
-    assert (len(again), again.dim, len(again.ids), again.has(["a"]).all()) == (5, 3, 5, True)
+    assert (len(again), again.dim, len(again.ids), again.has(["a"]).all()) == (5, 3, 5, True)  # type: ignore[comparison-overlap]
     assert not opened
     handles = len(os.listdir("/dev/fd"))  # noqa: PTH208 - a listing, not paths
     again.aligned(["d"])
@@ -454,7 +458,7 @@ def test_of_two_writers_of_the_same_ids_one_wins_and_the_other_is_told(tmp_path:
 def test_a_lost_race_is_tried_again_on_top_of_the_winner(store: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     from timbrec.store import vector_store
 
-    real, rival = vector_store.publish, VectorStore.open(store.path)
+    real, rival = vector_store.publish, VectorStore.open(store.path)  # type: ignore[attr-defined]
 
     def raced(folder: Path, manifest: Manifest) -> bool:
         monkeypatch.setattr(vector_store, "publish", real)

@@ -95,7 +95,7 @@ def test_figures_of_strata_are_those_counted_by_hand(
 def test_every_relevant_pair_is_in_one_stratum(result: Result, table: pl.DataFrame, kind: str) -> None:
     for scenario in ("hot", "cold", "mixed"):
         rows = table.filter(scenario=scenario, by=kind, encoder="good", recommender="knn")
-        assert rows["pairs"].sum() == len(result.run.split.test.task(scenario).relevant)  # type: ignore[arg-type]
+        assert rows["pairs"].sum() == len(result.run.split.test.task(scenario).relevant)
 
 
 def test_lines_are_compared_with_artist_mean_on_the_same_vectors(table: pl.DataFrame) -> None:

@@ -30,7 +30,7 @@ VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\r\x1f\x00", e
 
 
 def zstandard(content: bytes) -> bytes:
-    return pa.compress(content, codec="zstd", asbytes=True)  # type: ignore[no-any-return]
+    return pa.compress(content, codec="zstd", asbytes=True)
 
 
 def zipped(content: bytes, *names: str) -> bytes:

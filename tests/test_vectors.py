@@ -100,7 +100,7 @@ def test_parquet(tmp_path: Path, kind: str) -> None:
     table, columns = PARQUETS[kind]
     path = tmp_path / "[1]*.parquet"  # a name is never a pattern
     table.write_parquet(path)
-    assert_is(read_vectors(path, columns=columns), ["a", "b", "c"], ARRAY)
+    assert_is(read_vectors(path, columns=columns), ["a", "b", "c"], ARRAY)  # type: ignore[arg-type]
 
 
 def test_a_store_is_read_by_its_folder(tmp_path: Path) -> None:
@@ -267,9 +267,9 @@ BAD_PARQUETS = {
 @pytest.mark.parametrize("kind", BAD_PARQUETS)
 def test_bad_parquets(tmp_path: Path, kind: str) -> None:
     table, columns, message = BAD_PARQUETS[kind]
-    pl.DataFrame(table).write_parquet(tmp_path / "v.parquet")
+    pl.DataFrame(table).write_parquet(tmp_path / "v.parquet")  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"v\.parquet.*" + message):
-        read_vectors(tmp_path / "v.parquet", columns=columns)  # type: ignore[arg-type]
+        read_vectors(tmp_path / "v.parquet", columns=columns)
 
 
 @pytest.mark.parametrize(

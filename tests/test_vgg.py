@@ -58,7 +58,7 @@ def described_network(variables: dict[str, torch.Tensor], patches: torch.Tensor)
     for number, (pool, stride) in enumerate([((4, 1), 2), (2, 2), (2, 2), (2, 2), (4, 4)], 1):
         kernel = variables[f"{number}CNN/kernel"].permute(3, 2, 0, 1)
         x = norm(relu(conv2d(x, kernel, variables[f"{number}CNN/bias"], padding=1)), number)
-        x = max_pool2d(x, pool, stride)
+        x = max_pool2d(x, pool, stride)  # type: ignore[call-overload]
         stages[f"pool{number}"] = x.permute(0, 2, 3, 1)
     logits = stages["pool5"].flatten(1) @ variables["dense/kernel"] + variables["dense/bias"]
     return stages | {"taggram": torch.sigmoid(logits)}

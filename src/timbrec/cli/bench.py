@@ -63,7 +63,7 @@ def finish(result: Result) -> None:
 
     show_result(result)
     if (table := result.reference) is not None:
-        from timbrec.cli.compare import show_reference
+        from timbrec.cli.compare_show import show_reference
 
         show_reference(table)
     raise typer.Exit(show_end(result))

@@ -60,7 +60,7 @@ def read_model(folder: Path) -> dict[str, Any]:
             raise ValueError(f"format {facts['format']}, this version reads {FORMAT}")
         changed = [name for name, checksum in facts["files"].items() if _checksum(folder / name) != checksum]
         if changed:
-            raise ValueError(f"{changed[0]} is not the file that was written")
+            raise ValueError(f"{changed[0]} was changed after it was written")
         users, items, played = (pl.read_parquet(folder / f"{name}.parquet") for name in _TABLES)
         representation = TypeAdapter(Representation | None).validate_python(facts["representation"])
     except (OSError, ValueError, KeyError, ValidationError, pl.exceptions.PolarsError) as error:

@@ -114,7 +114,8 @@ def more_data(scenario: Scenario, comparison: Comparison, first: int, second: in
     if amount is None or comparison.difference(first, second).low > 0 or comparison.difference(second, first).low > 0:
         return ""
     users, items = len(comparison.spread.users), len(comparison.spread.items)
-    start = f"A difference of {amount.difference:.3f} is too small for this test, which shows {amount.detectable:.3f}"
+    lead = f"The lead of {amount.difference:.3f} over the next is too small to show"
+    start = f"{lead}: between these two it takes {amount.detectable:.3f}"
     tracks = "cold tracks" if scenario == "cold" else "tracks"
     options = [(amount.items, items, tracks), (amount.users, users, "users")]
     within = [(count * (growth - 1), noun) for growth, count, noun in options if count and growth <= _REALISTIC]

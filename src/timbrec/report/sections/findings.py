@@ -81,4 +81,5 @@ def _ties(verdict: Verdict, digits: int) -> str:
     if verdict.best is not None:
         return f"It is better than each of the other {verdict.lines - 1} audio models."
     count = f"{len(verdict.winners)} of {verdict.lines}"
-    return f"{count} audio models are tied with the best: this test does not tell them apart.{seen}"
+    tied = f"{count} audio models are tied with the best: this test does not tell them apart."
+    return f"{tied}{seen} {verdict.more_data}".strip()
