@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from made import TableScorer, fold
-from timbrec.cli import compare as cli
+from timbrec.cli import compare_show as cli
 from timbrec.data.split import SCENARIOS, Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError
