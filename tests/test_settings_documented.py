@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from timbrec.data.items import ItemsConfig
 from timbrec.data.log import LogConfig
 from timbrec.data.splitting import SplitConfig
-from timbrec.study.config import Config, EncoderConfig, RepresentationConfig
+from timbrec.study.config import Config
+from timbrec.study.entries import EncoderConfig, RepresentationConfig
 
 TEXT = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
 

@@ -14,7 +14,8 @@ from typing import Any
 from timbrec import catalog
 from timbrec.protocols import Encoder, Recommender
 from timbrec.recommenders import recommender
-from timbrec.study.config import Config, EncoderConfig, make_config
+from timbrec.study.config import Config, make_config
+from timbrec.study.entries import EncoderConfig
 from timbrec.study.identity import digest_of
 from timbrec.study.runs import Run
 

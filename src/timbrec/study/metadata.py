@@ -17,7 +17,8 @@ from timbrec.store.vectors import Vectors
 if TYPE_CHECKING:
     from timbrec.data.split import Split
     from timbrec.store import VectorSource
-    from timbrec.study.config import Config, EncoderConfig
+    from timbrec.study.config import Config
+    from timbrec.study.entries import EncoderConfig
 
 USUAL = ("album", "year", "genre")  # read beside the artist if the items table has columns of these names
 MOST = 2_048  # columns; the controls take time with the cube of the dimension

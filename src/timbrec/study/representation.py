@@ -13,7 +13,8 @@ from timbrec import catalog
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError
 from timbrec.store import VectorSource
-from timbrec.study.config import Config, EncoderConfig, PartConfig
+from timbrec.study.config import Config
+from timbrec.study.entries import EncoderConfig, PartConfig
 from timbrec.study.identity import FOR_READERS, digest_of
 from timbrec.types import Array, Float32, Int
 

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from timbrec.errors import ConfigError, DataError
-from timbrec.study.config import Config, EncoderConfig
+from timbrec.study.config import Config
+from timbrec.study.entries import EncoderConfig
 from timbrec.types import Progress
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from timbrec.metrics.shared.base import mean
 from timbrec.ranking.outcomes import outcome
 from timbrec.recommenders import recommender
 from timbrec.store.health import examine
-from timbrec.study.config import Config, RecommenderConfig
+from timbrec.study.config import Config
+from timbrec.study.entries import RecommenderConfig
 
 if TYPE_CHECKING:
     from timbrec.store import VectorSource
