@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-if TYPE_CHECKING or "jaxtyping" in sys.modules:  # loaded by the tests; it costs 0.1 s
+if TYPE_CHECKING or "jaxtyping" in sys.modules:  # loaded by the tests; with numpy, it costs a command 0.2 s
+    import numpy as np
     from jaxtyping import Bool, Float, Float32, Int, Integer, UInt64
+
+    Array = np.ndarray
 else:
 
     class _Unchecked:
@@ -19,8 +20,7 @@ else:
             return Any
 
     Bool = Float = Float32 = Int = Integer = UInt64 = _Unchecked
-
-Array = np.ndarray
+    Array = Any
 
 Progress = Callable[[str, int, int], None]  # called with the name of the current step, steps done, steps in total
 
