@@ -24,7 +24,7 @@ class Verdict:
     `best` is the leader where it is better than every other audio line, else None. `lead` is its lead over `second`,
     with an interval that holds for all pairs at once; None without a second line. `unbeaten` are the baselines that
     the leader is not shown to exceed. `times_chance` is its value over chance; None where chance is unknown.
-    `above_chance` says whether its interval lies above chance. `detectable` is the difference that would be found with
+    `above_chance`: some line has its interval above chance. `detectable` is the difference that would be found with
     a probability of 80 %. `flattery` is how much being the highest raises the leader's figure on average. `reason` says
     why this test can tell nothing apart; None where it can. `lines` counts the audio lines. `more_data` is a sentence
     on how much more data would show the leader's lead over the second line; empty where the lead is shown or unknown.
@@ -88,7 +88,7 @@ def judge(
     first = int(order[0])
     leader = audio[first]
     tied = [int(place) for place in order if contest.tied[place]]
-    chance, low = chances[leader], comparison.intervals[leader].low
+    chance = chances[leader]
     second = int(order[1]) if len(order) > 1 else None
     return Verdict(
         scenario=scenario,
@@ -99,7 +99,7 @@ def judge(
         lead=None if second is None else contest.difference(first, second),
         unbeaten=tuple(names[place] for place in baselines if not _beats(comparison, leader, place)),
         times_chance=float(comparison.values[leader] / chance) if chance else None,
-        above_chance=chance is None or (isfinite(low) and low > chance),
+        above_chance=any(_above(comparison.intervals[line].low, chances[line]) for line in audio),
         detectable=contest.smallest_detectable,
         flattery=contest.winner.flattery if contest.reason is None else float("nan"),
         reason=contest.reason,
@@ -131,6 +131,11 @@ def _rounded(count: float) -> str:
     """At least 1, with two significant digits, rounded up."""
     size = 10 ** max(int(np.log10(max(count, 1))) - 1, 0)
     return f"{int(np.ceil(max(count, 1) / size)) * size:,}"
+
+
+def _above(low: float, chance: float | None) -> bool:
+    """Whether a lower limit lies above chance; True where chance is unknown."""
+    return chance is None or (isfinite(low) and low > chance)
 
 
 def _beats(comparison: Comparison, line: int, other: int) -> bool:

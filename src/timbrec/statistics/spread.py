@@ -5,9 +5,7 @@ plus the jackknife variance over candidates, minus the part of single (user, ite
 clustering: Cameron, Gelbach & Miller 2011). It is never less than CU alone. Where candidates are drawn in clusters
 (artists) it is not less than CT either: removing the tracks of an artist one by one misses that they replace each
 other, and PP is then too large. The variance over seeds is added last.
-Degrees of freedom are Satterthwaite's (1946), with the variance of each variance estimated from fourth moments. The
-three variances are correlated, while the formula assumes independence and gives a little too few: simulations
-(docs/statistics.md) showed that more of them eliminate equal lines too often on few cold tracks.
+Degrees of freedom are Satterthwaite's (1946), with the variance of each variance estimated from fourth moments.
 """
 
 from __future__ import annotations
@@ -98,7 +96,11 @@ class Spread:
         crossed = np.maximum(over_users + over_items - over_pairs, least)
         over_seeds = contrasts**2 * self.seeds
         variance = crossed + over_seeds.sum(1)
-        degrees = _ratio(crossed**2, over_users**2 / user_degrees + over_items**2 / item_degrees, self.most_degrees)
+        degrees = _ratio(
+            (over_users + over_items) ** 2,
+            over_users**2 / user_degrees + over_items**2 / item_degrees,
+            self.most_degrees,
+        )
         degrees = degrees.clip(1.0, self.most_degrees)
         uncertainty = crossed**2 / degrees + ((over_seeds @ self._membership) ** 2 / self.seed_degrees).sum(1)
         return Errors(np.sqrt(variance), np.maximum(_ratio(variance**2, uncertainty, self.most_degrees), 1.0))
