@@ -19,10 +19,6 @@ STATISTICS = {
 MUQ = {"encoder_depth": 3, "encoder_dim": 32, "conv_dim": 8, "stat": STATISTICS, "w2v2_config": BLOCK}
 
 
-def noise(n: int, samples: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, (n, samples)).astype(np.float32)
-
-
 def tensors_in(expected: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
     """The weights in a file of expected values, by their official names."""
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import jaxtyping
@@ -30,3 +31,12 @@ def test_data() -> Path:
 def golden() -> Path:
     """Values made by other implementations, committed with the tests."""
     return Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The folder of the installed package with MusiCNN's and VGG's weights."""
+    spec = find_spec("musicnn")
+    if spec is None or spec.submodule_search_locations is None:
+        pytest.skip("the weights are not installed: pip install --no-deps musicnn")
+    return Path(spec.submodule_search_locations[0])

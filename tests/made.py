@@ -37,6 +37,11 @@ def fold(seed: int, n_users: int = 30, n_items: int = 40, new: int = 8, density:
     )
 
 
+def noise(n: int, samples: int, seed: int = 0) -> np.ndarray:
+    """(n, samples) windows of white noise."""
+    return np.random.default_rng(seed).normal(0, 0.1, (n, samples)).astype(np.float32)
+
+
 def log(rows: Iterable[tuple[str, str, datetime]]) -> Events:
     """Of (user, item, time)."""
     return make_events(pl.DataFrame(list(rows), schema=["user", "item", "time"], orient="row"))

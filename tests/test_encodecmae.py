@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import layer_norm
 from torch.utils.flop_counter import FlopCounterMode
 
+from made import noise
 from timbrec.encoders import encodecmae, load
 from timbrec.encoders.encodecmae import CHUNK, EncodecMAE
 from timbrec.encoders.networks.encodecmae import EncodecMAENetwork, Sizes
@@ -28,10 +29,6 @@ from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
 
 BLOCK = "visible_encoder.encoder_layers"
-
-
-def noise(n: int, samples: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, (n, samples)).astype(np.float32)
 
 
 def plain_states(tensors: dict[str, Tensor], frames: Tensor, samples: int, heads: int) -> list[Tensor]:

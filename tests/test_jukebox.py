@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from made import noise
 from timbrec.encoders import load
 from timbrec.encoders.jukebox import Jukebox, read_jukebox
 from timbrec.encoders.networks.jukebox import JukeboxNetwork
@@ -28,10 +29,6 @@ from timbrec.protocols import Encoder
 
 FILES = {"vqvae/": "vqvae.pth.tar", "prior/": "prior_level_2.pth.tar"}
 CONFIG = {"prior": {"heads": 2, "blocks": 8}}
-
-
-def noise(n: int, samples: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, (n, samples)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import gelu, layer_norm, linear
 from torch.utils.flop_counter import FlopCounterMode
 
+from made import noise
 from timbrec.encoders import load
 from timbrec.encoders.bases.layered import LayeredBase
 from timbrec.encoders.bases.wav2vec import hidden_states, wav2vec_network
@@ -29,10 +30,6 @@ from timbrec.encoders.mert import MERT95M, MERT330M
 from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
-
-
-def noise(n: int, samples: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, (n, samples)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

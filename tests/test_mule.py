@@ -23,6 +23,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from made import noise
 from timbrec.encoders import load
 from timbrec.encoders.mule import MULE
 from timbrec.encoders.networks.mule import MULENetwork, Sizes
@@ -48,10 +49,6 @@ def drawn(layout: dict[str, list[int]], model: int) -> dict[str, torch.Tensor]:
             values = values / np.sqrt(layout[name][0])
         tensors[name] = torch.from_numpy(np.asarray(values, np.float32))
     return tensors
-
-
-def noise(n: int, samples: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, (n, samples)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

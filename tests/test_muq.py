@@ -17,7 +17,8 @@ import pytest
 import torch
 from torch import nn
 
-from conformers import MUQ, as_muq, assert_same, muq_folder, musicfm_folder, noise, tensors_in
+from conformers import MUQ, as_muq, assert_same, muq_folder, musicfm_folder, tensors_in
+from made import noise
 from timbrec.audit.contract import check_encoder
 from timbrec.encoders import load
 from timbrec.encoders.muq import MuQ

@@ -14,16 +14,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from made import noise
 from timbrec.encoders import load
 from timbrec.encoders.bases.wav2vec import hidden_states, wav2vec_network
 from timbrec.encoders.music2vec import Music2Vec
 from timbrec.encoders.weights.convert import convert
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import Encoder
-
-
-def noise(n: int, samples: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, (n, samples)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

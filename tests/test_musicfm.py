@@ -22,7 +22,8 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from conformers import MUQ, STATISTICS, as_muq, assert_same, muq_folder, musicfm_folder, noise, tensors_in
+from conformers import MUQ, STATISTICS, as_muq, assert_same, muq_folder, musicfm_folder, tensors_in
+from made import noise
 from timbrec.audit.contract import check_encoder
 from timbrec.encoders import load
 from timbrec.encoders.musicfm import MusicFM, MusicFMFMA, MusicFMMSD

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import conv2d, pad, relu
 
+from made import noise
 from timbrec.audio import Windows, read_windows
 from timbrec.encoders import load
 from timbrec.encoders.bases import patches
@@ -100,21 +101,9 @@ def plain_network(variables: dict[str, torch.Tensor], patches: torch.Tensor) -> 
     }
 
 
-def noise(n: int, samples: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, (n, samples)).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def expected(golden: Path) -> dict[str, np.ndarray]:
     return dict(np.load(golden / "musicnn.npz", allow_pickle=False))
-
-
-@pytest.fixture(scope="module")
-def package() -> Path:
-    spec = find_spec("musicnn")
-    if spec is None or spec.submodule_search_locations is None:
-        pytest.skip("the weights are not installed: pip install --no-deps musicnn")
-    return Path(spec.submodule_search_locations[0])
 
 
 @pytest.fixture(scope="module")

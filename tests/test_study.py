@@ -343,14 +343,14 @@ def until(module, name, calls):
         return original(*arguments, **named)
     setattr(module, name, dying)
 
-until({"rank": fitting, "_checksum": runs}[sys.argv[4]], sys.argv[4], 20)
+until({"rank": fitting, "checksum": runs}[sys.argv[4]], sys.argv[4], 20)
 config = read_config(Path(sys.argv[2]))
 inputs = load_inputs(config)
 run_study(config, inputs, runs.Run.create(Path(sys.argv[3]), {}, inputs.split))
 """
 
 
-@pytest.mark.parametrize("where", ["rank", "_checksum"])  # while it computes, and while it writes a cell
+@pytest.mark.parametrize("where", ["rank", "checksum"])  # while it computes, and while it writes a cell
 def test_a_killed_run_resumes(world: Any, whole: Any, tmp_path: Path, where: Any) -> None:
     config, _ = world
     command = [
@@ -365,7 +365,7 @@ def test_a_killed_run_resumes(world: Any, whole: Any, tmp_path: Path, where: Any
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     run = Run(tmp_path)
     left = [path for path in (tmp_path / "cells").iterdir() if path.name.startswith(".")]
-    assert len(left) == (where == "_checksum")
+    assert len(left) == (where == "checksum")
     finished = sum(run.has(experiment) for experiment in run.experiments)
     assert 0 < finished < CELLS
     assert run_study(world[0], world[1], start(world, tmp_path)) == CELLS - finished

@@ -7,7 +7,6 @@ published description on random weights, which needs no package.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import batch_norm, conv2d, max_pool2d, relu
 
+from made import noise
 from timbrec.encoders import load
 from timbrec.encoders.networks.vgg import VGGNetwork, renamed
 from timbrec.encoders.shared import musicnn_tags
@@ -64,10 +64,6 @@ def described_network(variables: dict[str, torch.Tensor], patches: torch.Tensor)
     return stages | {"taggram": torch.sigmoid(logits)}
 
 
-def noise(n: int, samples: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, (n, samples)).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("vgg") / "random.safetensors"
@@ -78,14 +74,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def encoder(weights: Path) -> VGGMSD:
     return VGGMSD(weights)
-
-
-@pytest.fixture(scope="module")
-def package() -> Path:
-    spec = find_spec("musicnn")
-    if spec is None or spec.submodule_search_locations is None:
-        pytest.skip("the weights are not installed: pip install --no-deps musicnn")
-    return Path(spec.submodule_search_locations[0])
 
 
 @pytest.fixture(scope="module")

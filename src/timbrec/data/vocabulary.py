@@ -35,6 +35,11 @@ class Vocabulary:
         plain = ids if ids.dtype.is_integer() else ids.cast(pl.String)  # an Enum would sort in its own order
         return cls(plain.unique().drop_nulls().sort())
 
+    @classmethod
+    def numbers(cls, values: pl.Series) -> Int[Array, "n"]:
+        """(n,) a number per distinct value of a column, in the order of `of`; -1 for null."""
+        return cls.of(values).rows(values)
+
     def __len__(self) -> int:
         return len(self.ids)
 

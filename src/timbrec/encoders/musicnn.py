@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from timbrec.encoders.bases.patches import FRAMES, MELS, PATCH, RATE, PatchTagger
-from timbrec.encoders.shared import bibliography, musicnn_tags
+from timbrec.encoders.bases.patches import FRAMES, MELS, MSD_CARD, MTT, PATCH, PatchTagger
+from timbrec.encoders.shared import musicnn_tags
 from timbrec.encoders.shared.resampling import resampled
-from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ class MusiCNN(PatchTagger):
     converts files to 16 kHz as librosa did before version 0.10. The other options: see PatchTagger.
     """
 
+    _layer_states = STATES
     _published: ClassVar[dict[str, str]] = {"a435820f343a": "musicnn-msd", "7e01a9674997": "musicnn-mtt"}
 
     def __init__(
@@ -57,9 +57,6 @@ class MusiCNN(PatchTagger):
 
     def _count(self, samples: int) -> int:
         return 1 if self.first_patch_only else super()._count(samples)
-
-    def _state(self, layer: int) -> tuple[int, int]:
-        return STATES[layer]
 
     @classmethod
     def _empty(cls) -> MusiCNNNetwork:
@@ -93,27 +90,7 @@ class MusiCNN(PatchTagger):
 class MusiCNNMSD(MusiCNN):
     """200 values: the penultimate layer of MusiCNN, a tagger trained on the Million Song Dataset."""
 
-    card = EncoderCard(
-        name="musicnn-msd",
-        revision="musicnn 0.1.0",
-        rate=RATE,
-        window=30.0,
-        dim=UNITS,
-        frames_per_second=RATE / PATCH,
-        layers=6,
-        parameters=792_079,
-        licence_code="ISC",
-        licence_weights="ISC",
-        commercial=True,
-        trained_on="Million Song Dataset: 50 Last.fm tags of 200,000 tracks",
-        datasets=("Million Song Dataset",),
-        citation="Pons & Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, "
-        "ISMIR late-breaking demo, 2019",
-        bibtex=bibliography.MUSICNN,
-        time="patches of 3 s",
-        gflop=28.0,
-        concurrent=True,
-    )
+    card = replace(MSD_CARD, name="musicnn-msd", dim=UNITS, layers=6, parameters=792_079, gflop=28.0)
     tags = musicnn_tags.MSD
     _folder = "MSD_musicnn"
 
@@ -121,11 +98,6 @@ class MusiCNNMSD(MusiCNN):
 class MusiCNNMTT(MusiCNN):
     """200 values: the penultimate layer of MusiCNN, a tagger trained on MagnaTagATune."""
 
-    card = replace(
-        MusiCNNMSD.card,
-        name="musicnn-mtt",
-        trained_on="MagnaTagATune: 50 tags of 19,000 clips from Magnatune",
-        datasets=("MagnaTagATune",),
-    )
+    card = replace(MusiCNNMSD.card, name="musicnn-mtt", **MTT)
     tags = musicnn_tags.MTT
     _folder = "MTT_musicnn"

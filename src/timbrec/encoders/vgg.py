@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from timbrec.encoders.bases.patches import FRAMES, MELS, PATCH, RATE, PatchTagger
-from timbrec.encoders.shared import bibliography, musicnn_tags
-from timbrec.protocols import EncoderCard
+from timbrec.encoders.bases.patches import FRAMES, MELS, MSD_CARD, MTT, PatchTagger
+from timbrec.encoders.shared import musicnn_tags
 
 if TYPE_CHECKING:
     import torch
@@ -28,10 +27,8 @@ class VGG(PatchTagger):
     PatchTagger.
     """
 
+    _layer_states = STATES
     _published: ClassVar[dict[str, str]] = {"355d69aa8c2f": "vgg-msd", "c190ba22f2f1": "vgg-mtt"}
-
-    def _state(self, layer: int) -> tuple[int, int]:
-        return STATES[layer]
 
     @classmethod
     def _empty(cls) -> VGGNetwork:
@@ -54,27 +51,7 @@ class VGG(PatchTagger):
 class VGGMSD(VGG):
     """256 values: the last pool of a VGG, a tagger trained on the Million Song Dataset."""
 
-    card = EncoderCard(
-        name="vgg-msd",
-        revision="musicnn 0.1.0",
-        rate=RATE,
-        window=30.0,
-        dim=STATES[-1][1],
-        frames_per_second=RATE / PATCH,
-        layers=5,
-        parameters=607_030,
-        licence_code="ISC",
-        licence_weights="ISC",
-        commercial=True,
-        trained_on="Million Song Dataset: 50 Last.fm tags of 200,000 tracks",
-        datasets=("Million Song Dataset",),
-        citation="Pons & Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, "
-        "ISMIR late-breaking demo, 2019",
-        bibtex=bibliography.MUSICNN,
-        time="patches of 3 s",
-        gflop=17.8,
-        concurrent=True,
-    )
+    card = replace(MSD_CARD, name="vgg-msd", dim=STATES[-1][1], layers=5, parameters=607_030, gflop=17.8)
     tags = musicnn_tags.MSD
     _folder = "MSD_vgg"
 
@@ -82,11 +59,6 @@ class VGGMSD(VGG):
 class VGGMTT(VGG):
     """256 values: the last pool of a VGG, a tagger trained on MagnaTagATune."""
 
-    card = replace(
-        VGGMSD.card,
-        name="vgg-mtt",
-        trained_on="MagnaTagATune: 50 tags of 19,000 clips from Magnatune",
-        datasets=("MagnaTagATune",),
-    )
+    card = replace(VGGMSD.card, name="vgg-mtt", **MTT)
     tags = musicnn_tags.MTT
     _folder = "MTT_vgg"

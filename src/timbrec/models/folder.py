@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
-from timbrec.files import replacing
+from timbrec.files import checksum, replacing
 from timbrec.protocols import Scorer
 from timbrec.recommenders.shared.saving import load_scorer, save_scorer
 from timbrec.study.representation import Representation
@@ -43,7 +42,7 @@ def write_model(
             "format": FORMAT,
             "representation": None if representation is None else asdict(representation),
             "card": card,
-            "files": {path.name: _checksum(path) for path in sorted(partial.iterdir())},
+            "files": {path.name: checksum(path) for path in sorted(partial.iterdir())},
         }
         (partial / _MODEL).write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return folder
@@ -58,7 +57,7 @@ def read_model(folder: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise ValueError(f"format {facts['format']}, this version reads {FORMAT}")
-        changed = [name for name, checksum in facts["files"].items() if _checksum(folder / name) != checksum]
+        changed = [name for name, expected in facts["files"].items() if checksum(folder / name) != expected]
         if changed:
             raise ValueError(f"{changed[0]} was changed after it was written")
         users, items, played = (pl.read_parquet(folder / f"{name}.parquet") for name in _TABLES)
@@ -74,7 +73,3 @@ def read_model(folder: Path) -> dict[str, Any]:
         "representation": representation,
         "card": facts["card"],
     }
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -53,6 +53,11 @@ class ReportData:
     facts: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def table(self, name: str) -> pl.DataFrame | None:
+        """A further table by its name; None if the run lacks it or it has no rows."""
+        table = self.tables.get(name)
+        return None if table is None or table.is_empty() else table
+
     @cached_property
     def figures(self) -> dict[tuple[str, str], dict[Line, Row]]:
         """The summary's rows by scenario and metric, then by line; NaN becomes None."""

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import norm
 
-from timbrec import catalog
 from timbrec.data.split import SCENARIOS
+from timbrec.metrics import metric_of
 from timbrec.results.figures import Figures
 from timbrec.results.lines import Key, lines
 from timbrec.results.table import defined, limits_of
 from timbrec.statistics.comparison import Comparison, compare
-from timbrec.statistics.family import POWER
 from timbrec.statistics.influence import Influence, influence
 from timbrec.study.controls import REAL
 from timbrec.study.runs import Run
@@ -40,8 +38,7 @@ def beyond(run: Run, figures: Figures, progress: Progress | None = None) -> pl.D
     pairs = _pairs(run)
     if not pairs:
         return None
-    name, k = run.facts["config"]["primary"].split("@")
-    metric = catalog.load("metrics", name)(int(k))
+    metric = metric_of(run.facts["config"]["primary"])
     used = {key for _, audio, base in pairs for key in (audio, base)}
     rows: list[dict[str, Any]] = []
     for scenario in SCENARIOS:
@@ -64,8 +61,7 @@ def differences(comparison: Comparison, pairs: Sequence[tuple[int, int]]) -> Ite
     """The gain of each pair (line with audio, line without), as a family of its own."""
     unit = np.eye(len(comparison.values))
     family = comparison.family(np.stack([unit[audio] - unit[base] for audio, base in pairs]))
-    detectable = (family.simultaneous + norm.ppf(POWER)) * family.standard_errors
-    for (audio, base), interval, smallest in zip(pairs, family.intervals(), detectable.tolist(), strict=True):
+    for (audio, base), interval, smallest in zip(pairs, family.intervals(), family.detectables.tolist(), strict=True):
         yield {
             "value": float(comparison.values[audio]),
             "base_value": float(comparison.values[base]),

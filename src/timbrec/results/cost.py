@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from timbrec import catalog
 from timbrec.protocols import EncoderCard
 from timbrec.results.figures import Figures
+from timbrec.study.description import card_of
 from timbrec.study.experiment import Experiment
 from timbrec.study.representation import Representation
 from timbrec.study.runs import Run
@@ -36,7 +36,10 @@ def cost(run: Run, figures: Figures, progress: Progress | None = None) -> pl.Dat
         if experiment.representation is not None and experiment.is_real:
             groups.setdefault(experiment.representation.name, []).append(experiment)
     dims = {facts["name"]: int(facts["dim"]) for facts in run.facts["encoders"]}
-    cards = {name: _card(name, run.facts["config"]["encoders"][name]) for name in dims}
+    entries = {name: run.facts["config"]["encoders"][name] for name in dims}
+    cards = {
+        name: card_of(name, entry.get("encoder"), entry.get("audio") is not None) for name, entry in entries.items()
+    }
     rows = []
     for name, experiments in groups.items():
         seconds = [_seconds(run, experiment) for experiment in experiments]
@@ -83,15 +86,6 @@ def _gflop_per_second(card: EncoderCard) -> float | None:
     if card.precomputed or (card.parameters and not card.gflop):
         return None
     return card.gflop / card.window
-
-
-def _card(name: str, entry: Mapping[str, Any]) -> EncoderCard | None:
-    """The card of a catalogue encoder; None for an encoder of the user, and for vectors computed elsewhere."""
-    used = entry.get("encoder") or name
-    if entry.get("audio") is None or ":" in used:
-        return None
-    card: EncoderCard = catalog.load("encoders", used).card
-    return card
 
 
 def _seconds(run: Run, experiment: Experiment) -> float:

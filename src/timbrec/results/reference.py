@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from timbrec import catalog
 from timbrec.data.split import SCENARIOS
 from timbrec.errors import ConfigError, did_you_mean, listing
 from timbrec.files import write_atomically
+from timbrec.metrics import metric_of
 from timbrec.results.figures import Figures
 from timbrec.results.lines import baselines, grouped, lines
 from timbrec.results.table import defined, limits_of
@@ -55,8 +55,7 @@ def compare_with(run: Run, reference: str, metric: str, progress: Progress | Non
     for done, scenario in enumerate(SCENARIOS):
         if progress:
             progress(f"reference: {scenario}", done, len(SCENARIOS))
-        name, k = metric.split("@")
-        chosen = catalog.load("metrics", name)(int(k))
+        chosen = metric_of(metric)
         places: dict[tuple[str, str], int] = {}
         influences: list[Influence] = []
         for line in lines(run, scenario):

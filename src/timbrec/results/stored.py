@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
-from timbrec.files import replacing, write_atomically
+from timbrec.files import checksum, replacing, write_atomically
 from timbrec.results.figures import DIFFERENCES, FIGURES, GAINS, STANDINGS, Figures
 from timbrec.results.verdict import Verdict
 from timbrec.statistics.intervals import Interval
@@ -57,7 +56,7 @@ def read_figures(run: Run) -> Figures | None:
 def _checksums(run: Run) -> dict[str, str]:
     """Hashes of the tables as they are now, so that an edited one is not taken for ours."""
     files = [run.folder / name for name in (*(f"{name}.csv" for name in _TABLES), "users.parquet")]
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {path.name: checksum(path) for path in files}
 
 
 def _verdict(lead: dict[str, Any] | None, winners: list[str], unbeaten: list[str], **rest: Any) -> Verdict:

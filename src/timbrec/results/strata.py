@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from timbrec import catalog
 from timbrec.data.split import SCENARIOS, Task
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, did_you_mean, listing
 from timbrec.files import write_atomically
+from timbrec.metrics import metric_of
 from timbrec.metrics.shared.base import GainMetric, mean
 from timbrec.ranking.outcomes import outcome
 from timbrec.results.figures import Figures
@@ -63,8 +63,7 @@ def compute_strata(
     """
     check_strata(run, names)
     _check_reference(run, reference)
-    kind, k = metric.split("@")
-    chosen = catalog.load("metrics", kind)(int(k))
+    chosen = metric_of(metric)
     if not isinstance(chosen, GainMetric):
         raise ConfigError(f"strata need a metric to which hits add up, not {metric!r}", fix="Choose one such as ndcg.")
     rows: list[dict[str, Any]] = []
@@ -235,7 +234,7 @@ def _thirds(
 
 def _artists(run: Run) -> Int[Array, "items"]:
     """A number per artist for each catalogue track, -1 if unknown."""
-    return Vocabulary.of(run.tracks["artist"]).rows(run.tracks["artist"])
+    return Vocabulary.numbers(run.tracks["artist"])
 
 
 _BY: dict[str, Callable[[Run, Task], Strata]] = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from pathlib import Path
 
 import polars as pl
 
 from timbrec import catalog
-from timbrec.files import replacing, write_atomically
+from timbrec.files import checksum, replacing, write_atomically
 from timbrec.results.figures import Figures
 from timbrec.study.digests import digests
 from timbrec.study.runs import Run
@@ -31,12 +31,11 @@ def further_tables(run: Run, figures: Figures, progress: Progress | None = None)
 
 
 def _write(run: Run, tables: dict[str, pl.DataFrame]) -> None:
-    folder = run.folder / _FOLDER
-    folder.mkdir(exist_ok=True)
+    (run.folder / _FOLDER).mkdir(exist_ok=True)
     for name, table in tables.items():
-        with replacing(folder / f"{name}.parquet") as partial:
+        with replacing(_path(run, name)) as partial:
             table.write_parquet(partial)
-    state = {"depends on": digests(run), "files": {name: _checksum(run, name) for name in tables}}
+    state = {"depends on": digests(run), "files": {name: checksum(_path(run, name)) for name in tables}}
     write_atomically(run.folder / _STATE, json.dumps(state, indent=1))
 
 
@@ -45,12 +44,12 @@ def _read(run: Run) -> dict[str, pl.DataFrame] | None:
         state = json.loads((run.folder / _STATE).read_text())
         if state["depends on"] != digests(run):
             return None
-        if any(_checksum(run, name) != checksum for name, checksum in state["files"].items()):
+        if any(checksum(_path(run, name)) != expected for name, expected in state["files"].items()):
             return None
-        return {name: pl.read_parquet(run.folder / _FOLDER / f"{name}.parquet") for name in state["files"]}
+        return {name: pl.read_parquet(_path(run, name)) for name in state["files"]}
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None  # computing them again is always right
 
 
-def _checksum(run: Run, name: str) -> str:
-    return hashlib.sha256((run.folder / _FOLDER / f"{name}.parquet").read_bytes()).hexdigest()
+def _path(run: Run, name: str) -> Path:
+    return run.folder / _FOLDER / f"{name}.parquet"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from timbrec import catalog
+from timbrec.metrics import metric_of
 from timbrec.ranking.outcomes import outcome
 from timbrec.results.figures import Figures
 from timbrec.results.table import limits_of
@@ -38,8 +38,7 @@ def thinning(run: Run, figures: Figures, progress: Progress | None = None) -> pl
     plain = [item for item in cells if item.representation is None]
     if not cells:
         return None
-    name, k = run.facts["config"]["primary"].split("@")
-    metric, train = catalog.load("metrics", name)(int(k)), run.split.test.train
+    metric, train = metric_of(run.facts["config"]["primary"]), run.split.test.train
     task = thinned_task(run.split, cells[0].plays)
     levels = cells[0].plays
 

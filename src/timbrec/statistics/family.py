@@ -49,11 +49,14 @@ class Family:
     @property
     def detectable(self) -> float:
         """The smallest true contrast that would be found with a probability of 80 %; NaN for an empty family."""
+        return float(np.median(self.detectables)) if len(self.values) else float("nan")
+
+    @property
+    def detectables(self) -> Float[Array, "contrasts"]:
+        """For each contrast, the smallest true value that would be found with a probability of 80 %."""
         from scipy.stats import norm
 
-        if not len(self.values):
-            return float("nan")
-        return float(np.median((self.simultaneous + norm.ppf(POWER)) * self.standard_errors))
+        return np.asarray((self.simultaneous + norm.ppf(POWER)) * self.standard_errors)
 
 
 def family(

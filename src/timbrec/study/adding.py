@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from timbrec import catalog
+from timbrec.encoders.shared.own import is_file_name, located
 from timbrec.errors import ConfigError
 from timbrec.study.config import Config, make_config
 
@@ -31,7 +32,7 @@ def with_encoders(config: Config, sources: Mapping[str, str], base: Path) -> Con
 def _entry(name: str, source: str, config: Config, base: Path) -> dict[str, Any]:
     if name in config.encoders or name in config.representations:
         raise ConfigError(f"the config already has an encoder {name!r}", fix="Add it under another name.")
-    own = ".py:" in source
+    own = is_file_name(source)
     if not own and (source not in catalog.names("encoders") or (base / source).exists()):
         return {"vectors": str((base / source).resolve())}
     folders = {str(config.at(entry.audio).resolve()) for entry in config.encoders.values() if entry.audio is not None}
@@ -41,4 +42,4 @@ def _entry(name: str, source: str, config: Config, base: Path) -> dict[str, Any]
             f"{name}: the config does not say which audio to encode: {problem}",
             fix="Encode it first with `timbrec embed` and add the store, or add the encoder to the config.",
         )
-    return {"audio": folders.pop(), "encoder": str((base / source).resolve()) if own else source}
+    return {"audio": folders.pop(), "encoder": located(source, base.resolve())}

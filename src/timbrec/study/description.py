@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from timbrec import catalog
+from timbrec.protocols import EncoderCard
 from timbrec.study.config import Config
 from timbrec.study.inputs import Inputs, data_card
 from timbrec.study.versions import commit, versions
@@ -33,7 +34,14 @@ def describe_run(config: Config, inputs: Inputs) -> dict[str, Any]:
 def _encoder(name: str, config: Config, inputs: Inputs) -> dict[str, Any]:
     facts: dict[str, Any] = {"name": name, "dim": inputs.sources[name].dim}
     entry = config.encoders[name]
-    if entry.audio is None or ":" in (entry.encoder or name):
-        return facts
-    card = catalog.load("encoders", entry.encoder or name).card
-    return facts | {fact: getattr(card, fact) for fact in _CARD}
+    card = card_of(name, entry.encoder, entry.audio is not None)
+    return facts if card is None else facts | {fact: getattr(card, fact) for fact in _CARD}
+
+
+def card_of(name: str, encoder: str | None, encodes: bool) -> EncoderCard | None:
+    """The card of a config's encoder; None for an encoder of the user, and for vectors computed elsewhere."""
+    used = encoder or name
+    if not encodes or ":" in used:
+        return None
+    card: EncoderCard = catalog.load("encoders", used).card
+    return card

@@ -23,13 +23,20 @@ def fit(
     """
     if not recommender.validates:
         return recommender.fit(split.test.train, content, None, np.random.default_rng(seed), workspace), {}
-    inside, rng = workspace.inside("validation"), np.random.default_rng(seed)
-    scorer = recommender.fit(split.validation.train, content, split.validation, rng, inside)
+    scorer = validated(recommender, split, content, seed, workspace)
     if split.validation.train.digest == split.test.train.digest:
         return scorer, scorer.chosen
     final = replace(recommender, **scorer.chosen)
     inside, rng = workspace.inside("refit"), np.random.default_rng(seed)
     return final.fit(split.test.train, content, None, rng, inside), scorer.chosen
+
+
+def validated(
+    recommender: Recommender, split: Split, content: Content, seed: int, workspace: Workspace = Workspace()
+) -> Scorer:
+    """The scorer that is fitted on the validation fold; its `chosen` are the settings to fit again with."""
+    inside, rng = workspace.inside("validation"), np.random.default_rng(seed)
+    return recommender.fit(split.validation.train, content, split.validation, rng, inside)
 
 
 def answer(scorer: Scorer, task: Task, fold: Fold, depth: int, seed: int) -> TopK:

@@ -72,7 +72,7 @@ class Inputs:
     @cached_property
     def artist_rows(self) -> Int[Array, "items"] | None:
         """(items,) the row of each track's artist, -1 where unknown; None without an items table."""
-        return None if self.artists is None else Vocabulary.of(self.artists).rows(self.artists)
+        return None if self.artists is None else Vocabulary.numbers(self.artists)
 
     @property
     def tracks(self) -> pl.DataFrame:
@@ -124,7 +124,7 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     catalogue = shared_catalogue(log, sources)
     events = log.restricted_to(catalogue)
     artists = None if items is None else _artists(items, catalogue)
-    rows = None if artists is None else Vocabulary.of(artists).rows(artists)
+    rows = None if artists is None else Vocabulary.numbers(artists)
     try:
         split = make_split(events, config.split, rows)
         split = split.with_candidates(config.cold_candidates, config.mixed_candidates)

@@ -5,7 +5,6 @@ A rename puts a finished cell in place as a whole, so an interrupted run loses n
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ import polars as pl
 
 from timbrec.data.split import SCENARIOS, Split, load_split, save_split
 from timbrec.errors import DataError
-from timbrec.files import replacing, write_atomically
+from timbrec.files import checksum, replacing, write_atomically
 from timbrec.study.cell import Cell
 from timbrec.study.earlier import keep_earlier
 from timbrec.study.experiment import FORMAT, Experiment, read_experiments
@@ -98,7 +97,7 @@ class Run:
                 table.write_parquet(partial / f"{name}.parquet")
             facts = {
                 "experiment": asdict(cell.experiment),
-                "records": {name: _checksum(partial / f"{name}.parquet") for name in cell.records},
+                "records": {name: checksum(partial / f"{name}.parquet") for name in cell.records},
                 "refused": cell.refused,
                 "facts": cell.facts,
                 "chosen": cell.chosen,
@@ -129,7 +128,7 @@ class Run:
 
     def checksums(self, experiment: Experiment) -> dict[str, str]:
         """The current checksums of a cell's files; empty for an unfinished cell."""
-        return {path.name: _checksum(path) for path in sorted(self._cell(experiment).glob("*"))}
+        return {path.name: checksum(path) for path in sorted(self._cell(experiment).glob("*"))}
 
     def fail(self, experiment: Experiment, reason: str) -> None:
         """Record why a cell failed."""
@@ -191,12 +190,8 @@ def _old_cell(folder: Path, experiment: Experiment, facts: dict[str, Any], names
     return Cell(experiment, records, facts["refused"], facts["facts"], facts["chosen"], facts["seconds"])
 
 
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _table(folder: Path, name: str, checksum: str) -> pl.DataFrame:
+def _table(folder: Path, name: str, expected: str) -> pl.DataFrame:
     path = folder / f"{name}.parquet"
-    if _checksum(path) != checksum:
+    if checksum(path) != expected:
         raise ValueError(f"{path.name} was changed after it was written")
     return pl.read_parquet(path)

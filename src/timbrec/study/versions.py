@@ -23,13 +23,14 @@ def versions() -> dict[str, str]:
 
 def commit() -> str | None:
     """The git commit of the package's source, with "+" after it for uncommitted changes; None outside a checkout."""
-    folder = Path(__file__).parents[1]
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
-    try:
-        tracked = subprocess.run([*command[:3], "ls-files", "--error-unmatch", "__init__.py"], capture_output=True)
-        if tracked.returncode:  # installed below an unrelated checkout
-            return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # fails below an unrelated checkout
+        return git("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+")
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from timbrec import catalog
 from timbrec.data.events import Events
 from timbrec.data.ids import examples, likeness, near_duplicates, rounded
 from timbrec.data.split import SCENARIOS, Split, Task
 from timbrec.data.vocabulary import Vocabulary
+from timbrec.metrics import metric_of
 from timbrec.metrics.shared.base import mean
 from timbrec.ranking.outcomes import outcome
 from timbrec.recommenders import recommender
@@ -107,8 +107,7 @@ def split_warnings(split: Split, config: Config) -> Iterator[str]:
 
 
 def _task_warnings(split: Split, task: Task, config: Config) -> Iterator[str]:
-    name, k = config.primary.split("@")
-    metric = catalog.load("metrics", name)(int(k))
+    metric = metric_of(config.primary)
     users = task.users
     result = outcome(np.full((len(users), metric.k), -1), task, split.test.train)
     chance = metric.chance(result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from timbrec.encoders.bases.layered import LayeredBase, layer_details
+from timbrec.encoders.shared import bibliography
 from timbrec.encoders.signals.mel import mel_bands, mel_power
 from timbrec.encoders.signals.windows import mono
 from timbrec.encoders.weights.reading import (
@@ -23,7 +24,7 @@ from timbrec.encoders.weights.reading import (
 )
 from timbrec.encoders.weights.tf_checkpoint import data_file, read_tf_checkpoint
 from timbrec.errors import ConfigError
-from timbrec.protocols import Slim, WeightsFile
+from timbrec.protocols import EncoderCard, Slim, WeightsFile
 from timbrec.types import Array, Float32
 
 if TYPE_CHECKING:
@@ -33,6 +34,28 @@ RATE, N_FFT, HOP = 16_000, 512, 256
 FRAMES, MELS = 187, 96  # of a patch
 PATCH = FRAMES * HOP  # samples
 PAD_MODES = ("reflect", "constant")
+MSD_CARD = EncoderCard(  # what the package's models share; those trained on the Million Song Dataset replace the rest
+    name="",
+    revision="musicnn 0.1.0",
+    rate=RATE,
+    window=30.0,
+    dim=0,
+    frames_per_second=RATE / PATCH,
+    licence_code="ISC",
+    licence_weights="ISC",
+    commercial=True,
+    trained_on="Million Song Dataset: 50 Last.fm tags of 200,000 tracks",
+    datasets=("Million Song Dataset",),
+    citation="Pons & Serra, musicnn: pre-trained convolutional neural networks for music audio tagging, "
+    "ISMIR late-breaking demo, 2019",
+    bibtex=bibliography.MUSICNN,
+    time="patches of 3 s",
+    concurrent=True,
+)
+MTT: dict[str, Any] = {  # in the card of a model trained on MagnaTagATune
+    "trained_on": "MagnaTagATune: 50 tags of 19,000 clips from Magnatune",
+    "datasets": ("MagnaTagATune",),
+}
 
 
 class PatchTagger(LayeredBase):
@@ -54,6 +77,7 @@ class PatchTagger(LayeredBase):
     tags: ClassVar[tuple[str, ...]]
     _folder: ClassVar[str]  # of the model in the package
     _published: ClassVar[dict[str, str]]  # names of models by the fingerprints of their published variables
+    _layer_states: ClassVar[Sequence[tuple[int, int]]]  # by layer: states in a patch, values in a state
 
     def __init__(
         self,
@@ -148,9 +172,9 @@ class PatchTagger(LayeredBase):
         per_patch, width = self._state(layer)
         return self._count(samples) * per_patch, width
 
-    @abstractmethod
     def _state(self, layer: int) -> tuple[int, int]:
         """The number of a layer's states in a patch, and the values in a state."""
+        return self._layer_states[layer]
 
     @classmethod
     @abstractmethod

@@ -16,8 +16,7 @@ class Beyond:
 
     def content(self, data: ReportData) -> dict[str, Any] | None:
         """The findings in words and the rows of the table; None for a run without lines to compare."""
-        table = data.tables.get("beyond")
-        if table is None or not len(table):
+        if (table := data.table("beyond")) is None:
             return None
         rows = list(table.iter_rows(named=True))
         return {"sentences": [sentence(row, data.primary) for row in rows], "rows": rows}

@@ -17,8 +17,7 @@ class Cost:
 
     def content(self, data: ReportData) -> dict[str, Any] | None:
         """The variables of the template; None without a table of costs."""
-        table = data.tables.get("cost")
-        if table is None or table.is_empty():
+        if (table := data.table("cost")) is None:
             return None
         low_cost = {verdict.scenario: cheapest_tied(data, verdict) for verdict in data.verdicts if _decided(verdict)}
         return {"rows": [_row(data, row) for row in table.iter_rows(named=True)], "low_cost": low_cost, "table": table}

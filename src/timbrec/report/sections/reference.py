@@ -19,8 +19,7 @@ class Reference:
 
     def content(self, data: ReportData) -> dict[str, Any] | None:
         """The variables of the template; None without a reference."""
-        table = data.tables.get("reference")
-        if table is None or table.is_empty():
+        if (table := data.table("reference")) is None:
             return None
         plots = [
             (scenario, _plot(rows), _reason(rows))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from timbrec.report.data import ReportData
+from timbrec.report.shared.cards import name_of
 
 _COLUMNS = ["line", "value", "95 % interval", "chance", "difference to", "difference", "its interval"]
 
@@ -19,8 +20,7 @@ class Strata:
 
     def content(self, data: ReportData) -> dict[str, Any] | None:
         """The variables of the template: a table per scenario and kind of stratum."""
-        table = data.tables.get("strata")
-        if table is None or table.is_empty():
+        if (table := data.table("strata")) is None:
             return None
         groups = table.partition_by("scenario", "by", maintain_order=True)
         return {"groups": [_group(rows) for rows in groups], "columns": _COLUMNS, "frame": table}
@@ -44,7 +44,7 @@ def _group(rows: pl.DataFrame) -> dict[str, Any]:
 def _row(row: dict[str, Any]) -> list[str]:
     difference = "" if row["difference"] is None else f"{row['difference']:+.3f}"
     return [
-        f"{row['encoder']} / {row['recommender']}" if row["encoder"] else row["recommender"],
+        name_of(row),
         _number(row["value"]),
         _interval(row["low"], row["high"], ".3f"),
         _number(row["chance"]),

@@ -16,8 +16,7 @@ class Thinning:
 
     def content(self, data: ReportData) -> dict[str, Any] | None:
         """A sentence per pair of lines, and the rows of the table; None for a run without thinning."""
-        table = data.tables.get("thinning")
-        if table is None or not len(table):
+        if (table := data.table("thinning")) is None:
             return None
         rows = list(table.iter_rows(named=True))
         pairs = {(row["encoder"], row["recommender"], row["against"]): row for row in rows if row["against"]}

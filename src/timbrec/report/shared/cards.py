@@ -118,7 +118,7 @@ def _heading(data: ReportData, verdict: Verdict | None, best: Row, others: list[
 
 def strongest(verdict: Verdict, rows: list[Row]) -> str:
     """The baseline with the highest figure among those that the leader is not shown to beat."""
-    values = {_name(row): row["value"] or 0.0 for row in rows}
+    values = {name_of(row): row["value"] or 0.0 for row in rows}
     return max(verdict.unbeaten, key=lambda name: values.get(name, 0.0))
 
 
@@ -149,12 +149,12 @@ def _advice(data: ReportData, verdict: Verdict, others: list[Row], digits: int) 
 
 def cheapest_tied(data: ReportData, verdict: Verdict) -> str | None:
     """The cheapest audio model tied with the best, with its best recommender; None where cost is unknown."""
-    rows = [row for row in data.ranked(verdict.scenario) if _name(row) in verdict.winners]
+    rows = [row for row in data.ranked(verdict.scenario) if name_of(row) in verdict.winners]
     name = cheapest(data.tables.get("cost"), [row["encoder"] for row in rows])
-    return next((_name(row) for row in rows if row["encoder"] == name), None)
+    return next((name_of(row) for row in rows if row["encoder"] == name), None)
 
 
-def _name(row: Row) -> str:
+def name_of(row: Row) -> str:
     """The name of a line, as verdicts write it."""
     return f"{row['encoder']} / {row['recommender']}" if row["encoder"] else str(row["recommender"])
 
@@ -177,10 +177,10 @@ def _facts(best: Row, verdict: Verdict | None, digits: int) -> list[tuple[str, s
 
 def _bars(best: Row, others: list[Row], digits: int) -> list[Bar]:
     """The best audio model, the baselines, and the best model's controls, on one scale from 0."""
-    figures = [(_name(row), row["value"], row["status"]) for row in others]
+    figures = [(name_of(row), row["value"], row["status"]) for row in others]
     labels = [*(name.replace("gaussian", "Gaussian") for name in CONTROLS), "chance"]
     figures += [(name, best[name.lower()], "not defined here") for name in labels]
-    figures.append((_name(best), best["value"], ""))
+    figures.append((name_of(best), best["value"], ""))
     figures.sort(key=lambda figure: -1.0 if figure[1] is None else figure[1], reverse=True)
     scale = max(best["high"] or 0, *(value or 0 for _, value, _ in figures)) or 1.0
 
@@ -192,14 +192,16 @@ def _bars(best: Row, others: list[Row], digits: int) -> list[Bar]:
     return [
         Bar(label, numbers.NONE, None, missing=why or "no value")
         if value is None
-        else Bar(label, numbers.fixed(value, digits), percent(value), *((limits, True) if label == _name(best) else ()))
+        else Bar(
+            label, numbers.fixed(value, digits), percent(value), *((limits, True) if label == name_of(best) else ())
+        )
         for label, value, why in figures
     ]
 
 
 def _cautions(best: Row, others: list[Row]) -> list[str]:
     """Reasons for a reader to doubt the best audio model."""
-    higher = [_name(row) for row in others if (row["value"] or 0) >= best["value"]]
+    higher = [name_of(row) for row in others if (row["value"] or 0) >= best["value"]]
     cautions = [f"{name}, a baseline, reaches as much or more here." for name in higher]
     if best["difference_low"] is not None and best["difference_low"] <= 0:
         cautions.append("The interval of its gain over shuffled vectors includes 0.")

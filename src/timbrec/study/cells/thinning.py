@@ -19,6 +19,7 @@ from timbrec.recommenders import recommender
 from timbrec.study.cell import Cell
 from timbrec.study.cells.ranking import lists_table
 from timbrec.study.experiment import Experiment
+from timbrec.study.fitting import validated
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ class Thinning:
         """A table of lists per level, named `plays-N`. Settings are chosen once, on the validation fold as it is."""
         chosen_recommender, chosen = recommender(experiment.recommender, experiment.settings), {}
         if chosen_recommender.validates:
-            rng, inside = np.random.default_rng(experiment.seed), workspace.inside("validation")
-            chosen = chosen_recommender.fit(split.validation.train, content, split.validation, rng, inside).chosen
+            chosen = validated(chosen_recommender, split, content, experiment.seed, workspace).chosen
         final, train = replace(chosen_recommender, **chosen), split.test.train
         task = thinned_task(split, experiment.plays)
         records: dict[str, pl.DataFrame] = {}
