@@ -19,7 +19,7 @@ from timbrec.ranking.outcomes import outcome
 from timbrec.results.figures import Figures, compute_figures, make_metrics
 from timbrec.results.lines import lines
 from timbrec.results.summary import summarise
-from timbrec.results.verdict import more_data
+from timbrec.results.verdict import judge, more_data
 from timbrec.statistics.comparison import Comparison, compare
 from timbrec.statistics.influence import Influence, influence
 from timbrec.statistics.spread import Spread
@@ -283,6 +283,30 @@ def test_a_lead_that_is_not_shown_says_how_much_more_data_would_show_it(figures:
     far = replace(close, values=np.array([1e-6, 0.0]))
     assert more_data("cold", far, 0, 1).endswith("; no log of a realistic size would show it.")
     assert more_data("cold", replace(close, values=np.array([0.5, 0.0])), 0, 1) == ""
+
+
+def test_a_baseline_is_beaten_by_any_audio_model_not_by_the_leader_alone() -> None:
+    """The leader owes half of its figure to one track and is told apart from nothing; the second is sure."""
+    rng = np.random.default_rng(0)
+    users = rng.standard_normal((200, 3)) * 0.001
+    items = rng.standard_normal((80, 3)) * 0.001
+    items[0, 0] = 0.08
+    spread = Spread(
+        users - users.mean(0), items, np.zeros((3, 3)), np.zeros(3), np.arange(3), np.ones(3), 79.0
+    )  # fmt: skip
+    comparison = Comparison(np.array([0.16, 0.14, 0.05]), np.full(3, 200), spread)
+    verdict = judge("hot", ["a / knn", "b / knn", "popularity"], [0, 1], [2], [0.02] * 3, comparison)
+    assert verdict is not None
+    assert (verdict.leader, verdict.winners) == ("a / knn", ("a / knn", "b / knn"))
+    assert comparison.among([0, 2]).difference(0, 1).low < 0 < comparison.among([1, 2]).difference(0, 1).low
+    assert verdict.unbeaten == ()
+    assert verdict.one_track == pytest.approx(0.5)
+    sure = judge("hot", ["b / knn", "popularity"], [0], [1], [0.02] * 2, comparison.among([1, 2]))
+    assert sure is not None
+    assert sure.one_track < 0.03
+    alone = judge("hot", ["a / knn", "popularity"], [0], [1], [0.02] * 2, comparison.among([0, 2]))
+    assert alone is not None
+    assert alone.unbeaten == ("popularity",)
 
 
 def test_a_line_alone_has_no_second(run: Run, tmp_path: Path) -> None:

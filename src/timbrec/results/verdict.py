@@ -23,11 +23,12 @@ class Verdict:
     `leader` is the audio line with the highest value, `winners` all that are tied with the best, the leader first.
     `best` is the leader where it is better than every other audio line, else None. `lead` is its lead over `second`,
     with an interval that holds for all pairs at once; None without a second line. `unbeaten` are the baselines that
-    the leader is not shown to exceed. `times_chance` is its value over chance; None where chance is unknown.
+    no audio line is shown to exceed. `times_chance` is the leader's value over chance; None where chance is unknown.
     `above_chance`: some line has its interval above chance. `detectable` is the difference that would be found with
     a probability of 80 %. `flattery` is how much being the highest raises the leader's figure on average. `reason` says
     why this test can tell nothing apart; None where it can. `lines` counts the audio lines. `more_data` is a sentence
     on how much more data would show the leader's lead over the second line; empty where the lead is shown or unknown.
+    `one_track` is the part of the leader's value that would be lost without the track it owes most to; 0 if unknown.
     """
 
     scenario: Scenario
@@ -44,6 +45,7 @@ class Verdict:
     reason: str | None
     lines: int
     more_data: str = ""
+    one_track: float = 0.0
 
     @property
     def sentence(self) -> str:
@@ -97,7 +99,7 @@ def judge(
         best=None if contest.best is None else names[audio[contest.best]],
         second=None if second is None else names[audio[second]],
         lead=None if second is None else contest.difference(first, second),
-        unbeaten=tuple(names[place] for place in baselines if not _beats(comparison, leader, place)),
+        unbeaten=tuple(names[place] for place in baselines if not _is_beaten(comparison, audio, place)),
         times_chance=float(comparison.values[leader] / chance) if chance else None,
         above_chance=any(_above(comparison.intervals[line].low, chances[line]) for line in audio),
         detectable=contest.smallest_detectable,
@@ -105,6 +107,7 @@ def judge(
         reason=contest.reason,
         lines=len(audio),
         more_data="" if second is None else more_data(scenario, contest, first, second),
+        one_track=_one_track(contest, first),
     )
 
 
@@ -138,9 +141,16 @@ def _above(low: float, chance: float | None) -> bool:
     return chance is None or (isfinite(low) and low > chance)
 
 
-def _beats(comparison: Comparison, line: int, other: int) -> bool:
-    """Whether a line is shown to exceed another, in a comparison of these two alone."""
-    return comparison.among([line, other]).difference(0, 1).low > 0
+def _is_beaten(comparison: Comparison, audio: Sequence[int], baseline: int) -> bool:
+    """Whether some audio line is shown to exceed a baseline; its comparisons with all audio lines are one family."""
+    intervals = comparison.among([baseline, *audio]).against(0)
+    return any(interval.low > 0 for interval in intervals[1:])
+
+
+def _one_track(comparison: Comparison, line: int) -> float:
+    """The largest influence of a track on a line's value, over the value."""
+    influences, value = comparison.spread.items[:, line], float(comparison.values[line])
+    return float(influences.max(initial=0.0)) / value if value > 0 else 0.0
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ from timbrec.report.shared import numbers
 from timbrec.report.shared.cards import SCENARIOS, strongest
 from timbrec.results.verdict import Verdict
 
+MUCH = 0.1  # the part of a figure that one track may bring before the page says so
+
 
 class Findings:
     """The findings of the run in plain words."""
@@ -40,6 +42,8 @@ def _findings(data: ReportData, verdict: Verdict) -> Iterator[str]:
     name = f"{best['encoder']} with {best['recommender']}"
     over = "" if verdict.times_chance is None else f", {verdict.times_chance:.1f} times what a random order reaches"
     yield f"The highest figure of an audio model is {numbers.fixed(best['value'], digits)}, by {name}{over}."
+    if verdict.one_track >= MUCH:
+        yield f"One track brings {100 * verdict.one_track:.0f} % of this figure: without it, another model may lead."
     yield from _shuffled(best)
     yield from _baselines(data, verdict, rows, digits)
     if verdict.reason is not None:
@@ -68,7 +72,7 @@ def _shuffled(best: Row) -> Iterator[str]:
 def _baselines(data: ReportData, verdict: Verdict, rows: list[Row], digits: int) -> Iterator[str]:
     baselines = [row for row in rows if row["encoder"] is None]
     if verdict.unbeaten:
-        yield f"It is not shown to beat {strongest(verdict, rows)}, which needs no audio model."
+        yield f"No audio model is shown to beat {strongest(verdict, rows)}, which needs no audio."
     elif baselines:
         top = max(baselines, key=lambda row: row["value"])
         figure = numbers.fixed(top["value"], digits)

@@ -117,7 +117,7 @@ def _heading(data: ReportData, verdict: Verdict | None, best: Row, others: list[
 
 
 def strongest(verdict: Verdict, rows: list[Row]) -> str:
-    """The baseline with the highest figure among those that the leader is not shown to beat."""
+    """The baseline with the highest figure among those that no audio model is shown to beat."""
     values = {name_of(row): row["value"] or 0.0 for row in rows}
     return max(verdict.unbeaten, key=lambda name: values.get(name, 0.0))
 
