@@ -309,6 +309,35 @@ def test_a_baseline_is_beaten_by_any_audio_model_not_by_the_leader_alone() -> No
     assert alone.unbeaten == ("popularity",)
 
 
+def test_tracks_of_an_artist_are_drawn_together(run: Run, figures: Figures, tmp_path: Path) -> None:
+    """Twelve artists of five tracks, one artist unknown: the intervals are those over the artists."""
+    artists = np.arange(60) // 5
+    artists[-5:] = -1
+    names = [None if artist < 0 else f"artist {artist:02}" for artist in artists]
+    clustered = Run.create(tmp_path, {}, SPLIT)
+    pl.DataFrame({"id": SPLIT.items.ids, "artist": names}).write_parquet(tmp_path / "tracks.parquet")
+    clustered.plan([BASE])
+    clustered.write(run.read(BASE))
+    shown = compute_figures(clustered, ["recall"], [3], "recall@3").standings
+    for scenario in SCENARIOS:
+        line = next(lines(run, scenario))
+        assert line.artists is None
+        outcomes = line.of()[:1]
+        expected = compare([influence(outcomes, line.task, Recall(3), artists)]).intervals[0]
+        entry = shown.filter(scenario=scenario, metric="recall@3")
+        assert (entry["low"].item(), entry["high"].item()) == pytest.approx((expected.low, expected.high))
+        assert expected != compare([influence(outcomes, line.task, Recall(3))]).intervals[0]
+
+
+def test_artists_with_one_track_each_are_no_clusters(tmp_path: Path) -> None:
+    alone = Run.create(tmp_path, {}, SPLIT)
+    assert alone.artists is None
+    pl.DataFrame({"id": SPLIT.items.ids, "artist": [f"a{i:02}" for i in range(60)]}).write_parquet(
+        tmp_path / "tracks.parquet"
+    )
+    assert Run(tmp_path).artists is None
+
+
 def test_a_line_alone_has_no_second(run: Run, tmp_path: Path) -> None:
     alone = Run.create(tmp_path, {}, SPLIT)
     alone.plan([BASE])

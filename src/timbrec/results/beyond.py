@@ -14,8 +14,7 @@ from timbrec.results.figures import Figures
 from timbrec.results.lines import Key, lines
 from timbrec.results.table import defined, limits_of
 from timbrec.statistics.comparison import Comparison, compare
-from timbrec.statistics.influence import Influence, influence
-from timbrec.study.controls import REAL
+from timbrec.statistics.influence import Influence
 from timbrec.study.runs import Run
 from timbrec.types import Progress
 
@@ -45,7 +44,7 @@ def beyond(run: Run, figures: Figures, progress: Progress | None = None) -> pl.D
         judged: dict[Key, Influence] = {}
         for line in lines(run, scenario):
             if line.key in used and line.of():
-                judged[line.key] = influence(line.of(REAL), line.task, metric)
+                judged[line.key] = line.influence(metric)
         present = [pair for pair in pairs if pair[1] in judged and pair[2] in judged]
         if present:
             keys = list(judged)

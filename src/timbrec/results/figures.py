@@ -14,7 +14,6 @@ from timbrec.metrics.shared.base import GainMetric, Metric, mean
 from timbrec.results.lines import Line, baselines, lines, orders
 from timbrec.results.table import Entry, Table, defined
 from timbrec.results.verdict import Verdict
-from timbrec.statistics.influence import influence
 from timbrec.study.controls import REAL
 from timbrec.study.runs import Run
 from timbrec.types import Progress
@@ -132,7 +131,7 @@ def _entries(line: Line, metric: Metric) -> Iterator[Entry]:
             "pairs": len(line.task.relevant),
             "seeds": len(outcomes),
         }
-        yield Entry(_key(line, metric, control), line.name, influence(outcomes, line.task, metric), facts, adds_up)
+        yield Entry(_key(line, metric, control), line.name, line.influence(metric, control), facts, adds_up)
 
 
 def _per_user(line: Line, metrics: Sequence[Metric], run: Run) -> pl.DataFrame:

@@ -11,10 +11,11 @@ from timbrec import catalog
 from timbrec.data.split import Scenario, Task
 from timbrec.metrics.shared.base import Metric, Outcome, mean
 from timbrec.ranking.outcomes import outcome
+from timbrec.statistics.influence import Influence, influence
 from timbrec.study.controls import REAL
 from timbrec.study.experiment import Experiment
 from timbrec.study.runs import Run
-from timbrec.types import Array, Float
+from timbrec.types import Array, Float, Int
 
 ORDERS = ("random", "new-first")
 Key = tuple[str | None, str]  # representation (None without content) and label of the recommender
@@ -22,13 +23,17 @@ Key = tuple[str | None, str]  # representation (None without content) and label 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """The outcomes of one scenario by control and seed; `refused` says why there are none."""
+    """The outcomes of one scenario by control and seed; `refused` says why there are none.
+
+    `artists` (items,) numbers the artist of every track; None where they are unknown.
+    """
 
     encoder: str | None
     label: str
     task: Task
     outcomes: dict[str, dict[int, Outcome]]
     refused: str | None = None
+    artists: Int[Array, "items"] | None = None
 
     @property
     def key(self) -> Key:
@@ -43,6 +48,10 @@ class Line:
     def of(self, control: str = REAL) -> list[Outcome]:
         """The outcomes of a control, one per seed; empty where it did not run."""
         return list(self.outcomes.get(control, {}).values())
+
+    def influence(self, metric: Metric, control: str = REAL) -> Influence:
+        """The influences of users and tracks on the value of a control; tracks of an artist are drawn together."""
+        return influence(self.of(control), self.task, metric, self.artists)
 
     def values(self, metric: Metric, control: str = REAL) -> Float[Array, "users"] | None:
         """(users,) values averaged over seeds; None where the control did not run."""
@@ -91,4 +100,4 @@ def _line(run: Run, experiments: list[Experiment], scenario: Scenario) -> Line:
         if scenario in cell.lists:
             judged = outcome(cell.lists[scenario].items, task, run.split.test.train)
             outcomes.setdefault(experiment.control, {})[experiment.seed] = judged
-    return Line(experiments[0].encoder, experiments[0].label, task, outcomes, refused)
+    return Line(experiments[0].encoder, experiments[0].label, task, outcomes, refused, run.artists)

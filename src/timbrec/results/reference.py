@@ -19,7 +19,7 @@ from timbrec.results.lines import baselines, grouped, lines
 from timbrec.results.table import defined, limits_of
 from timbrec.statistics.comparison import Comparison, compare
 from timbrec.statistics.family import Family
-from timbrec.statistics.influence import Influence, influence
+from timbrec.statistics.influence import Influence
 from timbrec.study.runs import Run
 from timbrec.types import Array, Float, Progress
 
@@ -61,7 +61,7 @@ def compare_with(run: Run, reference: str, metric: str, progress: Progress | Non
         for line in lines(run, scenario):
             if line.encoder is not None and line.label not in baselines(run) and line.of():
                 places[line.label, line.encoder] = len(influences)
-                influences.append(influence(line.of(), line.task, chosen))
+                influences.append(line.influence(chosen))
         if influences and not any(np.isnan(line.value) for line in influences):
             contest = Contest(reference, places, compare(influences, [label for label, _ in places]))
             rows += [{"scenario": scenario, "metric": metric, "reference": reference} | row for row in contest.rows()]

@@ -137,7 +137,7 @@ def _rows(
     influences, chances = [], []
     for line in chosen:
         judged = [outcome(full.items[places], task, run.split.test.train) for full in line.of()]
-        influences.append(influence(judged, task, metric))
+        influences.append(influence(judged, task, metric, run.artists))
         chance = metric.chance(judged[0])
         chances.append(None if chance is None else defined(mean(chance)))
     stratum = _Stratum(chosen, task, compare(influences, [line.label for line in chosen]))

@@ -48,7 +48,7 @@ def thinning(run: Run, figures: Figures, progress: Progress | None = None) -> pl
             level: records[f"plays-{level}"]["items"].to_numpy() for level in levels if f"plays-{level}" in records
         }
         return {
-            level: influence([outcome(items.astype(np.int64), task, train)], task, metric)
+            level: influence([outcome(items.astype(np.int64), task, train)], task, metric, run.artists)
             for level, items in lists.items()
         }
 

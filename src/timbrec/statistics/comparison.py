@@ -170,7 +170,8 @@ def _reason(influences: Sequence[Influence]) -> str | None:
     if users < MIN_USERS:
         return f"{users} user{'' if users == 1 else 's'} cannot tell lines apart: at least {MIN_USERS} are needed"
     if line.effective_items < MIN_ITEMS:
-        return f"the test lies on {line.effective_items:.1f} effective items: at least {MIN_ITEMS} are needed"
+        units = "artists" if line.clustered else "items"
+        return f"the test lies on {line.effective_items:.1f} effective {units}: at least {MIN_ITEMS} are needed"
     return None
 
 

@@ -16,12 +16,14 @@ from typing import Any
 import polars as pl
 
 from timbrec.data.split import SCENARIOS, Split, load_split, save_split
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.files import checksum, replacing, write_atomically
 from timbrec.study.cell import Cell
 from timbrec.study.earlier import keep_earlier
 from timbrec.study.experiment import FORMAT, Experiment, read_experiments
 from timbrec.study.old import read_old_experiments
+from timbrec.types import Array, Int
 
 TRACKS = "tracks.parquet"  # artists and genres of the catalogue's tracks, in row order
 
@@ -68,6 +70,12 @@ class Run:
         """The catalogue's tracks in row order: `id` and, as far as they are known, `artist` and `genre`."""
         path = self.folder / TRACKS
         return pl.read_parquet(path) if path.is_file() else self.split.items.ids.to_frame()
+
+    @cached_property
+    def artists(self) -> Int[Array, "items"] | None:
+        """A number per artist for each track, -1 if unknown; None where no artist of the run has a second track."""
+        known = self.tracks["artist"] if "artist" in self.tracks.columns else pl.Series([], dtype=pl.String)
+        return Vocabulary.numbers(known) if known.drop_nulls().n_unique() < known.drop_nulls().len() else None
 
     @cached_property
     def facts(self) -> dict[str, Any]:
