@@ -102,6 +102,9 @@ CATALOG: dict[str, dict[str, Part]] = {
         "reproduce": Part("timbrec.report.sections.reproduce:Reproduce", "Commands that make the figures again"),
     },
     "engines": {"local": Part("timbrec.study.engines.local:Local", "One cell after the other, in this process")},
+    "importers": {
+        "listenbrainz": Part("timbrec.importers.listenbrainz:ListenBrainz", "Exports, dumps and answers of the API"),
+    },
     "datasets": {
         "hetrec": Part("timbrec.datasets.hetrec:HetRec", "1,892 Last.fm users, 17,632 artists: play counts and tags"),
         "m4a-onion": Part("timbrec.datasets.m4a_onion:M4AOnion", "253 million dated plays of 56,512 tracks"),

@@ -2,14 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-
-import av
-import av.error
-
-from timbrec.audio.kinds import OPTIONS
+from typing import Any, NamedTuple
 
 _ALIASES = {"tsrc": "isrc", "ufid": "musicbrainztrackid"}
+_SEVERAL = "; "  # between the values of a tag with several
+_ITUNES = "----:com.apple.iTunes:"
+_KEYS: dict[str, tuple[str, ...]] = {  # field: its names in ID3, MP4, ASF, and in Vorbis comments and APE tags
+    "artist": ("TPE1", "\xa9ART", "Author", "artist"),
+    "album_artist": ("TPE2", "aART", "WM/AlbumArtist", "albumartist", "album artist"),
+    "title": ("TIT2", "\xa9nam", "Title", "title"),
+    "album": ("TALB", "\xa9alb", "WM/AlbumTitle", "album"),
+    "mbid": (
+        "UFID:http://musicbrainz.org", f"{_ITUNES}MusicBrainz Track Id", "MusicBrainz/Track Id", "musicbrainz_trackid",
+    ),
+    "isrc": ("TSRC", f"{_ITUNES}ISRC", "WM/ISRC", "isrc"),
+    "acoustid": ("TXXX:Acoustid Id", "TXXX:ACOUSTID_ID", f"{_ITUNES}Acoustid Id", "Acoustid/Id", "acoustid_id"),
+}  # fmt: skip
+
+
+class Tags(NamedTuple):
+    """What a file says about its recording; `mbid` is MusicBrainz's id of it. None stands for a missing tag."""
+
+    artist: str | None = None
+    album_artist: str | None = None
+    title: str | None = None
+    album: str | None = None
+    mbid: str | None = None
+    isrc: str | None = None
+    acoustid: str | None = None
+    duration_s: float | None = None
+
+
+def read_tags(path: Path | str) -> Tags | None:
+    """The tags and the length of a file; None if it is unreadable. Several artists are joined by "; "."""
+    import mutagen
+
+    try:
+        file = _mp3(path) if str(path).lower().endswith(".mp3") else mutagen.File(path)
+    except (mutagen.MutagenError, OSError, ValueError, KeyError, IndexError, TypeError):  # damaged tags
+        return None
+    if file is None:
+        return None
+    tags: Any = file.tags or {}
+    length = getattr(file.info, "length", None)
+    return Tags(**{name: _value(tags, keys) for name, keys in _KEYS.items()}, duration_s=length or None)
+
+
+def _mp3(path: Path | str) -> Any:
+    """An MP3 file with the frames of `_KEYS` alone: text in UTF-16, which mutagen decodes slowly, is left as it is."""
+    from mutagen import mp3
+
+    return mp3.MP3(path, known_frames=_known_frames())  # type: ignore[no-untyped-call]
+
+
+@cache
+def _known_frames() -> dict[str, type]:
+    from mutagen import id3
+
+    names = {keys[0].partition(":")[0] for keys in _KEYS.values()}
+    return {name: getattr(id3, name) for name in names - {"TXXX"}} | {"TXXX": _own_texts(id3)}
+
+
+def _own_texts(id3: Any) -> type:
+    """The frame TXXX, which reads texts called "Acoustid Id" only."""
+
+    class TXXX(id3.TXXX):  # type: ignore[misc]
+        @classmethod
+        def _fromData(cls, header: Any, flags: Any, data: bytes) -> Any:  # noqa: N802 - mutagen's name
+            if b"acoustid" not in data.replace(b"\0", b"").lower():
+                raise NotImplementedError  # mutagen keeps the frame unread
+            return super()._fromData(header, flags, data)
+
+    return TXXX
+
+
+def _value(tags: Mapping[str, Any], keys: Sequence[str]) -> str | None:
+    """The first of these tags that has a value, as text."""
+    for key in keys:
+        try:
+            values = tags[key]
+        except (KeyError, ValueError):  # Vorbis comments refuse names that they cannot have
+            continue
+        texts = [_text(value).strip() for value in _list(values)]
+        if joined := _SEVERAL.join(text for text in texts if text):
+            return joined
+    return None
+
+
+def _list(values: Any) -> Sequence[Any]:
+    """The values of a tag: of an ID3 frame its texts, or the data of an identifier."""
+    for attribute in ("text", "data"):
+        if hasattr(values, attribute):
+            values = getattr(values, attribute)
+            break
+    return values if isinstance(values, list | tuple) else [values]
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def read_tag(path: Path, name: str) -> str:
@@ -17,6 +110,11 @@ def read_tag(path: Path, name: str) -> str:
 
     Names are compared by their letters and digits only: `MUSICBRAINZ_TRACKID` equals `MusicBrainz Track Id`.
     """
+    import av
+    import av.error
+
+    from timbrec.audio.kinds import OPTIONS
+
     try:
         with av.open(f"file:{path}", metadata_errors="replace", container_options=OPTIONS) as container:
             tags = dict(container.metadata)
