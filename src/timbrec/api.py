@@ -16,6 +16,7 @@ from timbrec.audit.stored import StoredAudit, read_audit, write_audit
 from timbrec.errors import ConfigError, DataError, listing
 from timbrec.report import ReportData, draw_figures, write_report
 from timbrec.results.figures import Figures, compute_figures
+from timbrec.results.leaks import write_leaks
 from timbrec.results.lines import baselines
 from timbrec.results.published import beside_published
 from timbrec.results.reference import compare_with, encoders, read_reference, write_reference
@@ -154,6 +155,7 @@ def bench(
         _LOG.warning("%s", run.kept)
     inputs.files.write_csv(run.folder / "files.csv")
     inputs.tracks.write_parquet(run.folder / TRACKS)
+    write_leaks(run, config, inputs, progress)
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
     tables = _tables(run, progress)
     if read_audit(run).missing:

@@ -82,6 +82,7 @@ CATALOG: dict[str, dict[str, Part]] = {
         "beyond": Part("timbrec.results.beyond:beyond", "What audio adds to metadata and to the artist, paired"),
         "reference": Part("timbrec.results.reference:reference_table", "Every encoder against the config's reference"),
         "cost": Part("timbrec.results.cost:cost", "Computation, size and licence of each encoder"),
+        "leaks": Part("timbrec.results.leaks:leaks", "Ways in which train may know cold tracks or their popularity"),
         "strata": Part("timbrec.results.strata:strata_table", "Figures by kind of track and user"),
     },
     "sections": {
@@ -96,6 +97,7 @@ CATALOG: dict[str, dict[str, Part]] = {
         "beyond": Part("timbrec.report.sections.beyond:Beyond", "What audio adds to the artist and other metadata"),
         "thinning": Part("timbrec.report.sections.thinning:Thinning", "Plays until recommendation by plays is better"),
         "strata": Part("timbrec.report.sections.strata:Strata", "Figures by kind of track and user"),
+        "leaks": Part("timbrec.report.sections.leaks:Leaks", "Ways in which train may know cold tracks"),
         "data": Part("timbrec.report.sections.data:Data", "The data, the split and the encoders"),
         "audit": Part("timbrec.report.sections.audit:Audit", "The findings of the audit"),
         "reading": Part("timbrec.report.sections.reading:Reading", "How to read the page"),

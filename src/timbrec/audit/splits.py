@@ -89,7 +89,7 @@ def _play_faults(audited: Audited) -> Iterator[tuple[str, int]]:
                 yield f"{name}: pairs of the log that are missing", _missing(expected, part)
             elif name in ("validation_hot", "test_hot"):
                 fold = split.test if name == "test_hot" else split.validation
-                expected = expected.filter(~_by_known_artists(audited, expected, fold))
+                expected = expected.filter(~_by_known_artists(audited, expected, fold), ~_removed(audited, expected))
                 missing = _later_missing(name, expected, split)
                 yield f"{name.removesuffix('_hot')}: pairs of the log that are missing", missing
         return
@@ -99,7 +99,7 @@ def _play_faults(audited: Audited) -> Iterator[tuple[str, int]]:
         yield f"{name}: pairs with other plays than the log's", _wrong(pairs, pl.col("plays") == pl.col("logged"))
     kept = pl.concat([_pairs(part) for part in (split.test.train, split.test.hot, split.test.cold)])
     left_out = logged.join(kept, on=["user", "item"], how="anti")
-    left_out = left_out.filter(~_by_known_artists(audited, left_out, split.test))
+    left_out = left_out.filter(~_by_known_artists(audited, left_out, split.test), ~_removed(audited, left_out))
     yield "pairs of the log that are in no part", len(left_out)
 
 
@@ -110,6 +110,17 @@ def _by_known_artists(audited: Audited, pairs: pl.DataFrame, fold: Fold) -> pl.S
         return pl.Series([False] * len(pairs), dtype=pl.Boolean)
     item = pairs["item"].to_numpy()
     return pl.Series((artists[item] >= 0) & np.isin(artists[item], artists[train.items]) & ~np.isin(item, train.item))
+
+
+def _removed(audited: Audited, pairs: pl.DataFrame) -> pl.Series:
+    """A mask of the cold pairs that were removed because train knows their tracks."""
+    if audited.inputs.whole is None:
+        return pl.Series([False] * len(pairs), dtype=pl.Boolean)
+    whole, split = audited.inputs.whole, audited.inputs.split
+    folds = ((whole.validation, split.validation), (whole.test, split.test))
+    gone = np.concatenate([np.setdiff1d(_keys(before.cold), _keys(after.cold)) for before, after in folds])
+    item, user = pairs["item"].to_numpy(), pairs["user"].to_numpy()
+    return pl.Series(np.isin(user * np.int64(split.test.train.n_items) + item, gone))
 
 
 def _artist_faults(audited: Audited) -> Iterator[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Reader of the items table: the artist and, optionally, the genre of each track."""
+"""Reader of the items table: the artist and, optionally, the genre and the album of each track."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from timbrec.data.tables import open_table
 from timbrec.errors import DataError
 
 COLUMNS = {"item": "track_id", "artist": "artist_id"}
+OPTIONAL = ("genre", "album")  # columns of these names are read if the table has them
 
 
 class ItemsConfig(TablePart):
-    """Location of the items table; `columns` maps the roles item, artist and genre to column names."""
+    """Location of the items table; `columns` maps the roles item, artist, genre and album to column names."""
 
-    columns: dict[Literal["item", "artist", "genre"], Name] = {}
+    columns: dict[Literal["item", "artist", "genre", "album"], Name] = {}
 
 
 def read_items(config: ItemsConfig) -> pl.DataFrame:
-    """A table of `item`, `artist` and, with such a column, `genre` as text; missing values ("", "NULL") are null.
+    """A table of `item`, `artist` and, with such columns, `genre` and `album` as text; missing values are null.
 
     Raises DataError for an unreadable file, a missing column and a track with several rows.
     """
     table = open_table(config.source)
-    names = COLUMNS | ({"genre": "genre"} if "genre" in table.names else {})
+    names = COLUMNS | {name: name for name in OPTIONAL if name in table.names}
     names |= {str(role): name for role, name in config.columns.items()}
     rows = table.read(list(dict.fromkeys(names.values())))
-    if "genre" in names and "genre" not in config.columns and isinstance(rows["genre"].dtype, pl.List | pl.Array):
-        del names["genre"]  # several genres per track; nobody asked for them
+    for name in OPTIONAL:  # lists, such as several genres per track, and figures are not read unless a role names them
+        if (
+            name in names
+            and name not in config.columns
+            and (rows[name].dtype.is_nested() or rows[name].dtype.is_float())
+        ):
+            del names[name]
     for name in names.values():
         checked_ids(rows[name], f"{table.path}: column {name!r}")
     items = pl.DataFrame([rows[name].cast(pl.String).alias(role) for role, name in names.items()])

@@ -70,6 +70,10 @@ class VectorSource(ABC):
         """Mask of the ids that have a vector."""
         return self._rows(as_ids(ids, self.name)) >= 0
 
+    def audio_of(self, ids: pl.Series) -> pl.Series | None:
+        """The hash of each id's decoded audio, null where unknown; None for a source that does not know audio."""
+        return None
+
     def aligned(self, ids: Ids) -> Float32[Array, "n dim"]:
         """Return the vectors of these ids, row i for id i, as a new float32 array; ids may repeat.
 

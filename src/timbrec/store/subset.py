@@ -47,6 +47,10 @@ class Subset(VectorSource):
             digest.update(np.ascontiguousarray(self.aligned(block)).data)
         return digest.hexdigest()
 
+    def audio_of(self, ids: pl.Series) -> pl.Series | None:
+        """The hash of each id's decoded audio, as the other source knows it."""
+        return self._source.audio_of(ids)
+
     def __len__(self) -> int:
         return len(self._chosen)
 

@@ -120,6 +120,13 @@ class VectorStore(VectorSource):
         """Names of the rows: hashes of audio, or ids."""
         return frozenset(self._ids_in(self._manifest))
 
+    def audio_of(self, ids: pl.Series) -> pl.Series | None:
+        """The hash of each id's decoded audio, null where unknown; None for a store with rows named by ids."""
+        if not self._manifest.tracks:
+            return None
+        known = self.tracks.select("id", "audio")
+        return ids.cast(pl.String).to_frame("id").join(known, on="id", how="left", maintain_order="left")["audio"]
+
     def __len__(self) -> int:
         return len(self.tracks) if self._manifest.tracks else super().__len__()
 

@@ -32,6 +32,9 @@ class Config(Part):
     With `budget: quick`, trained recommenders start from their preset `quick`, and run with the first seed and the
     shuffled control only.
 
+    With `leaks: remove`, cold tracks with an album or a near copy in train leave the test. `dataset` names the public
+    data set of the tracks, which encoders may have been trained on.
+
     With more than `max_failures` audio files that have no vector, `timbrec bench` ends with exit code 1.
     """
 
@@ -52,6 +55,8 @@ class Config(Part):
     cold_candidates: Candidates = "tested"
     mixed_candidates: Candidates = "catalogue"
     strata: list[Literal["artist", "discovery", "age", "popularity", "activity", "genre"]] = []
+    leaks: Literal["report", "remove"] = "report"
+    dataset: str | None = None
     cells: list[PartConfig] = [PartConfig(use="ranking")]
     max_failures: int = Field(0, ge=0)
     device: str = "auto"
@@ -163,6 +168,11 @@ def _impossible_settings(config: Config) -> Iterator[object]:
         yield (
             "`split.by_artist` leaves out new tracks by known artists, which would be candidates. Set "
             "`cold_candidates` and `mixed_candidates` to tested."
+        )
+    if config.leaks == "remove" and "catalogue" in (config.cold_candidates, config.mixed_candidates):
+        yield (
+            "`leaks: remove` leaves out new tracks that train knows, which would be candidates. Set `cold_candidates` "
+            "and `mixed_candidates` to tested."
         )
     if config.items is None:
         for key in [name for name in ("artist", "discovery", "genre") if name in config.strata]:

@@ -20,6 +20,7 @@ from timbrec.data.splitting import Window, make_split, window_of
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
 from timbrec.study.config import Config
+from timbrec.study.leaks import albums_of, without_leaks
 from timbrec.study.metadata import metadata_vectors, unheard
 from timbrec.study.representation import Representation, Source, representations_of
 from timbrec.study.sources import FILES, announced_vectors, encoded_vectors, given_vectors, grouped_by_audio
@@ -38,7 +39,8 @@ class Inputs:
 
     `log` is the whole log; `events` are its plays of the catalogue, the tracks for which every encoder has a vector.
     `sources` are the vectors by encoder name. `artists` is the artist of each catalogue track, None without an items
-    table, `genres` their genre. `files` lists audio files (encoder, id, path, outcome, reason, fix) without a vector
+    table, `genres` and `albums` their genre and album. `whole` is the split before cold pairs were removed as leaks,
+    None where nothing was removed. `files` lists audio files (encoder, id, path, outcome, reason, fix) without a vector
     (outcome "failed") or with a remark ("remark"). `window` holds the times of the split, None for a split that is not
     in time. `warnings` are sentences about odd inputs; `unopened` counts the audio files of each encoder that were not
     opened. `metadata` are the names of the sources that are made of the items table; `notes` are further rows of the
@@ -51,6 +53,8 @@ class Inputs:
     sources: dict[str, VectorSource]
     artists: pl.Series | None = None
     genres: pl.Series | None = None
+    albums: pl.Series | None = None
+    whole: Split | None = None
     files: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FILES))
     representations: tuple[Representation, ...] = ()  # by default every source as it is
     window: Window | None = None
@@ -132,6 +136,11 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
         raise DataError(f"{error} {_how_read(log)}".strip()) from error
     metadata = frozenset(name for name, entry in config.encoders.items() if entry.metadata is not None)
     unopened = {name: len(sources[name]) for name, entry in config.encoders.items() if entry.audio and not encode}
+    genres, albums = (_optional(items, catalogue, name) for name in ("genre", "album"))
+    whole = None
+    if config.leaks == "remove":
+        opened = {name: source for name, source in sources.items() if name not in unopened.keys() | metadata}
+        whole, split = split, without_leaks(split, opened, albums_of(artists, albums))
     warnings = list(log_warnings(log, catalogue))
     for name, source in sources.items():
         warnings += source_warnings(name, source, log, name not in unopened.keys() | metadata)
@@ -140,23 +149,39 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
         raise DataError("the items table has no column of genres", fix="Name it as `items.columns.genre`.")
     if "age" in config.strata and not log.timed:
         raise DataError("strata by age need the time of each play", fix="Leave `age` out of `strata`.")
-    genres = None if items is None or "genre" not in items.columns else _aligned(items, catalogue, "genre")
     return Inputs(
-        log, events, split, sources, artists, genres, files,
+        log, events, split, sources, artists, genres, albums, whole, files,
         representations=representations_of(config, sources), window=window_of(config.split),
         warnings=tuple(warnings), unopened=unopened, metadata=metadata,
-        notes=tuple(_notes(events, split, config, artists)),
+        notes=tuple(_notes(events, split, whole, config, artists)),
     )  # fmt: skip
 
 
-def _notes(events: Events, split: Split, config: Config, artists: pl.Series | None) -> Iterator[tuple[str, str]]:
-    """Rows for the data card on tracks without an artist, and on test pairs that a split by artist leaves out."""
+def _notes(
+    events: Events, split: Split, whole: Split | None, config: Config, artists: pl.Series | None
+) -> Iterator[tuple[str, str]]:
+    """Rows for the data card on tracks without an artist, and on cold test pairs that are left out."""
     if artists is not None:
         yield "tracks of the catalogue without an artist", f"{artists.null_count():,}"
-    if config.split.by_artist and window_of(config.split) is not None:
-        whole = make_split(events, config.split.model_copy(update={"by_artist": False}))
-        left_out = len(whole.test.cold) - len(split.test.cold)
+    window, complete = window_of(config.split), whole or split
+    if config.split.by_artist and window is not None:
+        left_out = _new_pairs(events, complete, window) - len(complete.test.cold)
         yield "cold test pairs left out, of new tracks by artists in train", f"{left_out:,}"
+    if whole is not None:
+        removed = len(whole.test.cold) - len(split.test.cold)
+        yield "cold test pairs left out, of tracks with an album or a near copy in train", f"{removed:,}"
+
+
+def _new_pairs(events: Events, split: Split, window: Window) -> int:
+    """The number of pairs of the test's time, of users in train and tracks that nobody played in train."""
+    in_train = pl.Series(split.test.train.item_users > 0)
+    known_user = pl.Series(split.users.rows(events.users.ids) >= 0)
+    rows = events.table.filter(
+        (pl.col("time") >= window.test_at) & (pl.col("time") < window.end),
+        ~in_train.gather(events.table["item"]),
+        known_user.gather(events.table["user"]),
+    )
+    return rows.select("user", "item").n_unique()
 
 
 def _read_sources(
@@ -281,6 +306,11 @@ def _artists(items: pl.DataFrame, catalogue: Vocabulary) -> pl.Series:
             fix="The example shows an id of the table and one of the vectors: make them the same kind.",
         )
     return artists
+
+
+def _optional(items: pl.DataFrame | None, catalogue: Vocabulary, column: str) -> pl.Series | None:
+    """A column of the items table by track; None without the table or the column."""
+    return None if items is None or column not in items.columns else _aligned(items, catalogue, column)
 
 
 def _aligned(items: pl.DataFrame, catalogue: Vocabulary, column: str) -> pl.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 
@@ -10,6 +11,7 @@ import polars as pl
 from timbrec.report.data import ReportData, Row
 from timbrec.report.shared import numbers
 from timbrec.results.cost import cheapest
+from timbrec.results.leaks import sentence
 from timbrec.results.verdict import Verdict
 from timbrec.study.controls import CONTROLS
 
@@ -94,7 +96,7 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
         interval=numbers.interval(best["low"], best["high"], digits),
         facts=tuple(_facts(best, verdict, digits)),
         bars=tuple(_bars(best, others, digits)),
-        cautions=tuple(_cautions(best, others)),
+        cautions=(*_cautions(best, others), *(_leaks(data) if scenario == "cold" else ())),
     )
 
 
@@ -197,6 +199,13 @@ def _bars(best: Row, others: list[Row], digits: int) -> list[Bar]:
         )
         for label, value, why in figures
     ]
+
+
+def _leaks(data: ReportData) -> Iterator[str]:
+    """Tracks that train knows by an album or a copy, and a best encoder that was trained on the data."""
+    table = data.table("leaks")
+    rows = [] if table is None else table.filter(pl.col("found"), ~pl.col("removed")).to_dicts()
+    yield from (sentence(row) for row in rows if row["check"] in ("album", "copy", "audio", "training"))
 
 
 def _cautions(best: Row, others: list[Row]) -> list[str]:

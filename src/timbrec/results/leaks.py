@@ -1,0 +1,82 @@
+"""Leaks of a run: found when it starts, stored in its folder, and put into words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from timbrec import catalog
+from timbrec.files import write_atomically
+from timbrec.results.figures import Figures
+from timbrec.study.description import card_of
+from timbrec.study.identity import digest_of
+from timbrec.study.leak_report import LEAKS, find_leaks
+from timbrec.study.runs import Run
+from timbrec.study.versions import code_digest
+from timbrec.types import Progress
+
+if TYPE_CHECKING:
+    from timbrec.protocols import EncoderCard
+    from timbrec.study.config import Config
+    from timbrec.study.inputs import Inputs
+
+_FILE = "leaks.json"
+_WHAT = {  # with the name of an encoder
+    "artist": "cold tracks by artists in train",
+    "album": "cold tracks from albums in train",
+    "copy": "cold tracks with nearly the vector of a train track, by {}",
+    "audio": "cold tracks with the audio of a train track, by the store of {}",
+    "training": "training data of {}",
+    "popularity": "popularity in vectors of {}",
+}
+
+
+def write_leaks(run: Run, config: Config, inputs: Inputs, progress: Progress | None = None) -> None:
+    """Find the leaks of a run's inputs and store them in its folder; unchanged inputs are not searched again."""
+    path = run.folder / _FILE
+    dataset = config.dataset or f"{config.name} {' '.join(path.stem for path in config.interactions.path)}"
+    split = inputs.whole or inputs.split
+    state = digest_of(inputs.digests, split.digest, config.leaks, dataset, code_digest())
+    if path.is_file() and json.loads(path.read_text())["depends on"] == state:
+        return
+    table = find_leaks(inputs, _cards(config), dataset, config.split.by_artist, progress)
+    write_atomically(path, json.dumps({"depends on": state, "leaks": table.to_dicts()}, indent=1))
+
+
+def leaks(run: Run, figures: Figures, progress: Progress | None = None) -> pl.DataFrame | None:
+    """The stored leaks of a run, with the columns of LEAKS; None for a run from before leaks were looked for."""
+    path = run.folder / _FILE
+    if not path.is_file():
+        return None
+    return pl.DataFrame(json.loads(path.read_text())["leaks"], schema=LEAKS)
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """A row of the table as one sentence."""
+    check, name, detail = row["check"], row["encoder"], row["detail"]
+    if row["found"] is None:
+        return f"Not checked: {_WHAT[check].format(name)} ({detail})."
+    if check == "training":
+        verb = "was trained" if row["found"] else "is not known to be trained"
+        return f"{name} {verb} on the data of this run ({detail})."
+    if check == "popularity":
+        verb = "contain popularity" if row["found"] else "are not shown to contain popularity"
+        figures = f"correlation {row['value']:.2f}; {row['level']:.2f} is exceeded by chance in 5 of 100 runs"
+        return f"Vectors of {name} {verb} ({figures})."
+    if not row["found"]:
+        return f"{_WHAT[check].format(name).capitalize()}: none of {row['of']:,}."
+    count = f"{row['tracks']:,} of {row['of']:,} ({row['pairs']:,} pairs)"
+    example, kept = f", e.g. {detail}" * bool(detail), "removed" if row["removed"] else "kept"
+    return f"{_WHAT[check].format(name).capitalize()}: {count}{example}; {kept}."
+
+
+def _cards(config: Config) -> dict[str, EncoderCard | None]:
+    """The card of each encoder; vectors from elsewhere that have the name of an encoder count as its vectors."""
+    known = catalog.names("encoders")
+    return {
+        name: card_of(name, entry.encoder, entry.audio is not None or (entry.encoder or name) in known)
+        for name, entry in config.encoders.items()
+    }
