@@ -143,7 +143,7 @@ BAD = {
     "truncated mp3": (lambda d: truncated(write(d / "a.mp3", noise(3, 44_100), 44_100)), "cut short"),
     "truncated ogg": (lambda d: truncated(write(d / "a.ogg", np.stack([noise(9, 44_100)] * 2), 44_100)), "cut short"),
     "truncated opus": (lambda d: truncated(write(d / "a.opus", noise(3, 48_000), 48_000)), "cut short"),
-    "truncated m4a": (lambda d: truncated(write(d / "a.m4a", noise(3, 44_100), 44_100)), "is no audio"),
+    "truncated m4a": (lambda d: truncated(write(d / "a.m4a", noise(3, 44_100), 44_100)), "has no index"),
     "truncated streamable m4a": (
         lambda d: truncated(write(d / "a.m4a", noise(3, 44_100), 44_100, movflags="faststart")),
         "cut short",

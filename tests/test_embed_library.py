@@ -345,6 +345,9 @@ def test_lists_of_all_files_and_the_reason_of_the_exit_code(
     code, output = run("embed", "music", "-e", "mfcc", "--max-failures", 2, capsys=capsys, monkeypatch=monkeypatch)
     assert code == 0
     assert "exit code 0: 2 files have no vector, no more than --max-failures 2 allows\n" in output
+    (tmp_path / "music/empty.wav").unlink()
+    _, output = run("embed", "music", "-e", "mfcc", capsys=capsys, monkeypatch=monkeypatch)
+    assert "exit code 1: 1 file has no vector, more than" in output
 
 
 def test_lists_that_cannot_be_written_are_one_line(

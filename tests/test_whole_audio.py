@@ -245,6 +245,21 @@ def test_flipped_bits_are_not_taken_for_sound(good: dict[str, bytes], tmp_path: 
         read(put(tmp_path / f"a{suffix}", bytes(content)))
 
 
+@pytest.mark.parametrize("suffix", [".wv", ".flac"])
+def test_a_cut_between_frames_names_the_seconds_before_it(good: dict[str, bytes], tmp_path: Path, suffix: str) -> None:
+    """WavPack's demuxer fails at the cut; the message must not call the file no audio."""
+    with pytest.raises(AudioError, match=r"it is (cut short|damaged): .*[56]\.\d .*s"):
+        read(put(tmp_path / f"a{suffix}", good[suffix][: len(good[suffix]) // 2]))
+
+
+def test_an_mp4_without_its_index_is_cut_short(tmp_path: Path) -> None:
+    """An encoder writes the index last, so a partial download has none."""
+    content = write(tmp_path / "whole.m4a", noise(), RATE).read_bytes()
+    assert content.index(b"moov") > len(content) // 2
+    with pytest.raises(AudioError, match=r"it is cut short: it has no index \(moov\)"):
+        read(put(tmp_path / "a.m4a", content[: len(content) // 2]))
+
+
 # Signals
 
 
@@ -253,6 +268,7 @@ def stereo(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(4 * 8000) / 8000) + noise(4, 5, 8000)[0] / 10
+LONG = np.tile(TONE, 40)
 SIGNALS: dict[str, tuple[np.ndarray, str]] = {
     "opposite": (stereo(TONE, -TONE), "error: it has channels in opposite phase"),
     "opposite, 1 % apart": (stereo(TONE, -0.99 * TONE), "error: it has channels in opposite phase"),
@@ -261,6 +277,16 @@ SIGNALS: dict[str, tuple[np.ndarray, str]] = {
     "one channel": (stereo(TONE, 0 * TONE), ""),
     "unrelated": (noise(4, 6, 8000), ""),
     "one of six": (np.stack([TONE, *[0 * TONE] * 5]), ""),
+    "opposite in its second half": (
+        stereo(LONG, np.where(np.arange(len(LONG)) < len(LONG) // 2, LONG, -LONG)),
+        r"its channels cancel each other \(opposite phase\) in [45]\d% of its length$",
+    ),
+    "zeros in its second half": (
+        np.tile(np.concatenate([LONG, 0 * LONG]), (2, 1)),
+        r"[45]\d% of its length are zeros$",
+    ),
+    "zeros at its end": (np.tile(np.append(LONG, 0 * TONE), (2, 1)), ""),
+    "opposite for a moment": (stereo(LONG, np.where(np.arange(len(LONG)) < 8000, -LONG, LONG)), ""),
     "six, opposite in pairs": (np.stack([TONE, -TONE] * 3), "error: it has channels in opposite phase"),
     "constant": (np.full(8000, 0.25), r"error: it is constant: all samples are 0\.25"),
     "constant below zero": (np.full((2, 8000), -0.5), r"error: it is constant: all samples are -0\.5"),
@@ -297,9 +323,14 @@ def test_odd_signals_have_words_of_their_own(tmp_path: Path, name: str) -> None:
         (b"\xff\xd8\xff\xe0" + bytes(900), "a JPEG image"),
         (bytes(5000), "a file of zeros"),
         (b"la la la\n" * 400, "text"),
+        ("élan vital\n".encode() * 400, "text"),
+        (("<html>" * 50).encode("utf-16"), "text"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n", "a Git LFS pointer"),
+        (b"\x93NUMPY\x01\0v\0" + bytes(900), "a NumPy array"),
+        (bytes(100_000), "a file of zeros"),
     ],
 )
-@pytest.mark.parametrize("suffix", [".mp3", ".wav"])
+@pytest.mark.parametrize("suffix", [".mp3", ".wav", ".flac"])
 def test_another_kind_of_file_says_what_it_is(tmp_path: Path, content: bytes, kind: str, suffix: str) -> None:
     with pytest.raises(AudioError, match=rf"it is {kind}.*, which is not read\. .*Kinds that can be read: wav"):
         read(put(tmp_path / f"a{suffix}", content))

@@ -47,7 +47,7 @@ def read_windows(path: Path, rate: int, seconds: float, windows: Windows) -> Cli
     of an unknown kind, cut short, damaged, modified while it is read, silent or constant, and for samples that are NaN,
     infinite or above 100 times full scale, and channels in opposite phase. Remarks: a wrong suffix, up to 1 % of
     damaged packets or missing samples, more than an hour, peaks above twice full scale, channels that nearly cancel
-    each other. Raises StoreError if the temporary folder is full.
+    each other, or cancel each other in a part of the track. Raises StoreError if the temporary folder is full.
     """
     (clip,) = read_clips(path, [Cut(rate, seconds, windows)])
     if isinstance(clip, AudioError):

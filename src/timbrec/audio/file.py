@@ -16,14 +16,14 @@ import av.error
 import numpy as np
 
 from timbrec.audio.declared import declared_duration
-from timbrec.audio.kinds import CONTAINERS, OPTIONS, READABLE, description
+from timbrec.audio.kinds import CONTAINERS, OPTIONS, READABLE, description, lacks_index
 from timbrec.audio.ogg import read_pages
 from timbrec.audio.resampling import SOXR, resampler
 from timbrec.audio.sound import Levels, Remark
 from timbrec.errors import AudioError
 from timbrec.types import Array, Float32
 
-VERSION = 2  # raised when the checks of files change: failures noted by another version are tried again
+VERSION = 3  # raised when the checks of files change: failures noted by another version are tried again
 NAMED = "it is named "  # start of the remark on a suffix, which depends on the name and not on the content
 LONG = 3600.0  # seconds; a longer file may hold several tracks
 LOWEST_RATE = 1000  # Hz; a block at a lower rate would last for hours
@@ -31,6 +31,7 @@ MOST_CHANNELS = 8  # beyond that, PyAV 18 miscounts planes and reads outside its
 _AGAIN = "Get it again."
 _BAD_SHARE, _BAD_SECONDS = 0.01, 0.1  # share and seconds that may be missing from a file that is used
 _BLOCK = 1 << 16
+_UNDECODABLE = (av.error.InvalidDataError, av.error.ArgumentError, av.error.EOFError)
 _SAMPLES: dict[str, tuple[type, int, int]] = {  # FFmpeg's sample formats: type, full scale, zero
     "u8": (np.uint8, 128, 128),
     "s16": (np.int16, 1 << 15, 0),
@@ -62,9 +63,9 @@ class AudioFile:
         self.rate: int = getattr(streams[0], "rate", 0) if streams else 0  # unknown codecs have no rate
         if self.rate < LOWEST_RATE:
             self._container.close()
-            raise self.error(
-                f"has a sample rate of {self.rate:,} Hz" if self.rate else "holds no audio", "Leave it out."
-            )
+            if not self.rate:
+                raise self._unreadable() if description(self.path) else self.error("holds no audio", "Leave it out.")
+            raise self.error(f"has a sample rate of {self.rate:,} Hz", "Leave it out.")
         self._stream = streams[0]
         if self._container.format.name in ("flac", "wv"):  # FFmpeg would decode frames with wrong checksums
             self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
@@ -179,13 +180,17 @@ class AudioFile:
         except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
             raise
         except av.error.FFmpegError as error:
-            kind = description(self.path)
-            if not kind and not isinstance(
-                error, av.error.InvalidDataError | av.error.ArgumentError | av.error.EOFError
-            ):
-                raise
-            reason = f"is {kind}, which is not read" if kind else "is no audio that can be decoded"
-            raise self.error(reason, f"Get it again, convert it, or leave it out. {READABLE}") from error
+            if isinstance(error, _UNDECODABLE) or description(self.path):
+                raise self._unreadable() from error
+            raise
+
+    def _unreadable(self) -> AudioError:
+        """Build the error for a file that FFmpeg does not recognise; names its kind, if its first bytes tell."""
+        if lacks_index(self.path):
+            return self.error("is cut short: it has no index (moov), which some programs write last", _AGAIN)
+        kind = description(self.path)
+        reason = f"is {kind}, which is not read" if kind else "is no audio that can be decoded"
+        return self.error(reason, f"Get it again, convert it, or leave it out. {READABLE}")
 
     @contextmanager
     def _reasons(self) -> Iterator[None]:
@@ -195,6 +200,8 @@ class AudioFile:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self.error("does not exist", "Check the path.", passing=True) from error
         except (av.error.InvalidDataError, av.error.EOFError) as error:
+            if self.seconds:
+                raise self.error(f"is damaged: nothing can be decoded after {self.seconds:.1f} s", _AGAIN) from error
             raise self.error("is no audio that can be decoded", f"Get it again, or leave it out. {READABLE}") from error
         except (av.error.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)

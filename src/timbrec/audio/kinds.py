@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 CONTAINERS = {  # suffix: FFmpeg's name of the container
@@ -53,7 +54,7 @@ _SIGNATURES = (  # lower case, since HTML comes in both
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"\x89png", "a PNG image"),
     (b"gif8", "a GIF image"),
-    (b"mthd", "MIDI, which holds notes and no sound"),
+    (b"mthd", "MIDI (notes without sound)"),
     (b".rmf", "RealMedia"),
     (b".ra\xfd", "RealAudio"),
     (b"#!amr", "AMR speech"),
@@ -66,6 +67,10 @@ _SIGNATURES = (  # lower case, since HTML comes in both
     (b"\x00\x05\x16\x07", "a file of macOS metadata (AppleDouble)"),
     (b"bplist", "a property list"),
     (b"sqlite", "a database"),
+    (b"version https://git-lfs", "a Git LFS pointer (its content was not fetched)"),
+    (b"\x93numpy", "a NumPy array"),
+    (b"\x89hdf", "an HDF5 file"),
+    (b"par1", "a Parquet table"),
 )
 
 
@@ -79,4 +84,31 @@ def description(path: Path) -> str:
             return name
     if not head.strip(b"\0"):
         return "a file of zeros"
-    return "text" if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head) else ""
+    return "text" if _is_text(head) else ""
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether bytes are printable text in UTF-8 or, behind a byte order mark, in UTF-16."""
+    coding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    whole = head[: len(head) & ~1] if coding == "utf-16" else head
+    try:
+        text = codecs.getincrementaldecoder(coding)().decode(whole)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character in "\t\n\r" for character in text)
+
+
+def lacks_index(path: Path) -> bool:
+    """Whether a file starts like MP4 and has no `moov` box: the end is missing, or the middle of it."""
+    with path.open("rb") as file:
+        end, place, names = file.seek(0, 2), 0, list[bytes]()
+        while place + 8 <= end and len(names) < 1000:
+            file.seek(place)
+            size, name = int.from_bytes(file.read(4), "big"), file.read(4)
+            names.append(name)
+            if size == 1:
+                size = int.from_bytes(file.read(8), "big")
+            if size < 8:
+                break
+            place += size
+    return names[:1] == [b"ftyp"] and b"moov" not in names

@@ -13,6 +13,8 @@ from timbrec.types import Array, Float32
 SILENCE = 1e-4  # a peak below -80 dBFS, under the dither of 16 bits
 LOUD, TOO_LOUD = 2.0, 100.0  # peaks, as multiples of full scale
 WEAK, CANCELLED = 0.2, 2e-3  # power of the mix, as a share of the power of a mix of uncorrelated channels
+OPPOSITE = 0.05  # share of a track's length in which its channels may cancel each other without a remark
+ZEROS = 0.25  # share of a track's length that may be digital silence without a remark
 _STRIDE = 17  # powers are compared on every 17th sample
 
 
@@ -30,6 +32,8 @@ class Levels:
         self._low, self._high = np.inf, -np.inf
         self._length = self._count = 0  # samples, and samples with compared powers
         self._mixed = self._channels = self._unrelated = 0.0
+        self._zeros = 0  # samples in blocks of zeros
+        self._sounding = self._opposite = 0  # compared samples in blocks with sound, and in blocks that cancel
 
     def add(self, mono: Float32[Array, "n"], channels: Sequence[Array], scale: int, zero: int) -> bool:
         """Add a block: the mean of its channels, and the channels as decoded. False if a sample is not finite."""
@@ -40,13 +44,23 @@ class Levels:
             return False
         self._low, self._high = min(self._low, low), max(self._high, high)
         self._length += len(mono)
+        if low == high == 0 and all((channel == zero).all() for channel in channels):
+            self._zeros += len(mono)
         if len(channels) > 1:
-            power = sum(_power(channel, scale, zero) for channel in channels) / len(channels)
-            self._count += len(mono[::_STRIDE])
-            self._channels += power
-            self._unrelated += power / len(channels)
-            self._mixed += _power(mono, 1, 0)
+            self._compare(mono, channels, scale, zero)
         return True
+
+    def _compare(self, mono: Float32[Array, "n"], channels: Sequence[Array], scale: int, zero: int) -> None:
+        """Add the powers of the channels and of their mix in a block."""
+        count, mixed = len(mono[::_STRIDE]), _power(mono, 1, 0)
+        power = sum(_power(channel, scale, zero) for channel in channels) / len(channels)
+        self._count += count
+        self._channels += power
+        self._unrelated += power / len(channels)
+        self._mixed += mixed
+        if power > SILENCE**2 * count:
+            self._sounding += count
+            self._opposite += count * (mixed < CANCELLED * power / len(channels))
 
     def error(self) -> Remark | None:
         """Reason why the signal cannot be used, and a fix; None if it can."""
@@ -73,6 +87,17 @@ class Levels:
                     "Flip the phase of one channel, or keep one channel.",
                 )
             )
+        elif self._opposite > OPPOSITE * self._sounding:
+            share = self._opposite / self._sounding
+            odd.append(
+                Remark(
+                    f"its channels cancel each other (opposite phase) in {share:.0%} of its length",
+                    "Flip the phase of one channel there, or keep one channel.",
+                )
+            )
+        if ZEROS * self._length < self._zeros < self._length:
+            share = self._zeros / self._length
+            odd.append(Remark(f"{share:.0%} of its length are zeros", "Get it again, if that is not meant."))
         if peak > LOUD:
             odd.append(Remark(f"its peak is {peak:.3g} times full scale", "Scale its samples to [-1, 1]."))
         return odd

@@ -112,7 +112,8 @@ def show_end(report: EmbedReport, allowed: int) -> int:
     code = int(failed > allowed)
     if failed:
         verdict = "more than" if code else "no more than"
-        _print(f"exit code {code}: {failed:,} files have no vector, {verdict} --max-failures {allowed} allows")
+        files = "1 file has" if failed == 1 else f"{failed:,} files have"
+        _print(f"exit code {code}: {files} no vector, {verdict} --max-failures {allowed} allows")
     return code
 
 
