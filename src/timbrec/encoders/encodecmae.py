@@ -1,4 +1,4 @@
-"""EncodecMAE: a transformer trained to predict EnCodec's codes of masked audio (Pepino, Riera & Ferrer 2023)."""
+"""EncodecMAE: a transformer trained to predict EnCodec's codes of masked audio (Pepino, Riera & Ferrer 2025)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class EncodecMAE(LayeredBase):
         "EnCodec itself also on MTG-Jamendo (no labels)",
         datasets=("AudioSet", "Free Music Archive", "Libri-Light", "MTG-Jamendo"),
         citation="Pepino, Riera & Ferrer, EnCodecMAE: leveraging neural codecs for universal audio representation "
-        "learning, 2023",
+        "learning, Interspeech 2025",
         bibtex=bibliography.ENCODECMAE,
         gflop=499.2,
         concurrent=True,

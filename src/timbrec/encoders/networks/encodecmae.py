@@ -1,4 +1,4 @@
-"""EncodecMAE (Pepino, Riera & Ferrer 2023) up to its embeddings; EnCodec's encoder comes from transformers.
+"""EncodecMAE (Pepino, Riera & Ferrer 2025) up to its embeddings; EnCodec's encoder comes from transformers.
 
 Modules are nested so that tensors have the names of the official checkpoint.
 """
