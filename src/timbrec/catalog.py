@@ -106,6 +106,9 @@ CATALOG: dict[str, dict[str, Part]] = {
     "engines": {"local": Part("timbrec.study.engines.local:Local", "One cell after the other, in this process")},
     "importers": {
         "listenbrainz": Part("timbrec.importers.listenbrainz:ListenBrainz", "Exports, dumps and answers of the API"),
+        "spotify": Part("timbrec.importers.spotify:Spotify", "Extended streaming history, or account data"),
+        "lastfm": Part("timbrec.importers.lastfm:LastFM", "CSV files of exporters; the data set Last.fm 1K"),
+        "navidrome": Part("timbrec.importers.navidrome:Navidrome", "The server's database, read-only"),
     },
     "datasets": {
         "hetrec": Part("timbrec.datasets.hetrec:HetRec", "1,892 Last.fm users, 17,632 artists: play counts and tags"),
