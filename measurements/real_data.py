@@ -198,11 +198,13 @@ PAIRS = [("tags-and-audio", "tags-32"), ("tags-and-shuffled", "tags-32"), ("tags
          ("audio", "shuffled-audio"), ("audio", "taggers")]  # fmt: skip
 
 
-def hetrec_audio(data: Path, out: Path, splits: int, recommenders: tuple[str, ...] = ("knn",)) -> None:
+def hetrec_audio(
+    data: Path, out: Path, splits: int, recommenders: tuple[str, ...] = ("knn",), budget: str = "full"
+) -> None:
     """Tags, audio features, and both side by side, on the artists that have both; a tenth of them is cold.
 
     `shuffled-audio` gives the audio vector of each artist to another artist. `taggers` is metadata without content: the
-    number of users of the other half who tagged the artist.
+    number of users of the other half who tagged the artist. With `budget` quick, it is left out.
     """
     table = pl.read_csv(data / "hetrec_audio" / "artist_audio.csv")
     ids, matrix = table["artistID"].cast(pl.String), table.select(AUDIO).to_numpy()
@@ -211,10 +213,10 @@ def hetrec_audio(data: Path, out: Path, splits: int, recommenders: tuple[str, ..
     for seed in range(splits):
         dataset = HetRec(data / "hetrec_lastfm", seed=seed, dims=(32,))
         dealt = matrix[np.random.default_rng(seed).permutation(len(matrix))]
-        sources = dataset.vectors() | {
-            "audio": Vectors(ids, matrix), "shuffled-audio": Vectors(ids, dealt), "taggers": taggers(dataset),
-        }  # fmt: skip
+        sources = dataset.vectors() | {"audio": Vectors(ids, matrix), "shuffled-audio": Vectors(ids, dealt)}
+        sources |= {"taggers": taggers(dataset)} if budget == "full" else {}
         settings: dict[str, Any] = {
+            "budget": budget,
             "split": {"protocol": "item-holdout", "seed": seed}, "recommenders": list(recommenders), "seeds": [0, 1],
             "representations": {"tags-and-audio": {"of": ["tags-32", "audio"]},
                                 "tags-and-shuffled": {"of": ["tags-32", "shuffled-audio"]}},
@@ -239,7 +241,7 @@ def differences(rows: pl.DataFrame, recommender: str, seed: int) -> pl.DataFrame
     turned = rows.select("scenario", first="second", second="first", **values)
     order = pl.DataFrame(PAIRS, schema=["first", "second"], orient="row")
     both_ways = pl.concat([rows.select(turned.columns), turned])
-    chosen = order.join(both_ways, on=["first", "second"], maintain_order="left")
+    chosen = order.join(both_ways, on=["first", "second"], maintain_order="left")  # without pairs that did not run
     return chosen.select("scenario", pl.lit(recommender).alias("recommender"), "first", "second", "difference", "low",
                          "high", pl.lit(seed).alias("split"))  # fmt: skip
 
@@ -393,7 +395,9 @@ PARTS: dict[str, Callable[[Path, Path, int], None]] = {
     "lastfm-1k": lastfm_1k,
     "hetrec": hetrec,
     "hetrec-audio": hetrec_audio,
-    "hetrec-audio-trained": partial(hetrec_audio, recommenders=("knn", "shallow", "contrastive", "hybrid")),
+    "hetrec-audio-trained": partial(
+        hetrec_audio, recommenders=("knn", "shallow", "contrastive", "hybrid", "bert4rec", "elsa"), budget="quick"
+    ),
     "hetrec-known": partial(hetrec_trained, listeners=8),
     "hetrec-trained": hetrec_trained,
 }

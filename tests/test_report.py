@@ -224,6 +224,16 @@ def test_cheapest_needs_every_encoder_in_the_table() -> None:
         ({"unbeaten": ("random",)}, "random", "Cold: no audio model is shown to beat random."),
         ({"above_chance": False}, "Not above chance", "Cold: no audio model is shown to be better than chance."),
         ({"reason": "3 users"}, "Too few to tell", "Cold: this test cannot tell encoders apart (3 users)."),
+        (
+            {"unbeaten": ("random",), "above_chance": False, "best": "mert / knn"},
+            "random",
+            "Cold: no audio model is shown to beat random.",
+        ),
+        (
+            {"unbeaten": ("random",), "above_chance": False, "reason": "3 users"},
+            "Too few to tell",
+            "Cold: this test cannot tell encoders apart (3 users).",
+        ),
     ],
 )
 def test_where_nothing_wins_no_audio_model_stands_in_large_type(

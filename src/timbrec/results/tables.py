@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import polars as pl
 
 from timbrec import catalog
-from timbrec.files import checksum, replacing, write_atomically
+from timbrec.files import replacing
 from timbrec.results.figures import Figures
-from timbrec.study.digests import digests
+from timbrec.results.freshness import read_record, write_record
 from timbrec.study.runs import Run
 from timbrec.types import Progress
 
@@ -31,25 +28,20 @@ def further_tables(run: Run, figures: Figures, progress: Progress | None = None)
 
 
 def _write(run: Run, tables: dict[str, pl.DataFrame]) -> None:
-    (run.folder / _FOLDER).mkdir(exist_ok=True)
-    for name, table in tables.items():
-        with replacing(_path(run, name)) as partial:
+    folder = run.folder / _FOLDER
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{name}.parquet" for name in tables]
+    for path, table in zip(files, tables.values(), strict=True):
+        with replacing(path) as partial:
             table.write_parquet(partial)
-    state = {"depends on": digests(run), "files": {name: checksum(_path(run, name)) for name in tables}}
-    write_atomically(run.folder / _STATE, json.dumps(state, indent=1))
+    write_record(run, _STATE, files)
 
 
 def _read(run: Run) -> dict[str, pl.DataFrame] | None:
+    if (state := read_record(run, _STATE)) is None:
+        return None
     try:
-        state = json.loads((run.folder / _STATE).read_text())
-        if state["depends on"] != digests(run):
-            return None
-        if any(checksum(_path(run, name)) != expected for name, expected in state["files"].items()):
-            return None
-        return {name: pl.read_parquet(_path(run, name)) for name in state["files"]}
-    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
+        files = [run.folder / name for name in state["files"]]
+        return {path.stem: pl.read_parquet(path) for path in files}
+    except (OSError, pl.exceptions.PolarsError):
         return None  # computing them again is always right
-
-
-def _path(run: Run, name: str) -> Path:
-    return run.folder / _FOLDER / f"{name}.parquet"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from timbrec.statistics.comparison import Comparison
 from timbrec.statistics.intervals import Interval
 from timbrec.statistics.needed import needed
 
+State = Literal["too small", "baseline", "chance", "only", "best", "tied"]
 _REALISTIC = 50  # times the data
 
 
@@ -53,17 +55,31 @@ class Verdict:
         return f"{self.scenario.capitalize()}: {self._finding}."
 
     @property
-    def _finding(self) -> str:
+    def state(self) -> State:
+        """The first that holds: the test is too small, a baseline or chance is not beaten, one line, a best one, ties.
+
+        The sentence, the heading and the advice of a page follow from it.
+        """
         if self.reason is not None:
-            return f"this test cannot tell encoders apart ({self.reason})"
-        if not self.above_chance:
-            return "no audio model is shown to be better than chance"
+            return "too small"
         if self.unbeaten:
-            return f"no audio model is shown to beat {_listed(self.unbeaten)}"
+            return "baseline"
+        if not self.above_chance:
+            return "chance"
+        return "only" if self.lines == 1 else "tied" if self.best is None else "best"
+
+    @property
+    def _finding(self) -> str:
         times = "" if self.times_chance is None else f", {self.times_chance:.1f} times chance"
-        if self.lines == 1:
-            return f"{self.leader}, the only audio model, reaches {self.times_chance or 0:.1f} times chance"
-        if self.best is not None:
+        if self.state == "too small":
+            return f"this test cannot tell encoders apart ({self.reason})"
+        if self.state == "baseline":
+            return f"no audio model is shown to beat {_listed(self.unbeaten)}"
+        if self.state == "chance":
+            return "no audio model is shown to be better than chance"
+        if self.state == "only":
+            return f"{self.leader}, the only audio model, is better than chance{times}"
+        if self.state == "best":
             return f"{self.best} is best{times}"
         if len(self.winners) > 3:
             tied = f"{len(self.winners)} of {self.lines} combinations are tied"

@@ -40,6 +40,7 @@ class Run:
         if not (folder / "run.json").is_file():
             raise DataError(f"{folder} is not a finished or interrupted run", fix="Name the `output` of a config.")
         self.folder = folder
+        self._hashed: dict[tuple[Path, int, int], str] = {}
 
     @classmethod
     def create(cls, folder: Path, facts: dict[str, Any], split: Split) -> Run:
@@ -136,7 +137,15 @@ class Run:
 
     def checksums(self, experiment: Experiment) -> dict[str, str]:
         """The current checksums of a cell's files; empty for an unfinished cell."""
-        return {path.name: checksum(path) for path in sorted(self._cell(experiment).glob("*"))}
+        return {path.name: self._checksum(path) for path in sorted(self._cell(experiment).glob("*"))}
+
+    def _checksum(self, path: Path) -> str:
+        """The checksum of a file, hashed again only if its size or modification time changed."""
+        state = path.stat()
+        key = (path, state.st_size, state.st_mtime_ns)
+        if key not in self._hashed:
+            self._hashed[key] = checksum(path)
+        return self._hashed[key]
 
     def fail(self, experiment: Experiment, reason: str) -> None:
         """Record why a cell failed."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from timbrec.report.data import ReportData
 from timbrec.report.shared import numbers
 from timbrec.report.shared.cards import cheapest_tied
+from timbrec.results.verdict import Verdict
 
 
 class Cost:
@@ -23,8 +24,8 @@ class Cost:
         return {"rows": [_row(data, row) for row in table.iter_rows(named=True)], "low_cost": low_cost, "table": table}
 
 
-def _decided(verdict: Any) -> bool:
-    return verdict.reason is None and verdict.above_chance and not verdict.unbeaten
+def _decided(verdict: Verdict) -> bool:
+    return verdict.state in ("only", "best", "tied")
 
 
 def _row(data: ReportData, row: dict[str, Any]) -> dict[str, Any]:

@@ -104,16 +104,16 @@ def _heading(data: ReportData, verdict: Verdict | None, best: Row, others: list[
     """The large text of a card, the line below it, and whether it names an audio model."""
     if verdict is None:
         return "No verdict", "", False
-    if verdict.reason is not None:
-        return "Too few to tell", verdict.reason, False
-    if verdict.unbeaten:
+    if verdict.state == "too small":
+        return "Too few to tell", verdict.reason or "", False
+    if verdict.state == "baseline":
         name = strongest(verdict, others)
         if beaten_by(data, verdict, name):
             return name, "wins: a baseline, better than the best audio model", False
         return name, "a baseline that no audio model is shown to beat", False
-    if not verdict.above_chance:
+    if verdict.state == "chance":
         return "Not above chance", "no audio model is shown to beat a random order", False
-    if verdict.best is None and verdict.lines > 1:
+    if verdict.state == "tied":
         return f"{len(verdict.winners)} tied", f"of {verdict.lines} audio models; none is shown to be best", False
     return best["encoder"], f"with {best['recommender']}", True
 
@@ -137,13 +137,13 @@ def _advice(data: ReportData, verdict: Verdict, others: list[Row], digits: int) 
     """Whether to use an audio model, and which is the cheapest."""
     detectable = numbers.fixed(verdict.detectable, digits)
     seen = "" if detectable == numbers.NONE else f" A difference of {detectable} would have been found in 4 of 5 tests."
-    if verdict.reason is not None:
+    if verdict.state == "too small":
         return f"No choice can be made from this data.{seen}"
-    if verdict.unbeaten:
+    if verdict.state == "baseline":
         return f"Use {strongest(verdict, others)} here: audio is not shown to help."
-    if not verdict.above_chance:
+    if verdict.state == "chance":
         return f"Do not use audio here.{seen}"
-    if verdict.best is not None or verdict.lines == 1:
+    if verdict.state in ("best", "only"):
         return f"Use {verdict.leader}."
     low_cost = cheapest_tied(data, verdict)
     return f"Use any of them{f'; the cheapest is {low_cost}' if low_cost else ''}.{seen}"
