@@ -11,7 +11,7 @@ import timbrec
 
 PUBLIC = {
     "Config", "Inputs", "Model", "Result", "TimbrecError", "__version__", "audit_all", "bench", "compare",
-    "compare_published", "fit", "load_inputs", "make_config", "read_config",
+    "compare_published", "fit", "fit_run", "load_inputs", "make_config", "read_config",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from timbrec.api import bench as bench
     from timbrec.api import compare as compare
     from timbrec.api import compare_published as compare_published
+    from timbrec.api import fit_run as fit_run
     from timbrec.errors import TimbrecError as TimbrecError
     from timbrec.models import Model as Model
     from timbrec.models import fit as fit
@@ -34,6 +35,7 @@ _HOMES = {
     "compare": "api",
     "compare_published": "api",
     "fit": "models",
+    "fit_run": "api",
     "load_inputs": "study.inputs",
     "make_config": "study.config",
     "read_config": "study.config",

@@ -103,6 +103,13 @@ CATALOG: dict[str, dict[str, Part]] = {
         "reading": Part("timbrec.report.sections.reading:Reading", "How to read the page"),
         "reproduce": Part("timbrec.report.sections.reproduce:Reproduce", "Commands that make the figures again"),
     },
+    "formats": {
+        "table": Part("timbrec.formats.table:Table", "A table for a terminal, with the reasons"),
+        "json": Part("timbrec.formats.json_list:JSON", "A JSON object with all that is known of each track"),
+        "m3u": Part("timbrec.formats.m3u:M3U", "A playlist of files (M3U8)"),
+        "jspf": Part("timbrec.formats.jspf:JSPF", "A playlist as ListenBrainz reads it (XSPF as JSON)"),
+        "csv": Part("timbrec.formats.csv_table:CSV", "A row per track with all columns"),
+    },
     "engines": {"local": Part("timbrec.study.engines.local:Local", "One cell after the other, in this process")},
     "importers": {
         "listenbrainz": Part("timbrec.importers.listenbrainz:ListenBrainz", "Exports, dumps and answers of the API"),

@@ -12,7 +12,9 @@ from timbrec.cli import encoders
 from timbrec.cli.bench import CORES, ConfigFile, Jobs, bench, finish
 from timbrec.cli.compare import compare
 from timbrec.cli.embed import embed
+from timbrec.cli.fit import fit
 from timbrec.cli.manifest import manifest
+from timbrec.cli.recommend import path, recommend, similar
 from timbrec.errors import ConfigError
 
 app = typer.Typer(
@@ -83,6 +85,10 @@ app.command()(bench)
 app.command()(compare)
 app.command()(embed)
 app.command()(manifest)
+app.command()(fit)
+app.command()(recommend)
+app.command()(similar)
+app.command()(path)
 app.command("list")(encoders.list_parts)
 app.command()(encoders.convert)
 app.command("check-encoder")(encoders.check_encoder)

@@ -1,75 +1,176 @@
-"""A model on disk: the scorer as safetensors and JSON, ids and interactions as parquet, all else as JSON."""
+"""A model on disk: vectors and the scorer as safetensors and JSON, tables as parquet, all else in model.json.
+
+`model.json` names every file with its size and checksum. A file is checked when it is read: the index and the tables on
+loading, the scorer on its first use. Additions are files of their own, so that adding a track does not write the rest
+again; `model.json` is replaced last.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
-from pydantic import TypeAdapter, ValidationError
 
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.files import checksum, replacing
-from timbrec.protocols import Scorer
-from timbrec.recommenders.shared.saving import load_scorer, save_scorer
-from timbrec.study.representation import Representation
+from timbrec.models.search import Index
+from timbrec.types import Array, Int
 
-FORMAT = 1
-_MODEL, _TABLES = "model.json", ("users", "items", "played")
+if TYPE_CHECKING:
+    from timbrec.protocols import Scorer
+
+FORMAT = 2
+MODEL = "model.json"
+_INDEX, _STEPS, _STEP_ARRAYS = "index.safetensors", "steps.json", "steps.safetensors"
+_SCORER = ("scorer.json", "scorer.safetensors", _STEPS, _STEP_ARRAYS)
+_AGAIN = "Fit and save it again."
 
 
 def write_model(
     folder: Path,
     scorer: Scorer,
+    steps: tuple[Any, ...],
+    *,
     users: Vocabulary,
-    items: Vocabulary,
+    catalogue: pl.DataFrame,
     played: Interactions,
-    representation: Representation | None,
     card: dict[str, Any],
+    index: Index | None,
+    recording: Int[Array, "tracks"],
 ) -> Path:
     """Write the fields of a model into a folder that appears in one step; returns the folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(folder) as partial:
-        save_scorer(scorer, partial)
-        tables = (users.ids.to_frame(), items.ids.to_frame(), played.frame())
-        for name, table in zip(_TABLES, tables, strict=True):
-            table.write_parquet(partial / f"{name}.parquet")
-        facts = {
-            "format": FORMAT,
-            "representation": None if representation is None else asdict(representation),
-            "card": card,
-            "files": {path.name: checksum(path) for path in sorted(partial.iterdir())},
-        }
-        (partial / _MODEL).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    from safetensors.numpy import save_file
+
+    from timbrec.recommenders.shared.saving import packed, save_scorer
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(folder) as partial:
+            save_scorer(scorer, partial)
+            arrays: dict[str, np.ndarray] = {}
+            (partial / _STEPS).write_text(json.dumps(packed(steps, arrays)), encoding="utf-8")
+            save_file(arrays, partial / _STEP_ARRAYS)
+            if index is not None:
+                items = np.concatenate([index.items, index.added])
+                save_file({"users": np.ascontiguousarray(index.users), "items": items, "norms": index.lengths},
+                          partial / _INDEX)  # fmt: skip
+            users.ids.to_frame().write_parquet(partial / "users.parquet")
+            catalogue.with_columns(recording=pl.Series(recording)).write_parquet(partial / "items.parquet")
+            played.frame().write_parquet(partial / "played.parquet")
+            files = {path.name: _described(path) for path in sorted(partial.iterdir())}
+            write_facts(partial, {"format": FORMAT, "card": card, "files": files})
+    except OSError as error:
+        raise DataError(
+            f"cannot write {folder}: {error.strerror}", fix="Check the space and the permissions."
+        ) from error
     return folder
 
 
-def read_model(folder: Path) -> dict[str, Any]:
-    """The fields of a model. Raises DataError for a folder without one, of another format, or with changed files."""
-    path = folder / _MODEL
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Write model.json in one step."""
+    with replacing(folder / MODEL) as partial:
+        partial.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """The content of model.json. Raises DataError for a folder without one and for another format."""
+    path = folder / MODEL
     if not path.is_file():
-        raise DataError(f"{folder} holds no model", fix="Name a folder that `Model.save` wrote.")
+        raise DataError(f"{folder} holds no model", fix="Name a folder that `timbrec fit` or `Model.save` wrote.")
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise ValueError(f"format {facts['format']}, this version reads {FORMAT}")
-        changed = [name for name, expected in facts["files"].items() if checksum(folder / name) != expected]
-        if changed:
-            raise ValueError(f"{changed[0]} was changed after it was written")
-        users, items, played = (pl.read_parquet(folder / f"{name}.parquet") for name in _TABLES)
-        representation = TypeAdapter(Representation | None).validate_python(facts["representation"])
-    except (OSError, ValueError, KeyError, ValidationError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{folder} holds no readable model: {error}", fix="Fit and save it again.") from error
-    known = Vocabulary(users["id"]), Vocabulary(items["id"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} holds no readable model: {error}", fix=_AGAIN) from error
+    return facts
+
+
+def read_model(folder: Path, parts_of: Callable[..., Any]) -> dict[str, Any]:
+    """The fields of a model. Raises DataError for a folder without one, of another format, or with changed files."""
+    facts = read_facts(folder)
+    try:
+        _check(folder, facts, [name for name in facts["files"] if name not in _SCORER])
+        users, items, played = (pl.read_parquet(folder / f"{name}.parquet") for name in ("users", "items", "played"))
+        if more := facts.get("added"):
+            items = pl.concat([items, pl.read_parquet(folder / more["items"])])
+        index = _index(folder, facts)
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{folder} holds no readable model: {error}", fix=_AGAIN) from error
+    vocabulary = Vocabulary(users["id"])
     return {
-        "scorer": load_scorer(folder),
-        "users": known[0],
-        "items": known[1],
-        "played": Interactions.of(played, len(known[0]), len(known[1])),
-        "representation": representation,
+        "users": vocabulary,
+        "catalogue": items.drop("recording"),
+        "played": _interactions(played, len(vocabulary), len(items)),
         "card": facts["card"],
+        "index": index,
+        "parts": _Later(folder, facts, parts_of),
+        "recording": items["recording"].to_numpy(),
+        "folder": folder,
     }
+
+
+class _Later:
+    """The scorer and transforms of a folder, read at the first call."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any], parts_of: Callable[..., Any]) -> None:
+        self._folder, self._facts, self._of, self._parts = folder, facts, parts_of, None
+
+    def __call__(self) -> Any:
+        if self._parts is None:
+            self._parts = self._read()
+        return self._parts
+
+    def _read(self) -> Any:
+        from timbrec.recommenders.shared.saving import load_scorer, mapped_arrays, unpacked
+
+        folder = self._folder
+        try:
+            _check(folder, self._facts, _SCORER)
+            structure = json.loads((folder / _STEPS).read_text(encoding="utf-8"))
+            steps = unpacked(structure, mapped_arrays(folder / _STEP_ARRAYS))
+            scorer = load_scorer(folder, mapped=True)
+            if more := self._facts.get("added"):
+                scorer = scorer.add_items(mapped_arrays(folder / more["vectors"])["content"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder} holds no readable model: {error}", fix=_AGAIN) from error
+        return self._of(scorer, steps)
+
+
+def _index(folder: Path, facts: dict[str, Any]) -> Index | None:
+    from timbrec.recommenders.shared.saving import mapped_arrays
+
+    if _INDEX not in facts["files"]:
+        return None
+    arrays = mapped_arrays(folder / _INDEX)
+    index = Index(
+        arrays["users"], arrays["items"], np.empty((0, arrays["items"].shape[1]), np.float32), arrays["norms"]
+    )
+    return index.plus(mapped_arrays(folder / more["vectors"])["items"]) if (more := facts.get("added")) else index
+
+
+def _interactions(table: pl.DataFrame, n_users: int, n_items: int) -> Interactions:
+    """The pairs of a table that was written in their order."""
+    first = table["first"].cast(pl.Int64).to_numpy() if "first" in table.columns else None
+    user, item, plays = (table[name].to_numpy() for name in ("user", "item", "plays"))
+    return Interactions(user, item, plays, first, n_users, n_items)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": checksum(path)}
+
+
+def _check(folder: Path, facts: dict[str, Any], names: Any) -> None:
+    """Raise ValueError for a file that is missing or was changed after it was written."""
+    for name in names:
+        path, entry = folder / name, facts["files"][name]
+        if not path.is_file():
+            raise ValueError(f"{name} is missing")
+        if path.stat().st_size != entry["bytes"] or checksum(path) != entry["sha256"]:
+            raise ValueError(f"{name} was changed after it was written")

@@ -1,11 +1,12 @@
-"""The model: a fitted recommender with an interface of ids."""
+"""The model: a fitted recommender with an interface of ids and names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -13,113 +14,332 @@ import polars as pl
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, DataError, did_you_mean
-from timbrec.models.folder import read_model, write_model
+from timbrec.models.catalogue import catalogue_of, labels, recordings, rows_of
+from timbrec.models.filters import Filters
+from timbrec.models.mixing import calibrated, shared_out
+from timbrec.models.paths import way
+from timbrec.models.search import Index, Limits, best
 from timbrec.protocols import Scorer
-from timbrec.ranking.rank import rank
 from timbrec.ranking.scorers import DotScorer
-from timbrec.study.representation import Representation
-from timbrec.types import Array, Float32, Int
+from timbrec.types import Array, Bool, Float32, Int
+
+if TYPE_CHECKING:
+    from timbrec.study.representation import Representation
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What answers need beyond the index: the scorer, and the fitted transforms of the representation, in order."""
+
+    scorer: Scorer
+    steps: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A scorer with the vocabularies of users and items, the users' interactions, and a description of the fit.
+    """A fitted recommender, its users and tracks, and what they played.
 
-    `representation` is None for a recommender without content. `card` holds JSON values: the recommender, its settings,
-    version and seed, and the software versions of the fit.
+    `catalogue` has a row per track with the columns of `catalogue.CATALOGUE`; its order is that of the item rows.
+    `played` are the users' interactions. `card` holds JSON values: the recommender, its settings, version and seed, the
+    representation, the expected figures, and the versions of the software. `index` holds the vectors of users and items
+    for recommenders that score by an inner product, else None. `parts` returns the scorer and the transforms, which may
+    have to be read first. `recording` (tracks,) numbers the recordings.
     """
 
-    scorer: Scorer
     users: Vocabulary
-    items: Vocabulary
+    catalogue: pl.DataFrame
     played: Interactions
-    representation: Representation | None = None
-    card: dict[str, Any] = field(default_factory=dict)
+    card: dict[str, Any]
+    index: Index | None
+    parts: Callable[[], Parts]
+    recording: Int[Array, "tracks"]
+    folder: Path | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        scorer: Scorer,
+        users: Vocabulary,
+        catalogue: pl.DataFrame,
+        played: Interactions,
+        card: dict[str, Any],
+        steps: tuple[Any, ...] = (),
+    ) -> Model:
+        """The model of a fitted scorer."""
+        parts = Parts(scorer, steps)
+        card = card | {"ranks new": scorer.can_rank_cold, "varies": type(scorer).among is not Scorer.among}
+        return cls(users, catalogue, played, card, _index(scorer, played), lambda: parts, recordings(catalogue))
+
+    @cached_property
+    def items(self) -> Vocabulary:
+        """The ids of all tracks, in row order."""
+        return Vocabulary(self.catalogue["track"])
+
+    @property
+    def scorer(self) -> Scorer:
+        """The fitted recommender."""
+        return self.parts().scorer
+
+    @cached_property
+    def representation(self) -> Representation | None:
+        """The vectors the model was fitted on; None for a recommender without content."""
+        from pydantic import TypeAdapter
+
+        from timbrec.study.representation import Representation
+
+        return TypeAdapter(Representation | None).validate_python(self.card.get("representation"))
+
+    @cached_property
+    def new(self) -> Bool[Array, "tracks"]:
+        """(tracks,) whether nobody played the track yet."""
+        return np.asarray(self.played.item_users == 0)
 
     def recommend(
         self,
         user: str | None = None,
         *,
         history: Iterable[str] | None = None,
+        seeds: Iterable[str] | None = None,
         k: int = 10,
         candidates: Iterable[str] | None = None,
+        reasons: int = 3,
+        **filters: Any,
     ) -> pl.DataFrame:
-        """The `k` best items for a known user, or for a history of item ids (fold-in), as a frame rank, item, score.
+        """The `k` best tracks for a known user, for a history of ids (fold-in), or for seeds (names of tracks).
 
-        Items that the user has played are left out. `candidates` defaults to all items the model can rank; the frame
-        has fewer than `k` rows if there are fewer of them. Raises DataError for an unknown user, and for candidates or
-        a history without a known item; CannotRankError if the recommender cannot fold in users or rank these items.
+        Returns a frame with rank, item (id), score, title, artist, album, year, new (nobody played it yet) and because
+        (labels of the `reasons` played tracks that are most similar). `filters` are those of `Filters`; `candidates`
+        are ids that may be listed, by default all that the model can rank. A history may hold unknown ids, seeds may
+        not. The frame has fewer than `k` rows where the filters leave fewer.
+
+        Raises DataError for an unknown user or seed, for candidates or a history without a known track, and for filters
+        that leave nothing; CannotRankError if the recommender cannot fold in users.
         """
-        if (user is None) == (history is None):
+        if [user, history, seeds].count(None) != 2:
             raise DataError("give either a user or a history", fix="recommend('user') or recommend(history=[...]).")
-        scorer, row, exclude = self._known(user) if user is not None else self._folded_in(list(history or ()))
-        rows = self._candidates(scorer, candidates)
-        top = rank(scorer, np.array([row]), rows, exclude, k)
-        ranked = top.items[0][top.items[0] >= 0]
-        return pl.DataFrame(
-            {
-                "rank": np.arange(1, len(ranked) + 1),
-                "item": self.items.take(ranked),
-                "score": top.scores[0][: len(ranked)],
-            }
-        )
+        if k < 1:
+            raise DataError("k must be at least 1", example=k, fix="Ask for at least one track.")
+        who: int | Float32[Array, "dim"]
+        if user is not None:
+            who, played = self._known(user)
+        elif seeds is not None:
+            played = np.unique(rows_of(seeds, self.items, self.catalogue))
+            who = self._folded_in(self.items.take(played).to_list())[0]
+        else:
+            who, played = self._folded_in(list(history or ()))
+        chosen = Filters(**filters)
+        allowed = self._candidates(candidates) & chosen.allowed(self.catalogue, self.new)
+        if not chosen.heard:
+            allowed[played] = False
+        scores = self._scores(who, allowed)
+        rows, scores = self._listed(scores, allowed, played, k, chosen)
+        return self._shown(rows, scores, self._because(rows, played, reasons))
 
-    def add_items(self, ids: Sequence[str], vectors: Float32[Array, "n dim"]) -> Model:
-        """A model with new items after the present ones, from their vectors (n, dim), without another fit.
+    def similar(self, track: str, k: int = 10, **filters: Any) -> pl.DataFrame:
+        """The `k` tracks whose vectors in the recommender are most similar to a track's: a frame as of `recommend`.
 
-        Raises DataError for ids that are known or repeated, and for vectors of the wrong shape.
+        `score` is the cosine. The track itself and its other recordings are left out. Raises DataError for an unknown
+        track, CannotRankError for a recommender without vectors of items.
+        """
+        index = self._vectors()
+        row = rows_of([track], self.items, self.catalogue)
+        chosen = Filters(**{"heard": True} | filters)
+        allowed = chosen.allowed(self.catalogue, self.new)
+        allowed[row] = False
+        scores = index.cosines(index.directions(row)[0])
+        rows, scores = self._listed(scores, allowed, row, k, chosen)
+        return self._shown(rows, scores, None)
+
+    def path(self, start: str, end: str, steps: int = 8, **filters: Any) -> pl.DataFrame:
+        """A way from one track to another over `steps` tracks in between: a frame as of `recommend`, in playing order.
+
+        The tracks in between are the nearest to evenly spaced points on the arc between both vectors. `score` is the
+        cosine with the track before. Raises as `similar` does.
+        """
+        index = self._vectors()
+        ends = rows_of([start, end], self.items, self.catalogue)
+        if ends[0] == ends[1]:
+            raise DataError("the path starts and ends with the same track", example=start, fix="Name another track.")
+        chosen = Filters(**{"heard": True} | filters)
+        allowed = chosen.allowed(self.catalogue, self.new)
+        limits = self._limits(chosen, ends)
+        allowed[ends] = False
+        between = way(index, ends, steps, allowed, self._ties, limits)
+        rows = np.concatenate([ends[:1], between, ends[1:]])
+        vectors = index.directions(rows)
+        scores = np.append(np.float32(1), (vectors[1:] * vectors[:-1]).sum(1))
+        return self._shown(rows, scores, None)
+
+    def add_items(
+        self, ids: Sequence[str], vectors: Float32[Array, "n dim"], table: pl.DataFrame | None = None
+    ) -> Model:
+        """A model with new tracks after the present ones, from their encoder's vectors (n, dim), without another fit.
+
+        `table` says more about them, as in `catalogue.catalogue_of`. Raises DataError for ids that are known or
+        repeated, and for vectors of the wrong shape; CannotRankError for recommenders that cannot add tracks.
         """
         if len(ids) != len(vectors):
             raise DataError(f"{len(ids):,} ids for {len(vectors):,} vectors", fix="Give one vector per id.")
         known = [name for name, row in zip(ids, self.items.rows(ids), strict=True) if row >= 0]
         if known:
             raise DataError("the model has these items", count=len(known), example=known[0], fix="Add new items only.")
-        items = Vocabulary([*self.items.ids, *ids])
-        scorer = self.scorer.add_items(np.asarray(vectors, np.float32))
-        return replace(self, scorer=scorer, items=items, played=replace(self.played, n_items=len(items)))
+        added = catalogue_of(Vocabulary(ids).ids, table)
+        parts = self.parts()
+        content = np.asarray(vectors, np.float32)
+        for step in parts.steps:
+            content = step(content)
+        grown = Parts(parts.scorer.add_items(content), parts.steps)
+        catalogue = pl.concat([self.catalogue, added])
+        played = replace(self.played, n_items=len(catalogue))
+        return replace(
+            self, catalogue=catalogue, played=played, parts=lambda: grown, index=_index(grown.scorer, played),
+            recording=recordings(catalogue),
+        )  # fmt: skip
 
     def save(self, folder: Path | str) -> Path:
         """Write the model as a folder of safetensors, JSON and parquet, in one step; returns the folder."""
+        from timbrec.models.folder import write_model
+
+        parts = self.parts()
         return write_model(
-            Path(folder), self.scorer, self.users, self.items, self.played, self.representation, self.card
-        )
+            Path(folder), parts.scorer, parts.steps, users=self.users, catalogue=self.catalogue, played=self.played,
+            card=self.card, index=self.index, recording=self.recording,
+        )  # fmt: skip
 
     @classmethod
     def load(cls, folder: Path | str) -> Model:
-        """Read a model that `save` wrote. Raises DataError for a damaged folder or one of another format."""
-        return cls(**read_model(Path(folder)))
+        """Read a model that `save` wrote; vectors are mapped into memory, the scorer is read when it is needed.
 
-    def _known(self, user: str) -> tuple[Scorer, int, Interactions]:
+        Raises DataError for a damaged folder or one of another format.
+        """
+        from timbrec.models.folder import read_model
+
+        return cls(**read_model(Path(folder), Parts))
+
+    @cached_property
+    def _ties(self) -> Int[Array, "tracks"]:
+        """(tracks,) the place of each track among equal scores, as in rankings of the run."""
+        seed = int(self.card.get("seed", 0))
+        return np.random.default_rng([seed, 0x71E5]).permutation(len(self.catalogue))
+
+    @cached_property
+    def _artists(self) -> Int[Array, "tracks"]:
+        return Vocabulary.numbers(self.catalogue["artist"])
+
+    def _vectors(self) -> Index:
+        if self.index is None or self.index.items.shape[1] < 2:
+            name = self.card.get("recommender", "the recommender")
+            raise CannotRankError(f"{name} has no vectors of tracks to compare", fix="Fit another recommender.")
+        return self.index
+
+    def _known(self, user: str) -> tuple[int, Int[Array, "n"]]:
         row = int(self.users.rows([user])[0])
         if row < 0:
-            hint = did_you_mean(user, self.users.ids.to_list())
-            raise DataError(f"the model does not know user {user!r}", fix=f"{hint}Or give a history of item ids.")
-        return self.scorer, row, self.played
+            hint = did_you_mean(user, self.users.ids[:20_000])
+            raise DataError(
+                f"the model does not know user {user!r}", fix=f"{hint}A list of tracks they played does as well."
+            )
+        return row, self.played.of_users(np.array([row]))[1]
 
-    def _folded_in(self, history: list[str]) -> tuple[Scorer, int, Interactions]:
-        """A scorer with a single user, who played these items, and that user's row and interactions."""
-        if not isinstance(self.scorer, DotScorer):
-            raise CannotRankError(f"{type(self.scorer).__name__} cannot fold in users by their history")
-        ids, plays = np.unique(np.array(history, dtype=object), return_counts=True)
-        rows = self.items.rows(ids.tolist())
+    def _folded_in(self, history: list[str]) -> tuple[Float32[Array, "dim"], Int[Array, "n"]]:
+        """The vector of a user who played these items, and the rows of those that are known."""
+        if self.index is None:
+            name = self.card.get("recommender", "the recommender")
+            raise CannotRankError(f"{name} cannot fold in users by their history", fix="Name a known user.")
+        plays = pl.DataFrame({"id": history}, {"id": pl.String}).group_by("id", maintain_order=True).len("plays")
+        rows = self.items.rows(plays["id"])
         if not (rows >= 0).any():
-            example = (str(ids[0]) if len(ids) else "nothing", self.items.ids[0])
+            example = (plays["id"][0] if len(plays) else "nothing", self.items.ids[0])
             raise DataError(
                 "the model knows no item of the history",
-                count=len(ids),
+                count=len(plays),
                 example=example,
                 fix="The example shows an id of the history and one of the model: make them the same kind.",
             )
-        table = pl.DataFrame({"user": np.zeros(len(rows), np.int64), "item": rows, "plays": plays})
+        table = plays.select("plays", user=pl.lit(0), item=pl.Series(rows), first=pl.int_range(pl.len()))
         known = Interactions.of(table.filter(pl.col("item") >= 0), 1, len(self.items))
-        scorer = replace(self.scorer, users=self.scorer.user_vectors(known))
-        return scorer, 0, known
+        return self.scorer.user_vectors(known)[0], known.item
 
-    def _candidates(self, scorer: Scorer, ids: Iterable[str] | None) -> Int[Array, "c"]:
+    def _candidates(self, ids: Iterable[str] | None) -> Bool[Array, "tracks"]:
+        """(tracks,) whether the model may list each track."""
+        mask = np.ones(len(self.catalogue), bool) if self.card.get("ranks new", True) else ~self.new
         if ids is None:
-            return np.arange(len(self.items)) if scorer.can_rank_cold else self.played.items
+            return mask
         names = list(ids)
         rows = self.items.rows(names)
         if not (rows >= 0).any():
             raise DataError("the model knows none of the candidates", count=len(names), example=names[:1] or None)
-        return np.unique(rows[rows >= 0])
+        named = np.zeros(len(mask), bool)
+        named[rows[rows >= 0]] = True
+        return mask & named
+
+    def _scores(self, who: int | Float32[Array, "dim"], allowed: Bool[Array, "tracks"]) -> Float32[Array, "tracks"]:
+        """(tracks,) scores for a user row or vector; not meaningful where `allowed` is false."""
+        if self.index is not None and not (self.card.get("varies") and not allowed.all()):
+            return self.index.scores(self.index.users[who] if isinstance(who, int) else who)
+        rows = np.flatnonzero(allowed)
+        scores = np.zeros(len(allowed), np.float32)
+        scorer = self.scorer
+        if not isinstance(who, int) and isinstance(scorer, DotScorer):
+            scorer, who = replace(scorer, users=who[None]), 0
+        if len(rows):
+            scores[rows] = scorer.score(np.array([who]), rows).numpy()[0]
+        return scores
+
+    def _limits(self, filters: Filters, played: Int[Array, "n"]) -> list[Limits]:
+        limits = []
+        if not filters.same:
+            taken = frozenset() if filters.heard and not len(played) else frozenset(self.recording[played].tolist())
+            limits.append(Limits(self.recording, 1, taken))
+        if filters.per_artist is not None:
+            limits.append(Limits(self._artists, filters.per_artist))
+        return limits
+
+    def _listed(
+        self,
+        scores: Float32[Array, "tracks"],
+        allowed: Bool[Array, "tracks"],
+        played: Int[Array, "m"],
+        k: int,
+        filters: Filters,
+    ) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
+        """The rows of a list within all limits, and their scores."""
+        limits = self._limits(filters, played)
+        if filters.new_share is None:
+            rows = best(scores, allowed, self._ties, k, limits)
+            return rows, scores[rows]
+        scores = calibrated(scores, self.new, allowed)
+        if filters.new_share == "auto":
+            rows = best(scores, allowed, self._ties, k, limits)
+        else:
+            known, new = (best(scores, allowed & kind, self._ties, k, limits) for kind in (~self.new, self.new))
+            rows = shared_out(known, new, filters.new_share, k)
+        return rows, scores[rows]
+
+    def _because(self, rows: Int[Array, "n"], played: Int[Array, "m"], reasons: int) -> pl.Series | None:
+        """The labels of the played tracks most similar to each listed one, most similar first."""
+        if self.index is None or self.index.items.shape[1] < 2 or not reasons or not len(played):
+            return None
+        similar = self.index.directions(rows) @ self.index.directions(played).T
+        nearest = np.argsort(-similar, axis=1, kind="stable")[:, :reasons]
+        names = labels(self.catalogue[played])
+        return pl.Series("because", [names.gather(places).to_list() for places in nearest], pl.List(pl.String))
+
+    def _shown(self, rows: Int[Array, "n"], scores: Float32[Array, "n"], because: pl.Series | None) -> pl.DataFrame:
+        """The table of a list."""
+        facts = self.catalogue[rows].rename({"track": "item"})
+        table = facts.with_columns(
+            rank=pl.Series(np.arange(1, len(rows) + 1)), score=pl.Series(scores.astype(np.float32)),
+            new=pl.Series(self.new[rows]),
+        )  # fmt: skip
+        first = ["rank", "item", "score", "title", "artist", "album", "year", "new"]
+        empty = pl.Series("because", [None] * len(rows), pl.List(pl.String))
+        rest = ["duration_s", "path", "mbid", "isrc"]
+        return table.with_columns(empty if because is None else because).select(*first, "because", *rest)
+
+
+def _index(scorer: Scorer, played: Interactions) -> Index | None:
+    """The vectors of a scorer's lists of all items it can rank; None if it does not score by inner products."""
+    candidates = np.arange(played.n_items) if scorer.can_rank_cold else played.items
+    served = scorer.among(candidates)
+    return Index.of(served.users, served.items) if isinstance(served, DotScorer) else None

@@ -11,6 +11,7 @@ import polars as pl
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
+from timbrec.models.catalogue import catalogue_of
 from timbrec.models.model import Model
 from timbrec.protocols import Content
 from timbrec.recommenders import recommender as make_recommender
@@ -38,8 +39,15 @@ def fit(
     content = Content(source.aligned(items.ids))
     scorer = chosen.fit(played, content, None, np.random.default_rng(seed))
     representation = Representation(name, (Source(source.digest, name),)) if chosen.uses_content else None
-    card = {"recommender": recommender, "settings": asdict(chosen), "version": chosen.version, "seed": seed}
-    return Model(scorer, users, items, played, representation, card | {"versions": versions()})
+    card = {
+        "recommender": recommender,
+        "settings": asdict(chosen),
+        "version": chosen.version,
+        "seed": seed,
+        "representation": None if representation is None else asdict(representation),
+        "versions": versions(),
+    }
+    return Model.of(scorer, users, catalogue_of(items.ids), played, card)
 
 
 def _pairs(log: pl.DataFrame, items: Vocabulary) -> tuple[Vocabulary, Interactions]:

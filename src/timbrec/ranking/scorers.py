@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from timbrec.protocols import Scorer
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
+    import torch
+
     from timbrec.protocols import BoundScorer
 
 Vectors = Float32[Array, "n dim"]
@@ -36,6 +37,8 @@ class DotScorer(Scorer):
 
     def bind(self, items: Int[Array, "n"], device: torch.device) -> BoundScorer:
         """Gather the items once; each call is then one matrix product."""
+        import torch  # here, because its import takes longer than any search
+
         users = torch.from_numpy(self.users)
         transposed = torch.from_numpy(self.items[items]).to(device).T
 

@@ -66,7 +66,9 @@ class KNNScorer(DotScorer):
 
     def user_vectors(self, histories: Interactions) -> Float32[Array, "users dim"]:
         """Profiles (histories.n_users, dim) of users, from their histories; zero for an empty history."""
-        return _profiles(self.knn, histories, self.vectors)
+        played = histories.items  # only their vectors are read
+        place = np.searchsorted(played, histories.item)
+        return _profiles(self.knn, replace(histories, item=place, n_items=len(played)), self.vectors[played])
 
     def add_items(self, vectors: Vectors) -> KNNScorer:
         """A scorer with new items after the present ones, from their content vectors (n, dim)."""

@@ -28,6 +28,11 @@ class Subset(VectorSource):
         self._chosen = Vocabulary(chosen.filter(source.has(chosen)))
 
     @property
+    def whole(self) -> VectorSource:
+        """The source that this is a part of."""
+        return self._source
+
+    @property
     def dim(self) -> int:
         """Number of dimensions."""
         return self._source.dim

@@ -70,12 +70,20 @@ class Representation:
         self, stores: Mapping[str, VectorSource], catalogue: Vocabulary, train_items: Int[Array, "n"]
     ) -> Float32[Array, "items dim"]:
         """(items, dim) vectors of the catalogue's tracks in row order, from the vector sources by encoder name."""
+        return self.fitted(stores, catalogue, train_items)[0]
+
+    def fitted(
+        self, stores: Mapping[str, VectorSource], catalogue: Vocabulary, train_items: Int[Array, "n"]
+    ) -> tuple[Float32[Array, "items dim"], tuple[Any, ...]]:
+        """The vectors, as `vectors` returns them, and the fitted steps, which map the vectors of further tracks."""
         parts = [stores[source.encoder].aligned(catalogue.ids) for source in self.sources]
         vectors = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        steps = []
         for step in self.steps:
             transform = catalog.load("transforms", step.use)(**step.settings)
-            vectors = transform.fitted(vectors[train_items])(vectors)
-        return vectors
+            steps.append(transform.fitted(vectors[train_items]))
+            vectors = steps[-1](vectors)
+        return vectors, tuple(steps)
 
 
 def representations_of(config: Config, stores: Mapping[str, VectorSource]) -> tuple[Representation, ...]:

@@ -1,9 +1,13 @@
-"""Fitted recommenders on disk: arrays as safetensors, all else as JSON. Loading needs no training data."""
+"""Fitted recommenders on disk: arrays as safetensors, all else as JSON. Loading needs no training data.
+
+PyTorch is imported only for scorers with networks in them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -13,7 +17,6 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from torch import from_numpy, nn
 
 from timbrec.errors import DataError
 from timbrec.files import replacing
@@ -21,6 +24,10 @@ from timbrec.protocols import Scorer
 
 FORMAT = 2
 _ARRAYS, _STRUCTURE = "scorer.safetensors", "scorer.json"
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8",
+    "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
 
 
 def save_scorer(scorer: Scorer, folder: Path) -> None:
@@ -30,16 +37,17 @@ def save_scorer(scorer: Scorer, folder: Path) -> None:
     for a scorer with a value of a type that cannot be saved.
     """
     arrays: dict[str, np.ndarray] = {}
-    structure = {"format": FORMAT, "scorer": _packed(scorer, "", arrays), "arrays": _digest(arrays)}
+    structure = {"format": FORMAT, "scorer": packed(scorer, arrays), "arrays": _digest(arrays)}
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / _STRUCTURE) as described, replacing(folder / _ARRAYS) as stored:
         save_file(arrays, stored)
         described.write_text(json.dumps(structure, indent=1))
 
 
-def load_scorer(folder: Path) -> Scorer:
+def load_scorer(folder: Path, *, mapped: bool = False) -> Scorer:
     """The scorer that `save_scorer` wrote, with the same scores.
 
+    With `mapped`, arrays are mapped into memory and their digest is not compared: the caller has compared checksums.
     Only classes of this package and of installed plug-ins are created. Raises DataError for a folder without a
     readable scorer.
     """
@@ -47,10 +55,10 @@ def load_scorer(folder: Path) -> Scorer:
         structure = json.loads((folder / _STRUCTURE).read_text())
         if structure["format"] != FORMAT:
             raise ValueError(f"format {structure['format']}, this version reads {FORMAT}")
-        arrays = load_file(folder / _ARRAYS)
-        if structure["arrays"] != _digest(arrays):
+        arrays = mapped_arrays(folder / _ARRAYS) if mapped else load_file(folder / _ARRAYS)
+        if not mapped and structure["arrays"] != _digest(arrays):
             raise ValueError(f"{_ARRAYS} does not belong to {_STRUCTURE}, or was changed")
-        scorer = _unpacked(structure["scorer"], arrays)
+        scorer = unpacked(structure["scorer"], arrays)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise DataError(f"{folder} holds no readable recommender: {error}", fix="Fit and save it again.") from error
     if not isinstance(scorer, Scorer):
@@ -58,42 +66,64 @@ def load_scorer(folder: Path) -> Scorer:
     return scorer
 
 
-def _packed(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
+def mapped_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file, mapped into memory; a change of one does not reach the file.
+
+    Raises ValueError for another kind of file and for one that is too short.
+    """
+    content = np.memmap(path, np.uint8, mode="c")
+    start = 8 + int.from_bytes(content[:8].tobytes(), "little")
+    if start > len(content):
+        raise ValueError(f"{path.name} is cut off")
+    arrays = {}
+    for name, entry in json.loads(content[8:start].tobytes()).items():
+        if name != "__metadata__":
+            low, high = entry["data_offsets"]
+            arrays[name] = np.frombuffer(content[start + low : start + high], _DTYPES[entry["dtype"]]).reshape(
+                entry["shape"]
+            )
+    return arrays
+
+
+def packed(value: Any, arrays: dict[str, np.ndarray], path: str = "") -> Any:
     """The value as JSON. Arrays are added to `arrays` under their path."""
     if isinstance(value, np.ndarray):
         arrays[path] = np.ascontiguousarray(value)
         return {"is": "array", "path": path}
-    if isinstance(value, nn.Module):
+    if _is_network(type(value)):
         weights = {name: tensor.cpu().numpy() for name, tensor in value.state_dict().items()}
-        return {"is": _name(value), "module": value.settings, "weights": _packed(weights, path, arrays)}
+        return {"is": _name(value), "module": value.settings, "weights": packed(weights, arrays, path)}
     if is_dataclass(value) and not isinstance(value, type):
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {"is": _name(value), "fields": _packed(parts, path, arrays)["of"]}
+        return {"is": _name(value), "fields": packed(parts, arrays, path)["of"]}
     if isinstance(value, dict):
-        return {"is": "dict", "of": {key: _packed(part, f"{path}/{key}", arrays) for key, part in value.items()}}
+        return {"is": "dict", "of": {key: packed(part, arrays, f"{path}/{key}") for key, part in value.items()}}
     if isinstance(value, tuple):
-        return {"is": "tuple", "of": [_packed(part, f"{path}/{number}", arrays) for number, part in enumerate(value)]}
+        return {"is": "tuple", "of": [packed(part, arrays, f"{path}/{number}") for number, part in enumerate(value)]}
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise DataError(f"a {type(value).__name__} cannot be saved", example=path)
 
 
-def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+def unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The value that `packed` described."""
     if not isinstance(value, dict):
         return value
     kind = value["is"]
     if kind == "array":
         return arrays[value["path"]]
     if kind == "dict":
-        return {key: _unpacked(part, arrays) for key, part in value["of"].items()}
+        return {key: unpacked(part, arrays) for key, part in value["of"].items()}
     if kind == "tuple":
-        return tuple(_unpacked(part, arrays) for part in value["of"])
+        return tuple(unpacked(part, arrays) for part in value["of"])
     if "module" in value:
+        from torch import from_numpy
+
         module = _class(kind)(**value["module"])
-        weights = _unpacked(value["weights"], arrays)
+        weights = unpacked(value["weights"], arrays)
         module.load_state_dict({name: from_numpy(array) for name, array in weights.items()})
         return module.frozen()
-    return _class(kind)(**{name: _unpacked(part, arrays) for name, part in value["fields"].items()})
+    return _class(kind)(**{name: unpacked(part, arrays) for name, part in value["fields"].items()})
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:
@@ -103,6 +133,12 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:16]
+
+
+def _is_network(kind: type) -> bool:
+    """Whether a class is a network of PyTorch, which then is loaded."""
+    torch: Any = sys.modules.get("torch")
+    return torch is not None and issubclass(kind, torch.nn.Module)
 
 
 def _name(value: object) -> str:
@@ -116,6 +152,6 @@ def _class(name: str) -> type:
     if module.split(".")[0] not in {"timbrec", *outside}:
         raise ValueError(f"{module} is not a module of recommenders")
     kind = getattr(import_module(module), attribute)
-    if not (isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, nn.Module))):
+    if not (isinstance(kind, type) and (is_dataclass(kind) or _is_network(kind))):
         raise ValueError(f"{name} is not a part of a recommender")
     return kind

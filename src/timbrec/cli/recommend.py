@@ -1,0 +1,178 @@
+"""`timbrec recommend`, `timbrec similar` and `timbrec path`: lists of tracks from a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from timbrec import catalog
+from timbrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from timbrec.models import Model
+
+_Folder = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that `timbrec fit` wrote.")]
+_Track = Annotated[str, typer.Argument(metavar="TRACK", help='An id, a path, a title, or "artist - title".')]
+_Count = Annotated[int, typer.Option("-k", "--count", help="Tracks in the list.", min=1)]
+_PerArtist = Annotated[int | None, typer.Option("--per-artist", help="At most this many tracks of an artist.", min=1)]
+_Since = Annotated[int | None, typer.Option(metavar="YEAR", help="Released in this year or later.")]
+_Until = Annotated[int | None, typer.Option(metavar="YEAR", help="Released in this year or earlier.")]
+_Allow = Annotated[list[str], typer.Option(metavar="NAME|@FILE", help="List only this track or artist; repeatable.")]
+_Deny = Annotated[list[str], typer.Option(metavar="NAME|@FILE", help="Never list this track or artist; repeatable.")]
+_Kind = Annotated[Literal["all", "known", "new"], typer.Option("--kind", help="Known: somebody played the track.")]
+_Format = Annotated[
+    str | None, typer.Option("--format", "-f", metavar="table|json|m3u|jspf|csv", help="By default by --out's suffix.")
+]
+_Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")]
+
+
+def recommend(
+    model: _Folder,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="A user of the model.")] = None,
+    history: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Plays of somebody else: a table with track ids.")
+    ] = None,
+    seed: Annotated[list[str], typer.Option(metavar="TRACK", help="Tracks to start from; repeatable.")] = [],  # noqa: B006
+    count: _Count = 10,
+    new_share: Annotated[
+        str | None, typer.Option("--new-share", metavar="0..1|auto", help="Share of tracks nobody played yet.")
+    ] = None,
+    kind: _Kind = "all",
+    heard: Annotated[bool, typer.Option("--heard", help="List tracks that the user played, too.")] = False,
+    per_artist: _PerArtist = None,
+    since: _Since = None,
+    until: _Until = None,
+    allow: _Allow = [],  # noqa: B006 - typer reads it
+    deny: _Deny = [],  # noqa: B006 - typer reads it
+    same: Annotated[bool, typer.Option("--same", help="List several copies of a recording.")] = False,
+    reasons: Annotated[int, typer.Option(help="Played tracks named as reasons.", min=0)] = 3,
+    format: _Format = None,
+    out: _Out = None,
+) -> None:
+    """Recommend tracks to a user of the model, for a history, or from some tracks."""
+    loaded = _loaded(model)
+    if [user is not None, history is not None, bool(seed)].count(True) != 1:
+        raise ConfigError("say for whom", fix="Give --user ID, --history FILE, or --seed TRACK.")
+    who: dict[str, Any] = {"user": user}
+    about = f"for {user}"
+    if history is not None:
+        from timbrec.models.histories import history_of
+
+        who, about = {"history": history_of(history)}, f"for {history.name}"
+    elif seed:
+        who, about = {"seeds": seed}, f"from {', '.join(seed)}"
+    tracks = loaded.recommend(
+        **who, k=count, reasons=reasons, heard=heard, kind=kind, per_artist=per_artist, since=since, until=until,
+        allow=_names(allow), deny=_names(deny), new_share=_share(new_share), same=same,
+    )  # fmt: skip
+    _write(tracks, f"{about}, by {_made(loaded)}", count, format, out)
+
+
+def similar(
+    model: _Folder,
+    track: _Track,
+    count: _Count = 10,
+    kind: _Kind = "all",
+    per_artist: _PerArtist = None,
+    since: _Since = None,
+    until: _Until = None,
+    allow: _Allow = [],  # noqa: B006 - typer reads it
+    deny: _Deny = [],  # noqa: B006 - typer reads it
+    format: _Format = None,
+    out: _Out = None,
+) -> None:
+    """List the tracks most similar to a track."""
+    loaded = _loaded(model)
+    tracks = loaded.similar(
+        track, count, kind=kind, per_artist=per_artist, since=since, until=until, allow=_names(allow),
+        deny=_names(deny),
+    )  # fmt: skip
+    _write(tracks, f"similar to {_name(loaded, track)}, by {_made(loaded)}", count, format, out)
+
+
+def path(
+    model: _Folder,
+    start: Annotated[str, typer.Argument(metavar="FROM", help="The first track: as TRACK of `similar`.")],
+    end: Annotated[str, typer.Argument(metavar="TO", help="The last track.")],
+    steps: Annotated[int, typer.Option(help="Tracks in between.", min=0)] = 8,
+    per_artist: _PerArtist = None,
+    since: _Since = None,
+    until: _Until = None,
+    allow: _Allow = [],  # noqa: B006 - typer reads it
+    deny: _Deny = [],  # noqa: B006 - typer reads it
+    format: _Format = None,
+    out: _Out = None,
+) -> None:
+    """Find a way from one track to another in small steps."""
+    loaded = _loaded(model)
+    tracks = loaded.path(
+        start, end, steps, per_artist=per_artist, since=since, until=until, allow=_names(allow), deny=_names(deny)
+    )
+    title = f"from {_name(loaded, start)} to {_name(loaded, end)}, by {_made(loaded)}"
+    _write(tracks, title, steps + 2, format, out)
+
+
+def _loaded(folder: Path) -> Model:
+    from timbrec.models.model import Model
+
+    return Model.load(folder)
+
+
+def _made(model: Model) -> str:
+    return " / ".join(part for part in (model.card.get("encoder"), model.card.get("label")) if part)
+
+
+def _name(model: Model, track: str) -> str:
+    from timbrec.models.catalogue import labels, rows_of
+
+    return str(labels(model.catalogue[rows_of([track], model.items, model.catalogue)])[0])
+
+
+def _names(entries: list[str]) -> list[str]:
+    """Names, with @FILE replaced by the lines of a file. Raises ConfigError for a file that cannot be read."""
+    names = []
+    for entry in entries:
+        if not entry.startswith("@"):
+            names.append(entry)
+            continue
+        try:
+            lines = Path(entry[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{entry[1:]} cannot be read: {error}", fix="Give a text file, a name per line."
+            ) from error
+        names += [line.strip() for line in lines if line.strip()]
+    return names
+
+
+def _share(text: str | None) -> float | Literal["auto"] | None:
+    if text is None or text == "auto":
+        return text  # type: ignore[return-value] # the literal
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError("--new-share takes a number from 0 to 1, or auto", example=text) from error
+
+
+def _write(tracks: pl.DataFrame, title: str, count: int, form: str | None, out: Path | None) -> None:
+    """Print a list, or write it to a file, in a format of the catalogue."""
+    from timbrec.files import write_atomically
+
+    if form is None:
+        suffixes = {catalog.load("formats", name).suffix: name for name in catalog.names("formats")} | {".m3u": "m3u"}
+        form = "table" if out is None else suffixes.get(out.suffix.lower(), "table")
+    text = catalog.load("formats", form)().text(tracks, title)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        try:
+            write_atomically(out, text)
+        except OSError as error:
+            raise ConfigError(f"cannot write {out}: {error.strerror}", fix="Choose another file.") from error
+        typer.echo(f"{len(tracks):,} tracks: {out}", err=True)
+    if len(tracks) < count:
+        typer.echo(f"{len(tracks):,} of {count:,} tracks: no others pass the filters", err=True)

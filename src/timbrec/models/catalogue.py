@@ -1,0 +1,161 @@
+"""The catalogue of a model: what is known of each track, and which tracks are the same recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.vocabulary import Vocabulary
+from timbrec.errors import DataError, did_you_mean
+from timbrec.types import Array, Int
+
+CATALOGUE = {
+    "track": pl.String, "artist": pl.String, "title": pl.String, "album": pl.String, "year": pl.Int32,
+    "duration_s": pl.Float64, "path": pl.String, "mbid": pl.String, "isrc": pl.String, "acoustid": pl.String,
+    "audio": pl.String,
+}  # fmt: skip
+# Columns of items tables by our name, in the order in which they are tried.
+_COLUMNS = {
+    "artist": ("artist", "artist_name", "artist_id"),
+    "title": ("title", "track_name", "track_title", "song", "name"),
+    "album": ("album", "album_name", "release", "release_name"),
+    "year": ("year", "release_year", "released", "release_date", "date"),
+    "duration_s": ("duration_s", "duration", "length", "duration_ms"),
+    "path": ("path", "file", "location"),
+    "mbid": ("mbid", "recording_mbid", "recording_id", "musicbrainz_trackid"),
+    "isrc": ("isrc",),
+    "acoustid": ("acoustid", "acoustid_id"),
+    "audio": ("audio",),
+}
+_VERSION = r"\b(live|remaster(?:ed)?|remix|mix|acoustic|demo|edit|version|instrumental|karaoke|unplugged|session)\b"
+_SAME_LENGTH = 2.0  # seconds within which two files are the same recording
+_LONGEST = 20_000  # a duration above it is in milliseconds
+
+
+def catalogue_of(ids: pl.Series, table: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The catalogue (columns of CATALOGUE) of these track ids, in their order; null for what `table` does not say.
+
+    `table` has the track's id as `track`, and any columns of the usual names: "artist" or "artist_name", "title" or
+    "track_name", and so on. A year is the first four digits of a date; durations
+    are milliseconds if most are above 20,000.
+    """
+    rows = ids.cast(pl.String).alias("track").to_frame()
+    if table is None:
+        return rows.match_to_schema(CATALOGUE, missing_columns="insert")
+    known = {name: _first(table, names) for name, names in _COLUMNS.items()}
+    columns = [_cleaned(name, table[column]) for name, column in known.items() if column is not None]
+    facts = pl.DataFrame([table["track"].cast(pl.String), *columns]).unique("track", keep="first", maintain_order=True)
+    joined = rows.join(facts, on="track", how="left", maintain_order="left")
+    return joined.match_to_schema(CATALOGUE, missing_columns="insert")
+
+
+def labels(catalogue: pl.DataFrame) -> pl.Series:
+    """The name of each track for people: "title - artist", or as much as is known of it, or its id."""
+    title, artist = pl.col("title"), pl.col("artist")
+    name = pl.when(title.is_not_null()).then(pl.concat_str(title, artist, separator=" - ", ignore_nulls=True))
+    return catalogue.select(label=name.otherwise(pl.coalesce("artist", "track")))["label"]
+
+
+def recordings(catalogue: pl.DataFrame) -> Int[Array, "tracks"]:
+    """(tracks,) a number per recording: tracks of the same recording have the same number.
+
+    Tracks are the same recording when they have the same audio, MusicBrainz id or ISRC, or the same artist and title
+    (without case, accents and punctuation) at a length within 2 seconds. A live recording, remaster, remix and other
+    version, by the words of title and album, is another recording whatever its ids say. Without a length, equal names
+    prove nothing.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    plain = catalogue.select(
+        "audio", "mbid", "isrc", "duration_s", artist=_plain("artist"), title=_plain("title"), version=_version()
+    ).with_row_index("row")
+    pairs = [_twins(plain, ["audio"])]
+    pairs += [_twins(plain, [key, "version"]) for key in ("mbid", "isrc")]
+    timed = plain.drop_nulls(["artist", "title", "duration_s"]).sort("artist", "title", "version", "duration_s")
+    gap = pl.col("duration_s").diff().fill_null(0.0) > _SAME_LENGTH
+    timed = timed.with_columns(length=gap.cast(pl.Int32).cum_sum().over("artist", "title", "version"))
+    pairs.append(_twins(timed, ["artist", "title", "version", "length"]))
+    table = pl.concat(pairs)
+    left, right = (table[name].to_numpy() for name in ("row", "first"))
+    graph = csr_array((np.ones(len(left), np.int8), (left, right)), shape=(len(catalogue), len(catalogue)))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def rows_of(names: Iterable[str], items: Vocabulary, catalogue: pl.DataFrame) -> Int[Array, "n"]:
+    """The rows of tracks named by id, by path, by "artist - title" or "title - artist", or by a title that is unique.
+
+    Raises DataError for a name of no track, with the nearest names, and for a title of several tracks.
+    """
+    names = list(names)
+    rows = items.rows(names).copy()
+    for place in np.flatnonzero(rows < 0):
+        rows[place] = _by_name(names[place], catalogue)
+    return rows
+
+
+def _by_name(name: str, catalogue: pl.DataFrame) -> int:
+    wanted = name.strip().casefold()
+    title, artist = pl.col("title").str.to_lowercase(), pl.col("artist").str.to_lowercase()
+    forms = (pl.col("path"), artist + " - " + title, title + " - " + artist, title)
+    for form in forms:
+        spelled = name if form is forms[0] else wanted
+        rows = catalogue.select((form == spelled).fill_null(False).arg_true())
+        matches = rows.to_series()
+        if len(matches) == 1:
+            return int(matches[0])
+        if len(matches) > 1:
+            shown = labels(catalogue[matches]) + " (" + catalogue["track"].gather(matches) + ")"
+            more = "; …" if len(matches) > 5 else ""
+            raise DataError(f"{len(matches)} tracks are called {name!r}: {'; '.join(shown[:5])}{more}",
+                            fix="Name one by its id.")  # fmt: skip
+    raise DataError(f"the model has no track {name!r}", fix=f"{nearest(name, catalogue)}Give an id or a title.")
+
+
+def nearest(name: str, catalogue: pl.DataFrame) -> str:
+    """A hint with the nearest id, title or label of the catalogue; empty if none is near."""
+    known = pl.concat([catalogue["track"], catalogue["title"].rename("track"), labels(catalogue).rename("track")])
+    near = known.drop_nulls().unique(maintain_order=True)
+    same_start = near.filter(near.str.to_lowercase().str.starts_with(name.strip().casefold()[:1]))
+    return did_you_mean(name, same_start[:20_000]) or did_you_mean(name, near[:20_000])
+
+
+def _first(table: pl.DataFrame, names: Sequence[str]) -> str | None:
+    present = {column.casefold(): column for column in table.columns}
+    return next((present[name] for name in names if name in present), None)
+
+
+def _cleaned(name: str, column: pl.Series) -> pl.Series:
+    """A column of an items table as our type; blanks and values of another kind are null."""
+    column = column.alias(name)
+    if name == "year":
+        return column.cast(pl.String, strict=False).str.extract(r"(\d{4})").cast(pl.Int32)
+    if name == "duration_s":
+        seconds = column.cast(pl.Float64, strict=False)
+        return seconds / 1000 if (seconds > _LONGEST).sum() > len(seconds.drop_nulls()) / 2 else seconds
+    if not (column.dtype == pl.String or column.dtype.is_integer() or column.dtype in (pl.Categorical, pl.Enum)):
+        return pl.Series(name, [None] * len(column), pl.String)
+    text = column.cast(pl.String).str.strip_chars()
+    return text.set(text == "", None)
+
+
+def _plain(name: str) -> pl.Expr:
+    """Lower case without accents, punctuation and repeated blanks; null for names of nothing else."""
+    decomposed = pl.col(name).str.normalize("NFKD").str.replace_all(r"\p{M}", "").str.to_lowercase()
+    words = decomposed.str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars()
+    return pl.when(words != "").then(words)
+
+
+def _version() -> pl.Expr:
+    """The words of title and album that name a version, sorted; empty for a plain recording."""
+    text = pl.concat_str("title", "album", separator=" ", ignore_nulls=True).str.to_lowercase()
+    return text.str.extract_all(_VERSION).list.unique().list.sort().list.join(" ").fill_null("")
+
+
+def _twins(table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Pairs (row, first): each row with the first row that has the same keys; rows with a null key are left out."""
+    rows = table.drop_nulls(list(keys))
+    first = pl.col("row").first().over(keys) if len(rows) else pl.col("row")
+    return rows.select(pl.col("row").cast(pl.Int64), first.cast(pl.Int64).alias("first"))
