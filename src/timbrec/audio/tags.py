@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,14 +79,14 @@ def _own_texts(id3: Any) -> type:
     return TXXX
 
 
-def _value(tags: Mapping[str, Any], keys: Sequence[str]) -> str | None:
+def _value(tags: Any, keys: Sequence[str]) -> str | None:
     """The first of these tags that has a value, as text."""
     for key in keys:
         try:
             values = tags[key]
         except (KeyError, ValueError):  # Vorbis comments refuse names that they cannot have
             continue
-        texts = [_text(value).strip() for value in _list(values)]
+        texts = [part.strip() for value in _list(values) for part in _text(value).split("\0")]  # as APE tags join them
         if joined := _SEVERAL.join(text for text in texts if text):
             return joined
     return None

@@ -13,6 +13,7 @@ from timbrec.cli.bench import CORES, ConfigFile, Jobs, bench, finish
 from timbrec.cli.compare import compare
 from timbrec.cli.embed import embed
 from timbrec.cli.fit import fit
+from timbrec.cli.history import history
 from timbrec.cli.manifest import manifest
 from timbrec.cli.recommend import path, recommend, similar
 from timbrec.errors import ConfigError
@@ -84,6 +85,7 @@ def audit(
 app.command()(bench)
 app.command()(compare)
 app.command()(embed)
+app.command()(history)
 app.command()(manifest)
 app.command()(fit)
 app.command()(recommend)

@@ -19,15 +19,18 @@ _Options = Annotated[list[str], typer.Option("--set", metavar="OPTION=VALUE", he
 
 
 def list_parts(
+    kind: Annotated[
+        str | None, typer.Argument(metavar="[KIND]", help="encoders, recommenders, metrics, datasets or importers.")
+    ] = None,
     commercial_only: Annotated[
         bool, typer.Option("--commercial-only", help="Leave out encoders that may not be used commercially.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the whole card of every encoder.")] = False,
 ) -> None:
-    """List the encoders, recommenders and metrics that a config or a command can name."""
+    """List the parts that a config or a command can name; one kind alone with further facts."""
     from timbrec.cli.listing import list_parts as show
 
-    show(commercial_only, as_json)
+    show(kind, commercial_only, as_json)
 
 
 def convert(

@@ -11,32 +11,47 @@ from rich.markup import escape
 
 from timbrec import catalog
 from timbrec.cli.show import add_names, narrow_table
+from timbrec.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from timbrec.protocols import EncoderCard
 
-KINDS = ("encoders", "recommenders", "metrics")  # data sets are read from Python alone
+KINDS = ("encoders", "recommenders", "metrics", "datasets", "importers")
+
+_FACTS = {"datasets": ("licence", "citation", "url"), "importers": ("name", "export")}
 
 _out = Console(highlight=False)
 
 
-def list_parts(commercial_only: bool = False, as_json: bool = False) -> None:
-    """Print encoders with their figures, recommenders and metrics; with `as_json`, one JSON object by kind.
+def list_parts(kind: str | None = None, commercial_only: bool = False, as_json: bool = False) -> None:
+    """Print the parts of a kind, or of all KINDS, with figures of encoders; with `as_json`, one JSON object by kind.
 
+    A kind alone is printed with further facts: where to get a data set or an export, and under which licence.
     `commercial_only` leaves out encoders with a licence that forbids commercial use. Encoders without audio are not
-    listed: their vectors are named as files.
+    listed: their vectors are named as files. Raises ConfigError for an unknown kind.
     """
-    cards = [card for card in map(_card, catalog.names("encoders")) if not card.precomputed]
-    cards = [card for card in cards if card.commercial or not commercial_only]
-    names = {kind: catalog.names(kind) for kind in KINDS} | {"encoders": [card.name for card in cards]}
+    if kind is not None and kind not in KINDS:
+        fix = f"{did_you_mean(kind, KINDS)}Known: {', '.join(KINDS)}."
+        raise ConfigError(f"there is no kind of parts called {kind!r}", fix=fix)
+    kinds = KINDS if kind is None else (kind,)
+    cards = _cards(commercial_only) if "encoders" in kinds else []
+    names = {kind: [card.name for card in cards] if kind == "encoders" else catalog.names(kind) for kind in kinds}
     if as_json:
         _out.out(json.dumps(_records(names, cards), indent=1))
         return
-    for kind in KINDS:
-        _show_parts(kind, names[kind])
-    _show_cards(cards)
+    for shown in kinds:
+        _show_parts(shown, names[shown])
+    if cards:
+        _show_cards(cards)
+    if kind in _FACTS:
+        _show_facts(kind, names[kind])
+
+
+def _cards(commercial_only: bool) -> list[EncoderCard]:
+    cards = [card for card in map(_card, catalog.names("encoders")) if not card.precomputed]
+    return [card for card in cards if card.commercial or not commercial_only]
 
 
 def _card(name: str) -> EncoderCard:
@@ -46,14 +61,31 @@ def _card(name: str) -> EncoderCard:
 
 def _records(names: dict[str, list[str]], cards: Sequence[EncoderCard]) -> dict[str, list[dict[str, Any]]]:
     """The parts by kind, each with name and summary; an encoder also with the fields of its card."""
-    records = {kind: [{"name": name, "summary": catalog.summary(kind, name)} for name in names[kind]] for kind in KINDS}
-    records["encoders"] = [row | asdict(card) for row, card in zip(records["encoders"], cards, strict=True)]
+    records: dict[str, list[dict[str, Any]]] = {
+        kind: [{"name": name, "summary": catalog.summary(kind, name)} for name in names[kind]] for kind in names
+    }
+    if cards:
+        records["encoders"] = [row | asdict(card) for row, card in zip(records["encoders"], cards, strict=True)]
+    for kind in names.keys() & _FACTS.keys():
+        for row in records[kind]:
+            row |= dict(_facts(kind, row["name"]))
     return records
 
 
 def _show_parts(kind: str, names: Sequence[str]) -> None:
     width = max(map(len, names), default=0)
     _out.out(kind, *(f" {name:<{width}}  {catalog.summary(kind, name)}" for name in names), "", sep="\n")
+
+
+def _facts(kind: str, name: str) -> list[tuple[str, str]]:
+    part = catalog.load(kind, name)
+    return [(fact, getattr(part, fact)) for fact in _FACTS[kind]]
+
+
+def _show_facts(kind: str, names: Sequence[str]) -> None:
+    """Print a paragraph per part."""
+    for name in names:
+        _out.out(name, *(f"  {fact}: {text}" for fact, text in _facts(kind, name)), "", sep="\n")
 
 
 def _show_cards(cards: Sequence[EncoderCard]) -> None:

@@ -31,7 +31,8 @@ def tags_of(paths: Sequence[Path], progress: Progress | None = None) -> pl.DataF
     Tags of files that have the size and the time of modification of the last call come from a cache in the user's
     folder of caches (XDG_CACHE_HOME, by default ~/.cache).
     """
-    keys = pl.DataFrame([(str(path), *_state(path)) for path in paths], schema=_KEYS, orient="row")
+    names = [os.fsencode(path).decode("latin-1") for path in paths]  # names need not be UTF-8
+    keys = pl.DataFrame([(name, *_state(path)) for name, path in zip(names, paths, strict=True)], _KEYS, orient="row")
     cache = _cache_file(paths)
     known = _cached(cache)
     table = keys.join(known, on=list(_KEYS), how="left", maintain_order="left")
@@ -39,7 +40,7 @@ def tags_of(paths: Sequence[Path], progress: Progress | None = None) -> pl.DataF
     if missing.any():
         fresh = _read([path for path, unread in zip(paths, missing, strict=True) if unread], progress)
         fresh = keys.filter(missing).hstack(fresh)
-        known = pl.concat([table.filter(~missing), fresh])
+        known = pl.concat([table.filter(~missing), fresh]).unique("path")
         _keep(known, cache)
         table = keys.join(known, on=list(_KEYS), how="left", maintain_order="left")
     return table.drop(_KEYS)
@@ -125,6 +126,6 @@ def _keep(table: pl.DataFrame, cache: Path) -> None:
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with replacing(cache) as partial:
-            table.unique("path").write_parquet(partial)
+            table.write_parquet(partial)
     except (OSError, pl.exceptions.PolarsError) as error:
         _LOG.info("the cache of tags cannot be written: %s", error)
