@@ -44,7 +44,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def tagged(path: Path) -> Path:
     """Write the tags that a tagger writes into a file, in the way of its kind."""
-    file: Any = mutagen.File(path)  # type: ignore[attr-defined]
+    file: Any = mutagen.File(path)
     if file.tags is None:
         file.add_tags()
     tags = file.tags
@@ -58,7 +58,7 @@ def tagged(path: Path) -> Path:
     elif path.suffix == ".m4a":
         free = {"MusicBrainz Track Id": MBID, "ISRC": "GBAYE0601498", "Acoustid Id": "c1"}
         tags.update({"\xa9ART": ["A", "B"], "aART": ["A"], "\xa9nam": ["Öne"], "\xa9alb": ["Album"]})
-        tags.update({f"----:com.apple.iTunes:{name}": mp4.MP4FreeForm(value.encode()) for name, value in free.items()})
+        tags.update({f"----:com.apple.iTunes:{name}": mp4.MP4FreeForm(value.encode()) for name, value in free.items()})  # type: ignore[no-untyped-call]
     elif path.suffix == ".wma":
         tags.update({"Author": ["A", "B"], "WM/AlbumArtist": ["A"], "Title": ["Öne"], "WM/AlbumTitle": ["Album"]})
         tags.update({"MusicBrainz/Track Id": [MBID], "WM/ISRC": ["GBAYE0601498"], "Acoustid/Id": ["c1"]})

@@ -19,7 +19,7 @@ def log_table(matched: Matched) -> tuple[pl.DataFrame, int]:
     dated = pairs.drop_nulls("timestamp")
     if dated.is_empty():
         return pairs.drop("timestamp"), 0
-    return dated, int(pairs["plays"].sum() - dated["plays"].sum())
+    return dated, int(pairs.filter(pl.col("timestamp").is_null())["plays"].sum())
 
 
 def matches_table(matched: Matched) -> pl.DataFrame:
