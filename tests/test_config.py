@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from timbrec import catalog
+from timbrec.data.log import LogConfig
 from timbrec.errors import ConfigError, SeveralErrors
 from timbrec.study.config import make_config, read_config
 
@@ -55,10 +56,9 @@ def test_a_file_is_read_and_its_paths_are_relative_to_it(tmp_path: Path) -> None
 
 def test_columns_may_be_called_by_numbers() -> None:
     columns = {"user": 0, "item": 1}
-    assert make_config(CONFIG | {"interactions": {"path": "p", "columns": columns}}).interactions.columns == {
-        "user": "0",
-        "item": "1",
-    }
+    log = make_config(CONFIG | {"interactions": {"path": "p", "columns": columns}}).interactions
+    assert isinstance(log, LogConfig)
+    assert log.columns == {"user": "0", "item": "1"}
 
 
 @pytest.mark.parametrize(

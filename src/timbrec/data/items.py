@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import polars as pl
 
 from timbrec.data.ids import checked_ids, meaningless
 from timbrec.data.settings import Name, TablePart
-from timbrec.data.tables import open_table
+from timbrec.data.tables import Table, open_table
 from timbrec.errors import DataError
 
 COLUMNS = {"item": "track_id", "artist": "artist_id"}
@@ -22,20 +23,20 @@ class ItemsConfig(TablePart):
 
 
 def read_items(config: ItemsConfig) -> pl.DataFrame:
+    """The items table of a config; see `make_items`."""
+    return make_items(open_table(config.source), config.columns)
+
+
+def make_items(table: Table, columns: Mapping[Any, str]) -> pl.DataFrame:
     """A table of `item`, `artist` and, with such columns, `genre` and `album` as text; missing values are null.
 
     Raises DataError for an unreadable file, a missing column and a track with several rows.
     """
-    table = open_table(config.source)
     names = COLUMNS | {name: name for name in OPTIONAL if name in table.names}
-    names |= {str(role): name for role, name in config.columns.items()}
+    names |= {str(role): name for role, name in columns.items()}
     rows = table.read(list(dict.fromkeys(names.values())))
     for name in OPTIONAL:  # lists, such as several genres per track, and figures are not read unless a role names them
-        if (
-            name in names
-            and name not in config.columns
-            and (rows[name].dtype.is_nested() or rows[name].dtype.is_float())
-        ):
+        if name in names and name not in columns and (rows[name].dtype.is_nested() or rows[name].dtype.is_float()):
             del names[name]
     for name in names.values():
         checked_ids(rows[name], f"{table.path}: column {name!r}")

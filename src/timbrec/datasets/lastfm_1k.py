@@ -40,6 +40,10 @@ class LastFM1K(Dataset):
         given = pl.col("artist_id", "title", "artist_mbid", "track_mbid").drop_nulls().first()  # null where all are
         return self._plays().group_by("item", maintain_order=True).agg(given).rename({"item": "track_id"})
 
+    def has_artists(self) -> bool:
+        """Always: the artist's name is an id."""
+        return True
+
     def _plays(self) -> pl.DataFrame:
         table = read_lines(self.file(_FILE), _COLUMNS)
         return table.with_columns(item=pl.concat_str("artist_id", "title", separator=" :: ")).drop_nulls("item")

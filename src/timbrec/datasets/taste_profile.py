@@ -48,6 +48,10 @@ class TasteProfile(Dataset):
         parts = _lines(path).str.split_exact("<SEP>", 3).struct.rename_fields(columns).struct.unnest()
         return parts.drop("track").unique("track_id", keep="first", maintain_order=True)
 
+    def has_artists(self) -> bool:
+        """Whether there is unique_tracks.txt."""
+        return (Path(self.folder) / "unique_tracks.txt").is_file()
+
     def _mismatched(self) -> pl.DataFrame:
         path = Path(self.folder) / "sid_mismatches.txt"
         lines = _lines(path) if path.is_file() else pl.Series(dtype=pl.String)

@@ -37,7 +37,7 @@ _WHAT = {  # with the name of an encoder
 def write_leaks(run: Run, config: Config, inputs: Inputs, progress: Progress | None = None) -> None:
     """Find the leaks of a run's inputs and store them in its folder; unchanged inputs are not searched again."""
     path = run.folder / _FILE
-    dataset = config.dataset or f"{config.name} {' '.join(path.stem for path in config.interactions.path)}"
+    dataset = config.log_name
     split = inputs.whole or inputs.split
     state = digest_of(inputs.digests, split.digest, config.leaks, dataset, code_digest())
     if path.is_file() and json.loads(path.read_text())["depends on"] == state:

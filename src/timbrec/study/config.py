@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from timbrec import catalog
 from timbrec.data.items import ItemsConfig
@@ -16,13 +16,37 @@ from timbrec.data.log import LogConfig
 from timbrec.data.settings import Name, Part, resolved
 from timbrec.data.split import Candidates
 from timbrec.data.splitting import SplitConfig
+from timbrec.datasets.shared.base import Dataset
 from timbrec.devices import device_of
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean, listing
+from timbrec.histories.importing import ImportConfig
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.recommenders import recommender
 from timbrec.settings import checked
-from timbrec.study.entries import Distinct, EncoderConfig, PartConfig, RecommenderConfig, RepresentationConfig
+from timbrec.study.entries import (
+    DatasetConfig,
+    Distinct,
+    EncoderConfig,
+    PartConfig,
+    RecommenderConfig,
+    RepresentationConfig,
+)
 
+
+def _kind_of_log(value: Any) -> str:
+    imports = "import" in value or "importer" in value if isinstance(value, dict) else isinstance(value, ImportConfig)
+    return "import" if imports else "log"
+
+
+def _kind_of_dataset(value: Any) -> str:
+    return "set" if isinstance(value, dict | DatasetConfig) else "name"
+
+
+_Log = Annotated[Annotated[LogConfig, Tag("log")] | Annotated[ImportConfig, Tag("import")], Discriminator(_kind_of_log)]
+_Dataset = Annotated[
+    Annotated[DatasetConfig, Tag("set")] | Annotated[str, Tag("name")], Discriminator(_kind_of_dataset)
+]
+_TAGS = {"interactions": ("log", "import"), "dataset": ("set", "name")}  # pydantic puts them into places of errors
 BASELINES = ("random", "popularity")  # in every run: a figure means nothing without them
 
 
@@ -33,14 +57,15 @@ class Config(Part):
     shuffled control only.
 
     With `leaks: remove`, cold tracks with an album or a near copy in train leave the test. `dataset` names the public
-    data set of the tracks, which encoders may have been trained on.
+    data set of the tracks, which encoders may have been trained on; as `{use: NAME, path: FOLDER}`, it is read from its
+    official files and takes the place of `interactions` and, unless given, `items`.
 
     With more than `max_failures` audio files that have no vector, `timbrec bench` ends with exit code 1.
     """
 
     name: str = Field(min_length=1)
     output: Path
-    interactions: LogConfig
+    interactions: _Log | None = None
     items: ItemsConfig | None = None
     encoders: dict[Name, EncoderConfig] = Field(min_length=1)
     representations: dict[Name, RepresentationConfig] = {}
@@ -56,7 +81,7 @@ class Config(Part):
     mixed_candidates: Candidates = "catalogue"
     strata: list[Literal["artist", "discovery", "age", "popularity", "activity", "genre"]] = []
     leaks: Literal["report", "remove"] = "report"
-    dataset: str | None = None
+    dataset: _Dataset | None = None
     cells: list[PartConfig] = [PartConfig(use="ranking")]
     max_failures: int = Field(0, ge=0)
     device: str = "auto"
@@ -83,6 +108,31 @@ class Config(Part):
         if isinstance(data.get("representations"), dict):
             lists["representations"] = {name: _representation(value) for name, value in data["representations"].items()}
         return data | lists
+
+    @model_validator(mode="after")
+    def _one_log(self) -> Config:
+        if (self.interactions is None) == (not isinstance(self.dataset, DatasetConfig)):
+            raise ValueError("give either `interactions`, or `dataset` with `use` and `path`")
+        return self
+
+    @property
+    def data(self) -> Dataset | None:
+        """The data set that the run reads; None for a log of the user."""
+        return self.dataset.opened(self.base) if isinstance(self.dataset, DatasetConfig) else None
+
+    @property
+    def knows_tracks(self) -> bool:
+        """Whether the artists of tracks are known, from an items table or from the data set."""
+        data = self.data
+        return self.items is not None or (data is not None and data.has_artists())
+
+    @property
+    def log_name(self) -> str:
+        """A name of the data that the run is on: the data set, or the run and its log."""
+        if isinstance(self.dataset, DatasetConfig):
+            return self.dataset.kind.name
+        paths = () if self.interactions is None else self.interactions.path
+        return self.dataset or f"{self.name} {' '.join(path.stem for path in paths)}"
 
     def at(self, path: Path) -> Path:
         """A path of the config as seen from the working folder."""
@@ -137,6 +187,8 @@ def _unknown_parts(config: Config) -> Iterator[object]:
     parts += [("cells", entry.use) for entry in config.cells]
     parts += [("transforms", step.use) for entry in config.representations.values() for step in entry.transforms]
     parts += [("encoders", entry.encoder or name) for name, entry in config.encoders.items() if entry.audio is not None]
+    if isinstance(config.dataset, DatasetConfig):
+        parts.append(("datasets", config.dataset.use))
     for kind, name in dict.fromkeys(parts):
         if name not in catalog.names(kind) and not (kind == "encoders" and ":" in name):
             yield _refusal(catalog.load, kind, name)
@@ -158,9 +210,9 @@ def _impossible_settings(config: Config) -> Iterator[object]:
     for entry in config.recommenders:
         if refused := _refusal(recommender, entry.use, entry.settings, config.budget):
             yield refused
-        elif config.items is None and catalog.load("recommenders", entry.use).uses_artists:
+        elif not config.knows_tracks and catalog.load("recommenders", entry.use).uses_artists:
             yield f"recommender {entry.use!r} needs the artist of each track. Name a table of tracks under `items`."
-    if config.items is None and (
+    if not config.knows_tracks and (
         names := [name for name, entry in config.encoders.items() if entry.metadata is not None]
     ):
         yield f"encoder {names[0]!r} needs the metadata of each track. Name a table of tracks under `items`."
@@ -174,7 +226,7 @@ def _impossible_settings(config: Config) -> Iterator[object]:
             "`leaks: remove` leaves out new tracks that train knows, which would be candidates. Set `cold_candidates` "
             "and `mixed_candidates` to tested."
         )
-    if config.items is None:
+    if not config.knows_tracks:
         for key in [name for name in ("artist", "discovery", "genre") if name in config.strata]:
             yield f"`strata` by {key} need a table of tracks. Name it under `items`."
         if config.split.by_artist:
@@ -240,9 +292,11 @@ def _one_or_several(errors: Sequence[TimbrecError]) -> TimbrecError:
 
 def _explained(detail: Any, where: str) -> ConfigError:
     """A validation error as one sentence: the key, the problem, and the nearest key that exists."""
-    key = ".".join(str(part) for part in detail["loc"])
+    place = detail["loc"]
+    tag = place[1] if len(place) > 1 and place[1] in _TAGS.get(place[0], ()) else ""
+    key = ".".join(str(part) for part in (place if not tag else (place[0], *place[2:])))
     if detail["type"] == "extra_forbidden":
-        known = _keys(detail["loc"][:-1])
+        known = _keys(place[:-1])
         hint = did_you_mean(str(detail["loc"][-1]), known)
         return ConfigError(f"{where}: there is no key {key!r}", fix=f"{hint}Known: {', '.join(known)}.")
     if detail["type"] == "missing":
@@ -255,7 +309,9 @@ def _explained(detail: Any, where: str) -> ConfigError:
 def _keys(place: tuple[int | str, ...]) -> list[str]:
     """The keys that a place of the config accepts."""
     parts: dict[str, type[BaseModel]] = {
-        "interactions": LogConfig, "items": ItemsConfig, "encoders": EncoderConfig, "split": SplitConfig,
+        "interactions": ImportConfig if place[1:2] == ("import",) else LogConfig,
+        "items": ItemsConfig, "encoders": EncoderConfig, "split": SplitConfig,
     }  # fmt: skip
     model = parts.get(str(place[0]), Config) if place else Config
-    return [name for name in model.model_fields if name != "base"]
+    names = [field.alias or name for name, field in model.model_fields.items() if name != "base"]
+    return [*names, "import"] if model is LogConfig else names

@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from timbrec.data.settings import Name, Part, TextPart
+from timbrec import catalog
+from timbrec.data.settings import Name, Part, TextPart, resolved
+from timbrec.datasets.shared.base import Dataset
+from timbrec.settings import checked
 from timbrec.types import Pool, WindowPolicy
 
 T = TypeVar("T")
@@ -26,6 +29,8 @@ Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
 class EncoderConfig(TextPart):
     """One source of vectors: a file of vectors (with `ids` for .npy), a store, audio to encode here, or metadata.
 
+    With `dataset`, the vectors are those of this name in the config's data set.
+
     `encoder` is a catalogue name or path/to/file.py:Name, by default the key of this entry. `weights` is the file or
     folder of its weights, `options` are its settings. `layer`, `pool`, `windows` and `count` are those of
     `timbrec embed`. With `audio`, `ids` is the kind of track id: stem, path, tag or tag:NAME. `store` is the folder of
@@ -34,6 +39,7 @@ class EncoderConfig(TextPart):
     """
 
     vectors: Path | None = None
+    dataset: Name | None = None
     metadata: list[Name] | None = None
     ids: Path | None = None
     columns: dict[Literal["id", "vector"], Name | list[str]] = {}
@@ -49,12 +55,14 @@ class EncoderConfig(TextPart):
 
     @model_validator(mode="after")
     def _one_source(self) -> EncoderConfig:
-        if [self.vectors, self.audio, self.metadata].count(None) != 2:
-            raise ValueError("give either `vectors` or `audio`, or `metadata`")
+        if [self.vectors, self.audio, self.metadata, self.dataset].count(None) != 3:
+            raise ValueError("give either `vectors` or `audio`, or `metadata`, or `dataset`")
         usual = {name: field.default for name, field in type(self).model_fields.items()}
         changed = {name for name in usual if getattr(self, name) != usual[name]}
         if self.metadata is not None and (others := changed - {"metadata"}):
             raise ValueError(f"`{min(others)}` does not apply to `metadata`")
+        if self.dataset is not None and (others := changed - {"dataset"}):
+            raise ValueError(f"`{min(others)}` does not apply to `dataset`")
         changed -= {"vectors", "ids", "columns", *TextPart.model_fields}
         if self.vectors is not None and changed:
             raise ValueError(f"`{min(changed)}` is for `audio`; vectors are taken as they are")
@@ -73,6 +81,22 @@ class PartConfig(BaseModel):
     def settings(self) -> dict[str, Any]:
         """The settings given."""
         return dict(self.model_extra or {})
+
+
+class DatasetConfig(PartConfig):
+    """A published data set by its catalogue name (`use`), the folder of its files (`path`), and its settings."""
+
+    path: Path
+
+    @property
+    def kind(self) -> type[Dataset]:
+        """The class of the data set. Raises ConfigError for an unknown name."""
+        kind: type[Dataset] = catalog.load("datasets", self.use)
+        return kind
+
+    def opened(self, base: Path) -> Dataset:
+        """The data set; a relative path starts at the folder `base`. Raises ConfigError for unknown settings."""
+        return self.kind(resolved(base, self.path), **checked(self.kind, self.settings))
 
 
 class RecommenderConfig(PartConfig):

@@ -13,17 +13,23 @@ import polars as pl
 
 from timbrec.data.events import Events
 from timbrec.data.ids import likeness
-from timbrec.data.items import read_items
-from timbrec.data.log import read_log
 from timbrec.data.split import Split
 from timbrec.data.splitting import Window, make_split, window_of
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
 from timbrec.study.config import Config
 from timbrec.study.leaks import albums_of, without_leaks
+from timbrec.study.logs import read_interactions, read_tracks
 from timbrec.study.metadata import metadata_vectors, unheard
 from timbrec.study.representation import Representation, Source, representations_of
-from timbrec.study.sources import FILES, announced_vectors, encoded_vectors, given_vectors, grouped_by_audio
+from timbrec.study.sources import (
+    FILES,
+    announced_vectors,
+    dataset_vectors,
+    encoded_vectors,
+    given_vectors,
+    grouped_by_audio,
+)
 from timbrec.study.warnings import file_warnings, log_warnings, source_warnings, split_warnings
 from timbrec.types import Array, Float32, Int, Progress
 
@@ -118,10 +124,9 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     log: Events | None = None
     items: pl.DataFrame | None = None
     with _collecting(errors):
-        log = read_log(config.interactions.at(config.base))
-    if config.items is not None:
-        with _collecting(errors):
-            items = read_items(config.items.at(config.base))
+        log = read_interactions(config, progress)
+    with _collecting(errors):
+        items = read_tracks(config)
     sources, files = _read_sources(config, progress, encode, errors)
     if errors or log is None:
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
@@ -192,7 +197,9 @@ def _read_sources(
     files = [pl.DataFrame(schema=FILES)]
     for name, entry in config.encoders.items():
         with _collecting(errors):
-            if entry.vectors is not None:
+            if entry.dataset is not None:
+                sources[name] = dataset_vectors(name, entry.dataset, config)
+            elif entry.vectors is not None:
                 sources[name] = given_vectors(entry, config)
             elif entry.audio is not None and not encode:
                 sources[name], listed = announced_vectors(name, entry, config)

@@ -10,9 +10,9 @@ import polars as pl
 
 from timbrec.data.ids import meaningless
 from timbrec.data.items import COLUMNS
-from timbrec.data.tables import open_table
 from timbrec.errors import ConfigError, DataError, listing
 from timbrec.store.vectors import Vectors
+from timbrec.study.logs import tracks_table
 
 if TYPE_CHECKING:
     from timbrec.data.split import Split
@@ -73,10 +73,10 @@ def unheard(source: VectorSource, split: Split) -> tuple[int, int]:
 
 def _read(entry: EncoderConfig, config: Config) -> tuple[pl.DataFrame, list[str]]:
     """The items table as text, with the id as `item`; and its columns of metadata."""
-    if config.items is None:
+    found = tracks_table(config)
+    if found is None:
         raise ConfigError("metadata needs a table of tracks", fix="Name one under `items`.")
-    items = config.items.at(config.base)
-    table, roles = open_table(items.source), COLUMNS | {str(role): name for role, name in items.columns.items()}
+    table, roles = found[0], COLUMNS | {str(role): name for role, name in found[1].items()}
     usual = [roles["artist"], *(roles.get(name, name) for name in USUAL)]
     names = entry.metadata or [name for name in dict.fromkeys(usual) if name in table.names]
     rows = table.read([roles["item"], *names])

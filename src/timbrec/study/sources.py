@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from timbrec.errors import ConfigError, DataError
+from timbrec.errors import ConfigError, DataError, did_you_mean
 from timbrec.study.config import Config
 from timbrec.study.entries import EncoderConfig
 from timbrec.types import Progress
@@ -29,6 +29,20 @@ def given_vectors(entry: EncoderConfig, config: Config) -> VectorSource:
     ids = None if entry.ids is None else config.at(entry.ids)
     columns = {str(ours): theirs for ours, theirs in entry.columns.items()}
     return read_vectors(config.at(entry.vectors), ids, columns, entry.form)
+
+
+def dataset_vectors(name: str, vectors: str, config: Config) -> VectorSource:
+    """Vectors of the config's data set. Raises ConfigError where there is no data set, or none with such vectors."""
+    data = config.data
+    if data is None:
+        raise ConfigError(f"{name} takes vectors of a data set, and the config has none",
+                          fix="Name one as `dataset: {use: NAME, path: FOLDER}`.")  # fmt: skip
+    known = data.vectors()
+    if vectors not in known:
+        hint = did_you_mean(vectors, known)
+        raise ConfigError(f"{name}: {data.name} gives no vectors {vectors!r}",
+                          fix=f"{hint}It gives: {', '.join(known) or 'none with these settings'}.")  # fmt: skip
+    return known[vectors]
 
 
 def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> tuple[VectorSource, pl.DataFrame]:

@@ -43,6 +43,10 @@ class Dataset(ABC):
         """The items table: `track_id` (String, as in `events`) and further columns; None for data sets without one."""
         return None
 
+    def has_artists(self) -> bool:
+        """Whether `items` gives an `artist_id`."""
+        return False
+
     def vectors(self) -> dict[str, Vectors]:
         """Vectors by name, from files of the data set or computed from it; empty for data sets without vectors."""
         return {}
