@@ -40,7 +40,7 @@ clean: ## Remove the virtual environment and the demo
 		{ echo "timbrec needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[encoders]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[encoders,probes]'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps musicnn
 	@touch $@
 

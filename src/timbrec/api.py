@@ -33,6 +33,7 @@ from timbrec.study.description import describe_run
 from timbrec.study.grid import run_study
 from timbrec.study.inputs import FILES, Inputs, load_inputs
 from timbrec.study.memory import stored_inputs
+from timbrec.study.probing import Probed, run_on_files, run_probes
 from timbrec.study.runs import TRACKS, Run
 from timbrec.types import Progress
 
@@ -161,10 +162,44 @@ def bench(
     inputs.tracks.write_parquet(run.folder / TRACKS)
     write_leaks(run, config, inputs, progress)
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
+    if config.probes:
+        _log_failures(run_probes(config, inputs, run.folder, progress))
     tables = _tables(run, progress)
     if read_audit(run).missing:
         audit(run, inputs, progress)
     return _page(run, tables, progress)
+
+
+def probe(config: Config | Path | str, progress: Progress | None = None) -> Probed:
+    """Run the probes of a config alone and keep their records in its `output`, where `report` finds them.
+
+    Finished probes are not run again. Raises ConfigError for a config without probes.
+    """
+    settings = config if isinstance(config, Config) else read_config(Path(config))
+    if not settings.probes:
+        raise ConfigError("the config has no `probes`", fix="Add some, such as `probes: [{labels: genres.csv}]`.")
+    return run_probes(settings, load_inputs(settings, progress), settings.at(settings.output), progress)
+
+
+def probe_vectors(
+    vectors: Mapping[str, Path | str],
+    probes: Sequence[Mapping[str, Any]],
+    *,
+    ids: Path | str | None = None,
+    columns: str | None = None,
+    progress: Progress | None = None,
+) -> Probed:
+    """Run probes, given as in a config, on files of vectors by encoder name; nothing is kept.
+
+    `ids` is the file of ids for .npy vectors, `columns` a pattern for the columns of vectors in tables. Relative
+    paths start at the working folder.
+    """
+    return run_on_files(vectors, probes, ids, columns, progress)
+
+
+def _log_failures(probed: Probed) -> None:
+    for label, encoder, reason in probed.failures:
+        _LOG.warning("probe %s%s failed: %s", label, f" on {encoder}" if encoder else "", reason)
 
 
 def _config_from_memory(settings: dict[str, Any], progress: Progress | None, **tables: Any) -> dict[str, Any]:

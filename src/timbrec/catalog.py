@@ -73,6 +73,10 @@ CATALOG: dict[str, dict[str, Part]] = {
         "unit": Part("timbrec.transforms.unit:Unit", "Every vector at length 1"),
         "whiten": Part("timbrec.transforms.whiten:Whiten", "Uncorrelated components of variance 1"),
     },
+    "probes": {
+        "labels": Part("timbrec.probes.labels:OwnLabels", "Any table of tracks and labels"),
+        "gtzan": Part("timbrec.probes.gtzan:GTZAN", "Ten genres, in the split without faulty clips"),
+    },
     "cells": {
         "ranking": Part("timbrec.study.cells.ranking:Ranking", "Top-k lists, hot, cold and mixed"),
         "thinning": Part("timbrec.study.cells.thinning:Thinning", "Lists after test items were thinned to few plays"),

@@ -15,6 +15,7 @@ from timbrec.cli.embed import embed
 from timbrec.cli.fit import fit
 from timbrec.cli.history import history
 from timbrec.cli.manifest import manifest
+from timbrec.cli.probe import probe
 from timbrec.cli.recommend import path, recommend, similar
 from timbrec.errors import ConfigError
 
@@ -87,6 +88,7 @@ app.command()(compare)
 app.command()(embed)
 app.command()(history)
 app.command()(manifest)
+app.command()(probe)
 app.command()(fit)
 app.command()(recommend)
 app.command()(similar)

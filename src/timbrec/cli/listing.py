@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from timbrec.protocols import EncoderCard
 
-KINDS = ("encoders", "recommenders", "metrics", "datasets", "importers")
+KINDS = ("encoders", "recommenders", "metrics", "probes", "datasets", "importers")
 
 _FACTS = {"datasets": ("licence", "citation", "url"), "importers": ("name", "export")}
 

@@ -21,6 +21,7 @@ from timbrec.devices import device_of
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean, listing
 from timbrec.histories.importing import ImportConfig
 from timbrec.metrics.shared.base import GainMetric
+from timbrec.probes import probe
 from timbrec.recommenders import recommender
 from timbrec.settings import checked
 from timbrec.study.entries import (
@@ -28,6 +29,7 @@ from timbrec.study.entries import (
     Distinct,
     EncoderConfig,
     PartConfig,
+    ProbeConfig,
     RecommenderConfig,
     RepresentationConfig,
 )
@@ -83,6 +85,8 @@ class Config(Part):
     leaks: Literal["report", "remove"] = "report"
     dataset: _Dataset | None = None
     cells: list[PartConfig] = [PartConfig(use="ranking")]
+    probes: list[ProbeConfig] = []
+    mir_scores: Path | None = None
     max_failures: int = Field(0, ge=0)
     device: str = "auto"
     note: str | None = None
@@ -97,6 +101,8 @@ class Config(Part):
         lists: dict[str, Any] = {
             key: _parts(data[key]) for key in ("recommenders", "cells") if isinstance(data.get(key), list)
         }
+        if isinstance(data.get("probes"), list):
+            lists["probes"] = [_probe(entry) for entry in data["probes"]]
         if "thinning" in data:
             data = dict(data)
             settings = data.pop("thinning")
@@ -143,6 +149,24 @@ def _parts(entries: list[Any]) -> list[Any]:
     return [{"use": entry} if isinstance(entry, str) else entry for entry in entries]
 
 
+def _probe(entry: Any) -> Any:
+    """`- gtzan` stands for `- {use: gtzan}`, `- {labels: genres.csv}` for `- {use: labels, path: genres.csv}`."""
+    if isinstance(entry, str):
+        return {"use": entry}
+    if not isinstance(entry, dict):
+        return entry
+    if "use" not in entry and "labels" in entry:
+        path = entry["labels"]
+        entry = {"use": "labels", "path": path, "label": Path(str(path)).stem} | {
+            key: value for key, value in entry.items() if key != "labels"
+        }
+    if isinstance(entry.get("vectors"), dict):
+        named = {name: {"vectors": value} if isinstance(value, str | Path) else value
+                 for name, value in entry["vectors"].items()}  # fmt: skip
+        entry = entry | {"vectors": named}
+    return entry
+
+
 def _representation(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
@@ -174,8 +198,8 @@ def make_config(data: dict[str, Any], where: str = "the config") -> Config:
     except ValidationError as error:
         raise _one_or_several([_explained(detail, where) for detail in error.errors()]) from error
     checks = (
-        _unknown_parts, _cell_settings, _impossible_settings, _primary_problems, _repeated_labels, _unknown_sources,
-        _no_reference,
+        _unknown_parts, _cell_settings, _probe_problems, _impossible_settings, _primary_problems, _repeated_labels,
+        _unknown_sources, _no_reference,
     )  # fmt: skip
     if wrong := [ConfigError(f"{where}: {problem}") for check in checks for problem in check(config)]:
         raise _one_or_several(wrong)
@@ -203,6 +227,19 @@ def _cell_settings(config: Config) -> Iterator[object]:
                 yield f"cells of kind {entry.use!r} have no settings"
             elif entry.settings and (refused := _refusal(checked, kind, entry.settings)):
                 yield refused
+
+
+def _probe_problems(config: Config) -> Iterator[object]:
+    """Unknown probes, settings that a probe does not take, two probes of one name, vectors of unknown encoders."""
+    for entry in config.probes:
+        if refused := _refusal(probe, entry.use, entry.settings):
+            yield refused
+        for name in entry.vectors:
+            if name not in config.encoders:
+                yield f"probe {entry.name!r} has vectors of {name!r}, which is no encoder of the config."
+    names = [entry.name for entry in config.probes]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        yield f"two probes are called {repeated[0]!r}. Give each its own `label`."
 
 
 def _impossible_settings(config: Config) -> Iterator[object]:

@@ -110,3 +110,18 @@ class RepresentationConfig(Part):
 
     of: Distinct[Name]
     transforms: list[PartConfig] = []
+
+
+class ProbeConfig(PartConfig):
+    """A probe by its catalogue name (`use`), its settings, its name in the report (`label`), and vectors of its clips.
+
+    `vectors` are files or stores by encoder name, for the clips of a data set whose audio is not encoded here.
+    """
+
+    label: Name | None = None
+    vectors: dict[Name, EncoderConfig] = {}
+
+    @property
+    def name(self) -> str:
+        """The name in tables."""
+        return self.label or self.use

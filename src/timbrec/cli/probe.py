@@ -1,0 +1,119 @@
+"""`timbrec probe`: labels predicted from frozen vectors, for a config or for files of vectors and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timbrec.errors import ConfigError
+
+_Config = Annotated[
+    Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Run its `probes` and keep them in the run.")
+]
+_Vectors = Annotated[
+    list[str], typer.Option(metavar="[NAME=]FILE", help="Vectors of an encoder, instead of a config; repeatable.")
+]
+_Labels = Annotated[
+    list[Path], typer.Option(metavar="TABLE", help="Tracks and their labels, for --vectors; repeatable.")
+]
+_Probes = Annotated[
+    list[str], typer.Option("--probe", metavar="NAME", help="A data set of `timbrec list`, for --vectors; repeatable.")
+]
+_Settings = Annotated[
+    list[str], typer.Option("--set", metavar="[PROBE.]SETTING=VALUE", help="A setting of all or one of the probes.")
+]
+
+
+def probe(
+    config: _Config = None,
+    vectors: _Vectors = [],  # noqa: B006 - typer reads it
+    labels: _Labels = [],  # noqa: B006 - typer reads it
+    probes: _Probes = [],  # noqa: B006 - typer reads it
+    ids: Annotated[Path | None, typer.Option(metavar="FILE", help="Ids of the rows of .npy vectors.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Columns of the vector in tables, such as 'f*' or '*'.")
+    ] = None,
+    settings: _Settings = [],  # noqa: B006 - typer reads it
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write all figures to a table.")] = None,
+) -> None:
+    """Predict labels (genre, tags, moods, keys, your own) from frozen vectors with a small model.
+
+    Exit code 1: a probe failed.
+    """
+    from timbrec import api
+    from timbrec.cli.probe_show import show_probes
+    from timbrec.cli.show import progress_bars
+
+    if (config is None) == (not vectors):
+        raise ConfigError("give either a config or --vectors",
+                          fix="For example: timbrec probe --vectors mine.parquet --labels genres.csv.")  # fmt: skip
+    if config is not None:
+        if labels or probes or ids or settings or columns:
+            raise ConfigError("--labels, --probe, --ids, --columns and --set belong to --vectors",
+                              fix="Name the probes under `probes` of the config.")  # fmt: skip
+        with progress_bars() as progress:
+            probed = api.probe(config, progress=progress)
+    else:
+        with progress_bars() as progress:
+            probed = api.probe_vectors(
+                _named(vectors), _entries(labels, probes, settings), ids=ids, columns=columns, progress=progress
+            )
+    show_probes(probed)
+    if out is not None:
+        from timbrec.files import write_atomically
+        from timbrec.probes.shared.records import table
+
+        write_atomically(out, table(probed.records).write_csv())
+        typer.echo(f"all figures: {out}")
+    raise typer.Exit(int(bool(probed.failures)))
+
+
+def _named(vectors: Sequence[str]) -> dict[str, Path]:
+    """Files of vectors by encoder name: the part before "=", or the name of the file."""
+    named: dict[str, Path] = {}
+    for text in vectors:
+        name, equals, path = text.partition("=")
+        if not equals or Path(text).exists():
+            name, path = Path(text).name.split(".")[0], text
+        if name in named:
+            raise ConfigError(f"two files of vectors are called {name!r}", fix="Name them: --vectors mine=FILE.")
+        named[name] = Path(path)
+    return named
+
+
+def _entries(labels: Sequence[Path], probes: Sequence[str], settings: Sequence[str]) -> list[dict[str, object]]:
+    """Probes as a config has them. A setting without a probe's name is for all of them."""
+    from timbrec.cli.options import options_of
+
+    entries: list[dict[str, object]] = [
+        {"use": "labels", "path": path, "label": path.name.split(".")[0]} for path in labels
+    ]
+    entries += [{"use": name, "label": name} for name in probes]
+    if not entries:
+        raise ConfigError("there is nothing to predict", fix="Give --labels TABLE or --probe NAME; see `timbrec list`.")
+    known = [str(entry["label"]) for entry in entries]
+    for key, value in options_of(settings).items():
+        name, _, setting = key.rpartition(".")
+        if name and name not in known and name.split(".")[0] in known:
+            name, setting = name.split(".")[0], key.partition(".")[2]
+        if name and name not in known:
+            if name != "columns":
+                raise ConfigError(f"{name!r} is not a probe of this command", fix=f"Known: {', '.join(known)}.")
+            name, setting = "", key
+        for entry in entries:
+            if not name or entry["label"] == name:
+                _set(entry, setting, value)
+    return entries
+
+
+def _set(entry: dict[str, object], setting: str, value: object) -> None:
+    """Set a setting; `columns.label` is the key `label` of the setting `columns`."""
+    outer, _, inner = setting.partition(".")
+    if inner:
+        existing = entry.get(outer, {})
+        entry[outer] = (existing if isinstance(existing, dict) else {}) | {inner: value}
+    else:
+        entry[outer] = Path(str(value)) if outer == "path" else value

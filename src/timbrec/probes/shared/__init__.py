@@ -1,0 +1,1 @@
+"""The steps that all probes share: labels, split, heads, metrics and controls."""

@@ -1,0 +1,246 @@
+"""The probes of a run: their labels and vectors, and their records in the run's folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from timbrec import catalog
+from timbrec.data.compression import plain_name
+from timbrec.errors import ConfigError, DataError, TimbrecError
+from timbrec.files import checksum, write_atomically
+from timbrec.probes import probe
+from timbrec.probes.shared.base import Context
+from timbrec.probes.shared.records import Record, read_record
+from timbrec.probes.shared.running import Loadable, Prepared, prepared, run
+from timbrec.protocols import EncoderCard
+from timbrec.store import VectorSource
+from timbrec.store.vectors import Vectors, read_vectors
+from timbrec.study.config import Config
+from timbrec.study.entries import EncoderConfig, ProbeConfig
+from timbrec.study.identity import digest_of
+from timbrec.study.inputs import Inputs
+from timbrec.study.sources import encoded_vectors, given_vectors
+from timbrec.types import Progress
+
+if TYPE_CHECKING:
+    from timbrec.probes.shared.labels import Labels
+
+BASELINE = "mfcc"  # stands beside the encoders of a config wherever there is audio
+_FOLDER, _PLAN = "probes", "plan.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """The records of probes, in the order of config and encoders, and why others failed: (probe, encoder, reason).
+
+    The encoder is empty where the probe failed on all of them.
+    """
+
+    records: tuple[Record, ...] = ()
+    failures: tuple[tuple[str, str, str], ...] = ()
+
+
+def run_probes(config: Config, inputs: Inputs, folder: Path, progress: Progress | None = None) -> Probed:
+    """Run the probes of a config and keep their records in the run's `folder`; finished ones are not run again.
+
+    Probes of own tracks run on every representation of the run, probes of data sets on the encoders whose vectors the
+    probe names or whose audio can be encoded. A probe that fails does not stop the others.
+    """
+    failures: list[tuple[str, str, str]] = []
+    probes = list(_prepared(config, inputs, folder, failures, progress))
+    places = {(item.label, name): digest_of(*item.identity(name)) for item in probes for name in item.sources}
+
+    def place(item: Prepared, encoder: str) -> Path:
+        return folder / _FOLDER / places[item.label, encoder]
+
+    records = list(run(probes, place, _collector(failures), progress))
+    order = [entry.name for entry in config.probes]
+    records.sort(key=lambda record: order.index(record.probe))  # stable: encoders stay in order
+    plan = {
+        "records": [[record.probe, record.encoder, places[record.probe, record.encoder]] for record in records],
+        "failures": failures,
+    }
+    (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / _FOLDER / _PLAN, json.dumps(plan, indent=1))
+    return Probed(tuple(records), tuple(failures))
+
+
+def run_on_files(
+    vectors: Mapping[str, Path | str], entries: Sequence[Mapping[str, Any]], ids: Path | str | None = None,
+    columns: str | None = None, progress: Progress | None = None,
+) -> Probed:  # fmt: skip
+    """Run probes, given as in a config, on files of vectors by encoder name, without a run; nothing is kept.
+
+    A probe that fails does not stop the others; unreadable vectors do.
+    """
+    sources = {}
+    for name, path in vectors.items():
+        chosen_columns = {} if columns is None else {"vector": columns}
+        source = read_vectors(path, ids if plain_name(Path(path)).endswith(".npy") else None, chosen_columns)
+        sources[name] = Loadable(source.ids, source.digest, partial(_same, source), _datasets_of(name), str(path))
+    probes: list[Prepared] = []
+    failures: list[tuple[str, str, str]] = []
+    chosen = [ProbeConfig(**entry) for entry in entries]
+    names = [entry.name for entry in chosen]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"two probes are called {repeated[0]!r}", fix="Give each its own name.")
+    for entry in chosen:
+        try:
+            part = probe(entry.use, entry.settings)
+            probes.append(prepared(entry.name, entry.use, part, part.labels(Context()), sources))
+        except TimbrecError as error:
+            failures.append((entry.name, "", str(error)))
+    records = list(run(probes, _nowhere, _collector(failures), progress))
+    records.sort(key=lambda record: names.index(record.probe))
+    return Probed(tuple(records), tuple(failures))
+
+
+def _nowhere(item: Prepared, encoder: str) -> None:
+    """The place of records that are not kept."""
+
+
+def _collector(failures: list[tuple[str, str, str]]) -> Callable[[Prepared, str, str], None]:
+    return lambda item, encoder, reason: failures.append((item.label, encoder, reason))
+
+
+def read_probes(folder: Path) -> Probed:
+    """The records that `run_probes` kept last; empty without any. Records that were changed since are left out."""
+    path = folder / _FOLDER / _PLAN
+    if not path.is_file():
+        return Probed()
+    plan = json.loads(path.read_text())
+    records = [(label, encoder, read_record(folder / _FOLDER / name)) for label, encoder, name in plan["records"]]
+    lost = [(label, encoder, "its record was damaged") for label, encoder, record in records if record is None]
+    named = [_named(record, label, encoder) for label, encoder, record in records if record is not None]
+    return Probed(tuple(named), (*map(tuple, plan["failures"]), *lost))
+
+
+def probes_digest(folder: Path) -> str:
+    """A hash of the stored probes of a run's folder; empty without any."""
+    path = folder / _FOLDER / _PLAN
+    if not path.is_file():
+        return ""
+    names = [name for _, _, name in json.loads(path.read_text())["records"]]
+    files = [folder / _FOLDER / name / "record.json" for name in names]
+    return digest_of(checksum(path), [checksum(file) if file.is_file() else "" for file in files])
+
+
+def _named(record: Record, label: str, encoder: str) -> Record:
+    return replace(record, probe=label, encoder=encoder)
+
+
+def _prepared(
+    config: Config, inputs: Inputs, folder: Path, failures: list[tuple[str, str, str]], progress: Progress | None
+) -> Iterator[Prepared]:
+    items = None if config.items is None else config.items.at(config.base)
+    context = Context(config.base, inputs.split, inputs.tracks, items)
+    own: Mapping[str, Loadable] | None = None
+    encoded: dict[str, Mapping[str, Loadable]] = {}
+    for entry in config.probes:
+        try:
+            part = probe(entry.use, entry.settings)
+            labels = part.labels(context)
+            if part.own_tracks and not entry.vectors:
+                own = own or _own(config, inputs, progress)
+                sources = own
+            else:
+                sources = _of_data_set(entry, labels, config, folder, encoded, progress)
+            yield prepared(entry.name, entry.use, part, labels, sources)
+        except TimbrecError as error:
+            failures.append((entry.name, "", str(error)))
+
+
+def _own(config: Config, inputs: Inputs, progress: Progress | None) -> dict[str, Loadable]:
+    """The vectors of the run's tracks: those of every representation, and MFCC where there is audio to encode."""
+    ids = inputs.catalogue.ids
+    sources = {}
+    for representation in inputs.representations:
+        name = representation.name
+
+        def load(name: str = name) -> Vectors:
+            return Vectors(ids, inputs.vectors(inputs.representation(name)), name)
+
+        origins = [config.encoders[source.encoder] for source in representation.sources]
+        datasets = {data for source, entry in zip(representation.sources, origins, strict=True)
+                    for data in _datasets(source.encoder, entry)}  # fmt: skip
+        origin = " ".join(str(entry.vectors or "") for entry in origins)
+        sources[name] = Loadable(ids, representation.digest, load, tuple(sorted(datasets)), origin)
+    audio = next((entry for entry in config.encoders.values() if entry.audio is not None), None)
+    if audio is not None and not _has_baseline(config):
+        vectors = _encoded(
+            BASELINE, EncoderConfig.model_validate({"audio": audio.audio, "ids": audio.ids}), config, progress
+        )
+        sources[BASELINE] = vectors
+    return sources
+
+
+def _has_baseline(config: Config) -> bool:
+    return any((entry.encoder or name) == BASELINE for name, entry in config.encoders.items())
+
+
+def _encoded(name: str, entry: EncoderConfig, config: Config, progress: Progress | None) -> Loadable:
+    changed = config.model_copy(update={"encoders": {name: entry}})
+    stores, _ = encoded_vectors([name], changed, progress)
+    store = stores[name]
+    return Loadable(store.ids, store.digest, partial(_same, store), _datasets(name, entry))
+
+
+def _of_data_set(
+    entry: ProbeConfig, labels: Labels, config: Config, folder: Path, encoded: dict[str, Mapping[str, Loadable]],
+    progress: Progress | None,
+) -> Mapping[str, Loadable]:  # fmt: skip
+    """The vectors of a data set's clips: those that the probe names, and those of its audio, encoded where missing."""
+    sources = {}
+    for name, given in entry.vectors.items():
+        source = given_vectors(given, config)
+        datasets = _datasets(name, config.encoders[name])
+        sources[name] = Loadable(source.ids, source.digest, partial(_same, source), datasets, str(given.vectors))
+    if "path" in labels.tracks.columns:
+        manifest = folder / _FOLDER / f"{entry.use}.csv"
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(manifest, labels.tracks.select("id", "path").write_csv())
+        key = checksum(manifest)
+        if key not in encoded:
+            encoded[key] = _audio_of(manifest, entry, config, progress)
+        sources = dict(encoded[key]) | sources
+    if not sources:
+        raise ConfigError(
+            f"probe {entry.name!r} has neither audio nor vectors",
+            fix="Name the folder of its audio as `path`, or files of vectors as `vectors: {ENCODER: FILE}`.",
+        )
+    return sources
+
+
+def _audio_of(manifest: Path, entry: ProbeConfig, config: Config, progress: Progress | None) -> dict[str, Loadable]:
+    """The vectors of the audio of a manifest, by every encoder of the config that encodes audio, and by MFCC."""
+    encoders = {name: given for name, given in config.encoders.items() if given.audio is not None}
+    if not _has_baseline(config):
+        encoders[BASELINE] = EncoderConfig.model_validate({"audio": manifest})
+    sources = {}
+    for name, given in encoders.items():
+        place = {"audio": manifest.absolute(), "store": Path("vectors", entry.use, name), "ids": None}
+        sources[name] = _encoded(name, given.model_copy(update=place), config, progress)
+    if not sources:
+        raise DataError(f"no encoder of the config encodes audio, as probe {entry.name!r} needs")
+    return sources
+
+
+def _same(source: VectorSource) -> VectorSource:
+    return source
+
+
+def _datasets(name: str, entry: EncoderConfig) -> tuple[str, ...]:
+    """The public data sets of an encoder's training, by its name in the catalogue; also for vectors named after it."""
+    return _datasets_of(entry.encoder or name)
+
+
+def _datasets_of(used: str) -> tuple[str, ...]:
+    if used not in catalog.names("encoders"):
+        return ()
+    card: EncoderCard = catalog.load("encoders", used).card
+    return card.datasets

@@ -1,0 +1,151 @@
+"""Probes of a run: they run once, are kept in its folder, and stand beside its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import small_world
+from timbrec import api
+from timbrec.errors import ConfigError, SeveralErrors
+from timbrec.probes.shared import running
+from timbrec.study.config import make_config, read_config
+from timbrec.study.inputs import load_inputs
+from timbrec.study.probing import probes_digest, read_probes, run_probes
+
+PROBES = [{"labels": "genre.csv"}, {"labels": "broken.csv"}, {"use": "labels", "path": "genre.csv", "label": "again"}]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The small world with a label that one latent decides."""
+    path = small_world.write(tmp_path, probes=PROBES, recommenders=["knn"], seeds=[0])
+    world = small_world.WORLD
+    ids = world.events.items.ids
+    pl.DataFrame({"track": ids, "genre": np.where(world._latents[:, 0] > 0, "high", "low")}).write_csv(
+        tmp_path / "genre.csv"
+    )
+    (tmp_path / "broken.csv").write_text("track,genre\n1,a\n")
+    return path
+
+
+def test_records_are_kept_and_never_made_again(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_config(config)
+    inputs = load_inputs(settings)
+    folder = config.parent / "run"
+    probed = run_probes(settings, inputs, folder)
+    labels = {(record.probe, record.encoder): record.value for record in probed.records}
+    assert list(labels) == [("genre", "good"), ("genre", "poor"), ("again", "good"), ("again", "poor")]
+    assert labels["genre", "good"] > labels["genre", "poor"]
+    assert [failure[0] for failure in probed.failures] == ["broken"]
+    assert "no labelled track has vectors" in probed.failures[0][2]
+    assert not any("artists are not known" in text for record in probed.records for text in record.remarks), (
+        "artists come from the run's items table"
+    )
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("probed again")
+
+    monkeypatch.setattr(running, "score", refuse)
+    stored, again = read_probes(folder), run_probes(settings, inputs, folder)
+    for other in (stored, again):
+        assert [(record.probe, record.encoder, record.value) for record in other.records] == [
+            (*key, value) for key, value in labels.items()
+        ]
+        assert other.failures == probed.failures
+    assert all(left.test.equals(right.test) for left, right in zip(stored.records, probed.records, strict=True))
+
+
+def test_a_changed_record_is_no_record(config: Path) -> None:
+    settings, folder = read_config(config), config.parent / "run"
+    run_probes(settings, load_inputs(settings), folder)
+    before = probes_digest(folder)
+    next((folder / "probes").glob("*/test.parquet")).write_bytes(b"other")
+    reasons = [reason for _, _, reason in read_probes(folder).failures]
+    assert reasons.count("its record was damaged") == 2, "of both probes with these labels"
+    assert before == probes_digest(folder) != ""
+
+
+def test_an_unexpected_error_stops_one_record_alone(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, folder = read_config(config), config.parent / "run"
+    real = running.score
+
+    def failing(targets: Any, vectors: np.ndarray, *rest: Any) -> Any:
+        if np.array_equal(vectors[0], first):
+            raise MemoryError("too large")
+        return real(targets, vectors, *rest)
+
+    inputs = load_inputs(settings)
+    first = None
+    monkeypatch.setattr(running._Matrix, "rows", _marked(running._Matrix.rows, marks := []))
+    run_probes(settings, inputs, config.parent / "other")
+    first = marks[0]
+    monkeypatch.setattr(running, "score", failing)
+    probed = run_probes(settings, inputs, folder)
+    assert [(record.probe, record.encoder) for record in probed.records] == [("genre", "poor"), ("again", "poor")]
+    assert ("genre", "good", "MemoryError('too large')") in probed.failures
+
+
+def _marked(rows: Callable[..., np.ndarray], marks: list[np.ndarray]) -> Callable[..., np.ndarray]:
+    def marked(matrix: Any, ids: pl.Series) -> np.ndarray:
+        vectors = rows(matrix, ids)
+        marks.append(vectors[0])
+        return vectors
+
+    return marked
+
+
+def test_vectors_are_read_once_for_all_probes(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_config(config)
+    inputs = load_inputs(settings)
+    reads: list[str] = []
+    for name, source in inputs.sources.items():
+        aligned = source.aligned
+        monkeypatch.setattr(
+            source, "aligned", lambda ids, name=name, aligned=aligned: (reads.append(name), aligned(ids))[1]
+        )
+    run_probes(settings, inputs, config.parent / "run")
+    assert sorted(reads) == ["good", "poor"]
+
+
+def test_bench_runs_probes_and_probe_alone_finds_them(config: Path) -> None:
+    result = api.bench(config)
+    before = {path: path.stat().st_mtime_ns for path in (result.run.folder / "probes").glob("*/record.json")}
+    assert len(before) == 2, "two probes with the same labels share the records of each encoder"
+    probed = api.probe(config)
+    assert len(probed.records) == 4
+    assert before == {path: path.stat().st_mtime_ns for path in (result.run.folder / "probes").glob("*/record.json")}
+
+
+def test_a_config_without_probes_has_nothing_to_probe(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the config has no `probes`"):
+        api.probe(small_world.write(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("probes", "message"),
+    [
+        (["gtzan", "gtzan"], r"two probes are called 'gtzan'\. Give each its own `label`"),
+        (["gtzn"], r"there is no probe called 'gtzn'\. Did you mean 'gtzan'"),
+        ([{"use": "gtzan", "vectors": {"other": "x.npy"}}], "has vectors of 'other', which is no encoder"),
+        ([{"labels": "a.csv", "kind": "words"}], "`kind` of OwnLabels must be"),
+    ],
+)
+def test_wrong_probes_of_a_config(probes: list[Any], message: str) -> None:
+    settings = small_world.CONFIG | {"probes": probes}
+    with pytest.raises((ConfigError, SeveralErrors), match=message):
+        make_config(settings)
+
+
+def test_a_data_set_needs_audio_or_vectors(config: Path) -> None:
+    settings = read_config(config).model_copy(
+        update={"probes": make_config(small_world.CONFIG | {"probes": ["gtzan"]}).probes}
+    )
+    ((label, encoder, reason),) = run_probes(settings, load_inputs(settings), config.parent / "run").failures
+    assert (label, encoder) == ("gtzan", "")
+    assert "has neither audio nor vectors" in reason
