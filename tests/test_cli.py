@@ -56,7 +56,7 @@ def test_lists_fit_80_columns_and_cut_no_name(tmp_path: Path) -> None:
     answer = subprocess.run([TIMBREC, "list"], env=os.environ | {"COLUMNS": "80"}, capture_output=True, text=True)
     assert max(map(len, answer.stdout.splitlines())) <= 80
     words = answer.stdout.split()
-    for kind in ("encoders", "recommenders", "metrics", "datasets", "importers"):
+    for kind in ("encoders", "recommenders", "metrics", "probes", "datasets", "importers"):
         assert set(catalog.names(kind)) - {"mfcc-onion"} <= set(words), "only vectors of this encoder exist"
     assert "mfcc-onion" not in words
 
@@ -77,7 +77,7 @@ def test_names_keep_their_line_and_long_ones_are_folded(length: int, lines: int)
 
 def test_a_list_as_json_holds_the_cards(tmp_path: Path) -> None:
     parts = json.loads(timbrec("list", "--json", "--commercial-only", cwd=tmp_path).stdout)
-    assert list(parts) == ["encoders", "recommenders", "metrics", "datasets", "importers"]
+    assert list(parts) == ["encoders", "recommenders", "metrics", "probes", "datasets", "importers"]
     assert all(row["licence"] and row["citation"] and row["url"] for row in parts["datasets"])
     assert [row["name"] for row in parts["recommenders"]] == catalog.names("recommenders")
     cards = {row["name"]: row for row in parts["encoders"]}

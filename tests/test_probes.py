@@ -156,7 +156,7 @@ class TestMetrics:
         rng = np.random.default_rng(5)
         n = 400
         if kind == "tags":
-            truth = rng.random((n, 3)) < 0.3
+            truth: Any = rng.random((n, 3)) < 0.3
             predicted: Any = truth + rng.standard_normal((n, 3))
         elif kind == "numbers":
             truth = rng.standard_normal((n, 2))

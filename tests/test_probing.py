@@ -13,7 +13,7 @@ import pytest
 import small_world
 from timbrec import api
 from timbrec.errors import ConfigError, SeveralErrors
-from timbrec.probes.shared import running
+from timbrec.probes.shared import running, scoring
 from timbrec.study.config import make_config, read_config
 from timbrec.study.inputs import load_inputs
 from timbrec.study.probing import probes_digest, read_probes, run_probes
@@ -73,18 +73,17 @@ def test_a_changed_record_is_no_record(config: Path) -> None:
 
 def test_an_unexpected_error_stops_one_record_alone(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, folder = read_config(config), config.parent / "run"
-    real = running.score
+    real = scoring.score
 
     def failing(targets: Any, vectors: np.ndarray, *rest: Any) -> Any:
-        if np.array_equal(vectors[0], first):
+        if np.array_equal(vectors[0], marks[0]):
             raise MemoryError("too large")
         return real(targets, vectors, *rest)
 
     inputs = load_inputs(settings)
-    first = None
-    monkeypatch.setattr(running._Matrix, "rows", _marked(running._Matrix.rows, marks := []))
+    marks: list[np.ndarray] = []
+    monkeypatch.setattr(running._Matrix, "rows", _marked(running._Matrix.rows, marks))
     run_probes(settings, inputs, config.parent / "other")
-    first = marks[0]
     monkeypatch.setattr(running, "score", failing)
     probed = run_probes(settings, inputs, folder)
     assert [(record.probe, record.encoder) for record in probed.records] == [("genre", "poor"), ("again", "poor")]
@@ -104,11 +103,16 @@ def test_vectors_are_read_once_for_all_probes(config: Path, monkeypatch: pytest.
     settings = read_config(config)
     inputs = load_inputs(settings)
     reads: list[str] = []
+
+    def counting(name: str, aligned: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+        def read(ids: pl.Series) -> np.ndarray:
+            reads.append(name)
+            return aligned(ids)
+
+        return read
+
     for name, source in inputs.sources.items():
-        aligned = source.aligned
-        monkeypatch.setattr(
-            source, "aligned", lambda ids, name=name, aligned=aligned: (reads.append(name), aligned(ids))[1]
-        )
+        monkeypatch.setattr(source, "aligned", counting(name, source.aligned))
     run_probes(settings, inputs, config.parent / "run")
     assert sorted(reads) == ["good", "poor"]
 
