@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,19 @@ def test_thinning_is_a_config_key_that_is_off_by_default(tmp_path: Path) -> None
     assert [cell.use for cell in config.cells] == ["ranking", "thinning"]
     assert config.cells[1].settings == {"recommenders": ["knn", "ease"], "plays": [0, 2]}
     assert [cell.use for cell in read_config(small_world.write(tmp_path, thinning=False)).cells] == ["ranking"]
+
+
+def test_thinning_honours_the_quick_budget(tmp_path: Path) -> None:
+    from timbrec.recommenders import recommender
+    from timbrec.study.inputs import load_inputs
+    from timbrec.study.plan import plan
+
+    settings = {"plays": [0, 2], "recommenders": ["hybrid"]}
+    for budget in ("quick", "full"):
+        config = read_config(small_world.write(tmp_path, thinning=settings, recommenders=["knn"], budget=budget))
+        (cell, *_) = [item for item in plan(config, load_inputs(config)) if item.kind == "thinning"]
+        assert cell.settings == asdict(recommender("hybrid", {}, budget))
+    assert asdict(recommender("hybrid", {}, "quick")) != asdict(recommender("hybrid", {}))
 
 
 def test_a_run_with_thinning_shows_the_crossing(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import TopK
 from timbrec.recommenders import recommender
 from timbrec.study.cell import Cell
+from timbrec.study.cells.shared.planning import planned
 from timbrec.study.config import BASELINES
 from timbrec.study.controls import CONTROLS, REAL, vectors_of
 from timbrec.study.experiment import Experiment
@@ -42,24 +43,9 @@ class Ranking:
         named = [use for use, _, _ in entries]
         entries += [(name, {}, name) for name in BASELINES if name not in named]
         return [
-            Experiment(
-                split=inputs.split.digest,
-                representation=representation,
-                control=control,
-                artists=inputs.artists_digest,
-                recommender=use,
-                settings=asdict(parts),
-                version=parts.version,
-                label=label,
-                seed=seed,
-                depth=max(config.k) + 1,
-                cold_candidates=config.cold_candidates,
-                mixed_candidates=config.mixed_candidates,
-            )
+            experiment
             for use, settings, label in entries
-            for parts in [recommender(use, settings, config.budget)]
-            for representation in (inputs.representations if parts.uses_content else [None])
-            for control, seed in _controls(parts, config)
+            for experiment in planned(config, inputs, use, settings, label, lambda parts: _controls(parts, config))
         ]
 
     def run(self, experiment: Experiment, split: Split, content: Content, workspace: Workspace) -> Cell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -18,6 +18,8 @@ from timbrec.ranking.rank import rank
 from timbrec.recommenders import recommender
 from timbrec.study.cell import Cell
 from timbrec.study.cells.ranking import lists_table
+from timbrec.study.cells.shared.planning import planned
+from timbrec.study.controls import REAL
 from timbrec.study.experiment import Experiment
 from timbrec.study.fitting import validated
 from timbrec.types import Array, Int
@@ -36,7 +38,7 @@ class Thinning:
     """Lists over the same test items with `plays` train users each, for some recommenders and the first seed.
 
     Levels that fewer than 20 items of the hot test reach are left out. Names in `recommenders` use the settings of the
-    config where it has them.
+    config where it has them, and those of its budget.
     """
 
     plays: Sequence[Annotated[int, Field(ge=0)]] = (0, 1, 2, 5, 10, 20, 50)
@@ -47,17 +49,13 @@ class Thinning:
         levels = reached_levels(inputs.split, self.plays)
         entries = {entry.use: (entry.settings, entry.label or entry.use) for entry in config.recommenders}
         return [
-            Experiment(
-                split=inputs.split.digest, representation=representation, control="real",
-                artists=inputs.artists_digest, recommender=use, settings=asdict(parts), version=parts.version,
-                label=label, seed=config.seeds[0], depth=max(config.k) + 1, cold_candidates=config.cold_candidates,
-                kind="thinning", mixed_candidates=config.mixed_candidates, plays=levels,
-            )
+            experiment
             for use in self.recommenders
             for settings, label in [entries.get(use, ({}, use))]
-            for parts in [recommender(use, settings)]
-            for representation in (inputs.representations if parts.uses_content else [None])
-        ]  # fmt: skip
+            for experiment in planned(
+                config, inputs, use, settings, label, lambda _: [(REAL, config.seeds[0])], kind="thinning", plays=levels
+            )
+        ]
 
     def run(self, experiment: Experiment, split: Split, content: Content, workspace: Workspace) -> Cell:
         """A table of lists per level, named `plays-N`. Settings are chosen once, on the validation fold as it is."""

@@ -1,0 +1,1 @@
+"""Helpers of kinds of cells."""
