@@ -207,12 +207,21 @@ def test_the_cheapest_of_the_tied_is_named() -> None:
 def test_cheapest_is_least_computation_then_the_shortest_vector(
     speeds: tuple[float | None, ...], dims: tuple[int | None, ...], name: str | None
 ) -> None:
-    table = pl.DataFrame({"encoder": ["a", "b"], "gflop_per_second": speeds, "dim": dims})
-    assert cheapest(table, ["a", "b"]) == name
+    table = pl.DataFrame([{"encoder": "a"}, {"encoder": "b"}], schema=COST)
+    table = table.with_columns(gflop_per_second=pl.Series(speeds), dim=pl.Series(dims))
+    assert cheapest(table, ["a", "b", "a"]) == name
+
+
+def test_measured_time_counts_where_computation_is_not_known_of_all() -> None:
+    rows = [{"encoder": "a", "seconds_per_track": 2.0, "dim": 1}, {"encoder": "b", "seconds_per_track": 1.0, "dim": 9}]
+    table = pl.DataFrame(rows, schema=COST)
+    assert cheapest(table, ["a", "b"]) == "b"
+    known = table.with_columns(gflop_per_second=pl.Series([1.0, 5.0]))
+    assert cheapest(known, ["a", "b"]) == "a"
 
 
 def test_cheapest_needs_every_encoder_in_the_table() -> None:
-    table = pl.DataFrame({"encoder": ["a"], "gflop_per_second": [1.0], "dim": [1]})
+    table = pl.DataFrame([{"encoder": "a", "gflop_per_second": 1.0, "dim": 1}], schema=COST)
     assert cheapest(table, ["a", "b"]) is None
     assert cheapest(None, ["a"]) is None
     assert cheapest(table, []) is None

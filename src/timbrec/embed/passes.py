@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from timbrec.embed.encode import Kind, Parts, encode_windows, track_vector
 from timbrec.embed.reading import Reading
 from timbrec.embed.target import Target, entry
 from timbrec.errors import AudioError
-from timbrec.protocols import Encoder
+from timbrec.protocols import DeviceEncoder, Encoder
 from timbrec.types import Array, Float
 
 _LOG = logging.getLogger(__name__)
@@ -51,6 +52,17 @@ class Pass:
         self.cut = targets[0].output.cut
         self._waiting: dict[int, list[Window]] = {}
         self._jobs: dict[str, Job] = {}
+        self.encoded, self._times = 0, list[float]()  # finished tracks; seconds of each call, from several threads
+
+    @property
+    def seconds(self) -> float:
+        """The time spent in the encoder, by all threads together."""
+        return sum(self._times)
+
+    @property
+    def device(self) -> str:
+        """The kind of device that encodes."""
+        return str(self.encoder.device).split(":")[0] if isinstance(self.encoder, DeviceEncoder) else "cpu"
 
     def take(self, reading: Reading, clip: Clip, targets: list[Target]) -> bool:
         """Add a track for some of the targets. False if the stores of all of them know its audio."""
@@ -81,6 +93,7 @@ class Pass:
     def encode(self, windows: list[Window]) -> Parts | AudioError:
         """Statistics of each window. If memory runs out, tries halves of the batch, down to single windows."""
         kinds = list({target.kind: None for window in windows for target in window.job.targets})
+        started = time.perf_counter()
         try:
             return encode_windows(self.encoder, np.stack([job.clip.windows[row] for job, row in windows]), kinds)
         except AudioError as error:
@@ -88,6 +101,8 @@ class Pass:
         except (MemoryError, RuntimeError) as error:
             if not _release_memory(error):
                 raise
+        finally:
+            self._times.append(time.perf_counter() - started)
         if len(windows) == 1:  # after the `except` block, whose exception keeps the encoder's tensors alive
             return AudioError("there is not enough memory to encode one window of it", passing=True)
         half = len(windows) // 2
@@ -117,6 +132,7 @@ class Pass:
             job.error = error
         if job.error is not None:
             return
+        self.encoded += 1
         for target in job.targets:
             for place, reading in enumerate(job.readings):
                 vector = None if place else vectors[target.kind]

@@ -34,6 +34,9 @@ def process(ledger: Ledger, targets: Sequence[Target], batch: int | None, worker
         alone = any(executor is not shared for executor in executors.values())
         stack.enter_context(_torch_threads(1 if alone else workers))
         _Work(ledger, targets, passes, shared, executors, ahead=2 * workers).run()
+    for encoding in passes:
+        for target in encoding.targets:
+            target.timed(encoding.device, encoding.encoded, encoding.seconds)
 
 
 class _Work:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 
 import av
@@ -16,6 +17,7 @@ from timbrec.embed.tracks import Track, text
 from timbrec.store import Entry, TrackStore
 from timbrec.store.manifest import newest
 from timbrec.store.notes import Note, Notes, Record
+from timbrec.store.speed import add_time
 from timbrec.types import Array, Float32
 
 UNKNOWN = -1
@@ -141,6 +143,12 @@ class Target:
         finally:
             if self._store is not None:
                 self._store.close(commit)
+
+    def timed(self, device: str, tracks: int, seconds: float) -> None:
+        """Record how long encoding took; vectors do not depend on it, so a full disk is no error here."""
+        if tracks and self._store is not None:
+            with suppress(OSError):
+                add_time(self.output.store, device, tracks, seconds)
 
     @property
     def _failures(self) -> list[Record]:

@@ -18,14 +18,15 @@ from timbrec.types import Progress
 
 COST = {
     "encoder": pl.String, "dim": pl.Int64, "bytes_per_track": pl.Int64, "gflop_per_second": pl.Float64,
-    "parameters": pl.Int64, "fit_seconds": pl.Float64, "licence_code": pl.String, "licence_weights": pl.String,
-    "commercial": pl.Boolean,
+    "seconds_per_track": pl.Float64, "parameters": pl.Int64, "fit_seconds": pl.Float64, "licence_code": pl.String,
+    "licence_weights": pl.String, "commercial": pl.Boolean,
 }  # fmt: skip
 
 
 def cost(run: Run, figures: Figures, progress: Progress | None = None) -> pl.DataFrame:
     """Cost and licence of each representation, one row each, in the order of the plan.
 
+    `seconds_per_track` is the measured time in the encoders, without decoding, by all threads together.
     `gflop_per_second` is the computation per second of audio in 10^9 multiplications and additions, 0 without a model.
     `bytes_per_track` is the size of a float32 vector. `fit_seconds` is the median time of a cell on real vectors.
     `commercial` says whether code and weights of all its encoders may be used commercially. Null where unknown, as for
@@ -36,6 +37,7 @@ def cost(run: Run, figures: Figures, progress: Progress | None = None) -> pl.Dat
         if experiment.representation is not None and experiment.is_real:
             groups.setdefault(experiment.representation.name, []).append(experiment)
     dims = {facts["name"]: int(facts["dim"]) for facts in run.facts["encoders"]}
+    seconds_of = {facts["name"]: facts.get("seconds_per_track") for facts in run.facts["encoders"]}
     entries = {name: run.facts["config"]["encoders"][name] for name in dims}
     cards = {
         name: card_of(name, entry.get("encoder"), entry.get("audio") is not None) for name, entry in entries.items()
@@ -46,22 +48,29 @@ def cost(run: Run, figures: Figures, progress: Progress | None = None) -> pl.Dat
         representation = experiments[0].representation
         assert representation is not None
         row = _facts(representation, dims, [cards[source.encoder] for source in representation.sources])
+        times = [seconds_of[source.encoder] for source in representation.sources]
+        row["seconds_per_track"] = None if None in times else sum(times)
         rows.append({"encoder": name, "fit_seconds": median(seconds)} | row)
     return pl.DataFrame(rows, schema=COST)
 
 
-def cheapest(table: pl.DataFrame | None, encoders: list[str]) -> str | None:
-    """The encoder with the least computation per second of audio, then the shortest vector; the first of equals.
+def measure_of(table: pl.DataFrame) -> str:
+    """The column of cost that is known for all rows: computation, else measured time, else the size of a vector."""
+    columns = ("gflop_per_second", "seconds_per_track", "dim")
+    return next((name for name in columns if not table[name].null_count()), "dim")
 
-    Computation counts only if it is known for all `encoders`. None without a table, or if one is missing from it.
+
+def cheapest(table: pl.DataFrame | None, encoders: list[str]) -> str | None:
+    """The encoder with the least cost by `measure_of`, then the shortest vector; the first of equals.
+
+    None without a table, or if one of the encoders is missing from it.
     """
-    rows = [] if table is None else [row for row in table.iter_rows(named=True) if row["encoder"] in encoders]
-    if len(rows) < len(set(encoders)) or any(row["dim"] is None for row in rows) or not rows:
+    names = list(dict.fromkeys(encoders))
+    rows = pl.DataFrame(schema=COST) if table is None else table.filter(pl.col("encoder").is_in(names))
+    if not names or len(rows) < len(names) or rows["dim"].null_count():
         return None
-    known = all(row["gflop_per_second"] is not None for row in rows)
-    order = {name: place for place, name in enumerate(encoders)}
-    least = min(rows, key=lambda row: (row["gflop_per_second"] if known else 0.0, row["dim"], order[row["encoder"]]))
-    return str(least["encoder"])
+    order = pl.col("encoder").replace_strict(names, range(len(names)))
+    return str(rows.sort(measure_of(rows), "dim", order)["encoder"][0])
 
 
 def _facts(representation: Representation, dims: Mapping[str, int], cards: list[EncoderCard | None]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import polars as pl
 
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, StoreError
+from timbrec.store.speed import Speed
 from timbrec.types import Array, Bool, Float32, Int
 
 Ids = Iterable[object]  # strings or whole numbers; `as_ids` refuses other types
@@ -69,6 +70,11 @@ class VectorSource(ABC):
     def has(self, ids: Ids) -> Bool[Array, "n"]:
         """Mask of the ids that have a vector."""
         return self._rows(as_ids(ids, self.name)) >= 0
+
+    @property
+    def speed(self) -> Speed | None:
+        """The measured speed of the encoder; None where it is not known."""
+        return None
 
     def audio_of(self, ids: pl.Series) -> pl.Series | None:
         """The hash of each id's decoded audio, null where unknown; None for a source that does not know audio."""

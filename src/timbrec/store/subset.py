@@ -11,6 +11,7 @@ import polars as pl
 
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.store.source import Ids, VectorSource, as_ids
+from timbrec.store.speed import Speed
 from timbrec.types import Array, Int
 
 _BLOCK = 1 << 14  # tracks hashed at once
@@ -51,6 +52,11 @@ class Subset(VectorSource):
             digest.update("\0".join(block).encode() + b"\0")
             digest.update(np.ascontiguousarray(self.aligned(block)).data)
         return digest.hexdigest()
+
+    @property
+    def speed(self) -> Speed | None:
+        """The measured speed of the encoder, as the other source knows it."""
+        return self._source.speed
 
     def audio_of(self, ids: pl.Series) -> pl.Series | None:
         """The hash of each id's decoded audio, as the other source knows it."""

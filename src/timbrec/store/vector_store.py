@@ -18,6 +18,7 @@ from timbrec.errors import DataError, StoreError
 from timbrec.store.files import File, write_file
 from timbrec.store.manifest import Manifest, Shard, StoreInfo, newest, publish
 from timbrec.store.source import Ids, VectorSource, blocks, count_zeros, distinct_ids
+from timbrec.store.speed import Speed, speed_of
 from timbrec.types import Array, Int
 
 # Columns of a track: id, hash of the audio, and size, modification time (ns), hash and path of its file.
@@ -119,6 +120,11 @@ class VectorStore(VectorSource):
     def audio(self) -> frozenset[str]:
         """Names of the rows: hashes of audio, or ids."""
         return frozenset(self._ids_in(self._manifest))
+
+    @property
+    def speed(self) -> Speed | None:
+        """The speed of the encoder, measured while this store was filled; None for other stores."""
+        return speed_of(self.path)
 
     def audio_of(self, ids: pl.Series) -> pl.Series | None:
         """The hash of each id's decoded audio, null where unknown; None for a store with rows named by ids."""

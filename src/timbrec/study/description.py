@@ -33,6 +33,8 @@ def describe_run(config: Config, inputs: Inputs) -> dict[str, Any]:
 
 def _encoder(name: str, config: Config, inputs: Inputs) -> dict[str, Any]:
     facts: dict[str, Any] = {"name": name, "dim": inputs.sources[name].dim}
+    if (speed := inputs.sources[name].speed) is not None:
+        facts |= {"seconds_per_track": round(speed.seconds, 6), "measured": f"{speed.tracks:,} tracks, {speed.device}"}
     entry = config.encoders[name]
     card = card_of(name, entry.encoder, entry.audio is not None)
     return facts if card is None else facts | {fact: getattr(card, fact) for fact in _CARD}
