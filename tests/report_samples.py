@@ -14,8 +14,11 @@ import polars as pl
 from timbrec.audit import Finding
 from timbrec.data.split import Scenario
 from timbrec.report import ReportData
+from timbrec.results.cost import COST
 from timbrec.results.figures import DIFFERENCES
 from timbrec.results.summary import SUMMARY as SCHEMA
+from timbrec.results.thinning import COLUMNS as THINNING
+from timbrec.results.thinning import crossing
 from timbrec.results.verdict import Verdict
 from timbrec.statistics.intervals import Interval
 
@@ -171,6 +174,46 @@ def sample(
     data = replace(data, summary=summary.with_columns(pl.Series("tied", tied, dtype=pl.Boolean)))
     fields: dict[str, Any] = {"verdicts": verdicts, "differences": differences(data)} | changes
     return replace(data, **fields)
+
+
+def costs(data: ReportData) -> pl.DataFrame:
+    """A table of costs: the first encoder without computation, the others ten times apart over three decades."""
+    names = data.summary["encoder"].drop_nulls().unique(maintain_order=True)
+    rows = [
+        {
+            "encoder": name,
+            "dim": 64 * (place + 1),
+            "bytes_per_track": 256 * (place + 1),
+            "gflop_per_second": 0.0 if place == 0 else round(0.3 * 1000 ** (place / len(names)), 3),
+            "seconds_per_track": 0.02 * (place + 1),
+            "parameters": 10_000_000 * place,
+            "fit_seconds": 1.5,
+            "licence_code": "MIT",
+            "licence_weights": "CC BY-NC 4.0",
+            "commercial": place % 2 == 0,
+        }
+        for place, name in enumerate(names)
+    ]
+    return pl.DataFrame(rows, schema=COST)
+
+
+def thinned(data: ReportData, levels: Sequence[int] = (0, 1, 2, 5, 10, 20, 50)) -> pl.DataFrame:
+    """A table of thinning against ELSA: the first line is overtaken at 2 plays, the next ones later, the last never."""
+    lines = data.summary.drop_nulls("encoder").select("encoder", "recommender").unique(maintain_order=True).rows()
+    rows: list[dict[str, Any]] = []
+    for number, (encoder, label) in enumerate(lines):
+        at = 2.0 * 1.6**number if number < len(lines) - 1 else 1e6
+        differences = {level: float(0.05 * (np.log1p(level) - np.log1p(at))) for level in levels if level}
+        gains = [Interval(value, value - 0.02, value + 0.02) for value in differences.values()]
+        point, low, high = crossing(list(differences), gains)
+        where = {"crossing": point, "crossing_low": low, "crossing_high": high, "value": 0.2, "against": "elsa"}
+        for level in levels:
+            row: dict[str, Any] = {"encoder": encoder, "recommender": label, "plays": level} | where
+            if level:
+                value = differences[level]
+                row |= {"difference": value, "low": value - 0.02, "high": value + 0.02}
+            rows.append(row)
+    return pl.DataFrame(rows, schema=THINNING)
 
 
 def leads(data: ReportData) -> list[Verdict]:

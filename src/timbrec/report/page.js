@@ -187,9 +187,9 @@ function drawing(svg) {
 }
 
 function picture(button) {
-  const svg = [...document.querySelectorAll("figure.plot:not([hidden]) svg")].find((one) => one.getClientRects().length);
-  const { text, width, height } = drawing(svg);
-  const name = `hot-cold-${shown}`;
+  const figure = button.closest("figure") ?? [...document.querySelectorAll("figure.plot:not(.panel, [hidden])")].find((other) => other.getClientRects().length);
+  const { text, width, height } = drawing(figure.querySelector("svg"));
+  const name = figure.dataset.name ?? `hot-cold-${shown}`;
   if (button.dataset.picture === "svg") return save(`${name}.svg`, "image/svg+xml", text);
   const image = new Image();
   image.addEventListener("load", () => {
@@ -224,11 +224,11 @@ if (form) {
     const button = event.target.closest("[data-format], [data-picture]");
     if (button) (button.dataset.format ? download : picture)(button);
   });
-  const readout = document.querySelector(".readout");
   for (const type of ["pointerover", "focusin"]) {
     document.addEventListener(type, (event) => {
       const point = event.target.closest?.(".point");
-      if (point && readout) readout.textContent = point.getAttribute("aria-label");
+      const readout = point && (point.closest("figure").querySelector(".readout") ?? point.closest("section").querySelector(".readout"));
+      if (readout) readout.textContent = point.getAttribute("aria-label");
     });
   }
   follow();
