@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from timbrec.api import bench
+from timbrec.cli.app import run
 from timbrec.data.log import LogConfig
 from timbrec.errors import ConfigError, DataError, SeveralErrors
 from timbrec.histories.importing import ImportConfig
@@ -126,6 +127,7 @@ def hetrec(folder: Path, **changes: Any) -> dict[str, Any]:
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "user_artists.dat").write_text(PLAYS)
     (folder / "data" / "user_taggedartists.dat").write_text(TAGS)
+    (folder / "data" / "artists.dat").write_text("id\tname\turl\tpictureURL\n7\tSeven\thttp://x\thttp://y\n")
     return HETREC | {"base": folder} | changes
 
 
@@ -182,3 +184,46 @@ class TestDataset:
     def test_a_wrong_entry_is_named(self, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
         with pytest.raises((ConfigError, DataError, SeveralErrors), match=message):
             load_inputs(make_config(hetrec(tmp_path, **changes)))
+
+
+class TestWriting:
+    def test_tables_and_config_give_what_the_data_set_gives(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        named = load_inputs(make_config(hetrec(tmp_path)))
+        run(["data", "hetrec", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--set", "dims=[4, 8]"])
+        assert {path.name for path in (tmp_path / "out").rglob("*.*")} == {
+            "interactions.parquet", "items.parquet", "tags-4.parquet", "tags-8.parquet", "config.yaml", "SOURCE.txt",
+        }  # fmt: skip
+        written = load_inputs(read_config(tmp_path / "out" / "config.yaml"))
+        assert written.log.digest == named.log.digest
+        ids = list(named.catalogue.ids)
+        np.testing.assert_array_equal(written.sources["tags-4"].aligned(ids), named.sources["tags"].aligned(ids))
+        shown = capsys.readouterr().out
+        assert f"interactions.parquet: {len(named.log)} rows" in shown
+        assert "licence: non-commercial" in shown
+        with pytest.raises(ConfigError, match="out exists already"):
+            run(["data", "hetrec", str(tmp_path / "data"), "--out", str(tmp_path / "out")])
+
+    def test_nothing_is_left_of_a_failure(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"has no file user_artists\.dat"):
+            run(["data", "hetrec", str(tmp_path), "--out", str(tmp_path / "out")])
+        with pytest.raises(ConfigError, match="no setting 'dim'"):
+            run(["data", "hetrec", str(tmp_path), "--out", str(tmp_path / "out"), "--set", "dim=4"])
+        with pytest.raises(ConfigError, match="Did you mean 'yambda'"):
+            run(["data", "yamba", str(tmp_path), "--out", str(tmp_path / "out")])
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("name", "folder", "option", "rows"),
+        [
+            ("hetrec", "hetrec_lastfm", "dims=[2]", 46_355),
+            ("lastfm-1k", "lastfm1k_head5000", "", 5_000),
+            ("taste-profile", "taste_profile_100users", "triplets=train_triplets_7digital_100users_50songs.txt", 9_553),
+            ("m4a-onion", "m4a_onion", "part=val", 48_787),
+        ],
+    )
+    def test_real_files(self, test_data: Path, tmp_path: Path, name: str, folder: str, option: str, rows: int) -> None:
+        options = ["--set", option] if option else []
+        run(["data", name, str(test_data / "data" / folder), "--out", str(tmp_path / "out"), *options])
+        assert len(pl.read_parquet(tmp_path / "out" / "interactions.parquet")) == rows

@@ -126,6 +126,15 @@ CATALOG: dict[str, dict[str, Part]] = {
         "m4a-onion": Part("timbrec.datasets.m4a_onion:M4AOnion", "253 million dated plays of 56,512 tracks"),
         "taste-profile": Part("timbrec.datasets.taste_profile:TasteProfile", "48 million play counts, no times"),
         "lastfm-1k": Part("timbrec.datasets.lastfm_1k:LastFM1K", "19 million dated plays of 992 users"),
+        "lastfm-360k": Part("timbrec.datasets.lastfm_360k:LastFM360K", "17.5 million play counts of artists"),
+        "lfm-1b": Part("timbrec.datasets.lfm_1b:LFM1b", "A billion dated plays of Last.fm; withdrawn"),
+        "lfm-2b": Part("timbrec.datasets.lfm_2b:LFM2b", "Two billion dated plays of Last.fm; withdrawn"),
+        "music4all": Part("timbrec.datasets.music4all:Music4All", "Dated plays of 109,269 tracks, with audio"),
+        "yambda": Part("timbrec.datasets.yambda:Yambda", "Dated plays of Yandex Music, with audio vectors"),
+        "million-playlist": Part("timbrec.datasets.million_playlist:MillionPlaylist", "A million playlists of Spotify"),
+        "30music": Part("timbrec.datasets.thirty_music:ThirtyMusic", "31 million plays in sessions of Last.fm"),
+        "talkplaydata-2": Part("timbrec.datasets.talkplaydata_2:TalkPlayData2", "Tracks in synthetic conversations"),
+        "nowplaying-rs": Part("timbrec.datasets.nowplaying_rs:NowPlayingRS", "11.6 million plays from tweets"),
     },
 }
 

@@ -11,6 +11,7 @@ from timbrec import __version__
 from timbrec.cli import encoders
 from timbrec.cli.bench import CORES, ConfigFile, Jobs, bench, finish
 from timbrec.cli.compare import compare
+from timbrec.cli.data import data
 from timbrec.cli.embed import embed
 from timbrec.cli.fit import fit
 from timbrec.cli.history import history
@@ -87,6 +88,7 @@ app.command()(bench)
 app.command()(compare)
 app.command()(embed)
 app.command()(history)
+app.command()(data)
 app.command()(manifest)
 app.command()(probe)
 app.command()(fit)

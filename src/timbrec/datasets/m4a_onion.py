@@ -25,12 +25,14 @@ class M4AOnion(Dataset):
     """252,984,396 plays of 56,512 tracks by 119,140 users; `events` reads the plays in [`start`, `end`).
 
     The default window is the paper's. `features` names the feature files to read as vectors: "ivec256" is
-    id_ivec256.tsv. Files are the official ones and, for `pairs`, files that the paper's authors derived from them.
+    id_ivec256.tsv. Files are the official ones and, for `pairs`, files that the paper's authors derived from them; with
+    `part`, the events are the pairs of that part of the paper's split.
     """
 
     start: datetime = datetime(2018, 2, 1)
     end: datetime = datetime(2019, 3, 1)
     features: tuple[str, ...] = ()
+    part: str = ""
 
     name: ClassVar[str] = "Music4All-Onion"
     licence: ClassVar[str] = "CC BY-NC-SA 4.0; the audio is Music4All's and needs a signed agreement"
@@ -42,6 +44,8 @@ class M4AOnion(Dataset):
 
     def events(self) -> Events:
         """The plays of the window from userid_trackid_timestamp.tsv, read block by block; times are UTC."""
+        if self.part:
+            return self.pairs(self.part)
         path = self.file("userid_trackid_timestamp.tsv")
         with reading(path):
             table = open_table(path, _FORM)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -51,13 +51,20 @@ class Dataset(ABC):
         """Vectors by name, from files of the data set or computed from it; empty for data sets without vectors."""
         return {}
 
+    def has_file(self, name: str) -> bool:
+        """Whether a file exists, compressed or not."""
+        return self._found(name) is not None
+
     def file(self, name: str) -> Path:
         """The path of a file, compressed or not. Raises DataError if it does not exist."""
-        path = Path(self.folder) / name
-        for candidate in (path, *(path.with_name(name + suffix) for suffix in compression.SUFFIXES)):
-            if candidate.is_file():
-                return candidate
+        if (path := self._found(name)) is not None:
+            return path
         raise DataError(f"{self.folder} has no file {name}", fix=f"Get {self.name} from {self.url}.")
+
+    def _found(self, name: str) -> Path | None:
+        path = Path(self.folder) / name
+        candidates = (path, *(path.with_name(path.name + suffix) for suffix in compression.SUFFIXES))
+        return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 @contextmanager
@@ -89,3 +96,21 @@ def line_blocks(
             raise DataError(f"{path} has {len(table.names)} columns, not {len(columns)}", fix="Get the file again.")
         for block in table.blocks(table.names):
             yield block.rename(dict(zip(table.names, columns, strict=True)))
+
+
+def headed_table(path: Path, columns: Mapping[str, str], optional: Sequence[str] = ()) -> pl.DataFrame:
+    """Columns of a text table with a header, as text, by the names that `columns` gives them.
+
+    Columns in `optional` may be absent. Raises DataError, with the file's name, for others that are.
+    """
+    with reading(path):
+        table = open_table(path)
+        given = {role: name for role, name in columns.items() if role not in optional or name in table.names}
+        blocks = list(table.blocks(list(dict.fromkeys(given.values()))))
+        rows = pl.concat(blocks) if blocks else pl.DataFrame(schema=dict.fromkeys(given.values(), pl.String))
+        return rows.select(**{role: pl.col(name) for role, name in given.items()})
+
+
+def with_count(events: Events, label: str, count: int) -> Events:
+    """The events with a further fact, unless the count is 0."""
+    return replace(events, facts=(*events.facts, (label, f"{count:,}"))) if count else events
