@@ -10,8 +10,8 @@ import pytest
 import timbrec
 
 PUBLIC = {
-    "Config", "Inputs", "Model", "Result", "TimbrecError", "__version__", "audit_all", "bench", "compare",
-    "compare_published", "fit", "fit_run", "load_inputs", "make_config", "read_config",
+    "Config", "Inputs", "Model", "Result", "TimbrecError", "__version__", "add_audio", "audit_all", "bench", "compare",
+    "compare_published", "fit", "fit_music", "fit_run", "load_inputs", "make_config", "read_config",
 }  # fmt: skip
 
 

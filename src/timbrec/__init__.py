@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from timbrec.errors import TimbrecError as TimbrecError
     from timbrec.models import Model as Model
     from timbrec.models import fit as fit
+    from timbrec.models.adding import add_audio as add_audio
+    from timbrec.models.from_music import fit_music as fit_music
     from timbrec.study.config import Config as Config
     from timbrec.study.config import make_config as make_config
     from timbrec.study.config import read_config as read_config
@@ -30,11 +32,13 @@ _HOMES = {
     "Model": "models",
     "Result": "api",
     "TimbrecError": "errors",
+    "add_audio": "models.adding",
     "audit_all": "api",
     "bench": "api",
     "compare": "api",
     "compare_published": "api",
     "fit": "models",
+    "fit_music": "models.from_music",
     "fit_run": "api",
     "load_inputs": "study.inputs",
     "make_config": "study.config",

@@ -9,6 +9,7 @@ import typer
 
 from timbrec import __version__
 from timbrec.cli import encoders
+from timbrec.cli.add import add
 from timbrec.cli.bench import CORES, ConfigFile, Jobs, bench, finish
 from timbrec.cli.compare import compare
 from timbrec.cli.data import data
@@ -95,6 +96,7 @@ app.command()(fit)
 app.command()(recommend)
 app.command()(similar)
 app.command()(path)
+app.command()(add)
 app.command("list")(encoders.list_parts)
 app.command()(encoders.convert)
 app.command("check-encoder")(encoders.check_encoder)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from timbrec.cli.options import count
 from timbrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,19 +29,53 @@ def fit(
     encoder: _Encoder = None,
     recommender: _Recommender = None,
     on: _On = "all",
+    music: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of music, instead of a run.")] = None,
+    history: Annotated[list[Path], typer.Option(metavar="FILE", help="Plays of this music; repeatable.")] = [],  # noqa: B006
+    ids: Annotated[str | None, typer.Option(metavar="stem|path|tag", help="Ids of the music's files.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     out: _Out = None,
 ) -> None:
-    """Fit the combination of a run that you chose on all its plays, and write the model to a folder."""
+    """Fit a combination of a run on all its plays, or a folder of music; write the model to a folder."""
+    if music is not None:
+        if run_dir is not None or best is not None or recommender is not None:
+            raise ConfigError("a run and --music were both given", fix="Give one of them.")
+        return fit_folder(music, out or Path("model"), encoder, history, ids, device)
+    if run_dir is None:
+        raise ConfigError("there is nothing to fit", fix="Name the folder of a run, or --music DIR.")
+    if history:
+        raise ConfigError("--history goes with --music", fix="A run has its own plays.")
+    if best is None and recommender is None and encoder is None:
+        raise ConfigError("say what to fit", fix="--best hot, cold or mixed; or --encoder NAME --recommender LABEL.")
     from timbrec.api import fit_run
     from timbrec.cli.show import progress_bars
 
-    if run_dir is None:
-        raise ConfigError("there is nothing to fit", fix="Name the folder of a run.")
-    if best is None and recommender is None and encoder is None:
-        raise ConfigError("say what to fit", fix="--best hot, cold or mixed; or --encoder NAME --recommender LABEL.")
     with progress_bars() as progress:
         model = fit_run(run_dir, best, encoder=encoder, recommender=recommender, on=on, progress=progress)
-    show_model(model, model.save(out or run_dir / "model"))
+    return show_model(model, model.save(out or run_dir / "model"))
+
+
+def fit_folder(music: Path, out: Path, encoder: str | None, history: list[Path], ids: str | None, device: str) -> None:
+    """Make a model of a folder of music, and print what became of its files and of the plays."""
+    from timbrec.cli.show import progress_bars
+    from timbrec.models.from_music import fit_music
+
+    with progress_bars() as progress:
+        result = fit_music(music, out, encoder=encoder, history=history, ids=ids, device=device, progress=progress)
+    if len(result.failures):
+        result.failures.write_csv(out / "failures.csv")
+        typer.echo(f"{count(len(result.failures), 'file')} could not be encoded: {out / 'failures.csv'}, e.g.")
+        for row in result.failures.head(3).iter_rows(named=True):
+            typer.echo(f"  {row['path']}: {row['reason']}")
+    if len(result.duplicates):
+        typer.echo(f"files with the audio of another, whose vector they share: {len(result.duplicates):,}")
+    if result.matched is not None:
+        typer.echo("plays matched by:")
+        groups = result.matched.how.group_by("method", maintain_order=True)
+        for (method,), rows in groups:
+            typer.echo(f"  {method:<22} {len(rows):>8,} recordings {int(rows['plays'].sum()):>10,} plays")
+        result.matched.how.drop("candidates", strict=False).write_csv(out / "matched.csv")
+        typer.echo(f"  each recording: {out / 'matched.csv'}")
+    show_model(result.model, out)
 
 
 def show_model(model: Model, folder: Path) -> None:
@@ -51,10 +86,11 @@ def show_model(model: Model, folder: Path) -> None:
     for remark in card.get("remarks", ()):
         typer.echo(f"  {remark}")
     new = int(model.new.sum())
-    typer.echo(
-        f"fitted on {card.get('plays', 0):,} plays of {len(model.users):,} users; "
-        f"{len(model.items):,} tracks, {new:,} of which nobody played yet"
-    )
+    if len(model.users):
+        typer.echo(f"fitted on {card.get('plays', 0):,} plays of {count(len(model.users), 'user')}")
+        typer.echo(f"{count(len(model.items), 'track')}, {new:,} of which nobody played yet")
+    else:
+        typer.echo(f"{count(len(model.items), 'track')}, without plays")
     for line in _expected(card):
         typer.echo(line)
     typer.echo(f"model: {folder}")

@@ -8,6 +8,11 @@ from typing import Any
 from timbrec.errors import ConfigError
 
 
+def count(number: int, noun: str) -> str:
+    """A number with a noun: "1 file", "2,000 files"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def texts_of(pairs: Sequence[str], form: str, example: str) -> dict[str, str]:
     """Return values by key from texts such as "pool=sum". Raises ConfigError for a text without key or "="."""
     values = {}

@@ -34,7 +34,7 @@ def recommend(
     model: _Folder,
     user: Annotated[str | None, typer.Option(metavar="ID", help="A user of the model.")] = None,
     history: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Plays of somebody else: a table with track ids.")
+        Path | None, typer.Option(metavar="FILE", help="Plays of somebody: an export, or a table of track ids.")
     ] = None,
     seed: Annotated[list[str], typer.Option(metavar="TRACK", help="Tracks to start from; repeatable.")] = [],  # noqa: B006
     count: _Count = 10,
@@ -60,9 +60,7 @@ def recommend(
     who: dict[str, Any] = {"user": user}
     about = f"for {user}"
     if history is not None:
-        from timbrec.models.histories import history_of
-
-        who, about = {"history": history_of(history)}, f"for {history.name}"
+        who, about = {"history": _history(history, loaded)}, f"for {history.name}"
     elif seed:
         who, about = {"seeds": seed}, f"from {', '.join(seed)}"
     tracks = loaded.recommend(
@@ -120,6 +118,20 @@ def _loaded(folder: Path) -> Model:
     from timbrec.models.model import Model
 
     return Model.load(folder)
+
+
+def _history(path: Path, model: Model) -> list[str]:
+    """The ids of the model's tracks that a history plays; prints how many of its recordings match."""
+    from timbrec.models.histories import matched_history
+
+    matched = matched_history([path], model.catalogue)
+    total, found = len(matched.how), int(matched.how["track"].count())
+    typer.echo(f"{found:,} of {total:,} recordings of {path.name} are tracks of the model", err=True)
+    pairs = matched.pairs if matched.pairs["time"].is_null().any() else matched.pairs.sort("time")
+    if (users := pairs["user"].n_unique()) > 1:
+        raise ConfigError(f"{path} holds the plays of {users:,} users", example=pairs["user"][0],
+                          fix="Give a history of one user.")  # fmt: skip
+    return pairs["track"].to_list()
 
 
 def _made(model: Model) -> str:

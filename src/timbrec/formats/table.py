@@ -20,26 +20,27 @@ class Table:
         from rich.console import Console
         from rich.table import Table as Grid
 
-        grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        grid = Grid(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         grid.add_column("", justify="right", no_wrap=True)
         for column in ("title", "artist"):
             grid.add_column(column, overflow="fold", ratio=1 if column == "artist" else None)
         grid.add_column("year", justify="right", no_wrap=True)
         grid.add_column("score", justify="right", no_wrap=True)
         grid.add_column("", no_wrap=True)
+        kinds = tracks["new"].n_unique()  # "new" says something where others are not
         for row in tracks.iter_rows(named=True):
-            grid.add_row(*map(_plain, _cells(row)))
+            grid.add_row(*map(_plain, [*_cells(row), "new" if row["new"] and kinds > 1 else ""]))
         console = Console(file=io.StringIO(), width=shutil.get_terminal_size().columns, highlight=False)
         console.print(grid)
         written: str = console.file.getvalue()  # type: ignore[attr-defined] # a StringIO
         lines = [line.rstrip() for line in written.splitlines()]
-        return "\n".join(line for line in lines if line) + "\n" + _reasons(tracks, console.width)
+        return "\n".join([title, *(line for line in lines if line)]) + "\n" + _reasons(tracks, console.width)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     title = row["title"] or ("" if row["artist"] else row["item"])
     year = "" if row["year"] is None else str(row["year"])
-    return [str(row["rank"]), title, row["artist"] or "", year, f"{row['score']:.3f}", "new" if row["new"] else ""]
+    return [str(row["rank"]), title, row["artist"] or "", year, f"{row['score']:.3f}"]
 
 
 def _plain(text: str) -> Any:

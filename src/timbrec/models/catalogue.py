@@ -59,16 +59,13 @@ def labels(catalogue: pl.DataFrame) -> pl.Series:
 
 
 def recordings(catalogue: pl.DataFrame) -> Int[Array, "tracks"]:
-    """(tracks,) a number per recording: tracks of the same recording have the same number.
+    """(tracks,) a number per recording: tracks of the same recording have the same number, that of the first of them.
 
     Tracks are the same recording when they have the same audio, MusicBrainz id or ISRC, or the same artist and title
     (without case, accents and punctuation) at a length within 2 seconds. A live recording, remaster, remix and other
     version, by the words of title and album, is another recording whatever its ids say. Without a length, equal names
     prove nothing.
     """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
     plain = catalogue.select(
         "audio", "mbid", "isrc", "duration_s", artist=_plain("artist"), title=_plain("title"), version=_version()
     ).with_row_index("row")
@@ -79,9 +76,39 @@ def recordings(catalogue: pl.DataFrame) -> Int[Array, "tracks"]:
     timed = timed.with_columns(length=gap.cast(pl.Int32).cum_sum().over("artist", "title", "version"))
     pairs.append(_twins(timed, ["artist", "title", "version", "length"]))
     table = pl.concat(pairs)
-    left, right = (table[name].to_numpy() for name in ("row", "first"))
-    graph = csr_array((np.ones(len(left), np.int8), (left, right)), shape=(len(catalogue), len(catalogue)))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    return _components(table["row"].to_numpy(), table["first"].to_numpy(), len(catalogue))
+
+
+def further_recordings(
+    catalogue: pl.DataFrame, recording: Int[Array, "tracks"], added: pl.DataFrame
+) -> Int[Array, "n"]:
+    """The numbers of `recordings` for a catalogue with tracks `added` after it; known tracks keep their numbers."""
+    known = pl.lit(False)
+    for key in ("audio", "mbid", "isrc"):
+        known = known | pl.col(key).is_in(added[key].drop_nulls().to_list()).fill_null(False)
+    titles = added.select(_plain("title")).to_series().drop_nulls().to_list()
+    rows = catalogue.select((known | _plain("title").is_in(titles).fill_null(False)).arg_true()).to_series().to_numpy()
+    group = recordings(pl.concat([catalogue[rows], added]))
+    old, new = group[: len(rows)], group[len(rows) :]
+    number_of = dict(zip(old.tolist(), recording[rows].tolist(), strict=True))
+    fresh = int(recording.max(initial=-1)) + 1
+    for label in new.tolist():
+        if label not in number_of:
+            number_of[label], fresh = fresh, fresh + 1
+    return np.concatenate([recording, np.array([number_of[label] for label in new.tolist()], np.int64)])
+
+
+def _components(left: Int[Array, "pairs"], right: Int[Array, "pairs"], n: int) -> Int[Array, "n"]:
+    """(n,) the smallest node that each node is connected with by pairs of nodes."""
+    labels = np.arange(n)
+    while True:
+        low = np.minimum(labels[left], labels[right])
+        smaller = labels.copy()
+        np.minimum.at(smaller, left, low)
+        np.minimum.at(smaller, right, low)
+        if (smaller == labels).all():
+            return labels
+        labels = smaller
 
 
 def rows_of(names: Iterable[str], items: Vocabulary, catalogue: pl.DataFrame) -> Int[Array, "n"]:

@@ -8,9 +8,11 @@ again; `model.json` is replaced last.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
@@ -20,13 +22,16 @@ from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.files import checksum, replacing
 from timbrec.models.search import Index
-from timbrec.types import Array, Int
+from timbrec.models.stores import read_stores, write_stores
+from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
     from timbrec.protocols import Scorer
+    from timbrec.store import VectorSource
 
+Vectors = Float32[Array, "n _"]
 FORMAT = 2
-MODEL = "model.json"
+MODEL, VECTORS = "model.json", "vectors"
 _INDEX, _STEPS, _STEP_ARRAYS = "index.safetensors", "steps.json", "steps.safetensors"
 _SCORER = ("scorer.json", "scorer.safetensors", _STEPS, _STEP_ARRAYS)
 _AGAIN = "Fit and save it again."
@@ -43,13 +48,17 @@ def write_model(
     card: dict[str, Any],
     index: Index | None,
     recording: Int[Array, "tracks"],
+    stores: Mapping[str, VectorSource],
 ) -> Path:
-    """Write the fields of a model into a folder that appears in one step; returns the folder."""
+    """Write the fields of a model into a folder that appears in one step; returns the folder.
+
+    Stores of vectors that the folder already holds are kept, and linked rather than copied.
+    """
     from safetensors.numpy import save_file
 
     from timbrec.recommenders.shared.saving import packed, save_scorer
 
-    try:
+    with _writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder) as partial:
             save_scorer(scorer, partial)
@@ -64,11 +73,8 @@ def write_model(
             catalogue.with_columns(recording=pl.Series(recording)).write_parquet(partial / "items.parquet")
             played.frame().write_parquet(partial / "played.parquet")
             files = {path.name: _described(path) for path in sorted(partial.iterdir())}
+            write_stores(partial / VECTORS, folder / VECTORS, stores, catalogue["track"])
             write_facts(partial, {"format": FORMAT, "card": card, "files": files})
-    except OSError as error:
-        raise DataError(
-            f"cannot write {folder}: {error.strerror}", fix="Check the space and the permissions."
-        ) from error
     return folder
 
 
@@ -112,8 +118,41 @@ def read_model(folder: Path, parts_of: Callable[..., Any]) -> dict[str, Any]:
         "index": index,
         "parts": _Later(folder, facts, parts_of),
         "recording": items["recording"].to_numpy(),
-        "folder": folder,
+        "stores": lambda: read_stores(folder / VECTORS),
     }
+
+
+def add_to_folder(folder: Path, content: Vectors, items: Vectors, rows: pl.DataFrame) -> None:
+    """Append tracks to the model in a folder: their content, their vectors in the index, and their catalogue rows.
+
+    `rows` has the columns of the catalogue and `recording`. All earlier additions are written again with them, under
+    new names; replacing model.json makes the change valid as a whole. Raises DataError where nothing can be written.
+    """
+    from safetensors.numpy import save_file
+
+    facts = read_facts(folder)
+    before = facts.get("added")
+    names = {"vectors": f"added-{uuid4().hex[:12]}.safetensors", "items": f"added-{uuid4().hex[:12]}.parquet"}
+    if before:
+        earlier = added_vectors(folder, before)
+        content, items = np.concatenate([earlier["content"], content]), np.concatenate([earlier["items"], items])
+        rows = pl.concat([pl.read_parquet(folder / before["items"]), rows])
+    files = {name: entry for name, entry in facts["files"].items() if name not in (before or {}).values()}
+    with _writing(folder, *(folder / name for name in names.values())):
+        with replacing(folder / names["vectors"]) as vectors, replacing(folder / names["items"]) as table:
+            save_file({"content": content, "items": items}, vectors)
+            rows.write_parquet(table)
+        files |= {name: _described(folder / name) for name in names.values()}
+        write_facts(folder, facts | {"files": files, "added": names | {"count": len(rows)}})
+    for name in (before["vectors"], before["items"]) if before else ():
+        (folder / name).unlink(missing_ok=True)
+
+
+def added_vectors(folder: Path, entry: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The `content` and the `items` (vectors of the index) of added tracks."""
+    from timbrec.recommenders.shared.saving import mapped_arrays
+
+    return mapped_arrays(folder / entry["vectors"])
 
 
 class _Later:
@@ -137,7 +176,7 @@ class _Later:
             steps = unpacked(structure, mapped_arrays(folder / _STEP_ARRAYS))
             scorer = load_scorer(folder, mapped=True)
             if more := self._facts.get("added"):
-                scorer = scorer.add_items(mapped_arrays(folder / more["vectors"])["content"])
+                scorer = scorer.add_items(added_vectors(folder, more)["content"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no readable model: {error}", fix=_AGAIN) from error
         return self._of(scorer, steps)
@@ -152,7 +191,7 @@ def _index(folder: Path, facts: dict[str, Any]) -> Index | None:
     index = Index(
         arrays["users"], arrays["items"], np.empty((0, arrays["items"].shape[1]), np.float32), arrays["norms"]
     )
-    return index.plus(mapped_arrays(folder / more["vectors"])["items"]) if (more := facts.get("added")) else index
+    return index.plus(added_vectors(folder, more)["items"]) if (more := facts.get("added")) else index
 
 
 def _interactions(table: pl.DataFrame, n_users: int, n_items: int) -> Interactions:
@@ -160,6 +199,26 @@ def _interactions(table: pl.DataFrame, n_users: int, n_items: int) -> Interactio
     first = table["first"].cast(pl.Int64).to_numpy() if "first" in table.columns else None
     user, item, plays = (table[name].to_numpy() for name in ("user", "item", "plays"))
     return Interactions(user, item, plays, first, n_users, n_items)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).partition("\n")[0]
+
+
+@contextmanager
+def _writing(folder: Path, *new: Path) -> Iterator[None]:
+    """Turn an error of writing into a DataError, and remove the files `new`."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        for path in new:
+            path.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"cannot write into {folder}: {reason}", fix="Check the space and the permissions; nothing was changed."
+        ) from error
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError, did_you_mean, listing
 from timbrec.models.catalogue import catalogue_of
 from timbrec.models.model import Model
+from timbrec.models.stores import whole_store
 from timbrec.protocols import Content, Workspace
 from timbrec.recommenders import recommender
 from timbrec.store import VectorSource
-from timbrec.store.vector_store import VectorStore
 from timbrec.study.config import Config
 from timbrec.study.experiment import Experiment
 from timbrec.study.fitting import validated
@@ -102,7 +102,8 @@ def fit_experiment(
         "versions": versions(),
     }
     catalogue = run_catalogue(inputs, config, representation)
-    return Model.of(scorer, users, catalogue, played, card, steps)
+    stores = {part.encoder: inputs.sources[part.encoder] for part in representation.sources} if representation else {}
+    return Model.of(scorer, users, catalogue, played, card, steps, stores)
 
 
 def inputs_of(run: Run, config: Config, progress: Progress | None = None) -> Inputs:
@@ -146,8 +147,8 @@ def run_catalogue(inputs: Inputs, config: Config, representation: Representation
 
 def audio_files(source: VectorSource) -> pl.DataFrame:
     """The tracks of a store of encoded audio (track, path, audio); empty for other vectors."""
-    store = getattr(source, "whole", source)
-    if not isinstance(store, VectorStore) or store.tracks.is_empty():
+    store = whole_store(source)
+    if store is None:
         return pl.DataFrame(schema={"track": pl.String, "path": pl.String, "audio": pl.String})
     return store.tracks.select(pl.col("id").alias("track"), "path", "audio")
 

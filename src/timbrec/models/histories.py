@@ -1,21 +1,54 @@
-"""Histories of listeners as ids of a model's tracks."""
+"""Histories of listeners, matched to the tracks of a model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from timbrec.data.tables import open_table
+import polars as pl
+
+from timbrec.data.compression import plain_name
+from timbrec.data.tables import KINDS, open_table
 from timbrec.errors import DataError
+from timbrec.histories import Matched, match, read_history
 
-_COLUMNS = ("track", "track_id", "item", "item_id", "id")
+IDS = ("track", "track_id", "item", "item_id")
 
 
-def history_of(path: Path) -> list[str]:
-    """The track ids of a table of plays, a row per play. Raises DataError for a table without a column of ids."""
-    table = open_table(path)
-    name = next((name for name in _COLUMNS if name in table.names), table.names[0] if len(table.names) == 1 else None)
-    if name is None:
-        raise DataError(f"{path} has no column of track ids", example=list(table.names[:5]),
-                        fix=f"Call it one of {', '.join(_COLUMNS)}.")  # fmt: skip
-    ids: list[str] = table.read([name])[name].cast(str).drop_nulls().to_list()
-    return ids
+def matched_history(paths: Sequence[Path], catalogue: pl.DataFrame) -> Matched:
+    """The plays of exports, or of tables of track ids, matched to a catalogue.
+
+    A table with a column `track`, `track_id`, `item` or `item_id` whose ids are in the catalogue needs no matching;
+    `user` and `time` are read where it has them. Raises DataError where nothing matches.
+    """
+    if len(paths) == 1 and (table := _table_of_ids(paths[0], catalogue)) is not None:
+        return table
+    return match(read_history(list(paths)), catalogue)
+
+
+def _table_of_ids(path: Path, catalogue: pl.DataFrame) -> Matched | None:
+    """A table of plays by id as matched plays; None for other files, and for ids of which the catalogue has none."""
+    if not path.is_file() or Path(plain_name(path)).suffix.lower() not in KINDS:
+        return None
+    try:
+        table = open_table(path)
+        name = next(name for name in IDS if name in table.names)
+        rows = table.read([name, *(column for column in ("user", "time") if column in table.names)])
+    except (DataError, StopIteration):
+        return None  # an importer says what is wrong with the file
+    ids = rows[name].cast(pl.String)
+    known = ids.is_in(catalogue["track"].to_list())
+    if not known.any():
+        return None
+    user = rows["user"].cast(pl.String) if "user" in rows.columns else pl.Series(["me"] * len(rows), dtype=pl.String)
+    time = pl.Series([None] * len(rows), dtype=pl.Datetime("us"))
+    pairs = pl.DataFrame(
+        {"user": user, "track": ids, "time": time, "plays": pl.Series([1] * len(rows), dtype=pl.Int64)}
+    )
+    counts = pl.DataFrame({"id": ids}).group_by("id", maintain_order=True).len("plays")
+    there = pl.col("id").is_in(catalogue["track"].to_list())
+    how = counts.select(
+        "plays", method=pl.when(there).then(pl.lit("id")).otherwise(pl.lit("unmatched")),
+        track=pl.when(there).then("id"), title="id",
+    )  # fmt: skip
+    return Matched(pairs.filter(known), how)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import polars as pl
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, DataError, did_you_mean
-from timbrec.models.catalogue import catalogue_of, labels, recordings, rows_of
+from timbrec.models.catalogue import catalogue_of, further_recordings, labels, recordings, rows_of
 from timbrec.models.filters import Filters
 from timbrec.models.mixing import calibrated, shared_out
 from timbrec.models.paths import way
@@ -24,6 +24,7 @@ from timbrec.ranking.scorers import DotScorer
 from timbrec.types import Array, Bool, Float32, Int
 
 if TYPE_CHECKING:
+    from timbrec.store import VectorSource
     from timbrec.study.representation import Representation
 
 
@@ -43,7 +44,8 @@ class Model:
     `played` are the users' interactions. `card` holds JSON values: the recommender, its settings, version and seed, the
     representation, the expected figures, and the versions of the software. `index` holds the vectors of users and items
     for recommenders that score by an inner product, else None. `parts` returns the scorer and the transforms, which may
-    have to be read first. `recording` (tracks,) numbers the recordings.
+    have to be read first. `recording` (tracks,) numbers the recordings. `stores` returns the vectors of each encoder by
+    its name, as they came from it; a saved model holds them as stores.
     """
 
     users: Vocabulary
@@ -53,7 +55,7 @@ class Model:
     index: Index | None
     parts: Callable[[], Parts]
     recording: Int[Array, "tracks"]
-    folder: Path | None = field(default=None, compare=False)
+    stores: Callable[[], Mapping[str, VectorSource]] = dict
 
     @classmethod
     def of(
@@ -64,11 +66,14 @@ class Model:
         played: Interactions,
         card: dict[str, Any],
         steps: tuple[Any, ...] = (),
+        stores: Mapping[str, VectorSource] | None = None,
     ) -> Model:
         """The model of a fitted scorer."""
         parts = Parts(scorer, steps)
+        sources = dict(stores or {})
         card = card | {"ranks new": scorer.can_rank_cold, "varies": type(scorer).among is not Scorer.among}
-        return cls(users, catalogue, played, card, _index(scorer, played), lambda: parts, recordings(catalogue))
+        index, groups = _index(scorer, played), recordings(catalogue)
+        return cls(users, catalogue, played, card, index, lambda: parts, groups, lambda: sources)
 
     @cached_property
     def items(self) -> Vocabulary:
@@ -185,16 +190,27 @@ class Model:
             raise DataError("the model has these items", count=len(known), example=known[0], fix="Add new items only.")
         added = catalogue_of(Vocabulary(ids).ids, table)
         parts = self.parts()
-        content = np.asarray(vectors, np.float32)
-        for step in parts.steps:
-            content = step(content)
-        grown = Parts(parts.scorer.add_items(content), parts.steps)
+        grown = Parts(parts.scorer.add_items(self.content(vectors)), parts.steps)
         catalogue = pl.concat([self.catalogue, added])
         played = replace(self.played, n_items=len(catalogue))
         return replace(
-            self, catalogue=catalogue, played=played, parts=lambda: grown, index=_index(grown.scorer, played),
-            recording=recordings(catalogue),
+            self, catalogue=catalogue, played=played, parts=lambda: grown,
+            index=self._grown_index(grown.scorer, played),
+            recording=further_recordings(self.catalogue, self.recording, added),
         )  # fmt: skip
+
+    def _grown_index(self, scorer: Scorer, played: Interactions) -> Index | None:
+        """The index with the items that a scorer has more than it."""
+        if self.index is None or self.card.get("varies") or not isinstance(scorer, DotScorer):
+            return _index(scorer, played)
+        return self.index.plus(scorer.items[len(self.index) :])
+
+    def content(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n out"]:
+        """(n, out) what the recommender is given, from an encoder's vectors: these after the fitted transforms."""
+        content = np.asarray(vectors, np.float32)
+        for step in self.parts().steps:
+            content = step(content)
+        return content
 
     def save(self, folder: Path | str) -> Path:
         """Write the model as a folder of safetensors, JSON and parquet, in one step; returns the folder."""
@@ -203,7 +219,7 @@ class Model:
         parts = self.parts()
         return write_model(
             Path(folder), parts.scorer, parts.steps, users=self.users, catalogue=self.catalogue, played=self.played,
-            card=self.card, index=self.index, recording=self.recording,
+            card=self.card, index=self.index, recording=self.recording, stores=self.stores(),
         )  # fmt: skip
 
     @classmethod
@@ -317,8 +333,8 @@ class Model:
         return rows, scores[rows]
 
     def _because(self, rows: Int[Array, "n"], played: Int[Array, "m"], reasons: int) -> pl.Series | None:
-        """The labels of the played tracks most similar to each listed one, most similar first."""
-        if self.index is None or self.index.items.shape[1] < 2 or not reasons or not len(played):
+        """The labels of the played tracks most similar to each listed one, most similar first; None for one track."""
+        if self.index is None or self.index.items.shape[1] < 2 or not reasons or len(played) < 2:
             return None
         similar = self.index.directions(rows) @ self.index.directions(played).T
         nearest = np.argsort(-similar, axis=1, kind="stable")[:, :reasons]

@@ -47,7 +47,7 @@ def fit(
         "representation": None if representation is None else asdict(representation),
         "versions": versions(),
     }
-    return Model.of(scorer, users, catalogue_of(items.ids), played, card)
+    return Model.of(scorer, users, catalogue_of(items.ids), played, card, stores={name: source})
 
 
 def _pairs(log: pl.DataFrame, items: Vocabulary) -> tuple[Vocabulary, Interactions]:

@@ -1,0 +1,212 @@
+"""A folder of music becomes a model; audio is added to it; recordings that are the same are found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from filelock import FileLock
+
+import timbrec
+from audio_files import write_wav
+from timbrec.audio import Windows
+from timbrec.embed import embed
+from timbrec.encoders import load
+from timbrec.errors import CannotRankError, ConfigError, DataError
+from timbrec.models import from_music
+from timbrec.models.catalogue import CATALOGUE, further_recordings, recordings
+from timbrec.store import VectorStore
+
+TIMBREC = Path(sys.executable).with_name("timbrec")
+RATE = 22_050
+
+
+def tone(number: int) -> np.ndarray:
+    """A second of noise whose colour depends on the number."""
+    noise = np.random.default_rng(number).normal(0, 0.2, RATE)
+    return np.convolve(noise, np.cos(np.arange(16) * number / 5) / 8, "same").astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("music")
+    for number in range(8):
+        write_wav(folder / f"Band {number % 3} - Song {number}.wav", tone(number), RATE)
+    (folder / "broken.wav").write_bytes(b"RIFF....WAVE")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("models") / "model"
+    result = timbrec.fit_music(music, out, encoder="mfcc")
+    assert result.failures["path"].to_list() == [str(music / "broken.wav")]
+    assert len(result.model.items) == 8
+    return out
+
+
+@pytest.fixture
+def folder(fitted: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(fitted, tmp_path / "model")
+
+
+def test_a_folder_of_music_gives_neighbours_by_standardised_vectors(music: Path, fitted: Path, tmp_path: Path) -> None:
+    good = [path for path in sorted(music.iterdir()) if path.name != "broken.wav"]
+    manifest = tmp_path / "audio.csv"
+    pl.DataFrame({"id": [path.stem for path in good], "path": [str(path) for path in good]}).write_csv(manifest)
+    embed(manifest, load("mfcc"), tmp_path / "store", Windows())
+    vectors = VectorStore.open(tmp_path / "store").aligned([path.stem for path in good]).astype(np.float64)
+    scaled = (vectors - vectors.mean(0)) / vectors.std(0)
+    scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
+    place = [path.stem for path in good].index("Band 2 - Song 2")
+    order = np.argsort(-(scaled @ scaled[place]))[1:]
+    similar = timbrec.Model.load(fitted).similar("Song 2", 7)
+    assert similar["item"].to_list() == [good[row].stem for row in order]
+    np.testing.assert_allclose(similar["score"], (scaled @ scaled[place])[order], atol=1e-4)
+    assert similar["artist"].to_list() == [good[row].stem.split(" - ")[0] for row in order]
+
+
+def test_added_audio_is_found_at_once_and_files_are_accounted_for(music: Path, folder: Path, tmp_path: Path) -> None:
+    new = write_wav(tmp_path / "Band 9 - New.wav", tone(3) + 0.001 * tone(40), RATE)
+    twin = write_wav(tmp_path / "under another name.wav", tone(5), RATE)
+    again = shutil.copy(new, tmp_path / "new again.wav")
+    broken = shutil.copy(music / "broken.wav", tmp_path / "cut.wav")
+    result = timbrec.add_audio(folder, [new, twin, again, broken])
+    assert result.added["id"].to_list() == ["Band 9 - New"]
+    assert result.present.rows() == [(str(twin), "Band 2 - Song 5"), (str(again), "Band 9 - New")]
+    assert result.failures["path"].to_list() == [str(broken)]
+    loaded = timbrec.Model.load(folder)
+    assert loaded.similar("Song 3", 1)["title"].to_list() == ["New"]
+    assert loaded.recommend(seeds=["New"], k=1)["item"].to_list() == ["Band 0 - Song 3"]
+    assert loaded.similar("Song 3").equals(result.model.similar("Song 3"))
+    second = timbrec.add_audio(folder, write_wav(tmp_path / "second.wav", tone(60), RATE))
+    assert second.added["id"].to_list() == ["second"]
+    assert len(timbrec.Model.load(folder).items) == 10
+    assert len(list(folder.glob("added-*"))) == 2, "earlier additions are in the same files"
+    repeated = timbrec.add_audio(folder, [new, twin, again])
+    assert repeated.added.is_empty()
+    assert len(repeated.present) == 3
+
+
+def test_a_file_with_the_name_of_a_known_track_gets_its_folder_before_it(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "Album").mkdir()
+    file = write_wav(tmp_path / "Album" / "Band 0 - Song 0.wav", tone(70), RATE)
+    assert timbrec.add_audio(folder, file).added["id"].to_list() == ["Album/Band 0 - Song 0"]
+
+
+def test_two_additions_at_once_lose_nothing(folder: Path, tmp_path: Path) -> None:
+    files = [write_wav(tmp_path / f"file {number}.wav", tone(80 + number), RATE) for number in range(2)]
+    running = [
+        subprocess.Popen([TIMBREC, "add", folder, file], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for file in files
+    ]
+    answers = [process.communicate() for process in running]
+    for process, (_, message) in zip(running, answers, strict=True):
+        assert process.returncode == 0 or "another command is adding to" in message
+    for file in files:
+        timbrec.add_audio(folder, file)
+    assert {"file 0", "file 1"} < set(timbrec.Model.load(folder).items.ids)
+    with FileLock(folder / ".lock"), pytest.raises(DataError, match="another command is adding"):
+        timbrec.add_audio(folder, files)
+
+
+def test_a_full_disk_leaves_the_model_as_it_was(folder: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: the vector fits, the tables do not."""
+    file = write_wav(tmp_path / "new.wav", tone(90), RATE)
+    before = timbrec.Model.load(folder).similar("Song 1")
+    code = (
+        "import resource, sys, timbrec\n"
+        "from timbrec.models import adding\n"
+        "write = adding.add_to_folder\n"
+        "def full(*args):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))\n"
+        "    write(*args)\n"
+        "adding.add_to_folder = full\n"
+        "try: timbrec.add_audio(*sys.argv[1:])\n"
+        "except timbrec.TimbrecError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder, file], capture_output=True, text=True, env=os.environ)
+    assert f"cannot write into {folder}" in done.stdout, done.stderr
+    assert not list(folder.glob("*added*"))
+    assert timbrec.Model.load(folder).similar("Song 1").equals(before)
+    assert timbrec.add_audio(folder, file).added["id"].to_list() == ["new"]
+
+
+def test_what_cannot_be_added_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="there is no audio in"):
+        timbrec.fit_music(tmp_path / "empty", tmp_path / "out")
+    with pytest.raises(DataError, match="does not exist"):
+        timbrec.add_audio(folder, tmp_path / "missing.wav")
+    with pytest.raises(DataError, match="there is no audio in"):
+        timbrec.add_audio(folder, tmp_path / "empty")
+    with pytest.raises(DataError, match="holds no model"):
+        timbrec.add_audio(tmp_path / "empty", [folder])
+    given = timbrec.fit(pl.DataFrame({"user": ["u"], "item": ["a"]}), (["a", "b"], np.eye(2, dtype=np.float32)))
+    given.save(tmp_path / "given")
+    with pytest.raises(CannotRankError, match="this model cannot encode audio"):
+        timbrec.add_audio(tmp_path / "given", write_wav(tmp_path / "x.wav", tone(1), RATE))
+
+
+def test_plays_of_an_export_are_matched_to_the_files(music: Path, tmp_path: Path) -> None:
+    history = tmp_path / "plays.csv"
+    rows = ["Band 0,,Song 0,01 Feb 2020 10:00", "BAND 1,,song 1,02 Feb 2020 10:00", "Nobody,,Nothing,03 Feb 2020 10:00"]
+    history.write_text("\n".join(rows) + "\n")
+    result = timbrec.fit_music(music, tmp_path / "model", encoder="mfcc", history=history)
+    assert result.matched is not None
+    assert result.matched.how["track"].drop_nulls().sort().to_list() == ["Band 0 - Song 0", "Band 1 - Song 1"]
+    user = result.model.users.ids[0]
+    listed = result.model.recommend(user, k=10)
+    assert set(listed["item"]).isdisjoint({"Band 0 - Song 0", "Band 1 - Song 1"})
+    assert len(listed) == 6
+    seeds = result.model.recommend(seeds=["Song 0", "Song 1"], k=10)
+    assert listed["item"].to_list() == seeds["item"].to_list()
+    command: list[str | Path] = [TIMBREC, "recommend", tmp_path / "model", "--history", history, "-f", "json"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "2 of 3 recordings of plays.csv are tracks of the model" in shown.stderr
+    assert [f'"item": "{item}"' in shown.stdout for item in listed["item"]] == [True] * 6
+
+
+def test_the_default_encoder_is_the_first_whose_weights_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> list[object]:
+        if name.startswith("musicnn"):
+            raise ConfigError("no weights")
+        return []
+
+    monkeypatch.setattr(from_music, "check_weights", absent)
+    assert from_music.default_encoder() == ("mfcc", "it has no weights, and it is installed; musicnn-msd is not")
+
+
+def catalogue(*rows: dict[str, object]) -> pl.DataFrame:
+    named = [{"track": f"t{place}"} | row for place, row in enumerate(rows)]
+    return pl.DataFrame(named, infer_schema_length=None).match_to_schema(
+        CATALOGUE, missing_columns="insert", integer_cast="upcast"
+    )
+
+
+def test_the_same_recording_by_ids_names_and_lengths_but_not_live_or_remastered() -> None:
+    song = {"artist": "Björk", "title": "Hunter!", "duration_s": 200.0}
+    table = catalogue(
+        song,
+        song | {"artist": "BJORK", "title": "hunter", "duration_s": 201.5},  # the same by its name
+        song | {"duration_s": 230.0},  # another length
+        song | {"title": "Hunter (Live)"},
+        song | {"title": "Hunter", "album": "Homogenic (2020 Remaster)"},
+        song | {"duration_s": None},  # without a length, a name proves nothing
+        {"mbid": "m1", "title": "x"}, {"mbid": "m1", "title": "other spelling"},
+        {"mbid": "m1", "title": "x (Remastered)"},  # MusicBrainz gives remasters the same id
+        {"isrc": "i1"}, {"isrc": "i1"},
+        {"audio": "a"}, {"audio": "a", "title": "live"},  # the same samples
+        {"mbid": "m2", "isrc": "i2"}, {"isrc": "i2", "audio": "b"}, {"audio": "b"},  # a chain
+    )  # fmt: skip
+    expected = [0, 0, 2, 3, 4, 5, 6, 6, 8, 9, 9, 11, 11, 13, 13, 13]
+    assert recordings(table).tolist() == expected
+    for cut in (1, 7, 14):
+        grown = further_recordings(table[:cut], recordings(table[:cut]), table[cut:])
+        assert pl.Series(grown).rank("dense").to_list() == pl.Series(expected).rank("dense").to_list()
