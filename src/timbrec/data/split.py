@@ -139,8 +139,10 @@ _FILES = ("users", "items", "fit", "validation_hot", "validation_cold", "train",
 
 
 def _shared(pairs: Interactions, other: Interactions) -> Bool[Array, "n"]:
-    """A mask of the pairs that are also in `other`."""
-    return np.isin(pairs.user * pairs.n_items + pairs.item, other.user * other.n_items + other.item)
+    """A mask of the pairs that are also in `other`; interactions are sorted by user, then item."""
+    keys, known = (part.user.astype(np.int64) * part.n_items + part.item for part in (pairs, other))
+    places = np.searchsorted(known, keys)
+    return np.append(known, -1)[places] == keys
 
 
 def _statistics(pairs: Interactions) -> dict[str, int | float | None]:
