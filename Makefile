@@ -40,8 +40,9 @@ clean: ## Remove the virtual environment and the demo
 		{ echo "timbrec needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[encoders,probes]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[encoders,probes,spectral]'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps musicnn
+	$(BIN)/python -c 'import librosa; librosa.stft'  # compiles it once, here and not in the demo
 	@touch $@
 
 .venv/dev: .venv/installed

@@ -14,15 +14,15 @@ from timbrec.study.config import read_config
 from timbrec.study.inputs import load_inputs
 from timbrec.worlds import demo
 
-PRETRAINED = {"musicnn-msd", "musicnn-mtt"}
+PRETRAINED = {"musicnn-msd": 200, "musicnn-mtt": 200, "vgg-msd": 256, "vgg-mtt": 256}  # with their dimensions
 
 
 def test_without_its_weights_musicnn_is_left_out_and_the_note_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    monkeypatch.setattr(demo, "find_spec", lambda name: None if name == "musicnn" else find_spec(name))
     config = read_config(demo.write_demo(tmp_path, tracks=16, users=40, seed=0))
-    assert set(config.encoders) == {"mfcc", "labels"}
+    assert set(config.encoders) == {"mfcc", "spectral", "labels"}
     assert config.note is not None
     assert config.note.startswith(demo.NOTE)
     assert "pip install --no-deps musicnn" in config.note
@@ -41,11 +41,11 @@ def test_label_vectors_are_the_labels_in_sorted_columns_at_every_call() -> None:
 @pytest.mark.skipif(find_spec("musicnn") is None, reason="the package with MusiCNN's weights is not installed")
 def test_with_the_weights_both_models_encode_every_clip_without_a_download(tmp_path: Path) -> None:
     config = read_config(demo.write_demo(tmp_path, tracks=16, users=40, seed=0))
-    assert set(config.encoders) == {"mfcc", "labels"} | PRETRAINED
+    assert set(config.encoders) == {"mfcc", "spectral", "labels"} | PRETRAINED.keys()
     inputs = load_inputs(config)
     for name in PRETRAINED:
         vectors = inputs.sources[name].aligned(inputs.catalogue.ids)
-        assert vectors.shape == (16, 200)
+        assert vectors.shape == (16, PRETRAINED[name])
         assert len(np.unique(vectors, axis=0)) == 16
 
 

@@ -27,6 +27,7 @@ from timbrec.results.reference import compare_with, encoders, read_reference, wr
 from timbrec.results.stored import read_figures, write_figures
 from timbrec.results.summary import summarise
 from timbrec.results.tables import further_tables
+from timbrec.results.truth import write_truth
 from timbrec.results.verdict import Verdict
 from timbrec.study.config import Config, make_config, read_config
 from timbrec.study.description import describe_run
@@ -161,6 +162,7 @@ def bench(
     inputs.files.write_csv(run.folder / "files.csv")
     inputs.tracks.write_parquet(run.folder / TRACKS)
     write_leaks(run, config, inputs, progress)
+    write_truth(run, inputs)
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
     if config.probes:
         _log_failures(run_probes(config, inputs, run.folder, progress))

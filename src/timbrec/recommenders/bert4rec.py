@@ -55,7 +55,7 @@ class BERT4Rec(TrainedRecommender):
             "average": False, "least_gain": 0.0, "layers": 2, "mask": 0.2,
         },
         "quick": {
-            "epochs": 8, "width": 64, "feed_forward": 64, "length": 32, "batch": 64, "lr": 2e-3,
+            "epochs": 5, "width": 64, "feed_forward": 64, "length": 24, "batch": 64, "lr": 3e-3,
         },
     }  # fmt: skip
 

@@ -62,6 +62,9 @@ class Config(Part):
     data set of the tracks, which encoders may have been trained on; as `{use: NAME, path: FOLDER}`, it is read from its
     official files and takes the place of `interactions` and, unless given, `items`.
 
+    `truth` is a table of what listeners of a made world like, `id` and a column per factor: the page then compares
+    what the run found with it.
+
     With more than `max_failures` audio files that have no vector, `timbrec bench` ends with exit code 1.
     """
 
@@ -88,6 +91,7 @@ class Config(Part):
     probes: list[ProbeConfig] = []
     mir_scores: Path | None = None
     max_failures: int = Field(0, ge=0)
+    truth: Path | None = None
     device: str = "auto"
     note: str | None = None
     base: Path = Path()

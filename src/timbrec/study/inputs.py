@@ -17,6 +17,7 @@ from timbrec.data.split import Split
 from timbrec.data.splitting import Window, make_split, window_of
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
+from timbrec.store.vectors import read_vectors
 from timbrec.study.config import Config
 from timbrec.study.leaks import albums_of, without_leaks
 from timbrec.study.logs import read_interactions, read_tracks
@@ -50,7 +51,7 @@ class Inputs:
     (outcome "failed") or with a remark ("remark"). `window` holds the times of the split, None for a split that is not
     in time. `warnings` are sentences about odd inputs; `unopened` counts the audio files of each encoder that were not
     opened. `metadata` are the names of the sources that are made of the items table; `notes` are further rows of the
-    data card.
+    data card. `truth` is what listeners like about each track, where that is known.
     """
 
     log: Events
@@ -68,6 +69,7 @@ class Inputs:
     unopened: dict[str, int] = field(default_factory=dict)
     metadata: frozenset[str] = frozenset()
     notes: tuple[tuple[str, str], ...] = ()
+    truth: VectorSource | None = None
 
     def __post_init__(self) -> None:
         if not self.representations:
@@ -127,6 +129,9 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
         log = read_interactions(config, progress)
     with _collecting(errors):
         items = read_tracks(config)
+    truth: VectorSource | None = None
+    with _collecting(errors):
+        truth = None if config.truth is None else read_vectors(config.at(config.truth), columns={"vector": "*"})
     sources, files = _read_sources(config, progress, encode, errors)
     if errors or log is None:
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
@@ -158,7 +163,7 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
         log, events, split, sources, artists, genres, albums, whole, files,
         representations=representations_of(config, sources), window=window_of(config.split),
         warnings=tuple(warnings), unopened=unopened, metadata=metadata,
-        notes=tuple(_notes(events, split, whole, config, artists)),
+        notes=tuple(_notes(events, split, whole, config, artists)), truth=truth,
     )  # fmt: skip
 
 

@@ -25,13 +25,16 @@ def predictability(
     """
     rng = np.random.default_rng(_SEED)
     dealt = np.stack([target, *(rng.permutation(target) for _ in range(PERMUTATIONS))], axis=1)
-    values = {name: _correlations(rows.astype(np.float64), dealt) for name, rows in vectors.items()}
-    highest = np.max([correlations[1:] for correlations in values.values()], axis=0)
-    return {name: float(correlations[0]) for name, correlations in values.items()}, float(np.quantile(highest, 0.95))
+    values = {name: correlations(rows.astype(np.float64), dealt) for name, rows in vectors.items()}
+    highest = np.max([own[1:] for own in values.values()], axis=0)
+    return {name: float(own[0]) for name, own in values.items()}, float(np.quantile(highest, 0.95))
 
 
-def _correlations(x: Float[Array, "n dim"], y: Float[Array, "n m"]) -> Float[Array, "m"]:
-    """The mean correlation inside the folds, of each column with its prediction."""
+def correlations(x: Float[Array, "n dim"], y: Float[Array, "n m"]) -> Float[Array, "m"]:
+    """The out-of-fold correlation of each column of y with its prediction from x: the mean over five folds.
+
+    Rows are in random order; predictions as in `predictability`. 0 where a column is constant in a fold.
+    """
     fold = np.arange(len(x)) % _FOLDS
     return np.mean([_in_fold(x[fold != k], y[fold != k], x[fold == k], y[fold == k]) for k in range(_FOLDS)], axis=0)
 

@@ -11,7 +11,7 @@ import yaml
 
 from timbrec.files import replacing, write_atomically
 from timbrec.types import Progress
-from timbrec.worlds.music import MusicWorld
+from timbrec.worlds.music import FACTORS, MusicWorld
 
 NOTE = "A synthesised world: no real listeners, no real music. Its figures say nothing about any encoder."
 CONFIG: dict[str, Any] = {
@@ -22,8 +22,11 @@ CONFIG: dict[str, Any] = {
     "items": {"path": "items.parquet"},
     "encoders": {
         "mfcc": {"audio": "audio"},
-        "musicnn-msd": {"audio": "audio"},
-        "musicnn-mtt": {"audio": "audio"},
+        "spectral": {"audio": "audio"},
+        "musicnn-msd": {"audio": "audio", "windows": "centre"},
+        "musicnn-mtt": {"audio": "audio", "windows": "centre"},
+        "vgg-msd": {"audio": "audio", "windows": "centre"},
+        "vgg-mtt": {"audio": "audio", "windows": "centre"},
         "labels": {"vectors": "labels.parquet", "columns": {"vector": "*"}},
     },
     "split": {"protocol": "corrected", "test_at": "2019-03-01"},
@@ -38,34 +41,49 @@ CONFIG: dict[str, Any] = {
         "new-first",
     ],
     "budget": "quick",
+    "truth": "taste.parquet",
     "k": [5, 10, 20],
     "primary": "ndcg@10",
 }
-NO_MUSICNN = " MusiCNN is left out: its weights come with a package, `pip install --no-deps musicnn`."
+NEEDED = {  # packages that encoders need, and how to get them
+    "musicnn": (("musicnn-msd", "musicnn-mtt", "vgg-msd", "vgg-mtt"), "pip install --no-deps musicnn"),
+    "librosa": (("spectral",), "pip install 'timbrec[spectral]'"),
+}
 HEADER = "# Made by `timbrec demo`; change it and run `timbrec bench` on it again.\n"
 
 
 def write_demo(folder: Path, tracks: int, users: int, seed: int, progress: Progress | None = None) -> Path:
     """Write the world to `folder` and return the path of its config. Existing clips are kept.
 
-    The encoders of the config are MFCC, both models of MusiCNN (pretrained on real music), and the genre and tag labels
-    as vectors, which agree with taste only in part. Without the package that contains its weights, MusiCNN is left out
-    and the note says so.
+    The encoders of the config are MFCC, spectral features, MusiCNN and VGG (two models each, pretrained on real music),
+    and the genre and tag labels as vectors, which agree with taste only in part. Encoders whose package is not
+    installed are left out, and the note says so. `taste.parquet` holds what listeners like, for the comparison with
+    what the run finds.
     """
     world = MusicWorld(users=users, tracks=tracks, seed=seed)
     world.write(folder, progress=progress)
-    with replacing(folder / "labels.parquet") as partial:
-        label_vectors(world.tables().items).write_parquet(partial)
+    tables = {"labels": label_vectors(world.tables().items), "taste": taste_vectors(world)}
+    for name, table in tables.items():
+        with replacing(folder / f"{name}.parquet") as partial:
+            table.write_parquet(partial)
     config = folder / "config.yaml"
     write_atomically(config, HEADER + yaml.safe_dump(_config(), sort_keys=False))
     return config
 
 
 def _config() -> dict[str, Any]:
-    if find_spec("musicnn"):
-        return CONFIG
-    encoders = {name: encoder for name, encoder in CONFIG["encoders"].items() if not name.startswith("musicnn")}
-    return CONFIG | {"encoders": encoders, "note": NOTE + NO_MUSICNN}
+    encoders, note = dict(CONFIG["encoders"]), NOTE
+    for package, (names, command) in NEEDED.items():
+        if not find_spec(package):
+            encoders = {name: encoder for name, encoder in encoders.items() if name not in names}
+            note += f" Left out: {', '.join(names)}, which need a package, `{command}`."
+    return CONFIG | {"encoders": encoders, "note": note}
+
+
+def taste_vectors(world: MusicWorld) -> pl.DataFrame:
+    """A table of `id` and one column per factor that listeners care about, scaled by how much they do."""
+    columns = {name: world.taste[:, place] for place, (name, weight) in enumerate(FACTORS.items()) if weight}
+    return pl.DataFrame({"id": world.tables().items["track_id"]} | columns)
 
 
 def label_vectors(items: pl.DataFrame) -> pl.DataFrame:
