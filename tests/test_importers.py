@@ -98,8 +98,9 @@ class TestListenBrainz:
             listen(1_700_000_000, "A", "One", isrc=["x"], duration_ms=""),
             listen(1_700_000_009, "B", 7, duration=None),
         ]
-        path.write_text(lines(*odd))
-        assert rows(read_history(path), "artist", "title", "duration_s") == [("A", "One", None), ("B", "7", None)]
+        for content in (lines(*odd), json.dumps(odd)):
+            path.write_text(content)
+            assert rows(read_history(path), "artist", "title", "duration_s") == [("A", "One", None), ("B", "7", None)]
 
     def test_a_listen_without_a_time_is_dropped_and_counted(self, tmp_path: Path) -> None:
         path = tmp_path / "listens.jsonl"

@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from timbrec.data.names import artist_key, lead_artist, title_key, without_accents
 from timbrec.errors import ConfigError, DataError
 from timbrec.histories import match
-from timbrec.histories.names import artist_key, lead_artist, title_key, without_accents
 from timbrec.importers.shared.base import plays_table
 
 

@@ -122,6 +122,13 @@ CATALOG: dict[str, dict[str, Part]] = {
         "spotify": Part("timbrec.importers.spotify:Spotify", "Extended streaming history, or account data"),
         "lastfm": Part("timbrec.importers.lastfm:LastFM", "CSV files of exporters; the data set Last.fm 1K"),
         "navidrome": Part("timbrec.importers.navidrome:Navidrome", "The server's database, read-only"),
+        "apple-music": Part("timbrec.importers.apple_music:AppleMusic", "Play activity of Apple's data request"),
+        "youtube-music": Part("timbrec.importers.youtube_music:YouTubeMusic", "Watch history of Google Takeout"),
+        "jellyfin": Part("timbrec.importers.jellyfin:Jellyfin", "Plays of the plugin Playback Reporting"),
+        "subsonic": Part("timbrec.importers.subsonic:Subsonic", "Songs in answers of the API"),
+        "plex": Part("timbrec.importers.plex:Plex", "The server's database, or tables of Tautulli"),
+        "deezer": Part("timbrec.importers.deezer:Deezer", "The workbook of Deezer's data request"),
+        "playlists": Part("timbrec.importers.playlists:Playlists", "M3U and JSPF files: each track is a like"),
     },
     "datasets": {
         "hetrec": Part("timbrec.datasets.hetrec:HetRec", "1,892 Last.fm users, 17,632 artists: play counts and tags"),

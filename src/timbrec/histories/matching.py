@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import polars as pl
 
+from timbrec.data.names import artist_key, lead_artist, plain, title_key, without_accents
 from timbrec.errors import ConfigError, DataError
 from timbrec.histories.fuzzy import similar_names
-from timbrec.histories.names import artist_key, lead_artist, plain, title_key, without_accents
 
 THRESHOLD = 90.0  # the least similarity of names, 0 to 100
 _TEXT = ("artist", "title", "album", "mbid", "isrc", "acoustid", "path")

@@ -130,9 +130,11 @@ def json_lines(name: str, records: Iterable[object]) -> HistoryFile:
 
 
 def _opened(path: Path) -> list[HistoryFile]:
-    if zipfile.is_zipfile(path) and path.suffix.lower() != ".xlsx":
+    if path.suffix.lower() == ".xlsx":  # a zip archive too, but read as a whole
+        return [HistoryFile(str(path), lambda: path.open("rb"), path)]
+    if zipfile.is_zipfile(path):
         return list(_zip_members(str(path), lambda: zipfile.ZipFile(path)))
-    if compression(path) == ".zip" and path.suffix.lower() != ".xlsx":
+    if compression(path) == ".zip":
         raise _damaged(str(path), "its list of files is missing")
     if ".tar" in path.suffixes or path.suffix in (".tgz", ".tar"):
         return list(_tar_members(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import polars as pl
 from timbrec.errors import DataError
 from timbrec.importers.shared.files import HistoryFile
 
-Fields = dict[str, Any]  # name -> None for a value, or the fields of an object
+Fields = dict[str, Any]  # name -> None for a value as text, the fields of an object, or a type of polars
 
 
 def read_records(files: Iterable[HistoryFile], fields: Fields) -> pl.DataFrame:
@@ -26,13 +27,22 @@ def read_records(files: Iterable[HistoryFile], fields: Fields) -> pl.DataFrame:
 def _blocks(file: HistoryFile, schema: dict[str, Any]) -> Iterable[pl.DataFrame]:
     try:
         if file.head.lstrip().startswith(b"["):
-            yield pl.read_json(file.content(), schema=schema)
+            yield _list(file.content(), schema)
         else:
             for block in file.blocks():
                 yield pl.read_ndjson(block, schema=schema, ignore_errors=True)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0][:120]
         raise DataError(f"{file.name} is no complete JSON ({reason})", fix="Download the export again.") from error
+
+
+def _list(content: bytes, schema: dict[str, Any]) -> pl.DataFrame:
+    """The objects of a list; the reader of JSON lines tolerates values of another type, such as lists for text."""
+    try:
+        return pl.read_json(content, schema=schema)
+    except pl.exceptions.PolarsError:
+        lines = b"".join(json.dumps(record).encode() + b"\n" for record in json.loads(content))
+        return pl.read_ndjson(lines, schema=schema, ignore_errors=True)
 
 
 def flat(table: pl.DataFrame, fields: Fields, prefix: str = "") -> pl.DataFrame:
@@ -42,7 +52,7 @@ def flat(table: pl.DataFrame, fields: Fields, prefix: str = "") -> pl.DataFrame:
 
 def _columns(fields: Fields, outer: Sequence[str]) -> Iterable[pl.Expr]:
     for name, inner in fields.items():
-        if inner is not None:
+        if isinstance(inner, dict):
             yield from _columns(inner, [*outer, name])
             continue
         column = pl.col([*outer, name][0])
@@ -51,7 +61,7 @@ def _columns(fields: Fields, outer: Sequence[str]) -> Iterable[pl.Expr]:
         yield column.alias(".".join([*outer, name]))
 
 
-def _type(fields: Fields | None) -> Any:
-    if fields is None:
-        return pl.String()
+def _type(fields: Any) -> Any:
+    if not isinstance(fields, dict):
+        return pl.String() if fields is None else fields
     return pl.Struct({name: _type(inner) for name, inner in fields.items()})

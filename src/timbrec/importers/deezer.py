@@ -1,0 +1,68 @@
+"""Deezer: the workbook of its data request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import polars as pl
+
+from timbrec.data.times import TimeForm, parsed_times
+from timbrec.errors import ConfigError, DataError
+from timbrec.importers.shared.base import Importer, Plays, plays_table
+from timbrec.importers.shared.files import HistoryFile
+
+_COLUMNS = {
+    "title": "song title", "artist": "artist", "isrc": "isrc", "album": "album title", "played": "listening time",
+    "time": "date",
+}  # fmt: skip
+_NEEDED = {"song title", "artist", "date"}
+
+
+@dataclass(frozen=True)
+class Deezer(Importer):
+    """Plays of the workbook's sheet with the listening history: song title, artist, ISRC, album title and date.
+
+    The listening time is in seconds. Addresses and devices are not read. Needs the extra `excel`.
+    """
+
+    name: ClassVar[str] = "Deezer"
+    export: ClassVar[str] = "deezer.com, Account settings, My information, data request: an .xlsx file"
+    zoned: ClassVar[bool] = False
+
+    @classmethod
+    def claims(cls, file: HistoryFile) -> bool:
+        """Workbooks: files called .xlsx that start as zip archives do."""
+        return file.base.endswith(".xlsx") and file.head.startswith(b"PK")
+
+    def read(self, files: Sequence[HistoryFile]) -> Plays:
+        """One row per play."""
+        return Plays(plays_table(pl.concat([self._plays(file) for file in files])))
+
+    def _plays(self, file: HistoryFile) -> pl.DataFrame:
+        for sheet in _sheets(file).values():
+            names = {column.strip().lower(): column for column in sheet.columns}
+            if names.keys() >= _NEEDED:
+                break
+        else:
+            raise DataError(f"{file.name} has no sheet with a listening history",
+                            fix="Name the workbook that Deezer sent.")  # fmt: skip
+        columns = {role: names[name] for role, name in _COLUMNS.items() if name in names}
+        rows = sheet.select(pl.col(name).cast(pl.String).alias(role) for role, name in columns.items())
+        plays = rows.with_columns(parsed_times(rows["time"], TimeForm(self.time_zone)).alias("time"))
+        if "played" in plays.columns:
+            plays = plays.with_columns(played_s=pl.col("played").cast(pl.Float64, strict=False)).drop("played")
+        return plays_table(plays)
+
+
+def _sheets(file: HistoryFile) -> dict[str, pl.DataFrame]:
+    """All sheets of a workbook as text."""
+    try:
+        return pl.read_excel(file.content(), sheet_id=0, infer_schema_length=0)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{file.name} is a workbook, and its reader is not installed",
+                          fix="Install it: pip install 'timbrec[excel]'.") from error  # fmt: skip
+    except Exception as error:
+        reason = str(error).partition("\n")[0][:100]
+        raise DataError(f"{file.name} cannot be read as a workbook ({reason})", fix="Download it again.") from error

@@ -1,0 +1,68 @@
+"""YouTube Music: the watch history of Google Takeout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import polars as pl
+
+from timbrec.importers.shared.base import Importer, Plays, plays_table
+from timbrec.importers.shared.files import HistoryFile
+from timbrec.importers.shared.json_text import Fields, read_records
+
+_MUSIC = "YouTube Music"
+_CHANNELS = pl.List(pl.Struct({"name": pl.String}))
+_FIELDS: Fields = dict.fromkeys(("header", "title", "titleUrl", "time")) | {"subtitles": _CHANNELS}
+_WORDS = ("Watched ", "Listened to ")  # before the title; other languages have others, also after it
+_SHARED = 0.9  # of the titles start or end with a word that is the language's, not the title's
+
+
+@dataclass(frozen=True)
+class YouTubeMusic(Importer):
+    """Plays of `watch-history.json` whose header is "YouTube Music"; others are videos, dropped and counted.
+
+    The title stands behind "Watched", or the words of another language, which are found by what nearly all titles have
+    in common. The artist is the channel without " - Topic". Removed videos have no title and are dropped.
+    """
+
+    name: ClassVar[str] = "YouTube Music"
+    export: ClassVar[str] = "takeout.google.com, YouTube, history, as JSON (not HTML): a zip"
+
+    @classmethod
+    def claims(cls, file: HistoryFile) -> bool:
+        """Lists of objects with `header`, `title` and `time` of YouTube."""
+        names = {"header", "title", "time"} <= file.record.keys()
+        return names and b"youtube.com/watch" in file.head and b"search_query=" not in file.head
+
+    def read(self, files: Sequence[HistoryFile]) -> Plays:
+        """One row per play."""
+        rows = read_records(files, _FIELDS)
+        music = rows.filter(header=_MUSIC)
+        named = music.filter(pl.col("subtitles").is_not_null() & pl.col("titleUrl").is_not_null())
+        artist = pl.col("subtitles").list.first().struct.field("name").str.strip_suffix(" - Topic")
+        text = pl.col("time").str.replace("T", " ").str.strip_suffix("Z")
+        plays = named.select(
+            title=_bare(named["title"]), artist=artist, source_id="titleUrl",
+            time=text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False),
+        )  # fmt: skip
+        dropped = {"videos outside YouTube Music": len(rows) - len(music),
+                   "removed or without a channel": len(music) - len(named)}  # fmt: skip
+        return Plays(plays_table(plays), dropped)
+
+
+def _bare(titles: pl.Series) -> pl.Series:
+    """The titles without the words of the language around them."""
+    known = next((word for word in _WORDS if titles.str.starts_with(word).all()), "")
+    if known:
+        return titles.str.strip_prefix(known)
+    first, last = (_shared(titles.str.extract(pattern)) for pattern in (r"^(\S+ )", r"( \S+)$"))
+    return titles.str.strip_prefix(first).str.strip_suffix(last)
+
+
+def _shared(words: pl.Series) -> str:
+    """The word that nearly all titles have; empty if there is none."""
+    word, count = Counter(words.drop_nulls()).most_common(1)[0] if words.count() else ("", 0)
+    return word if len(words) >= 3 and count >= _SHARED * len(words) else ""
