@@ -99,8 +99,8 @@ def _artists(files: Sequence[HistoryFile]) -> pl.DataFrame:
         else:
             table = read_records([file], dict.fromkeys(("Artist", "Title")))
             parts.append(table.select(artist="Artist", title="Title"))
-    names = pl.concat(parts).drop_nulls().with_columns(key=plain(pl.col("title")), same=plain(pl.col("artist")))
-    agreed = names.group_by("key").agg(
+    pairs = pl.concat(parts).drop_nulls().with_columns(key=plain(pl.col("title")), same=plain(pl.col("artist")))
+    agreed = pairs.group_by("key").agg(
         pl.first("artist").alias("artist_of_title"), pl.n_unique("same").alias("artists")
     )
     return agreed.filter(pl.col("artists") == 1).drop("artists")
