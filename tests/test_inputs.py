@@ -208,3 +208,10 @@ def test_validate_reads_the_first_bytes_of_audio_files(tmp_path: Path) -> None:
         (tmp_path / "audio" / f"{track}.wav").write_text("<html>")
     with pytest.raises(DataError, match=r"mfcc: no file of .*audio is audio \(200 in all, e\.g\. 'this is an HTML"):
         load_inputs(make_config(settings), encode=False)
+
+
+def test_one_seed_of_a_trained_recommender_is_said_to_give_no_spread(read: Read) -> None:
+    sentence = "one seed: the spread of shallow over seeds is not estimated, and no interval includes it"
+    assert sentence in read(seeds=[0], recommenders=["knn", "shallow"]).warnings
+    assert sentence not in read(seeds=[0, 1], recommenders=["knn", "shallow"]).warnings
+    assert not any("one seed" in warning for warning in read(seeds=[0], recommenders=["knn"]).warnings)

@@ -255,6 +255,13 @@ def test_where_nothing_wins_no_audio_model_stands_in_large_type(
     assert sentence in page.one("ul", class_="sentences").text
 
 
+def test_the_only_audio_model_is_called_so() -> None:
+    (verdict, *_) = sample(encoders=("mert",), recommenders=("knn",)).verdicts
+    assert re.fullmatch(r"Hot: mert / knn, the only audio model, reaches 3\d\.\d times chance\.", verdict.sentence)
+    unknown = replace(verdict, times_chance=None)
+    assert unknown.sentence == "Hot: mert / knn, the only audio model, is better than chance."
+
+
 def test_a_baseline_that_wins_is_said_to_win_in_the_type_of_a_winner() -> None:
     data = sample(encoders=("mfcc",), recommenders=("knn",))
     verdicts = [replace(verdict, unbeaten=("popularity",)) for verdict in data.verdicts]

@@ -78,7 +78,8 @@ class Verdict:
         if self.state == "chance":
             return "no audio model is shown to be better than chance"
         if self.state == "only":
-            return f"{self.leader}, the only audio model, is better than chance{times}"
+            reached = "is better than chance" if self.times_chance is None else f"reaches{times.lstrip(',')}"
+            return f"{self.leader}, the only audio model, {reached}"
         if self.state == "best":
             return f"{self.best} is best{times}"
         if len(self.winners) > 3:

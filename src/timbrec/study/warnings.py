@@ -104,6 +104,8 @@ def split_warnings(split: Split, config: Config) -> Iterator[str]:
             f"quick budget: {trained} are trained briefly, with one seed and the shuffled control only; "
             "their spread over seeds is not estimated"
         )
+    elif trained and len(config.seeds) == 1:
+        yield f"one seed: the spread of {trained} over seeds is not estimated, and no interval includes it"
 
 
 def _task_warnings(split: Split, task: Task, config: Config) -> Iterator[str]:
