@@ -166,6 +166,7 @@ const formats = {
 function download(button) {
   const { name } = button.closest("[data-name]").dataset;
   const table = JSON.parse(document.getElementById(`data-${name}`).textContent);
+  table.values = table.values.map((column) => column.of ? column.at.map((place) => place === null ? null : column.of[place]) : column);
   const [type, write] = formats[button.dataset.format];
   save(`${name}.${button.dataset.format}`, type, write(table));
 }

@@ -19,4 +19,4 @@ class Beyond:
         if (table := data.table("beyond")) is None:
             return None
         rows = list(table.iter_rows(named=True))
-        return {"sentences": [sentence(row, data.primary) for row in rows], "rows": rows}
+        return {"sentences": [(row, sentence(row, data.primary)) for row in rows], "table": table}

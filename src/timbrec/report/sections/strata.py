@@ -27,18 +27,16 @@ class Strata:
 
 
 def _group(rows: pl.DataFrame) -> dict[str, Any]:
-    strata = [
-        {
-            "name": part["stratum"][0],
-            "users": part["users"][0],
-            "pairs": part["pairs"][0],
-            "items": part["items"][0],
-            "reason": part["reason"][0],
-            "rows": [_row(row) for row in part.sort("value", descending=True).iter_rows(named=True)],
-        }
-        for part in rows.partition_by("stratum", maintain_order=True)
-    ]
+    strata = [_stratum(part) for part in rows.partition_by("stratum", maintain_order=True)]
     return {"scenario": rows["scenario"][0], "by": rows["by"][0], "metric": rows["metric"][0], "strata": strata}
+
+
+def _stratum(part: pl.DataFrame) -> dict[str, Any]:
+    """The lines of a stratum, best first; `recommenders` are those of lines with content, for the filter."""
+    rows = part.sort("value", descending=True).to_dicts()
+    facts = {"name": rows[0]["stratum"]} | {name: rows[0][name] for name in ("users", "pairs", "items", "reason")}
+    recommenders = [row["encoder"] and row["recommender"] for row in rows]
+    return facts | {"rows": [_row(row) for row in rows], "recommenders": recommenders}
 
 
 def _row(row: dict[str, Any]) -> list[str]:

@@ -38,7 +38,18 @@ def _moment(text: str) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".rstrip()
 
 
-def _columns(frame: pl.DataFrame) -> list[list[Any]]:
-    """The values of a frame by column, floats to 6 significant digits, NaN as None."""
+def _columns(frame: pl.DataFrame) -> list[list[Any] | dict[str, list[Any]]]:
+    """The values of a frame by column, floats to 6 significant digits, NaN as None.
+
+    A column of repeated texts is {"of": its distinct texts, "at": the place of each row's text in them}.
+    """
     rounded = frame.with_columns(cs.float().fill_nan(None).round_sig_figs(6), cs.temporal().cast(pl.String))
-    return [column.to_list() for column in rounded]
+    return [_repeated(column) if column.dtype == pl.String else column.to_list() for column in rounded]
+
+
+def _repeated(column: pl.Series) -> list[Any] | dict[str, list[Any]]:
+    distinct = column.drop_nulls().unique(maintain_order=True)
+    if 2 * len(distinct) > len(column):
+        return column.to_list()
+    places = column.cast(pl.Enum(distinct)).to_physical()
+    return {"of": distinct.to_list(), "at": places.to_list()}
