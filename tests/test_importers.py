@@ -224,14 +224,24 @@ class TestLastFM:
         assert history.plays["mbid"].to_list() == [MBID, None]
         assert history.dropped["scrobbles without a time"] == 1
 
+    def general(self, folder: Path) -> Path:
+        path = folder / "general.csv"
+        path.write_text(GENERAL)
+        return path
+
     def test_a_time_zone_applies_to_text_and_not_to_numbers(self, tmp_path: Path) -> None:
         path = tmp_path / "scrobbles.csv"
         path.write_text(GENERAL)
+        assert load_history(path).notes == ("times without a zone were read as UTC; `time_zone` names another",)
         history = load_history(path, time_zone="Europe/Vienna")
         assert history.plays["time"][0] == datetime(2023, 11, 14, 21, 13, 20)
+        assert history.notes == ()
         path.write_text(GHAN)
+        assert load_history(path).notes == ()
         with pytest.raises(ConfigError, match="no time zone"):
             load_history(path, time_zone="Europe/Vienna")
+        with pytest.raises(DataError, match="'Vienna' is no time zone"):
+            load_history(self.general(tmp_path), time_zone="Vienna")
 
     def test_a_damaged_line_and_an_unreadable_time_are_named(self, tmp_path: Path) -> None:
         path = tmp_path / "scrobbles.csv"

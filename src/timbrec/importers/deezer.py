@@ -38,7 +38,7 @@ class Deezer(Importer):
 
     def read(self, files: Sequence[HistoryFile]) -> Plays:
         """One row per play."""
-        return Plays(plays_table(pl.concat([self._plays(file) for file in files])))
+        return Plays(plays_table(pl.concat([self._plays(file) for file in files])), notes=self.zone_note)
 
     def _plays(self, file: HistoryFile) -> pl.DataFrame:
         for sheet in _sheets(file).values():

@@ -51,7 +51,8 @@ class Jellyfin(Importer):
         ).hstack(names.struct.unnest())  # fmt: skip
         plays = plays.with_columns(pl.coalesce("title", "whole").alias("title"))
         unknown = pl.col("artist", "album").replace("Not Known", None)
-        return Plays(plays_table(plays.with_columns(unknown)), {"items that are no audio": len(rows) - len(audio)})
+        dropped = {"items that are no audio": len(rows) - len(audio)}
+        return Plays(plays_table(plays.with_columns(unknown)), dropped, self.zone_note)
 
 
 def _rows(file: HistoryFile) -> pl.DataFrame:

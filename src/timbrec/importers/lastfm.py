@@ -26,6 +26,7 @@ _NAMES = {  # column: its names in headers, lower case
 _DATE = re.compile(r"^\d{1,2} [A-Z][a-z]{2} \d{4},? \d{2}:\d{2}$")  # 06 Sep 2026, 14:23
 _DAY, _CLOCK = re.compile(r"^\d{4}-\d{2}-\d{2}$"), re.compile(r"^\d{2}:\d{2}(:\d{2})?$")
 _ISO = re.compile(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
+_ZONED = r"^\s*\d+\s*$|Z$|[+-]\d{2}:?\d{2}$"  # numbers since 1970, or text with a zone
 _MILLISECONDS = 100_000_000_000  # numbers above are milliseconds: as seconds they lie beyond the year 5000
 
 
@@ -52,11 +53,14 @@ class LastFM(Importer):
 
     def read(self, files: Sequence[HistoryFile]) -> Plays:
         """One row per scrobble; rows without a time, which are playing now, are dropped."""
-        table = plays_table(pl.concat([self._plays(file) for file in files], how="diagonal"))
+        parts = [self._plays(file) for file in files]
+        table = plays_table(pl.concat([plays for plays, _ in parts], how="diagonal"))
         timed = table.filter(pl.col("time").is_not_null())
-        return Plays(timed, {"scrobbles without a time": len(table) - len(timed)})
+        notes = self.zone_note if any(unzoned for _, unzoned in parts) else ()
+        return Plays(timed, {"scrobbles without a time": len(table) - len(timed)}, notes)
 
-    def _plays(self, file: HistoryFile) -> pl.DataFrame:
+    def _plays(self, file: HistoryFile) -> tuple[pl.DataFrame, bool]:
+        """The rows of a file, and whether their times are text without a zone."""
         columns = _columns(first_fields(file))
         layout = "" if columns else _layout(first_fields(file))
         if layout == "360K":
@@ -67,7 +71,8 @@ class LastFM(Importer):
         if (owner := re.search(r"Date#(\S+?)\"?$", file.first_line)) and "user" not in plays.columns:
             plays = plays.with_columns(user=pl.lit(owner[1]))
         try:
-            return plays.with_columns(self._times(plays["time"]).alias("time"))
+            zoned = plays["time"].str.contains(_ZONED).all()
+            return plays.with_columns(self._times(plays["time"]).alias("time")), not zoned
         except DataError as error:
             error.args = (f"{file.name}: {error}",)
             raise

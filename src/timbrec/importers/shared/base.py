@@ -52,6 +52,11 @@ class Importer(ABC):
     export: ClassVar[str]  # how to get the export, one sentence
     zoned: ClassVar[bool] = True
 
+    @property
+    def zone_note(self) -> tuple[str, ...]:
+        """What to say about clock times that were read as UTC because nobody named their zone; empty otherwise."""
+        return ("times without a zone were read as UTC; `time_zone` names another",) if self.time_zone == "UTC" else ()
+
     @classmethod
     @abstractmethod
     def claims(cls, file: HistoryFile) -> bool:
