@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: help demo test check format slow measurements clean
+.PHONY: help demo demo-full test check format slow measurements clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: .venv/installed ## Synthesise a small music world, benchmark it, write demo/run/report.html
 	$(BIN)/timbrec demo demo
+
+demo-full: .venv/installed ## The demo with full trainings, all seeds and controls; takes hours
+	$(BIN)/timbrec demo demo-full --full
 
 test: check ## Check the code, then run the tests; PYTEST=... adds options
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(PYTEST)
@@ -31,7 +34,7 @@ measurements: .venv/dev ## Speed and memory, as ratios measured in one run; see 
 	for name in ranking metrics split store_open shallow contrastive hybrid bert4rec; do $(BIN)/python measurements/$$name.py || exit 1; done
 
 clean: ## Remove the virtual environment and the demo
-	rm -rf .venv demo
+	rm -rf .venv demo demo-full
 
 # torch goes first: its pinned version then satisfies everything that asks for torch. Of musicnn only the weights in it
 # are used, none of the old packages it names.

@@ -28,6 +28,15 @@ def test_without_its_weights_musicnn_is_left_out_and_the_note_says_so(
     assert "pip install --no-deps musicnn" in config.note
 
 
+def test_the_full_demo_differs_in_its_budget_alone(tmp_path: Path) -> None:
+    quick, full = (
+        read_config(demo.write_demo(tmp_path / name, tracks=16, users=40, seed=0, full=name == "full"))
+        for name in ("quick", "full")
+    )
+    assert (quick.budget, full.budget) == ("quick", "full")
+    assert quick.model_copy(update={"budget": "full", "base": full.base}) == full
+
+
 def test_label_vectors_are_the_labels_in_sorted_columns_at_every_call() -> None:
     items = pl.DataFrame({"track_id": ["b", "a"], "genre": ["pop", "dub"], "tags": [["slow", "deep"], []]})
     expected = {"id": ["a", "b"], "deep": [0, 1], "dub": [1, 0], "pop": [0, 1], "slow": [0, 1]}

@@ -109,14 +109,15 @@ def demo(
     users: Annotated[int, typer.Option(help="Listeners to make up.", min=20)] = 1000,
     seed: Annotated[int, typer.Option(help="Which world.")] = 0,
     jobs: Jobs = CORES,
+    full: Annotated[bool, typer.Option("--full", help="Full trainings, all seeds and controls; takes hours.")] = False,
 ) -> None:
-    """Synthesise a small music world, benchmark MFCC, MusiCNN and labels on it, and write the report."""
+    """Synthesise a small music world, benchmark every encoder at hand on it, and write the report."""
     from timbrec.api import bench as run_bench
     from timbrec.cli.show import progress_bars
     from timbrec.worlds.demo import write_demo
 
     with progress_bars() as progress:
-        config = write_demo(folder, tracks=tracks, users=users, seed=seed, progress=progress)
+        config = write_demo(folder, tracks=tracks, users=users, seed=seed, progress=progress, full=full)
         result = run_bench(config, progress, jobs=jobs)
     finish(result)
 

@@ -52,13 +52,15 @@ NEEDED = {  # packages that encoders need, and how to get them
 HEADER = "# Made by `timbrec demo`; change it and run `timbrec bench` on it again.\n"
 
 
-def write_demo(folder: Path, tracks: int, users: int, seed: int, progress: Progress | None = None) -> Path:
+def write_demo(
+    folder: Path, tracks: int, users: int, seed: int, progress: Progress | None = None, full: bool = False
+) -> Path:
     """Write the world to `folder` and return the path of its config. Existing clips are kept.
 
     The encoders of the config are MFCC, spectral features, MusiCNN and VGG (two models each, pretrained on real music),
     and the genre and tag labels as vectors, which agree with taste only in part. Encoders whose package is not
     installed are left out, and the note says so. `taste.parquet` holds what listeners like, for the comparison with
-    what the run finds.
+    what the run finds. With `full`, recommenders train as long as by default, with all seeds and controls.
     """
     world = MusicWorld(users=users, tracks=tracks, seed=seed)
     world.write(folder, progress=progress)
@@ -67,17 +69,18 @@ def write_demo(folder: Path, tracks: int, users: int, seed: int, progress: Progr
         with replacing(folder / f"{name}.parquet") as partial:
             table.write_parquet(partial)
     config = folder / "config.yaml"
-    write_atomically(config, HEADER + yaml.safe_dump(_config(), sort_keys=False))
+    write_atomically(config, HEADER + yaml.safe_dump(_config(full), sort_keys=False))
     return config
 
 
-def _config() -> dict[str, Any]:
+def _config(full: bool) -> dict[str, Any]:
     encoders, note = dict(CONFIG["encoders"]), NOTE
     for package, (names, command) in NEEDED.items():
         if not find_spec(package):
             encoders = {name: encoder for name, encoder in encoders.items() if name not in names}
             note += f" Left out: {', '.join(names)}, which need a package, `{command}`."
-    return CONFIG | {"encoders": encoders, "note": note}
+    config = CONFIG | {"encoders": encoders, "note": note}
+    return {key: value for key, value in config.items() if key != "budget"} if full else config
 
 
 def taste_vectors(world: MusicWorld) -> pl.DataFrame:
