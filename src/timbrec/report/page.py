@@ -58,7 +58,7 @@ class Section:
 
 
 def _sections(data: ReportData) -> Iterator[Section]:
-    """The rendered sections of the catalogue, without those that have no content."""
+    """The rendered sections of the catalogue; sections without content are left out."""
     for name in catalog.names("sections"):
         kind = catalog.load("sections", name)
         variables = kind().content(data)

@@ -1,4 +1,4 @@
-"""Records of what stored tables depend on, so that they are read again only while nothing has changed."""
+"""Records of the dependencies of stored tables: a table is read again only while nothing has changed."""
 
 from __future__ import annotations
 

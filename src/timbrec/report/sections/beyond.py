@@ -1,4 +1,4 @@
-"""What audio adds to the artist and other metadata."""
+"""Gains of audio over the artist and other metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from timbrec.results.beyond import sentence
 
 
 class Beyond:
-    """What audio adds to the artist and other metadata."""
+    """Gains of audio over the artist and other metadata."""
 
     title: ClassVar[str] = "Audio beyond the artist"
     link: ClassVar[str] = "Beyond the artist"

@@ -1,4 +1,4 @@
-"""Leaks: ways in which train may know cold tracks or their popularity."""
+"""Leaks of cold tracks, or of their popularity, into train."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from timbrec.results.leaks import sentence
 
 
 class Leaks:
-    """Leaks: ways in which train may know cold tracks or their popularity."""
+    """Leaks of cold tracks, or of their popularity, into train."""
 
     title: ClassVar[str] = "Leaks"
     link: ClassVar[str] = "Leaks"
 
     def content(self, data: ReportData) -> dict[str, Any] | None:
-        """The sentences on what was found, on what was not found, and on what could not be checked."""
+        """Sentences by result: found, not found, not checked; None for a run without a table of leaks."""
         if (table := data.table("leaks")) is None:
             return None
         groups = {"Found": True, "Not found": False, "Not checked": None}

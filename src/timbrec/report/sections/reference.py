@@ -30,7 +30,7 @@ class Reference:
 
 
 def _plot(rows: pl.DataFrame) -> Forest:
-    """The differences of a scenario, those over all recommenders first."""
+    """The differences of a scenario, means over all recommenders first."""
     ordered = rows.sort(pl.col("recommender").is_not_null(), maintain_order=True).fill_nan(None)
     differences = [
         Difference(

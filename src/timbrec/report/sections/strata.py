@@ -32,7 +32,7 @@ def _group(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _stratum(part: pl.DataFrame) -> dict[str, Any]:
-    """The lines of a stratum, best first; `recommenders` are those of lines with content, for the filter."""
+    """The lines of a stratum, best first; `recommenders` are for the filter, None for lines without content."""
     rows = part.sort("value", descending=True).to_dicts()
     facts = {"name": rows[0]["stratum"]} | {name: rows[0][name] for name in ("users", "pairs", "items", "reason")}
     recommenders = [row["encoder"] and row["recommender"] for row in rows]

@@ -1,4 +1,4 @@
-"""The verdict cards: what wins in each scenario, whether to use it, and the figures beside it."""
+"""The verdict cards: the winner of each scenario, advice, and the figures beside it."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _heading(data: ReportData, verdict: Verdict | None, best: Row, others: list[
 
 
 def strongest(verdict: Verdict, rows: list[Row]) -> str:
-    """The baseline with the highest figure among those that no audio model is shown to beat."""
+    """The baseline with the highest figure of the verdict's `unbeaten`."""
     values = {name_of(row): row["value"] or 0.0 for row in rows}
     return max(verdict.unbeaten, key=lambda name: values.get(name, 0.0))
 

@@ -1,4 +1,4 @@
-"""The cost frontier: cost of each encoder against its best figure, and the line of those that nothing cheaper beats."""
+"""The cost frontier: cost of each encoder against its best figure, and a line through the best at each cost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Choice(NamedTuple):
 
 
 def choices(data: ReportData, table: pl.DataFrame, scenario: str, recommender: str | None = None) -> list[Choice]:
-    """The best figure of each encoder whose cost is known, with any recommender or with one; cheapest first."""
+    """The best figure of each encoder of known cost, with any recommender or with one; cheapest first."""
     best: dict[str, dict[str, object]] = {}
     for row in data.ranked(scenario):
         if data.competes(row) and row["value"] is not None and recommender in (None, row["recommender"]):
@@ -51,7 +51,7 @@ def choices(data: ReportData, table: pl.DataFrame, scenario: str, recommender: s
 
 
 def unbeaten(ordered: Sequence[Choice]) -> list[Choice]:
-    """Those with a higher figure than everything as cheap or cheaper."""
+    """The choices that no choice of the same or a lower cost reaches, in order."""
     kept: list[Choice] = []
     for choice in ordered:
         if not kept or choice.value > kept[-1].value:
@@ -60,7 +60,7 @@ def unbeaten(ordered: Sequence[Choice]) -> list[Choice]:
 
 
 def frontier(data: ReportData, table: pl.DataFrame, scenario: str, recommender: str | None = None) -> Panel | None:
-    """The drawing of a scenario; None with fewer than two encoders whose cost is known."""
+    """The drawing of a scenario; None with fewer than two encoders of known cost."""
     ordered = choices(data, table, scenario, recommender)
     if len(ordered) < 2:
         return None
