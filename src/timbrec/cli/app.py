@@ -36,6 +36,10 @@ def _show_version(show: bool) -> bool:
     return show
 
 
+_BENCHMARK, _MODEL = "Benchmark: which encoder helps?", "Model: what to play next?"
+_DATA, _PARTS = "Audio, histories and data sets", "Encoders and other parts"  # headings of --help
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
@@ -46,7 +50,7 @@ def _options(
     """Which pretrained audio model makes your music recommender better, hot and cold start?"""
 
 
-@app.command()
+@app.command(rich_help_panel=_BENCHMARK)
 def validate(config: ConfigFile) -> None:
     """Check a config and its data without running anything: shows the data, every error and every warning."""
     from timbrec.cli.show import progress_bars, show_inputs
@@ -58,7 +62,7 @@ def validate(config: ConfigFile) -> None:
     show_inputs(inputs)
 
 
-@app.command()
+@app.command(rich_help_panel=_BENCHMARK)
 def report(run_dir: _RunFolder) -> None:
     """Write the report of a run again, from its stored lists."""
     from timbrec.api import report as write_report
@@ -70,7 +74,7 @@ def report(run_dir: _RunFolder) -> None:
     finish(result)
 
 
-@app.command()
+@app.command(rich_help_panel=_BENCHMARK)
 def audit(
     run_dir: Annotated[Path | None, typer.Argument(metavar="[RUN_DIR]", help="A run to audit as well.")] = None,
 ) -> None:
@@ -85,24 +89,24 @@ def audit(
         raise typer.Exit(1)
 
 
-app.command()(bench)
-app.command()(compare)
-app.command()(embed)
-app.command()(history)
-app.command()(data)
-app.command()(manifest)
-app.command()(probe)
-app.command()(fit)
-app.command()(recommend)
-app.command()(similar)
-app.command()(path)
-app.command()(add)
-app.command("list")(encoders.list_parts)
-app.command()(encoders.convert)
-app.command("check-encoder")(encoders.check_encoder)
+app.command(rich_help_panel=_BENCHMARK)(bench)
+app.command(rich_help_panel=_BENCHMARK)(compare)
+app.command(rich_help_panel=_BENCHMARK)(probe)
+app.command(rich_help_panel=_MODEL)(fit)
+app.command(rich_help_panel=_MODEL)(recommend)
+app.command(rich_help_panel=_MODEL)(similar)
+app.command(rich_help_panel=_MODEL)(path)
+app.command(rich_help_panel=_MODEL)(add)
+app.command(rich_help_panel=_DATA)(embed)
+app.command(rich_help_panel=_DATA)(history)
+app.command(rich_help_panel=_DATA)(data)
+app.command(rich_help_panel=_DATA)(manifest)
+app.command("list", rich_help_panel=_PARTS)(encoders.list_parts)
+app.command(rich_help_panel=_PARTS)(encoders.convert)
+app.command("check-encoder", rich_help_panel=_PARTS)(encoders.check_encoder)
 
 
-@app.command()
+@app.command(rich_help_panel=_BENCHMARK)
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to put the world and its run.")] = Path("demo"),
     tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1000,
