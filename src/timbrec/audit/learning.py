@@ -29,7 +29,7 @@ LEARNERS: dict[str, Recommender] = {
     "shallow": ShallowNet(epochs=5, batch=2_000, width=32),
     "contrastive": Contrastive(epochs=15, batch=100, width=64, factors=64, elsa_epochs=5),
     "hybrid": Hybrid(epochs=6, batch=64, width=64),
-    "bert4rec": BERT4Rec(epochs=12, lr=1e-3, width=32, feed_forward=64, length=40),
+    "bert4rec": BERT4Rec(epochs=6, lr=3e-3, width=32, feed_forward=64, length=40),
 }
 
 
