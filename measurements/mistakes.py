@@ -93,8 +93,8 @@ MISTAKES = tuple(
          'normalised(vectors) if knn.similarity == "cosine" else vectors', 'vectors'),
         ("artist means over new tracks too", "recommenders/artist_mean.py",
          'known = train.items[artist[train.items] >= 0]', 'known = np.flatnonzero(artist >= 0)'),
-        ("vectors in the order of the store", "store/source.py", 'out[places[some]] = part[rows[some]]',
-         'out[some] = part[rows[some]]'),
+        ("vectors in the order of the store", "store/source.py", 'out[places[block]] = part[rows[block]]',
+         'out[block] = part[rows[block]]'),
         # Controls
         ("shuffled vectors are not shuffled", "study/controls.py",
          'return vectors[np.random.default_rng([seed, 0x5_4F]).permutation(len(vectors))]', 'return vectors.copy()'),

@@ -21,6 +21,7 @@ from timbrec.audit.audited import Audited
 from timbrec.audit.cache import cached
 from timbrec.audit.finding import not_checked
 from timbrec.audit.inputs import inputs_unchanged
+from timbrec.audit.intervals import intervals_recomputed
 from timbrec.audit.lists import lists_clean
 from timbrec.audit.profiles import profiles_own_rows
 from timbrec.audit.relabelling import familywise, permutations, relabelled
@@ -107,7 +108,11 @@ def test_a_clean_run_passes_every_check(clean: Clean) -> None:
     assert [finding.name for finding in findings] == [check.name for check in CHECKS if check.of_run]
     assert [finding for finding in findings if not finding.passed] == []
     skipped = [finding.name for finding in findings if not finding.checked]
-    assert skipped == ["tables-recomputed", "artists-near"]  # there are neither tables nor artists
+    assert skipped == [
+        "tables-recomputed",
+        "intervals-recomputed",
+        "artists-near",
+    ]  # there are neither tables nor artists
     stored = json.loads(json.dumps([asdict(finding) for finding in findings]))
     assert [Finding(**values) for values in stored] == findings
     assert audit_run(run, inputs) == findings
@@ -403,6 +408,21 @@ def test_changed_tables_are_refused(clean: Clean, tmp_path: Path) -> None:
     narrow = tables["standings"].with_columns(low=pl.col("value") - half, high=pl.col("value") + half)
     assert "narrower than one over users alone" in finding(standings=narrow).detail
     assert "no row of" in finding(results=tables["results"].filter(pl.col("recommender") != "knn")).detail
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_intervals_of_another_width_are_refused(clean: Clean, tmp_path: Path, factor: float) -> None:
+    run, inputs = copied(clean, tmp_path), clean[1]
+    path = run.folder / "standings.csv"
+    assert not intervals_recomputed(Audited(run, inputs)).checked
+    standings = compute_figures(run, ["ndcg"], [20], "ndcg@20").standings
+    standings.write_csv(path)
+    finding = intervals_recomputed(Audited(run, inputs))
+    assert finding.passed, finding
+    assert finding.checked
+    middle, half = (pl.col("high") + pl.col("low")) / 2, (pl.col("high") - pl.col("low")) / 2
+    standings.with_columns(low=middle - factor * half, high=middle + factor * half).write_csv(path)
+    assert not intervals_recomputed(Audited(run, inputs)).passed
 
 
 def artist_inputs(order_of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Inputs:

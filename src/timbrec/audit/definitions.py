@@ -15,7 +15,7 @@ from timbrec.audit.finding import Finding
 from timbrec.audit.trial import Trial
 from timbrec.data.events import make_events
 from timbrec.data.interactions import Interactions
-from timbrec.data.split import Split
+from timbrec.data.split import Split, Task
 from timbrec.data.splitting import SplitConfig, make_split
 from timbrec.protocols import Scorer
 from timbrec.ranking.rank import rank
@@ -35,14 +35,22 @@ Pairs = dict[tuple[str, str], int]
 def split_by_definition(trial: Trial) -> Finding:
     """Split a small log with plays at and next to every boundary, by time and with default times, play by play.
 
-    Every part must have the expected pairs and plays. Pairs are played repeatedly, before and after boundaries.
+    Every part must have the expected pairs and plays, and every scenario the expected candidates. Pairs are played
+    repeatedly, before and after boundaries; some items are new in each period, and some are never played in it.
     """
     plays = _log()
     table = pl.DataFrame(plays, schema=["user", "item", "time"], orient="row")
     split = make_split(make_events(table), SplitConfig.model_validate({"test_at": _T}))
     expected = _parts(plays)
     wrong = [name for name, part in split.parts().items() if _by_id(part, split) != expected[name]]
-    return Finding(not wrong, f"{len(wrong)} of {len(expected)} parts differ", "none", ", ".join(wrong))
+    candidates = _candidates(expected, {item for _, item, _ in plays})
+    wrong += [
+        f"candidates of {name}"
+        for name, items in candidates.items()
+        if set(split.items.ids.gather(_task(split, name).candidates)) != items
+    ]
+    count = len(expected) + len(candidates)
+    return Finding(not wrong, f"{len(wrong)} of {count} parts differ", "none", ", ".join(wrong))
 
 
 def ranking_by_definition(trial: Trial) -> Finding:
@@ -103,13 +111,17 @@ def controls_by_definition(trial: Trial) -> Finding:
 
 
 def _log() -> Plays:
-    """600 plays of 12 users and 40 items; most lie at a boundary or a microsecond beside it."""
+    """620 plays of 12 users and 60 items; most lie at a boundary or a microsecond beside it.
+
+    20 items are played once, at times that fall into validation, the test, or neither.
+    """
     rng, tick = np.random.default_rng(SEED), timedelta(microseconds=1)
     near = [moment + step for moment in _MOMENTS for step in (-tick, timedelta(0), tick)]
     inside = [moment + timedelta(days=day) for moment in (_START, _VALIDATE, _T) for day in (5, 11, 25)]
     times = [*near, *inside, _START - timedelta(days=400), _END + timedelta(days=20)]
     rows = zip(rng.integers(12, size=600), rng.integers(40, size=600), rng.integers(len(times), size=600), strict=True)
-    return [(f"u{user}", f"i{item}", times[time]) for user, item, time in rows]
+    late = [(f"u{item % 12}", f"i{item + 40}", times[len(times) - 1 - item % 9]) for item in range(20)]
+    return [*((f"u{user}", f"i{item}", times[time]) for user, item, time in rows), *late]
 
 
 def _parts(plays: Plays) -> dict[str, Pairs]:
@@ -132,6 +144,25 @@ def _parts(plays: Plays) -> dict[str, Pairs]:
         parts[f"{name}_hot"] = {pair: count for pair, count in later.items() if pair[1] in old}
         parts[f"{name}_cold"] = {pair: count for pair, count in later.items() if pair[1] not in old}
     return parts
+
+
+def _candidates(parts: dict[str, Pairs], items: set[str]) -> dict[str, set[str]]:
+    """The candidates by fold, scenario and policy ("test mixed tested"), by their definition in words."""
+    candidates: dict[str, set[str]] = {}
+    for train, fold in (("fit", "validation"), ("train", "test")):
+        old, tested = {item for _, item in parts[train]}, {item for _, item in parts[f"{fold}_cold"]}
+        for policy, new in (("tested", tested), ("catalogue", items - old)):
+            candidates |= {
+                f"{fold} hot {policy}": old,
+                f"{fold} cold {policy}": new,
+                f"{fold} mixed {policy}": old | new,
+            }
+    return candidates
+
+
+def _task(split: Split, name: str) -> Task:
+    fold, scenario, policy = name.split()
+    return (split.test if fold == "test" else split.validation).task(scenario, policy)  # type: ignore[arg-type]
 
 
 def _by_id(part: Interactions, split: Split) -> Pairs:

@@ -15,6 +15,7 @@ from timbrec.audit.equivariance import relabelling
 from timbrec.audit.figures import metrics_recomputed
 from timbrec.audit.finding import Finding
 from timbrec.audit.inputs import inputs_unchanged
+from timbrec.audit.intervals import intervals_recomputed
 from timbrec.audit.learning import planted_trained
 from timbrec.audit.lists import lists_clean
 from timbrec.audit.matters import settings_matter
@@ -63,6 +64,7 @@ CHECKS = (
     Check("lists-clean", "", "lists hold unseen candidates alone, each once, best first, in full", lists_clean),
     Check("metrics-recomputed", "2", "every figure is its label's formula at its label's k", metrics_recomputed),
     Check("tables-recomputed", "2", "tables show the values, chance levels and gains of the lists", tables_recomputed),
+    Check("intervals-recomputed", "", "intervals are those of users, tracks and seeds", intervals_recomputed),
     Check(
         "profiles-own-rows", "1", "profiles are made of the tracks their users played", profiles_own_rows,
         needs_inputs=True,

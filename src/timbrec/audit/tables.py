@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.special import gammaln
 
 from timbrec.audit.audited import Audited
 from timbrec.audit.finding import Finding, nothing_to_check
+from timbrec.audit.formulas import CHANCE, METRICS
 from timbrec.data.split import SCENARIOS, Task
 from timbrec.results.figures import FIGURES, GAINS, STANDINGS
 from timbrec.study.controls import REAL
@@ -88,7 +88,7 @@ def _columns(
     encoder, label, control, scenario = (row[part] for part in _KEY[:4])
     line = lines.get((encoder, label, control, scenario))  # type: ignore[arg-type]  # the columns are strings
     real = lines.get((encoder, label, REAL, scenario))  # type: ignore[arg-type]
-    if line is None or metric not in _METRICS:
+    if line is None or metric not in METRICS:
         return
     values = _values(line, metric, int(k))
     if name == "results":
@@ -101,8 +101,8 @@ def _columns(
         yield "users", row["users"], len(line.relevant)
         yield "pairs", row["pairs"], int(line.relevant.sum())
         yield "seeds", row["seeds"], len(values)
-        if metric in _CHANCE:
-            yield "chance", row["chance"], _CHANCE[metric](line.relevant, line.candidates, int(k)).mean()
+        if metric in CHANCE:
+            yield "chance", row["chance"], CHANCE[metric](line.relevant, line.candidates, int(k)).mean()
         yield "interval", _interval_fault(row, "value", mean), ""
     elif real is not None:
         base = np.mean(list(_values(real, metric, int(k)).values()), axis=0)
@@ -136,57 +136,4 @@ def _title(row: dict[str, object]) -> str:
 
 def _values(line: _Line, metric: str, k: int) -> dict[int, Float[Array, "users"]]:
     """Values of all users by seed."""
-    return {seed: _METRICS[metric](hits[:, :k], line.relevant, k) for seed, hits in line.hits.items()}
-
-
-def _ideal(relevant: Int[Array, "users"], k: int) -> Float[Array, "users"]:
-    return np.array([sum(1 / np.log2(place + 1) for place in range(1, min(k, count) + 1)) for count in range(k + 1)])[
-        np.minimum(relevant, k)
-    ]
-
-
-def _ndcg(hits: Bool[Array, "users k"], relevant: Int[Array, "users"], k: int) -> Float[Array, "users"]:
-    return np.asarray(hits @ (1 / np.log2(np.arange(hits.shape[1]) + 2)) / _ideal(relevant, k))
-
-
-def _mrr(hits: Bool[Array, "users k"], relevant: Int[Array, "users"], k: int) -> Float[Array, "users"]:
-    return np.where(hits.any(1), 1 / (hits.argmax(1) + 1), 0.0)
-
-
-def _map(hits: Bool[Array, "users k"], relevant: Int[Array, "users"], k: int) -> Float[Array, "users"]:
-    precision = np.cumsum(hits, 1) / np.arange(1, hits.shape[1] + 1)
-    return np.asarray((precision * hits).sum(1) / relevant)
-
-
-_METRICS = {
-    "hitrate": lambda hits, relevant, k: hits.any(1).astype(float),
-    "recall": lambda hits, relevant, k: hits.sum(1) / relevant,
-    "precision": lambda hits, relevant, k: hits.sum(1) / k,
-    "ndcg": _ndcg,
-    "mrr": _mrr,
-    "map": _map,
-}
-
-
-def _no_hit(relevant: Int[Array, "users"], n: Int[Array, "users"], k: int) -> Float[Array, "users"]:
-    """The probability that k of n candidates, drawn without replacement, hold no relevant one."""
-    places = np.minimum(k, n)
-    others = n - relevant
-    possible = others >= places
-    free = np.where(possible, others - places, 0)
-    log = gammaln(others + 1) - gammaln(free + 1) - gammaln(n + 1) + gammaln(n - places + 1)
-    return np.where(possible, np.exp(log), 0.0)
-
-
-def _chance_ndcg(relevant: Int[Array, "users"], n: Int[Array, "users"], k: int) -> Float[Array, "users"]:
-    places = np.minimum(k, n)
-    discounts = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(k) + 2))])
-    return np.asarray(relevant / n * discounts[places] / _ideal(relevant, k))
-
-
-_CHANCE = {
-    "hitrate": lambda relevant, n, k: 1 - _no_hit(relevant, n, k),
-    "recall": lambda relevant, n, k: np.minimum(k, n) / n,
-    "precision": lambda relevant, n, k: relevant * np.minimum(k, n) / n / k,
-    "ndcg": _chance_ndcg,
-}
+    return {seed: METRICS[metric](hits[:, :k], line.relevant, k) for seed, hits in line.hits.items()}
