@@ -52,6 +52,8 @@ def main() -> None:
     options = parser.parse_args()
     unchanged = Mistake("nothing", "__init__.py", '"""', '"""')
     chosen = [item for item in (unchanged, *MISTAKES) if not options.only or item.name in options.only]
+    if stale := [item.name for item in chosen[1:] if (PACKAGE / item.file).read_text().count(item.old) != 1]:
+        raise SystemExit(f"these patches fit no single place of the source: {', '.join(stale)}")
     with tempfile.TemporaryDirectory() as folder, options.out.open("w", newline="") as out:
         copy = Path(folder) / "timbrec"
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))

@@ -37,6 +37,7 @@ from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
 from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import TopK
+from timbrec.recommenders import ease
 from timbrec.results.figures import compute_figures
 from timbrec.store import VectorSource
 from timbrec.store.vectors import Vectors
@@ -390,7 +391,10 @@ def test_changed_tables_are_refused(clean: Clean, tmp_path: Path) -> None:
     run, inputs = copied(clean, tmp_path), clean[1]
     assert not tables_recomputed(Audited(run, inputs)).checked
     figures = compute_figures(run, ALL_METRICS, [10, 20], "ndcg@20")
-    tables = {"results": figures.figures, "standings": figures.standings, "gains": figures.gains}
+    tables = {
+        "results": figures.figures, "standings": figures.standings, "gains": figures.gains,
+        "differences": figures.differences,
+    }  # fmt: skip
 
     def finding(**changes: pl.DataFrame) -> Finding:
         for name, table in (tables | changes).items():
@@ -401,7 +405,7 @@ def test_changed_tables_are_refused(clean: Clean, tmp_path: Path) -> None:
     assert finding().checked
     for name, column in (
         ("results", "value"), ("standings", "value"), ("standings", "chance"), ("standings", "seeds"),
-        ("gains", "lift"), ("gains", "difference"), ("standings", "low"),
+        ("gains", "lift"), ("gains", "difference"), ("standings", "low"), ("differences", "difference"),
     ):  # fmt: skip
         assert not finding(**{name: tables[name].with_columns(pl.col(column) * 2)}).passed, (name, column)
     half = (pl.col("high") - pl.col("low")) / 20
@@ -499,6 +503,21 @@ def test_the_rules_of_a_fold_are_checked_without_the_fold_itself(monkeypatch: py
 def test_profiles_are_recomputed_for_every_setting(tmp_path: Path, settings: dict[str, str]) -> None:
     run, inputs = make_run(tmp_path, size=120, recommenders=[{"use": "knn"} | settings], seeds=[0])
     assert profiles_own_rows(Audited(run, inputs)).passed
+
+
+def test_popularity_and_ease_are_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recommenders = ["popularity", {"use": "ease", "l2": 20}]
+    run, inputs = make_run(tmp_path / "clean", size=120, recommenders=recommenders, seeds=[0])
+    finding = profiles_own_rows(Audited(run, inputs))
+    assert finding.passed, finding
+    assert finding.detail.endswith("not recomputed: random")
+    with monkeypatch.context() as patch:
+        patch.setattr(ease, "_weights", lambda x, l2, weights=ease._weights: weights(x, l2 / 100))
+        assert not profiles_own_rows(Audited(*make_run(tmp_path / "ease", inputs=inputs, recommenders=["ease"]))).passed
+    plays = np.bincount(inputs.split.test.train.item, weights=inputs.split.test.train.plays, minlength=120)
+    monkeypatch.setitem(inputs.split.test.train.__dict__, "item_users", plays.astype(np.int64))
+    run, _ = make_run(tmp_path / "popularity", inputs=inputs, recommenders=["popularity"])
+    assert not profiles_own_rows(Audited(run, inputs)).passed
 
 
 def _shifted(lists: TopK, fold: Fold) -> None:

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from test_audit import make_run
+from timbrec.audio import file, resampling
 from timbrec.audit import CHECKS, Finding
 from timbrec.audit.audited import Audited
 from timbrec.audit.parts import RecommenderPart
@@ -476,9 +477,38 @@ def choice_forgotten(patch: Patch) -> None:
     patch.setattr("timbrec.study.cells.ranking.fit", mutated)
 
 
+def other_candidates(patch: Patch) -> None:
+    """Cold candidates by the other policy."""
+    new = Fold._new
+    patch.setattr(Fold, "_new", lambda self, policy: new(self, "catalogue" if policy == "tested" else "tested"))
+
+
+def not_resampled(patch: Patch) -> None:
+    resampler = resampling.resampler
+    patch.setattr("timbrec.audio.clip.resampler", lambda rate, to, name: resampler(rate, rate, name))
+
+
+def first_channel(patch: Patch) -> None:
+    mono = file._mono
+
+    def first(frame: Any, kind: str, channels: int) -> Any:
+        planes = mono(frame, kind, channels)[1]
+        return (planes[0] / 2**15).astype(np.float32), planes
+
+    patch.setattr(file, "_mono", first)
+
+
+def silence_counts(patch: Patch) -> None:
+    patch.setattr("timbrec.audio.windows.SILENCE", 0.0)
+
+
 @pytest.mark.parametrize(
     ("check", "mutation"),
     [
+        ("split-by-definition", other_candidates),
+        ("sound-by-definition", not_resampled),
+        ("sound-by-definition", first_channel),
+        ("sound-by-definition", silence_counts),
         ("split-by-definition", later_end),
         ("split-by-definition", boundary_in_train),
         ("ranking-by-definition", ties_by_row),

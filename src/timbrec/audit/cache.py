@@ -8,8 +8,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from timbrec.audit.finding import Finding
 from timbrec.files import write_atomically
@@ -20,7 +23,8 @@ from timbrec.study.versions import versions
 def cached(key: Any, check: Callable[[], Finding]) -> Finding:
     """The finding of `check`, read from the cache if a check with the same key passed before.
 
-    Versions of code, packages and device, and the number of threads, are added to the key. Only passed findings are
+    Versions of code, packages and device, the libraries of linear algebra, and the number of threads, are added to the
+    key. Only passed findings are
     kept. Without a writable cache folder every check runs.
     """
     path = _folder() / f"{digest_of(key, _environment())}.json"
@@ -49,4 +53,6 @@ def _folder() -> Path:
 def _environment() -> dict[str, Any]:
     import torch
 
-    return {"versions": versions(), "threads": torch.get_num_threads()}
+    packages = {name: version(name) for name in ("av", "scipy", "soxr")}
+    algebra = [torch.__config__.show(), str(np.show_config(mode="dicts").get("Build Dependencies"))]
+    return {"versions": versions() | packages, "algebra": algebra, "threads": torch.get_num_threads()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from timbrec.audit.audited import Audited, sample
+from timbrec.audit.baselines import Counted, Linear
 from timbrec.audit.finding import Finding, nothing_to_check
 from timbrec.audit.nearest import Nearest
 from timbrec.data.split import SCENARIOS, Task
@@ -12,37 +13,45 @@ from timbrec.types import Array, Float32, Int
 
 _USERS = 3
 _TOLERANCE = 1e-5  # scores are cosines in float32; profiles of other tracks' vectors are off by far more
-_RECOMPUTED = ("knn", "artist-mean")
+_MOST = 3_000  # train tracks up to which EASE is recomputed
+_RECOMPUTED: dict[str, type[Nearest | Counted | Linear]] = {
+    "knn": Nearest,
+    "artist-mean": Nearest,
+    "popularity": Counted,
+    "ease": Linear,
+}
 
 
 def profiles_own_rows(audited: Audited) -> Finding:
-    """Recompute hot, cold and mixed scores of KNN and artist-mean, controls included, from ids and definitions.
+    """Recompute hot, cold and mixed scores of KNN, artist-mean, popularity and EASE from ids and definitions.
 
-    All candidates of a few users are scored. Every listed score equals the recomputed score, and no candidate outside
-    the list has a higher one. Trained recommenders are not recomputed; the detail names them.
+    Controls are included. All candidates of a few users are scored: every listed score equals the recomputed score, and
+    no candidate outside the list has a higher one. Trained recommenders are not recomputed; the detail names them.
     """
-    cells = [cell for cell in audited.experiments if cell.recommender in _RECOMPUTED]
+    small = len(audited.run.split.test.train.items) <= _MOST
+    kinds = {name: kind for name, kind in _RECOMPUTED.items() if small or kind is not Linear}
+    cells = [cell for cell in audited.experiments if cell.recommender in kinds]
     largest, where, compared = 0.0, "", 0
     for experiment in cells:
-        nearest = Nearest(audited, experiment)
+        again = kinds[experiment.recommender](audited, experiment)
         for scenario in SCENARIOS:
             for _, task, items, scores in audited.lists([experiment], scenario):
                 for place in sample(len(items), _USERS):
-                    difference, listed = _difference(audited, nearest, task, int(place), items[place], scores[place])
+                    difference, listed = _difference(audited, again, task, int(place), items[place], scores[place])
                     compared += listed
                     if difference > largest:
                         largest, where = difference, f"{experiment.title}, {scenario}"
-    others = sorted({cell.label for cell in audited.experiments if cell.recommender not in _RECOMPUTED})
+    others = sorted({cell.label for cell in audited.experiments if cell.recommender not in kinds})
     skipped = f"; not recomputed: {', '.join(others)}" * bool(others)
     if not compared:
-        return nothing_to_check(f"no cell of KNN or artist-mean is finished{skipped}")
+        return nothing_to_check(f"no cell of a recommender that can be recomputed is finished{skipped}")
     detail = f"{compared:,} scores" + f"; worst: {where}" * bool(where) + skipped
     return Finding(largest <= _TOLERANCE, f"off by {largest:.2g}", f"at most {_TOLERANCE:.0e}", detail)
 
 
 def _difference(
     audited: Audited,
-    nearest: Nearest,
+    again: Nearest | Counted | Linear,
     task: Task,
     place: int,
     items: Int[Array, "depth"],
@@ -52,17 +61,19 @@ def _difference(
     user, train = int(task.users[place]), audited.run.split.test.train
     played = train.item[train.starts[user] : train.starts[user + 1]]
     candidates = np.setdiff1d(task.candidates, played)
-    expected = nearest.scores(user, candidates)
+    if not isinstance(again, Nearest):  # they rank known tracks alone
+        candidates = np.intersect1d(candidates, train.items)
+    expected = again.scores(user, candidates)
     column = np.full(train.n_items, -1)
     column[candidates] = np.arange(len(candidates))
     listed = items[items >= 0]
     if (column[listed] < 0).any():
         return np.inf, len(listed)
-    again, stored = expected[column[listed]], scores[items >= 0]
-    size = np.maximum(np.abs(again), 1)
-    difference = float(np.max(np.abs(again - stored) / size, initial=0))
+    recomputed, stored = expected[column[listed]], scores[items >= 0]
+    size = np.maximum(np.abs(recomputed), 1)
+    difference = float(np.max(np.abs(recomputed - stored) / size, initial=0))
     left_out = np.setdiff1d(candidates, listed)
     if len(left_out) and len(listed):
-        better = expected[column[left_out]].max() - again.min()
+        better = expected[column[left_out]].max() - recomputed.min()
         difference = max(difference, float(better / size.max()))
     return difference, len(listed)

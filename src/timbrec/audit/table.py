@@ -24,6 +24,7 @@ from timbrec.audit.planted import planted_ceiling, planted_dial, planted_order, 
 from timbrec.audit.profiles import profiles_own_rows
 from timbrec.audit.protocol import never_reads_test, refit_keeps_choice, refit_serves, train_statistics
 from timbrec.audit.sequences import sequences_masked
+from timbrec.audit.sound import sound_by_definition
 from timbrec.audit.splits import split_clean
 from timbrec.audit.tables import tables_recomputed
 from timbrec.audit.trained import (
@@ -77,6 +78,7 @@ CHECKS = (
     Check("split-by-definition", "", "splits in time are those of their definition", of_code=split_by_definition),
     Check("ranking-by-definition", "", "lists are sorted, ties at random", of_code=ranking_by_definition),
     Check("controls-by-definition", "", "controls are permutations and normal vectors", of_code=controls_by_definition),
+    Check("sound-by-definition", "", "sound is decoded, mixed, cut and resampled", of_code=sound_by_definition),
     Check("settings-matter", "", "every setting of a recommender has an effect", of_code=settings_matter),
     Check("sequences-masked", "", "sequences are in order, masked and free of padding", of_code=sequences_masked),
     Check("refit-keeps-choice", "", "a refit repeats epochs and learning rates", of_code=refit_keeps_choice),

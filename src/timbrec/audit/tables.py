@@ -1,4 +1,4 @@
-"""Tables: results.csv, standings.csv and gains.csv against values recomputed from the stored lists."""
+"""Tables: results, standings, gains and differences against values recomputed from the stored lists."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from timbrec.audit.audited import Audited
 from timbrec.audit.finding import Finding, nothing_to_check
 from timbrec.audit.formulas import CHANCE, METRICS
 from timbrec.data.split import SCENARIOS, Task
-from timbrec.results.figures import FIGURES, GAINS, STANDINGS
+from timbrec.results.figures import DIFFERENCES, FIGURES, GAINS, STANDINGS
 from timbrec.study.controls import REAL
 from timbrec.types import Array, Bool, Float, Int
 
 _TOLERANCE = 1e-9
 _NARROWEST = 0.95 * 1.96  # standard errors over users alone, below which no 95 % interval may be half as wide
-_TABLES: dict[str, Any] = {"results": FIGURES, "standings": STANDINGS, "gains": GAINS}
+_TABLES: dict[str, Any] = {
+    "results": FIGURES, "standings": STANDINGS, "gains": GAINS, "differences": DIFFERENCES,
+}  # fmt: skip
 _KEY = ["encoder", "recommender", "control", "scenario", "metric"]
 
 
@@ -39,11 +41,11 @@ def tables_recomputed(audited: Audited) -> Finding:
     not be narrower than an interval over users alone.
     """
     folder = audited.run.folder
-    if not all((folder / f"{name}.csv").is_file() for name in _TABLES):
+    present = [name for name in _TABLES if (folder / f"{name}.csv").is_file()]
+    if not {"results", "standings", "gains"} <= set(present):
         return nothing_to_check("the run has no tables yet")
     tables = {
-        name: pl.read_csv(folder / f"{name}.csv", schema_overrides=schema).fill_nan(None)
-        for name, schema in _TABLES.items()
+        name: pl.read_csv(folder / f"{name}.csv", schema_overrides=_TABLES[name]).fill_nan(None) for name in present
     }
     lines = _lines(audited)
     wrong, compared = [], 0
@@ -85,6 +87,9 @@ def _columns(
 ) -> Iterator[tuple[str, object, object]]:
     """Yield (column, shown value, expected value) for the columns of a row that can be recomputed."""
     metric, k = str(row["metric"]).split("@")
+    if name == "differences":
+        yield from _of_pair(row, lines)
+        return
     encoder, label, control, scenario = (row[part] for part in _KEY[:4])
     line = lines.get((encoder, label, control, scenario))  # type: ignore[arg-type]  # the columns are strings
     real = lines.get((encoder, label, REAL, scenario))  # type: ignore[arg-type]
@@ -111,6 +116,23 @@ def _columns(
         yield "interval", _interval_fault(row, "difference", base - mean), ""
 
 
+def _of_pair(
+    row: dict[str, object], lines: dict[tuple[str | None, str, str, str], _Line]
+) -> Iterator[tuple[str, object, object]]:
+    """Yield the columns of a row of differences: first minus second, on real vectors."""
+    metric, k = str(row["metric"]).split("@")
+    names = {
+        f"{encoder} / {label}" if encoder else label: line
+        for (encoder, label, control, scenario), line in lines.items()
+        if control == REAL and scenario == row["scenario"]
+    }
+    pair = [names.get(str(row[side])) for side in ("first", "second")]
+    if metric in METRICS and pair[0] is not None and pair[1] is not None:
+        first, second = (np.mean(list(_values(line, metric, int(k)).values()), axis=0) for line in pair if line)
+        yield "difference", row["difference"], first.mean() - second.mean()
+        yield "interval", _interval_fault(row, "difference", first - second), ""
+
+
 def _interval_fault(row: dict[str, object], column: str, values: Float[Array, "users"]) -> str:
     """The fault of an interval in words, or "". The width of intervals clipped to the metric's range is not bounded."""
     value, low, high = row[column], row["low"], row["high"]
@@ -131,7 +153,7 @@ def _agrees(shown: object, expected: object) -> bool:
 
 
 def _title(row: dict[str, object]) -> str:
-    return " ".join(str(row[name]) for name in _KEY if row[name] is not None)
+    return " ".join(str(row[name]) for name in (*_KEY, "first", "second") if row.get(name) is not None)
 
 
 def _values(line: _Line, metric: str, k: int) -> dict[int, Float[Array, "users"]]:
