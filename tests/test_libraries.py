@@ -203,7 +203,7 @@ class TestCommand:
             ("two", "names", 1), ("Two", "names", 1), ("Öne", "names", 1), ("Three", "unmatched", 1),
         }  # fmt: skip
         shown = capsys.readouterr().out
-        for part in ("importer: lastfm", "names", "unmatched: C – Three (1 plays; nearest track: none)", "75.0%",
+        for part in ("importer: lastfm", "names", "unmatched: C – Three (1 play; nearest track: none)", "75.0%",
                      "files that cannot be read: 1, e.g. broken.flac", "3 plays of 2 tracks by 1 user"):  # fmt: skip
             assert part in shown
 

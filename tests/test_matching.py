@@ -184,6 +184,18 @@ def test_live_and_remaster_are_other_recordings() -> None:
     assert outcome(plays, catalogue) == [("unmatched", None), ("unmatched", None)]
 
 
+def test_remasters_can_be_the_same_recording() -> None:
+    catalogue = tracks(song("A", "Song"), song("A", "Other (2009 Remaster)"), song("A", "Third - Live", album="X"))
+    plays = history(
+        song("A", "Song - 2011 Remaster"), song("A", "Other - Remastered 2015"), song("A", "Third - Live - Remastered")
+    )
+    assert outcome(plays, catalogue, remasters="same") == [("remaster", "t0"), ("remaster", "t1"), ("remaster", "t2")]
+    how = match(pl.concat([plays, history(song("A", "Song"))]), catalogue).how
+    assert how.filter(method="unmatched").select("candidates", "score").rows() == [
+        (["t0"], 100.0), (["t1"], 100.0), (["t2"], 100.0),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("mine", "theirs"),
     [

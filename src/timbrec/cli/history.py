@@ -34,6 +34,13 @@ class Ambiguous(StrEnum):
     first = "first"
 
 
+class Remasters(StrEnum):
+    """Whether a remaster is another recording."""
+
+    apart = "apart"
+    same = "same"
+
+
 def history(
     files: _Files,
     out: Annotated[Path, typer.Option(metavar="TABLE", help="The log to write: .parquet, .csv or .tsv.")],
@@ -47,6 +54,7 @@ def history(
     private: _Private = False,
     threshold: _Threshold = 90.0,
     ambiguous: Annotated[Ambiguous, typer.Option(help="Recordings that several tracks match.")] = Ambiguous.leave,
+    remasters: Annotated[Remasters, typer.Option(help="Whether remasters are other recordings.")] = Remasters.apart,
     matches: Annotated[
         Path | None, typer.Option(metavar="TABLE", help="How each recording matched; by default OUT.matches.csv.")
     ] = None,
@@ -69,7 +77,7 @@ def history(
     with progress_bars() as progress:
         tracks = library(music, ids, progress) if music is not None else read_catalogue(catalogue or Path())
     show_tracks(tracks)
-    matched = match(found.plays, tracks, threshold, ambiguous=ambiguous.value)
+    matched = match(found.plays, tracks, threshold, ambiguous=ambiguous.value, remasters=remasters.value)
     log, undated = log_table(matched)
     _write(log, out)
     _write(matches_table(matched), table)

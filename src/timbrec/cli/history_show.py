@@ -55,9 +55,18 @@ def show_matches(matched: Matched) -> None:
         for row in rows.head(_SHOWN).iter_rows(named=True):
             name = " – ".join(row[key] for key in ("artist", "title") if row[key]) or row["path"] or row["mbid"] or "?"
             candidates = ", ".join(row["candidates"] or []) or "none"
-            _out.print(escape(f"{method}: {name} ({row['plays']:,} plays; {what}: {candidates})"), soft_wrap=True)
+            plays = _counted(row["plays"], "play")
+            _out.print(escape(f"{method}: {name} ({plays}; {what}: {candidates})"), soft_wrap=True)
         if len(rows) > _SHOWN:
             _out.print(f"{method}: {len(rows) - _SHOWN:,} more")
+    nearly = matched.how.filter(method="unmatched", score=100)
+    if len(nearly):
+        plays = _counted(int(nearly["plays"].sum()), "unmatched play")
+        _out.print(
+            f"{plays} have the names of a track, and another master, length or list of artists; "
+            "--remasters same accepts other masters",
+            soft_wrap=True,
+        )
 
 
 def show_log(log: pl.DataFrame, undated: int, out: Path, matches: Path) -> None:
@@ -66,12 +75,16 @@ def show_log(log: pl.DataFrame, undated: int, out: Path, matches: Path) -> None:
         _out.print(f"plays left out because they have no time, unlike others: {undated:,}")
     users, tracks = log["user_id"].n_unique(), log["track_id"].n_unique()
     plays = int(log["plays"].sum())
-    person = "1 user" if users == 1 else f"{users:,} users"
-    _out.print(escape(f"{out}: {plays:,} plays of {tracks:,} tracks by {person}"), soft_wrap=True)
+    counts = (_counted(plays, "play"), _counted(tracks, "track"), _counted(users, "user"))
+    _out.print(escape("{}: {} of {} by {}".format(out, *counts)), soft_wrap=True)
     _out.print(escape(f"{matches}: how each recording was matched"), soft_wrap=True)
     _out.print(escape(f"in a config: interactions: {{path: {out}}}{_split(log)}"), soft_wrap=True)
     if users == 1:
         _out.print("one person's history can fit a recommender; a benchmark on it cannot prove a difference")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _split(log: pl.DataFrame) -> str:

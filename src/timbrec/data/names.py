@@ -26,6 +26,12 @@ def title_key(name: pl.Expr) -> pl.Expr:
     return text.str.replace(r"\b((?:19|20)\d\d) remaster\b", "remaster ${1}")
 
 
+def without_remaster(key: pl.Expr) -> pl.Expr:
+    """A title's key without "remaster" and its year: all masters of a recording are equal."""
+    core = key.str.replace(r"\bremaster(?: (?:19|20)\d\d)?\b", "").str.replace_all(r"\s+", " ").str.strip_chars()
+    return pl.when(core != "").then(core).otherwise(key)
+
+
 def plain(name: pl.Expr) -> pl.Expr:
     """The name in Unicode form NFKC, lower case, "&" as "and", without punctuation; punctuation alone is kept."""
     return _spelled(_lower(name), name)

@@ -43,6 +43,7 @@ class ImportConfig(Part):
     private: bool = False
     threshold: float = Field(THRESHOLD, gt=0, le=100)
     ambiguous: Literal["leave", "first"] = "leave"
+    remasters: Literal["apart", "same"] = "apart"
 
     def at(self, base: Path, music: Path | None = None, ids: str | None = None) -> ImportConfig:
         """A copy with paths that start at the folder `base`, and `music` where no tracks are named."""
@@ -69,7 +70,7 @@ def import_log(config: ImportConfig, progress: Progress | None = None) -> Events
         private=config.private,
     )  # fmt: skip
     tracks = _tracks(config, progress)
-    matched = match(history.plays, tracks, config.threshold, ambiguous=config.ambiguous)
+    matched = match(history.plays, tracks, config.threshold, ambiguous=config.ambiguous, remasters=config.remasters)
     log, undated = log_table(matched)
     names = {"user_id": "user", "track_id": "item", "timestamp": "time"}
     events = make_events(log.rename({name: role for name, role in names.items() if name in log.columns}))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from timbrec.data.names import artist_key, lead_artist, plain, title_key, without_accents
+from timbrec.data.names import artist_key, lead_artist, plain, title_key, without_accents, without_remaster
 from timbrec.errors import ConfigError, DataError
 from timbrec.histories.fuzzy import similar_names
 
@@ -18,7 +18,7 @@ _SECONDS = 15.0  # recordings whose lengths differ more are not the same
 _TIED = 2.0  # similarities that differ less are equally good
 _SHOWN = 5  # candidates that a row of `how` names
 _CLOSE = 3.0  # recordings of equal names whose lengths differ less are the same
-_METHODS = ("path", "mbid", "isrc", "acoustid", "names", "names without accents", "first artist", "fuzzy")
+_METHODS = ("path", "mbid", "isrc", "acoustid", "names", "names without accents", "remaster", "first artist", "fuzzy")
 
 HOW: dict[str, Any] = {
     "artist": pl.String, "title": pl.String, "album": pl.String, "mbid": pl.String, "isrc": pl.String,
@@ -34,9 +34,9 @@ class Matched:
     `pairs` has the columns user, track, time (Datetime, UTC, null where unknown) and plays. `how` has one row per
     distinct recording of the history, most played first: what the history says about it, its plays, `method`, `track`,
     `score` (100 for equal ids and names) and `candidates`. The method is one of "path", "mbid", "isrc", "acoustid",
-    "names", "names without accents", "first artist" and "fuzzy"; or "ambiguous", where several tracks match equally
-    well (`candidates`), or "unmatched", where none does (`candidates` holds the nearest track, if one is near). The
-    last two have no track.
+    "names", "names without accents", "remaster", "first artist" and "fuzzy"; or "ambiguous", where several tracks match
+    equally well (`candidates`), or "unmatched", where none does (`candidates` holds the nearest track, if one is near).
+    The last two have no track.
     """
 
     pairs: pl.DataFrame
@@ -58,6 +58,7 @@ def match(
     threshold: float = THRESHOLD,
     *,
     ambiguous: Literal["leave", "first"] = "leave",
+    remasters: Literal["apart", "same"] = "apart",
 ) -> Matched:
     """Match the recordings of a history to the tracks of a catalogue.
 
@@ -65,8 +66,9 @@ def match(
     album_artist, title, album, duration_s, mbid, isrc, acoustid and path. Methods are tried in the order of `Matched`;
     the first with a candidate decides. Of several candidates, those of the same album stay, then those of the same
     length; if several are left, the recording is ambiguous and has no track, or with `ambiguous="first"` the first in
-    the catalogue. By names, recordings whose known lengths differ by more than 15 s are different. Fuzzy names are
-    similar by at least `threshold` (0 to 100; 100 turns the method off).
+    the catalogue. A remaster is another recording, unless `remasters="same"`. By names, recordings whose known lengths
+    differ by more than 15 s are different. Fuzzy names are similar by at least `threshold` (0 to 100; 100 turns the
+    method off).
 
     Raises DataError if nothing matches, with examples of both sides.
     """
@@ -76,7 +78,7 @@ def match(
         raise DataError("the catalogue has no tracks", fix="Give a table with a column `track`, or a folder of music.")
     recordings, of_row = _recordings(history)
     tracks = _prepared(_completed(catalogue)).with_row_index("row")
-    matched = _matched(recordings, tracks, threshold, ambiguous)
+    matched = _matched(recordings, tracks, threshold, ambiguous, remasters == "same")
     how = _described(recordings, tracks, matched)
     if not how["track"].count():
         raise _nothing(recordings, tracks)
@@ -122,9 +124,8 @@ def _prepared(table: pl.DataFrame) -> pl.DataFrame:
         album_key=plain(pl.col("album")),
         folders=_path_parts(pl.col("path")),
     )
-    return table.with_columns(
-        without_accents(pl.col(name)).alias(f"bare_{name}") for name in ("artist_key", "title_key")
-    )
+    bare = [without_accents(pl.col(name)).alias(f"bare_{name}") for name in ("artist_key", "title_key")]
+    return table.with_columns(*bare, core_key=without_remaster(pl.col("title_key")))
 
 
 def _several(ids: pl.Expr) -> pl.Expr:
@@ -137,7 +138,9 @@ def _path_parts(path: pl.Expr) -> pl.Expr:
     return text.str.replace_all("\\", "/", literal=True).str.strip_chars("/").str.split("/")
 
 
-def _matched(recordings: pl.DataFrame, tracks: pl.DataFrame, threshold: float, ambiguous: str) -> pl.DataFrame:
+def _matched(
+    recordings: pl.DataFrame, tracks: pl.DataFrame, threshold: float, ambiguous: str, remasters: bool
+) -> pl.DataFrame:
     """recording, row, score, method and rows (of all candidates) of each recording that has a candidate.
 
     Every step gives pairs (recording, row, score, sure); pairs that are not sure only serve as the nearest track.
@@ -149,6 +152,7 @@ def _matched(recordings: pl.DataFrame, tracks: pl.DataFrame, threshold: float, a
         "acoustid": lambda left: _shared_ids(left, tracks, "acoustids"),
         "names": lambda left: _same_names(left, tracks),
         "names without accents": lambda left: _equal(left, tracks, ["bare_artist_key", "bare_title_key"]),
+        "remaster": lambda left: _same_names(left, tracks, "core_key").with_columns(sure=pl.lit(remasters)),
         "first artist": lambda left: _same_first_artist(left, tracks),
         "fuzzy": lambda left: similar_names(left, tracks, threshold),
     }
@@ -230,10 +234,10 @@ def _same_paths(left: pl.DataFrame, tracks: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(steps)
 
 
-def _same_names(left: pl.DataFrame, tracks: pl.DataFrame) -> pl.DataFrame:
+def _same_names(left: pl.DataFrame, tracks: pl.DataFrame, title: str = "title_key") -> pl.DataFrame:
     """Pairs with the same title, and the same artist or the track's album artist."""
-    names = ["artist_key", "title_key"]
-    by_album_artist = _equal(left, tracks, names, ["album_artist_key", "title_key"])
+    names = ["artist_key", title]
+    by_album_artist = _equal(left, tracks, names, ["album_artist_key", title])
     return pl.concat([_equal(left, tracks, names), by_album_artist])
 
 
