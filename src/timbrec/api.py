@@ -164,7 +164,7 @@ def bench(
     write_leaks(run, config, inputs, progress)
     write_truth(run, inputs)
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
-    if config.probes:
+    if config.probes or config.mir_scores:
         _log_failures(run_probes(config, inputs, run.folder, progress))
     tables = _tables(run, progress)
     if read_audit(run).missing:

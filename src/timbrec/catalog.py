@@ -89,6 +89,8 @@ CATALOG: dict[str, dict[str, Part]] = {
         "truth": Part("timbrec.results.truth:truth", "What the world was built with, beside what the run found"),
         "leaks": Part("timbrec.results.leaks:leaks", "Ways in which train may know cold tracks or their popularity"),
         "strata": Part("timbrec.results.strata:strata_table", "Figures by kind of track and user"),
+        "probes": Part("timbrec.results.disparity:probes_table", "Scores of the probes of each encoder"),
+        "disparity": Part("timbrec.results.disparity:disparity", "Probes against recommendation, over encoders"),
     },
     "sections": {
         "verdict": Part("timbrec.report.sections.verdict:Verdict", "The verdict on every scenario"),
@@ -101,6 +103,7 @@ CATALOG: dict[str, dict[str, Part]] = {
         "tables": Part("timbrec.report.sections.tables:Tables", "Every figure in a sortable table"),
         "beyond": Part("timbrec.report.sections.beyond:Beyond", "What audio adds to the artist and other metadata"),
         "thinning": Part("timbrec.report.sections.thinning:Thinning", "Plays until recommendation by plays is better"),
+        "disparity": Part("timbrec.report.sections.disparity:Disparity", "Probes against recommendation"),
         "strata": Part("timbrec.report.sections.strata:Strata", "Figures by kind of track and user"),
         "truth": Part("timbrec.report.sections.truth:Truth", "What the world was built with, and what the run found"),
         "leaks": Part("timbrec.report.sections.leaks:Leaks", "Ways in which train may know cold tracks"),

@@ -11,7 +11,7 @@ from typing import Any
 from timbrec.data.split import Split, load_split
 from timbrec.files import write_atomically
 
-_FOLDER, _SHARED = "earlier", ("cells", "training", "failed", "inputs", "earlier")
+_FOLDER, _SHARED = "earlier", ("cells", "training", "failed", "inputs", "probes", "earlier")
 
 
 def keep_earlier(folder: Path, facts: Mapping[str, Any], split: Split) -> str | None:

@@ -9,9 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from timbrec import catalog
 from timbrec.data.compression import plain_name
-from timbrec.errors import ConfigError, DataError, TimbrecError
+from timbrec.data.tables import open_table
+from timbrec.errors import ConfigError, DataError, TimbrecError, listing
 from timbrec.files import checksum, write_atomically
 from timbrec.probes import probe
 from timbrec.probes.shared.base import Context
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
     from timbrec.probes.shared.labels import Labels
 
 BASELINE = "mfcc"  # stands beside the encoders of a config wherever there is audio
-_FOLDER, _PLAN = "probes", "plan.json"
+SCORES = {"encoder": pl.String, "task": pl.String, "score": pl.Float64}
+_FOLDER, _PLAN, _SCORES = "probes", "probes.json", "mir_scores.csv"  # records are shared with earlier runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +69,9 @@ def run_probes(config: Config, inputs: Inputs, folder: Path, progress: Progress 
         "records": [[record.probe, record.encoder, places[record.probe, record.encoder]] for record in records],
         "failures": failures,
     }
-    (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / _FOLDER / _PLAN, json.dumps(plan, indent=1))
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep_scores(config, folder)
+    write_atomically(folder / _PLAN, json.dumps(plan, indent=1))
     return Probed(tuple(records), tuple(failures))
 
 
@@ -110,24 +115,64 @@ def _collector(failures: list[tuple[str, str, str]]) -> Callable[[Prepared, str,
 
 def read_probes(folder: Path) -> Probed:
     """The records that `run_probes` kept last; empty without any. Records that were changed since are left out."""
-    path = folder / _FOLDER / _PLAN
+    path = folder / _PLAN
     if not path.is_file():
         return Probed()
     plan = json.loads(path.read_text())
-    records = [(label, encoder, read_record(folder / _FOLDER / name)) for label, encoder, name in plan["records"]]
+    kept = _records(folder)
+    records = [(label, encoder, read_record(kept / name)) for label, encoder, name in plan["records"]]
     lost = [(label, encoder, "its record was damaged") for label, encoder, record in records if record is None]
     named = [_named(record, label, encoder) for label, encoder, record in records if record is not None]
     return Probed(tuple(named), (*map(tuple, plan["failures"]), *lost))
 
 
+def _keep_scores(config: Config, folder: Path) -> None:
+    """Copy the table `mir_scores` of the config into the run's folder; delete an earlier one where there is none."""
+    path = folder / _SCORES
+    if config.mir_scores is None:
+        path.unlink(missing_ok=True)
+        return
+    source = config.at(config.mir_scores)
+    table = open_table(source).read(list(SCORES))
+    score = table["score"].cast(pl.Float64, strict=False)
+    if len(wrong := table.filter(score.is_null())):
+        raise DataError(f"{source}: some scores are no numbers", count=len(wrong), example=wrong.row(0))
+    table = table.with_columns(score=score).cast({"encoder": pl.String, "task": pl.String})
+    if len(repeated := table.filter(table.select("encoder", "task").is_duplicated())):
+        raise DataError(f"{source}: some encoders have two scores of a task", count=len(repeated),
+                        example=repeated.row(0), fix="Keep one.")  # fmt: skip
+    if not table["encoder"].is_in([*config.encoders, *config.representations]).any():
+        names = listing([*config.encoders, *config.representations])
+        raise DataError(f"{source} has scores of no encoder of the config", example=table["encoder"].first(),
+                        fix=f"Call them as the config does: {names}.")  # fmt: skip
+    write_atomically(path, table.write_csv())
+
+
+def read_scores(folder: Path) -> pl.DataFrame | None:
+    """The published scores (encoder, task, score) kept in a run's folder; None without any."""
+    path = folder / _SCORES
+    return pl.read_csv(path, schema=SCORES) if path.is_file() else None
+
+
 def probes_digest(folder: Path) -> str:
     """A hash of the stored probes of a run's folder; empty without any."""
-    path = folder / _FOLDER / _PLAN
+    path = folder / _PLAN
     if not path.is_file():
         return ""
     names = [name for _, _, name in json.loads(path.read_text())["records"]]
-    files = [folder / _FOLDER / name / "record.json" for name in names]
-    return digest_of(checksum(path), [checksum(file) if file.is_file() else "" for file in files])
+    files = [_records(folder) / name / "record.json" for name in names]
+    scores = folder / _SCORES
+    return digest_of(
+        checksum(path),
+        checksum(scores) if scores.is_file() else "",
+        [checksum(file) if file.is_file() else "" for file in files],
+    )
+
+
+def _records(folder: Path) -> Path:
+    """The folder of the records; that of an earlier run lies two folders above it."""
+    own = folder / _FOLDER
+    return own if own.is_dir() else folder.parent.parent / _FOLDER
 
 
 def _named(record: Record, label: str, encoder: str) -> Record:
