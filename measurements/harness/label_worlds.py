@@ -29,9 +29,9 @@ TASTE, LABEL = 6, 6  # dimensions that decide plays, and labels
 class Size:
     """Numbers of users, known and new tracks, and labelled tracks."""
 
-    users: int = 150
-    known: int = 200
-    new: int = 100
+    users: int = 120
+    known: int = 150
+    new: int = 80
     labelled: int = 700
     plays: int = 15
     k: int = 20

@@ -76,6 +76,15 @@ CATALOG: dict[str, dict[str, Part]] = {
     "probes": {
         "labels": Part("timbrec.probes.labels:OwnLabels", "Any table of tracks and labels"),
         "gtzan": Part("timbrec.probes.gtzan:GTZAN", "Ten genres, in the split without faulty clips"),
+        "magnatagatune": Part("timbrec.probes.magnatagatune:MagnaTagATune", "50 tags of 29 s clips"),
+        "mtg-jamendo": Part("timbrec.probes.mtg_jamendo:MTGJamendo", "Genres, instruments, moods or 50 tags of songs"),
+        "msd-tags": Part("timbrec.probes.msd_tags:MSDTags", "50 tags of the Million Song Dataset"),
+        "emomusic": Part("timbrec.probes.emomusic:EmoMusic", "Arousal and valence of 45 s clips"),
+        "giantsteps": Part("timbrec.probes.giantsteps:GiantSteps", "The key of electronic dance music"),
+        "popularity": Part("timbrec.probes.popularity:PopularityProbe", "Plays of each track, from its vector"),
+        "artist": Part("timbrec.probes.artist:ArtistProbe", "The artist of each track, from its vector"),
+        "year": Part("timbrec.probes.year:YearProbe", "The year of each track, from its vector"),
+        "taste": Part("timbrec.probes.taste:TasteProbe", "The group of users that plays each track"),
     },
     "cells": {
         "ranking": Part("timbrec.study.cells.ranking:Ranking", "Top-k lists, hot, cold and mixed"),

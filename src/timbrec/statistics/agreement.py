@@ -76,8 +76,9 @@ def kendall(first: Float[Array, "n"], second: Float[Array, "n"]) -> float:
 
 def spearman(first: Float[Array, "n"], second: Float[Array, "n"]) -> float:
     """Spearman's rank correlation, ties with their mean rank; NaN where all values of a side are equal."""
-    ranks = [_ranks(side) for side in (first, second)]
-    return float(np.corrcoef(*ranks)[0, 1]) if all(np.ptp(side) > 0 for side in ranks) else float("nan")
+    if not (np.ptp(first) and np.ptp(second)):
+        return float("nan")
+    return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
 
 
 @cache
