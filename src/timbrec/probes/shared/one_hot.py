@@ -31,12 +31,8 @@ def read_jukemir(path: Path) -> dict[str, Mapping[str, Any]]:
 
     A clip has `split` (train, valid, test), `y` and `extra`. Raises DataError for another content.
     """
-    with readable(path):
-        try:
-            with opened(path) as file:
-                clips = json.loads(file.read())
-        except EOFError as error:  # a compressed file that was cut
-            raise ValueError(str(error)) from error
+    with readable(path), opened(path) as file:
+        clips = json.loads(file.read())
     if not isinstance(clips, dict) or not all(isinstance(clip, dict) and "split" in clip for clip in clips.values()):
         raise DataError(f"{path} is not a metadata file of jukemir", fix="It maps ids of clips to split, y and extra.")
     return {uid: clip for uid, clip in clips.items() if clip["split"] in PARTS}
