@@ -1,4 +1,4 @@
-"""Similar names: pairs of recordings and tracks whose artists and titles differ by little more than spelling."""
+"""Similar names: pairs of recordings and tracks with artists and titles that differ in spelling."""
 
 from __future__ import annotations
 

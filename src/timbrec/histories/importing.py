@@ -27,7 +27,7 @@ class ImportConfig(Part):
 
     `import` is a name of `timbrec list importers`, or `detect`; `path` the export, several, or a folder. Plays are
     matched to the tracks of `music` (a folder or manifest of audio, with `ids` as for encoders) or of `catalogue` (a
-    table); by default to the audio of the encoders. The others are the settings of `timbrec history`.
+    table); by default to the audio of the encoders. Further fields are the options of `timbrec history`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -58,7 +58,7 @@ class ImportConfig(Part):
 
 
 def import_log(config: ImportConfig, progress: Progress | None = None) -> Events:
-    """The plays of a history that match the tracks, as a log; its facts say what was dropped and how plays matched."""
+    """The plays with a track as a log; its facts count dropped plays and the matches of each method."""
     if config.music is not None and config.catalogue is not None:
         raise ConfigError("`interactions` name both `music` and `catalogue`", fix="Keep one.")
     if config.music is None and config.catalogue is None:

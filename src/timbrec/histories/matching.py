@@ -11,6 +11,7 @@ import polars as pl
 from timbrec.data.names import artist_key, lead_artist, plain, title_key, without_accents, without_remaster
 from timbrec.errors import ConfigError, DataError
 from timbrec.histories.fuzzy import similar_names
+from timbrec.importers.shared.base import plays_table
 
 THRESHOLD = 90.0  # the least similarity of names, 0 to 100
 _TEXT = ("artist", "title", "album", "mbid", "isrc", "acoustid", "path")
@@ -33,10 +34,10 @@ class Matched:
 
     `pairs` has the columns user, track, time (Datetime, UTC, null where unknown) and plays. `how` has one row per
     distinct recording of the history, most played first: what the history says about it, its plays, `method`, `track`,
-    `score` (100 for equal ids and names) and `candidates`. The method is one of "path", "mbid", "isrc", "acoustid",
-    "names", "names without accents", "remaster", "first artist" and "fuzzy"; or "ambiguous", where several tracks match
-    equally well (`candidates`), or "unmatched", where none does (`candidates` holds the nearest track, if one is near).
-    The last two have no track.
+    `score` (100 for equal ids and names) and `candidates`. The method is "path", "mbid", "isrc", "acoustid",
+    "names", "names without accents", "remaster", "first artist" or "fuzzy"; or "ambiguous": several tracks, the
+    `candidates`, match equally well; or "unmatched": none does, and `candidates` holds the nearest track, if any is
+    near. The last two have no track.
     """
 
     pairs: pl.DataFrame
@@ -62,13 +63,12 @@ def match(
 ) -> Matched:
     """Match the recordings of a history to the tracks of a catalogue.
 
-    `history` is a table of `read_history`. `catalogue` has the column track (ids) and, as far as known, artist,
-    album_artist, title, album, duration_s, mbid, isrc, acoustid and path. Methods are tried in the order of `Matched`;
-    the first with a candidate decides. Of several candidates, those of the same album stay, then those of the same
-    length; if several are left, the recording is ambiguous and has no track, or with `ambiguous="first"` the first in
-    the catalogue. A remaster is another recording, unless `remasters="same"`. By names, recordings whose known lengths
-    differ by more than 15 s are different. Fuzzy names are similar by at least `threshold` (0 to 100; 100 turns the
-    method off).
+    `history` is a table of `read_history`, of which columns may be missing. `catalogue` has the column track (ids) and,
+    as far as known, artist, album_artist, title, album, duration_s, mbid, isrc, acoustid and path. The first method in
+    the order of `Matched` that gives a candidate decides. Of several candidates, an equal album decides, then an equal
+    length; otherwise the recording is ambiguous and has no track, or the catalogue's first with `ambiguous="first"`. A
+    remaster is another recording, unless `remasters="same"`. By names, recordings with known lengths that differ by
+    more than 15 s are different. Fuzzy names are similar by at least `threshold` (0 to 100; 100 turns the method off).
 
     Raises DataError if nothing matches, with examples of both sides.
     """
@@ -76,6 +76,7 @@ def match(
         raise ConfigError("the threshold of similarity is above 0 and at most 100", example=threshold)
     if "track" not in catalogue.columns or catalogue.is_empty():
         raise DataError("the catalogue has no tracks", fix="Give a table with a column `track`, or a folder of music.")
+    history = plays_table(history)
     recordings, of_row = _recordings(history)
     tracks = _prepared(_completed(catalogue)).with_row_index("row")
     matched = _matched(recordings, tracks, threshold, ambiguous, remasters == "same")
@@ -220,7 +221,7 @@ def _shared_ids(left: pl.DataFrame, tracks: pl.DataFrame, ids: str) -> pl.DataFr
 
 
 def _same_paths(left: pl.DataFrame, tracks: pl.DataFrame) -> pl.DataFrame:
-    """Pairs whose paths end in the same three parts, or in the whole of a shorter path."""
+    """Pairs with paths that end in the same three parts, or in all parts of the shorter path."""
     steps = []
     for parts in (3, 2, 1):
         mine, theirs = (

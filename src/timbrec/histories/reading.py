@@ -47,8 +47,8 @@ def read_history(paths: Sequence[Path | str] | Path | str, importer: str | None 
     """The plays of exports as a table: one row per play, or per count of plays, in order of time.
 
     Columns: user, time (Datetime, UTC), artist, title, album, mbid (of the recording), isrc, acoustid, duration_s (of
-    the recording), played_s, path, source_id and plays; null where unknown. See `load_history`, which also says which
-    importer read them and what was dropped.
+    the recording), played_s, path, source_id and plays; null where unknown. `load_history` also returns the importer
+    and the numbers of dropped plays.
     """
     return load_history(paths, importer).plays
 
@@ -64,11 +64,11 @@ def load_history(
 ) -> History:
     """Read exports: files, archives or folders.
 
-    `importer` is a name of `timbrec list importers`; None finds it by the content of the files. `user` replaces the
-    users of the exports; users that an export does not name are "me". `time_zone` is the zone of times that an export
-    writes without one. Plays of less than `least_played` seconds, and less than half of the recording, are dropped and
-    counted, as are plays of private sessions without `private`, rows without any name or id, impossible times, and
-    rows that repeat another one exactly.
+    `importer` is a name of `timbrec list importers`; None detects it from the content of the files. `user` replaces the
+    users of the exports; a user without a name is "me". `time_zone` is the zone of clock times without one. Plays of
+    less than `least_played` seconds, and less than half of the recording, are dropped and counted, as are plays of
+    private sessions without `private`, rows without any name or id, impossible times, and rows that repeat another one
+    exactly.
 
     Raises DataError for files that no importer knows, naming what they look like; ConfigError for an unknown importer,
     and a `time_zone` for times that are in UTC already.

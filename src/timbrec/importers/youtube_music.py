@@ -22,10 +22,10 @@ _SHARED = 0.9  # of the titles start or end with a word that is the language's, 
 
 @dataclass(frozen=True)
 class YouTubeMusic(Importer):
-    """Plays of `watch-history.json` whose header is "YouTube Music"; others are videos, dropped and counted.
+    """Plays of `watch-history.json` with the header "YouTube Music"; other rows are videos, dropped and counted.
 
-    The title stands behind "Watched", or the words of another language, which are found by what nearly all titles have
-    in common. The artist is the channel without " - Topic". Removed videos have no title and are dropped.
+    "Watched" before the title, or the words of another language around it (those that nearly all titles share), is cut
+    off. The artist is the channel without " - Topic". Removed videos have no title and are dropped.
     """
 
     name: ClassVar[str] = "YouTube Music"

@@ -30,8 +30,8 @@ def read_interactions(config: Config, progress: Progress | None = None) -> Event
 
 def read_tracks(config: Config) -> pl.DataFrame | None:
     """The items table of a config (see `make_items`); None without one, and for a data set without artists."""
-    found = tracks_table(config)
-    return None if found is None else make_items(*found)
+    source = tracks_table(config)
+    return None if source is None else make_items(*source)
 
 
 def tracks_table(config: Config) -> tuple[Table, Mapping[Any, str]] | None:

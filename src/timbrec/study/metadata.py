@@ -73,10 +73,10 @@ def unheard(source: VectorSource, split: Split) -> tuple[int, int]:
 
 def _read(entry: EncoderConfig, config: Config) -> tuple[pl.DataFrame, list[str]]:
     """The items table as text, with the id as `item`; and its columns of metadata."""
-    found = tracks_table(config)
-    if found is None:
+    source = tracks_table(config)
+    if source is None:
         raise ConfigError("metadata needs a table of tracks", fix="Name one under `items`.")
-    table, roles = found[0], COLUMNS | {str(role): name for role, name in found[1].items()}
+    table, roles = source[0], COLUMNS | {str(role): name for role, name in source[1].items()}
     usual = [roles["artist"], *(roles.get(name, name) for name in USUAL)]
     names = entry.metadata or [name for name in dict.fromkeys(usual) if name in table.names]
     rows = table.read([roles["item"], *names])

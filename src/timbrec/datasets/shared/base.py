@@ -53,15 +53,15 @@ class Dataset(ABC):
 
     def has_file(self, name: str) -> bool:
         """Whether a file exists, compressed or not."""
-        return self._found(name) is not None
+        return self._existing(name) is not None
 
     def file(self, name: str) -> Path:
         """The path of a file, compressed or not. Raises DataError if it does not exist."""
-        if (path := self._found(name)) is not None:
+        if (path := self._existing(name)) is not None:
             return path
         raise DataError(f"{self.folder} has no file {name}", fix=f"Get {self.name} from {self.url}.")
 
-    def _found(self, name: str) -> Path | None:
+    def _existing(self, name: str) -> Path | None:
         path = Path(self.folder) / name
         candidates = (path, *(path.with_name(path.name + suffix) for suffix in compression.SUFFIXES))
         return next((candidate for candidate in candidates if candidate.is_file()), None)
