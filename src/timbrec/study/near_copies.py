@@ -26,10 +26,11 @@ def near_copies(
     train themselves.
     """
     spread = train.std(0)
-    varies = spread > 1e-6 * np.abs(train).max(initial=0)
+    varies = spread > 1e-6 * max(train.max(initial=0), -train.min(initial=0))
     if varies.sum() < _DIMS or len(train) < 2:
         return None
-    train, others = (_scaled(vectors, train.mean(0), spread, varies) for vectors in (train, others))
+    mean = train.mean(0)
+    train, others = (_scaled(vectors, mean, spread, varies) for vectors in (train, others))
     sample = np.sort(np.random.default_rng(_SEED).permutation(len(train))[:_SAMPLE])
     usual = _nearest(train[sample], train, itself=sample)[1]
     scale = float(np.median(usual))
@@ -43,7 +44,9 @@ def near_copies(
 
 def _scaled(vectors: Float32[Array, "n dim"], mean: Array, spread: Array, varies: Array) -> Float32[Array, "n varying"]:
     """The dimensions that vary, at mean 0 and standard deviation 1; NaN for zero vectors."""
-    scaled = ((vectors[:, varies] - mean[varies]) / spread[varies]).astype(np.float32)
+    scaled = vectors[:, varies]  # a copy, changed in place: vectors may fill a third of the memory
+    scaled -= mean[varies]
+    scaled /= spread[varies]
     scaled[~vectors.any(1)] = np.nan
     return scaled
 
@@ -53,7 +56,7 @@ def _nearest(
 ) -> tuple[Int[Array, "m"], Float[Array, "m"]]:
     """The nearest train row of each row, other than `itself`, and its distance, in blocks of rows."""
     nearest = np.zeros(len(rows), np.int64)
-    lengths = (train**2).sum(1)
+    lengths = np.einsum("nd,nd->n", train, train)
     step = max(1, _CELLS // len(train))
     for start in range(0, len(rows), step):
         block = slice(start, start + step)
