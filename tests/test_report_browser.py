@@ -11,13 +11,15 @@ import struct
 import subprocess
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import polars as pl
 import pytest
 
-from report_samples import NASTY, check, sample
+from report_samples import NASTY, check, costs, sample, thinned
 from timbrec.report import write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -313,6 +315,44 @@ def test_tables_are_downloaded_as_csv_json_and_latex(tmp_path: Path) -> None:
         assert values.drop_nulls().to_list() == pytest.approx(data.summary["value"].drop_nulls().to_list(), rel=1e-5)
     assert r"50 \% \& \_more\_ & knn" in files["results.tex"]
     assert files["results.tex"].count(r"\\") == len(data.summary) + 1
+
+
+def test_drawings_follow_the_filter_tell_their_points_and_are_saved(tmp_path: Path) -> None:
+    data = sample(recommenders=("knn", "hybrid"))
+    page = write_report(
+        replace(data, tables={"cost": costs(data), "thinning": thinned(data)}), tmp_path / "report.html"
+    )
+    page.write_text(
+        page.read_text(encoding="utf-8").replace("function save(", "var save = function("), encoding="utf-8"
+    )
+    script = """
+        const files = [], shown = (list) => [...list].filter((node) => node.getClientRects().length);
+        save = (name, type, content) => files.push([name, type, content]);
+        const captions = () => shown(document.querySelectorAll("#cost figcaption")).map((node) => node.textContent);
+        const curves = () => shown(document.querySelectorAll("#thinning figure")).length;
+        const before = [captions(), curves()];
+        const select = document.querySelector("select[name=recommender]");
+        select.value = "knn";
+        select.dispatchEvent(new Event("change", { bubbles: true }));
+        const after = [captions(), curves()];
+        const figure = shown(document.querySelectorAll("#cost figure"))[0];
+        figure.querySelector(".point").dispatchEvent(new Event("focusin", { bubbles: true }));
+        figure.querySelector("[data-picture=svg]").click();
+        const cell = shown(document.querySelectorAll("#cost tbody td[data-scenario=hot] small"));
+        return { before, after, files, said: figure.querySelector(".readout").textContent,
+                 used: [...new Set(cell.map((node) => node.textContent))] };
+    """
+    answer = probe(page, tmp_path, script)
+    title = "{} ndcg@50 against GFLOP per second of audio{}."
+    assert answer["before"] == [[title.format(name, "") for name in ("Hot", "Cold")], 18]
+    assert answer["after"] == [[title.format(name, ", knn") for name in ("Hot", "Cold")], 9]
+    assert answer["used"] == ["knn"]
+    assert answer["said"].startswith("muq-mulan: ")
+    ((name, kind, content),) = answer["files"]
+    assert (name, kind) == ("cost-hot-1.svg", "image/svg+xml")
+    picture = ElementTree.fromstring(content)
+    assert picture.attrib["viewBox"] == "0 0 430 320"
+    assert len(picture.findall(".//{*}g[@role='img']")) == 9
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="TIMBREC_AXE does not name axe.min.js (`npm pack axe-core`)")
