@@ -231,6 +231,11 @@ def test_cheapest_needs_every_encoder_in_the_table() -> None:
     ("change", "heading", "sentence"),
     [
         ({"unbeaten": ("random",)}, "random", "Cold: no audio model is shown to beat random."),
+        (
+            {"unbeaten": ("mert / artist-mean", "mule / artist-mean", "random")},
+            "random",
+            "Cold: no audio model is shown to beat artist-mean and random.",
+        ),
         ({"above_chance": False}, "Not above chance", "Cold: no audio model is shown to be better than chance."),
         ({"reason": "3 users"}, "Too few to tell", "Cold: this test cannot tell encoders apart (3 users)."),
         (

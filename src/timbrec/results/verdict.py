@@ -74,7 +74,10 @@ class Verdict:
         if self.state == "too small":
             return f"this test cannot tell encoders apart ({self.reason})"
         if self.state == "baseline":
-            return f"no audio model is shown to beat {_listed(self.unbeaten)}"
+            labels = dict.fromkeys(
+                name.rsplit(" / ", 1)[-1] for name in self.unbeaten
+            )  # artist-mean once, not per encoder
+            return f"no audio model is shown to beat {_listed(list(labels))}"
         if self.state == "chance":
             return "no audio model is shown to be better than chance"
         if self.state == "only":
