@@ -260,6 +260,19 @@ def test_where_nothing_wins_no_audio_model_stands_in_large_type(
     assert sentence in page.one("ul", class_="sentences").text
 
 
+def test_artist_mean_is_no_baseline_without_audio() -> None:
+    data = sample(encoders=("mert", "mule"), recommenders=("knn", "artist-mean"), baselines=("artist-mean",))
+    best = max(row["value"] for row in data.ranked("cold") if row["recommender"] == "artist-mean")
+    (name,) = [f"{row['encoder']} / artist-mean" for row in data.ranked("cold") if row["value"] == best]
+    both = ("mert / artist-mean", "mule / artist-mean")
+    page = parse(render(replace(data, verdicts=[replace(verdict, unbeaten=both) for verdict in data.verdicts])))
+    advice = squeezed(page.one("ul", class_="sentences").all("li")[1].text)
+    assert f"Use {name} here: the audio of the track itself is not shown to help." in advice
+    assert "no audio model is shown to beat artist-mean." in advice
+    words = squeezed(page.one("section", id="findings").text)
+    assert f"{name}, which knows the other tracks of the artist alone" in words
+
+
 def test_the_only_audio_model_is_called_so() -> None:
     (verdict, *_) = sample(encoders=("mert",), recommenders=("knn",)).verdicts
     assert re.fullmatch(r"Hot: mert / knn, the only audio model, reaches 3\d\.\d times chance\.", verdict.sentence)

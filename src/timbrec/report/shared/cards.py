@@ -81,7 +81,7 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
     others = [row for row in rows if row not in competing and row["encoder"] in (None, best["encoder"])]
     digits = numbers.decimals(row["value"] for row in contents)
     verdict = next((verdict for verdict in data.verdicts if verdict.scenario == scenario), None)
-    heading, subheading, audio = _heading(data, verdict, best, others)
+    heading, subheading, audio = _heading(data, verdict, best)
     return Card(
         scenario,
         about,
@@ -89,7 +89,7 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
         subheading=subheading,
         audio=audio,
         sentence="" if verdict is None else verdict.sentence,
-        advice="" if verdict is None else _advice(data, verdict, others, digits),
+        advice="" if verdict is None else _advice(data, verdict, digits),
         encoder=best["encoder"],
         recommender=best["recommender"],
         value=numbers.fixed(best["value"], digits),
@@ -100,14 +100,14 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
     )
 
 
-def _heading(data: ReportData, verdict: Verdict | None, best: Row, others: list[Row]) -> tuple[str, str, bool]:
+def _heading(data: ReportData, verdict: Verdict | None, best: Row) -> tuple[str, str, bool]:
     """The large text of a card, the line below it, and whether it names an audio model."""
     if verdict is None:
         return "No verdict", "", False
     if verdict.state == "too small":
         return "Too few to tell", verdict.reason or "", False
     if verdict.state == "baseline":
-        name = strongest(verdict, others)
+        name = strongest(data, verdict)
         if beaten_by(data, verdict, name):
             return name, "wins: a baseline, better than the best audio model", False
         return name, "a baseline that no audio model is shown to beat", False
@@ -118,10 +118,15 @@ def _heading(data: ReportData, verdict: Verdict | None, best: Row, others: list[
     return best["encoder"], f"with {best['recommender']}", True
 
 
-def strongest(verdict: Verdict, rows: list[Row]) -> str:
+def strongest(data: ReportData, verdict: Verdict) -> str:
     """The baseline with the highest figure of the verdict's `unbeaten`."""
-    values = {name_of(row): row["value"] or 0.0 for row in rows}
+    values = {name_of(row): row["value"] or 0.0 for row in data.ranked(verdict.scenario)}
     return max(verdict.unbeaten, key=lambda name: values.get(name, 0.0))
+
+
+def uses_no_vectors(data: ReportData, verdict: Verdict, name: str) -> bool:
+    """Whether a line has no encoder; artist-mean has one, and knows the other tracks of the artist."""
+    return any(row["encoder"] is None for row in data.ranked(verdict.scenario) if name_of(row) == name)
 
 
 def beaten_by(data: ReportData, verdict: Verdict, baseline: str) -> bool:
@@ -133,14 +138,16 @@ def beaten_by(data: ReportData, verdict: Verdict, baseline: str) -> bool:
     return False
 
 
-def _advice(data: ReportData, verdict: Verdict, others: list[Row], digits: int) -> str:
+def _advice(data: ReportData, verdict: Verdict, digits: int) -> str:
     """Whether to use an audio model, and which is the cheapest."""
     detectable = numbers.fixed(verdict.detectable, digits)
     seen = "" if detectable == numbers.NONE else f" A difference of {detectable} would have been found in 4 of 5 tests."
     if verdict.state == "too small":
         return f"No choice can be made from this data.{seen}"
     if verdict.state == "baseline":
-        return f"Use {strongest(verdict, others)} here: audio is not shown to help."
+        name = strongest(data, verdict)
+        what = "audio" if uses_no_vectors(data, verdict, name) else "the audio of the track itself"
+        return f"Use {name} here: {what} is not shown to help."
     if verdict.state == "chance":
         return f"Do not use audio here.{seen}"
     if verdict.state in ("best", "only"):
