@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ from timbrec.types import Array, Bool, Float32, Int
 if TYPE_CHECKING:
     from timbrec.store import VectorSource
     from timbrec.study.representation import Representation
+
+
+_SHOWN = ("title", "artist", "album", "year", "duration_s", "path", "mbid", "isrc")
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,21 +192,24 @@ class Model:
         if known:
             raise DataError("the model has these items", count=len(known), example=known[0], fix="Add new items only.")
         added = catalogue_of(Vocabulary(ids).ids, table)
-        parts = self.parts()
-        grown = Parts(parts.scorer.add_items(self.content(vectors)), parts.steps)
+        content = self.content(vectors)
+        later = cache(lambda: Parts(self.scorer.add_items(content), self.parts().steps))
         catalogue = pl.concat([self.catalogue, added])
         played = replace(self.played, n_items=len(catalogue))
         return replace(
-            self, catalogue=catalogue, played=played, parts=lambda: grown,
-            index=self._grown_index(grown.scorer, played),
+            self, catalogue=catalogue, played=played, parts=later,
+            index=self._grown_index(content, later, played),
             recording=further_recordings(self.catalogue, self.recording, added),
         )  # fmt: skip
 
-    def _grown_index(self, scorer: Scorer, played: Interactions) -> Index | None:
-        """The index with the items that a scorer has more than it."""
-        if self.index is None or self.card.get("varies") or not isinstance(scorer, DotScorer):
-            return _index(scorer, played)
-        return self.index.plus(scorer.items[len(self.index) :])
+    def _grown_index(
+        self, content: Float32[Array, "n out"], grown: Callable[[], Parts], played: Interactions
+    ) -> Index | None:
+        """The index with new items; for most recommenders without copying the vectors of all others."""
+        embedded = getattr(self.scorer, "embedded", None)
+        if self.index is None or self.card.get("varies") or embedded is None:
+            return _index(grown().scorer, played)
+        return self.index.plus(embedded(content))
 
     def content(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n out"]:
         """(n, out) what the recommender is given, from an encoder's vectors: these after the fitted transforms."""
@@ -241,6 +247,10 @@ class Model:
     @cached_property
     def _artists(self) -> Int[Array, "tracks"]:
         return Vocabulary.numbers(self.catalogue["artist"])
+
+    @cached_property
+    def _labels(self) -> pl.Series:
+        return labels(self.catalogue)
 
     def _vectors(self) -> Index:
         if self.index is None or self.index.items.shape[1] < 2:
@@ -338,20 +348,23 @@ class Model:
             return None
         similar = self.index.directions(rows) @ self.index.directions(played).T
         nearest = np.argsort(-similar, axis=1, kind="stable")[:, :reasons]
-        names = labels(self.catalogue[played])
-        return pl.Series("because", [names.gather(places).to_list() for places in nearest], pl.List(pl.String))
+        names = self._labels.gather(played).to_list()
+        return pl.Series("because", [[names[place] for place in row] for row in nearest.tolist()], pl.List(pl.String))
 
     def _shown(self, rows: Int[Array, "n"], scores: Float32[Array, "n"], because: pl.Series | None) -> pl.DataFrame:
-        """The table of a list."""
-        facts = self.catalogue[rows].rename({"track": "item"})
-        table = facts.with_columns(
-            rank=pl.Series(np.arange(1, len(rows) + 1)), score=pl.Series(scores.astype(np.float32)),
-            new=pl.Series(self.new[rows]),
-        )  # fmt: skip
-        first = ["rank", "item", "score", "title", "artist", "album", "year", "new"]
-        empty = pl.Series("because", [None] * len(rows), pl.List(pl.String))
-        rest = ["duration_s", "path", "mbid", "isrc"]
-        return table.with_columns(empty if because is None else because).select(*first, "because", *rest)
+        """The table of a list, made of columns: a frame's own expressions take longer than the search."""
+        number = pl.Series(rows)
+        facts = {name: self.catalogue[name].gather(number) for name in _SHOWN}
+        columns = {
+            "rank": pl.Series(np.arange(1, len(rows) + 1)),
+            "item": self.catalogue["track"].gather(number),
+            "score": pl.Series(scores.astype(np.float32)),
+            **{name: facts[name] for name in ("title", "artist", "album", "year")},
+            "new": pl.Series(self.new[rows]),
+            "because": pl.Series([None] * len(rows), dtype=pl.List(pl.String)) if because is None else because,
+            **{name: facts[name] for name in ("duration_s", "path", "mbid", "isrc")},
+        }
+        return pl.DataFrame([values.alias(name) for name, values in columns.items()])
 
 
 def _index(scorer: Scorer, played: Interactions) -> Index | None:

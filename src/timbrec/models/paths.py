@@ -32,12 +32,13 @@ def way(
     allowed = allowed.copy()
     counted = [dict[int, int]() for _ in limits]
     start, end = index.directions(ends)
-    for point in arc(start, end, steps):
+    scores = index.scores(np.ascontiguousarray(arc(start, end, steps).T))
+    for step in range(steps):
         used = [
             replace(limit, taken=limit.taken | {group for group, times in count.items() if times >= limit.most})
             for limit, count in zip(limits, counted, strict=True)
         ]
-        chosen = best(index.scores(point) / lengths, allowed, ties, 1, used)
+        chosen = best(scores[:, step] / lengths, allowed, ties, 1, used)
         for row in chosen.tolist():
             rows.append(row)
             allowed[row] = False

@@ -39,8 +39,8 @@ class Index:
         """The index with the vectors of further items."""
         return replace(self, added=np.concatenate([self.added, added]))
 
-    def scores(self, vector: Float32[Array, "dim"]) -> Float32[Array, "items"]:
-        """(items,) inner products of all items with a vector."""
+    def scores(self, vector: Float32[Array, "dim *n"]) -> Float32[Array, "items *n"]:
+        """(items, ...) inner products of all items with a vector (dim,), or with the columns of (dim, n)."""
         return np.concatenate([self.items @ vector, self.added @ vector])
 
     def vectors(self, rows: Int[Array, "n"]) -> Float32[Array, "n dim"]:

@@ -58,6 +58,10 @@ class ArtistMeanScorer(KNNScorer):
         """A scorer with new items after the present ones, each with the zero vector."""
         return super().add_items(np.zeros_like(vectors))
 
+    def embedded(self, vectors: Vectors) -> Vectors:
+        """Zero vectors (n, dim): the artists of new items are unknown."""
+        return np.zeros_like(vectors)
+
 
 def _means(vectors: Vectors, artist: np.ndarray, train: Interactions) -> Vectors:
     """The mean unit vector of each item's artist over train items; zero where there is none."""

@@ -72,9 +72,12 @@ class KNNScorer(DotScorer):
 
     def add_items(self, vectors: Vectors) -> KNNScorer:
         """A scorer with new items after the present ones, from their content vectors (n, dim)."""
-        new = self.scaling(vectors)
-        items = np.concatenate([self.items, _served(self.knn, new)])
-        return replace(self, items=items, vectors=np.concatenate([self.vectors, new]))
+        items = np.concatenate([self.items, self.embedded(vectors)])
+        return replace(self, items=items, vectors=np.concatenate([self.vectors, self.scaling(vectors)]))
+
+    def embedded(self, vectors: Vectors) -> Vectors:
+        """Vectors (n, dim) of new items whose inner product with a profile is the score."""
+        return _served(self.knn, self.scaling(vectors))
 
 
 def _served(knn: KNN, vectors: Vectors) -> Vectors:

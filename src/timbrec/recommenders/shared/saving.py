@@ -148,8 +148,10 @@ def _name(value: object) -> str:
 def _class(name: str) -> type:
     """The class `module:name` of this package or of a plug-in. Raises ValueError for any other."""
     module, attribute = name.split(":")
-    outside = {point.module.split(".")[0] for point in entry_points(group="timbrec.recommenders")}
-    if module.split(".")[0] not in {"timbrec", *outside}:
+    package = module.split(".")[0]
+    if package != "timbrec" and package not in {
+        point.module.split(".")[0] for point in entry_points(group="timbrec.recommenders")
+    }:
         raise ValueError(f"{module} is not a module of recommenders")
     kind = getattr(import_module(module), attribute)
     if not (isinstance(kind, type) and (is_dataclass(kind) or _is_network(kind))):
