@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import scipy.stats
 
 import small_world
 import timbrec
 from timbrec import catalog
 from timbrec.errors import ConfigError, DataError
+from timbrec.models import hubs
 from timbrec.protocols import Content
 from timbrec.recommenders import recommender
 from timbrec.study.config import read_config
@@ -345,3 +347,35 @@ def test_the_study_and_the_model_fit_the_same(run: Run) -> None:
     np.testing.assert_array_equal(
         scorer.score(np.arange(5), rows).numpy(), model.scorer.score(np.arange(5), rows).numpy()
     )
+
+
+def test_hubs_are_corrected_by_half_the_mean_cosine_with_the_nearest(whole: timbrec.Model) -> None:
+    assert whole.index is not None
+    unit = whole.index.items / np.linalg.norm(whole.index.items, axis=1, keepdims=True)
+    cosines = unit @ unit.T - 2 * np.eye(len(unit))
+    nearest = np.sort(cosines, axis=1)[:, -10:].mean(1)
+    scores = cosines[3] - nearest / 2
+    listed = whole.similar(whole.items.ids[3], 6, hubs=True, same=True)
+    assert listed["item"].to_list() == whole.items.take(np.argsort(-scores)[:6]).to_list()
+    user = whole.index.users[2] / np.linalg.norm(whole.index.users[2])
+    listed = whole.recommend(whole.users.ids[2], k=200, hubs=True, same=True)
+    np.testing.assert_allclose(
+        listed["score"], np.sort((unit @ user - nearest / 2)[~played(whole, 2)])[::-1], atol=1e-5
+    )
+
+
+def played(model: timbrec.Model, user: int) -> np.ndarray:
+    mask = np.zeros(len(model.items), bool)
+    mask[model.played.of_users(np.array([user]))[1]] = True
+    return mask
+
+
+def test_k_occurrences_and_their_skew_by_counting() -> None:
+    vectors = np.random.default_rng(5).standard_normal((60, 4)).astype(np.float32)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    counts = np.zeros(60)
+    for row in range(60):
+        order = [other for other in np.argsort(-(unit @ unit[row])) if other != row]
+        counts[order[:5]] += 1
+    np.testing.assert_array_equal(hubs.occurrences(vectors, 5), counts)
+    assert hubs.skew(counts) == pytest.approx(float(scipy.stats.skew(counts)))

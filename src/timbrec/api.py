@@ -335,7 +335,14 @@ def _report_data(run: Run, tables: Figures, stored: StoredAudit, further: Mappin
         verdicts=tables.verdicts,
         encoders=facts["encoders"],
         baselines=baselines(run),
-        commands=["timbrec bench CONFIG.yaml", f"timbrec audit {config.output}"],
+        commands=[
+            "timbrec bench CONFIG.yaml",
+            f"timbrec audit {config.output}",
+            *(
+                f"timbrec fit {config.output} --best {verdict.scenario}  # {verdict.leader}"
+                for verdict in tables.verdicts
+            ),
+        ],
     )
 
 

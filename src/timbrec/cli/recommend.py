@@ -24,6 +24,7 @@ _Until = Annotated[int | None, typer.Option(metavar="YEAR", help="Released in th
 _Allow = Annotated[list[str], typer.Option(metavar="NAME|@FILE", help="List only this track or artist; repeatable.")]
 _Deny = Annotated[list[str], typer.Option(metavar="NAME|@FILE", help="Never list this track or artist; repeatable.")]
 _Kind = Annotated[Literal["all", "known", "new"], typer.Option("--kind", help="Known: somebody played the track.")]
+_Hubs = Annotated[bool, typer.Option("--hubs", help="Correct for tracks that are near everything (CSLS).")]
 _Format = Annotated[
     str | None, typer.Option("--format", "-f", metavar="table|json|m3u|jspf|csv", help="By default by --out's suffix.")
 ]
@@ -49,6 +50,7 @@ def recommend(
     allow: _Allow = [],  # noqa: B006 - typer reads it
     deny: _Deny = [],  # noqa: B006 - typer reads it
     same: Annotated[bool, typer.Option("--same", help="List several copies of a recording.")] = False,
+    hubs: _Hubs = False,
     reasons: Annotated[int, typer.Option(help="Played tracks named as reasons.", min=0)] = 3,
     format: _Format = None,
     out: _Out = None,
@@ -65,7 +67,7 @@ def recommend(
         who, about = {"seeds": seed}, f"from {', '.join(seed)}"
     tracks = loaded.recommend(
         **who, k=count, reasons=reasons, heard=heard, kind=kind, per_artist=per_artist, since=since, until=until,
-        allow=_names(allow), deny=_names(deny), new_share=_share(new_share), same=same,
+        allow=_names(allow), deny=_names(deny), new_share=_share(new_share), same=same, hubs=hubs,
     )  # fmt: skip
     _write(tracks, f"{about}, by {_made(loaded)}", count, format, out)
 
@@ -80,6 +82,7 @@ def similar(
     until: _Until = None,
     allow: _Allow = [],  # noqa: B006 - typer reads it
     deny: _Deny = [],  # noqa: B006 - typer reads it
+    hubs: _Hubs = False,
     format: _Format = None,
     out: _Out = None,
 ) -> None:
@@ -87,7 +90,7 @@ def similar(
     loaded = _loaded(model)
     tracks = loaded.similar(
         track, count, kind=kind, per_artist=per_artist, since=since, until=until, allow=_names(allow),
-        deny=_names(deny),
+        deny=_names(deny), hubs=hubs,
     )  # fmt: skip
     _write(tracks, f"similar to {_name(loaded, track)}, by {_made(loaded)}", count, format, out)
 

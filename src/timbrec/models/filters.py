@@ -27,6 +27,8 @@ class Filters:
     - `allow`, `deny`: track ids or names of artists; with `allow`, nothing else is listed.
     - `new_share`: the share of new tracks in the list, evenly spread, from 0 to 1; "auto" merges both kinds by
       calibrated scores; None takes scores as they are.
+    - `hubs`: half of the mean cosine with the nearest tracks is subtracted from each track's cosine (CSLS), so that
+      tracks that are near everything do not fill all lists; see `hubs.density`.
     - `same`: several tracks of one recording may be in the list; by default only the best one.
     """
 
@@ -39,6 +41,7 @@ class Filters:
     deny: Iterable[str] = field(default=())
     new_share: float | Literal["auto"] | None = None
     same: bool = False
+    hubs: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in ("all", "known", "new"):

@@ -16,6 +16,7 @@ from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, DataError, did_you_mean
 from timbrec.models.catalogue import catalogue_of, further_recordings, labels, recordings, rows_of
 from timbrec.models.filters import Filters
+from timbrec.models.hubs import density
 from timbrec.models.mixing import calibrated, shared_out
 from timbrec.models.paths import way
 from timbrec.models.search import Index, Limits, best
@@ -140,6 +141,8 @@ class Model:
         if not chosen.heard:
             allowed[played] = False
         scores = self._scores(who, allowed)
+        if chosen.hubs:
+            scores = self._without_hubs(scores, who)
         rows, scores = self._listed(scores, allowed, played, k, chosen)
         return self._shown(rows, scores, self._because(rows, played, reasons))
 
@@ -155,6 +158,8 @@ class Model:
         allowed = chosen.allowed(self.catalogue, self.new)
         allowed[row] = False
         scores = index.cosines(index.directions(row)[0])
+        if chosen.hubs:
+            scores = scores - self._density / 2
         rows, scores = self._listed(scores, allowed, row, k, chosen)
         return self._shown(rows, scores, None)
 
@@ -247,6 +252,19 @@ class Model:
     @cached_property
     def _artists(self) -> Int[Array, "tracks"]:
         return Vocabulary.numbers(self.catalogue["artist"])
+
+    @cached_property
+    def _density(self) -> Float32[Array, "tracks"]:
+        return density(self._vectors())
+
+    def _without_hubs(
+        self, scores: Float32[Array, "tracks"], who: int | Float32[Array, "dim"]
+    ) -> Float32[Array, "tracks"]:
+        """Cosines of a user and each track, less half of the track's density (CSLS)."""
+        index = self._vectors()
+        user = index.users[who] if isinstance(who, int) else who
+        lengths = index.lengths * max(float(np.linalg.norm(user)), 1e-12)
+        return np.divide(scores, lengths, out=np.zeros_like(scores), where=lengths > 0) - self._density / 2
 
     @cached_property
     def _labels(self) -> pl.Series:
