@@ -309,6 +309,24 @@ def test_a_baseline_is_beaten_by_any_audio_model_not_by_the_leader_alone() -> No
     assert alone.unbeaten == ("popularity",)
 
 
+def test_a_baseline_that_knows_vectors_by_artist_takes_no_win_but_is_named() -> None:
+    rng = np.random.default_rng(0)
+    users, items = rng.standard_normal((200, 4)) * 0.001, rng.standard_normal((80, 4)) * 0.001
+    spread = Spread(users, items, np.zeros((4, 4)), np.zeros(4), np.arange(4), np.ones(4), 79.0)
+    names = ["a / knn", "popularity", "a / artist-mean", "b / artist-mean"]
+
+    def sentence(artist: float) -> str:
+        comparison = Comparison(np.array([0.16, 0.05, artist, 0.1]), np.full(4, 200), spread)
+        verdict = judge("cold", names, [0], [1], [0.02] * 4, comparison, by_artist=[2, 3])
+        assert verdict is not None
+        assert (verdict.unbeaten, verdict.state) == ((), "only")
+        return verdict.sentence
+
+    reached = "Cold: a / knn, the only audio model, reaches 8.0 times chance"
+    assert sentence(0.16) == f"{reached}; it is not shown to beat artist-mean."
+    assert sentence(0.10) == f"{reached}."
+
+
 def test_tracks_of_an_artist_are_drawn_together(run: Run, figures: Figures, tmp_path: Path) -> None:
     """Twelve artists of five tracks, one artist unknown: the intervals are those over the artists."""
     artists = np.arange(60) // 5

@@ -35,8 +35,8 @@ def leader(figures: Figures, scenario: Scenario) -> Choice:
     if verdict.best is None and len(verdict.winners) > 1:
         others = len(verdict.winners) - 1
         remarks.append(f"Combinations that are tied with it: {others}.")
-    if verdict.unbeaten:
-        remarks.append(f"It is not shown to beat {', '.join(verdict.unbeaten)}.")
+    if baselines := (*verdict.unbeaten, *verdict.artist):
+        remarks.append(f"No audio model is shown to beat {', '.join(baselines)}.")
     if verdict.reason is not None:
         remarks.append(f"The test cannot tell encoders apart: {verdict.reason}.")
     return Choice(encoder, label, f"it has the highest figure in {scenario} lists", tuple(remarks))

@@ -54,7 +54,16 @@ class Table:
 
     @property
     def rivals(self) -> list[int]:
-        """The entries of baselines that a line with audio has to beat: all but random orders."""
+        """The entries of baselines without vectors that a line with audio has to beat: all but random orders."""
+        return [place for place in self._baselines if self.entries[place].key["encoder"] is None]
+
+    @property
+    def by_artist(self) -> list[int]:
+        """The entries of baselines that know vectors by their artist alone."""
+        return [place for place in self._baselines if self.entries[place].key["encoder"] is not None]
+
+    @property
+    def _baselines(self) -> list[int]:
         labels = self.baselines - self.orders
         return [place for place in self._real if self.entries[place].key["recommender"] in labels]
 
@@ -88,7 +97,7 @@ class Table:
 
     def differences(self) -> Iterator[dict[str, Any]]:
         """A row per pair of lines on real vectors, random orders aside."""
-        places = sorted([*self.audio, *self.rivals])
+        places = sorted([*self.audio, *self._baselines])
         if self.comparison is None or len(places) < 2:
             return
         among = self.comparison.among(places)
@@ -106,7 +115,7 @@ class Table:
         if self.comparison is None:
             return None
         names, chances = zip(*((entry.name, entry.facts["chance"]) for entry in self.entries), strict=True)
-        return judge(scenario, names, self.audio, self.rivals, chances, self.comparison)
+        return judge(scenario, names, self.audio, self.rivals, chances, self.comparison, self.by_artist)
 
 
 def limits_of(interval: Interval) -> dict[str, float | None]:

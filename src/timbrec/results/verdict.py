@@ -24,8 +24,9 @@ class Verdict:
 
     `leader` is the audio line with the highest value, `winners` all that are tied with the best, the leader first.
     `best` is the leader where it is better than every other audio line, else None. `lead` is its lead over `second`,
-    with an interval that holds for all pairs at once; None without a second line. `unbeaten` are the baselines that
-    no audio line is shown to exceed. `times_chance` is the leader's value over chance; None where chance is unknown.
+    with an interval that holds for all pairs at once; None without a second line. `unbeaten` are the baselines
+    without vectors that no audio line is shown to exceed, `artist` the labels of those that know vectors by their
+    artist alone. `times_chance` is the leader's value over chance; None where chance is unknown.
     `above_chance`: some line has its interval above chance. `detectable` is the difference that would be found with
     a probability of 80 %. `flattery` is how much being the highest raises the leader's figure on average. `reason` says
     why this test can tell nothing apart; None where it can. `lines` counts the audio lines. `more_data` is a sentence
@@ -48,11 +49,12 @@ class Verdict:
     lines: int
     more_data: str = ""
     one_track: float = 0.0
+    artist: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
         """The verdict in one sentence."""
-        return f"{self.scenario.capitalize()}: {self._finding}."
+        return f"{self.scenario.capitalize()}: {self._finding}{self._beyond_artist}."
 
     @property
     def state(self) -> State:
@@ -67,6 +69,14 @@ class Verdict:
         if not self.above_chance:
             return "chance"
         return "only" if self.lines == 1 else "tied" if self.best is None else "best"
+
+    @property
+    def _beyond_artist(self) -> str:
+        """What the finding needs to add where the mean vector of the artist may do as well."""
+        if not self.artist or self.state in ("too small", "baseline", "chance"):
+            return ""
+        alone = self.state in ("only", "best")
+        return f"; {'it is not' if alone else 'none is'} shown to beat {_listed(self.artist)}"
 
     @property
     def _finding(self) -> str:
@@ -98,10 +108,12 @@ def judge(
     baselines: Sequence[int],
     chances: Sequence[float | None],
     comparison: Comparison,
+    by_artist: Sequence[int] = (),
 ) -> Verdict | None:
     """The verdict on the `audio` lines of a comparison beside its `baselines`; None without audio lines.
 
-    `names` and `chances` belong to the lines of the comparison.
+    `by_artist` are baselines that know the vectors by their artist alone, such as "mert / artist-mean". `names` and
+    `chances` belong to the lines of the comparison.
     """
     if not len(audio):
         return None
@@ -120,6 +132,11 @@ def judge(
         second=None if second is None else names[audio[second]],
         lead=None if second is None else contest.difference(first, second),
         unbeaten=tuple(names[place] for place in baselines if not _is_beaten(comparison, audio, place)),
+        artist=tuple(
+            dict.fromkeys(
+                names[place].rpartition(" / ")[2] for place in by_artist if not _is_beaten(comparison, audio, place)
+            )
+        ),
         times_chance=float(comparison.values[leader] / chance) if chance else None,
         above_chance=any(_above(comparison.intervals[line].low, chances[line]) for line in audio),
         detectable=contest.smallest_detectable,

@@ -81,6 +81,9 @@ def _baselines(data: ReportData, verdict: Verdict, rows: list[Row], digits: int)
         top = max(baselines, key=lambda row: row["value"])
         figure = numbers.fixed(top["value"], digits)
         yield f"The best recommender without audio is {top['recommender']} with {figure}; audio beats it."
+    if verdict.artist and not verdict.unbeaten:
+        label = " and ".join(verdict.artist)
+        yield f"No audio model is shown to beat {label}, which knows of a track only the mean vector of its artist."
 
 
 def _ties(verdict: Verdict, digits: int) -> str:
