@@ -19,7 +19,7 @@ from timbrec.metrics.shared.base import Outcome
 from timbrec.statistics.comparison import Comparison, compare
 from timbrec.statistics.influence import Influence, influence
 from timbrec.statistics.needed import needed
-from timbrec.statistics.spread import Spread
+from timbrec.statistics.spread import LEAST, Spread
 
 # Closed forms
 
@@ -238,7 +238,7 @@ def test_the_data_needed_is_that_which_brings_the_error_down_to_the_difference()
     allowed = (0.12 / (comparison.pairs.simultaneous[0] + norm.ppf(0.8))) ** 2
     assert amount.together == pytest.approx((0.0036 + 0.0008) / allowed)
     assert amount.items == np.inf  # users alone vary too much
-    assert amount.users == np.inf if allowed < 0.0008 else pytest.approx(0.0036 / (allowed - 0.0008))
+    assert amount.users == pytest.approx(0.0036 / (allowed - 0.0008))
     assert amount.difference == pytest.approx(0.12)
     assert amount.detectable == pytest.approx(comparison.smallest_detectable)
 
@@ -387,6 +387,17 @@ def test_nearly_equal_lines_have_no_wider_interval_than_typical_lines() -> None:
     spread = Spread(users, items, np.zeros((6, 6)), np.zeros(6), np.arange(6), np.ones(6), 39.0)
     pairs = Comparison(np.zeros(6), np.full(6, 400), spread).pairs
     halves = pairs.simultaneous * pairs.standard_errors
-    assert pairs.degrees[0] < 3
+    assert pairs.degrees[0] == LEAST
     assert pairs.standard_errors[0] < pairs.standard_errors[1:].min()
     assert halves[0] <= np.median(halves) < 3 * halves[1:].min()
+
+
+def test_one_item_with_most_of_the_influence_does_not_hide_a_difference() -> None:
+    """One track brings .03 of the first line's lead of .1; the lead without it is ten standard errors."""
+    rng = np.random.default_rng(5)
+    users, items = rng.standard_normal((900, 2)) / 9000, rng.standard_normal((100, 2)) / 4000
+    items[7, 0] += 0.03
+    spread = Spread(users, items, np.zeros((2, 2)), np.zeros(2), np.arange(2), np.ones(2), 99.0)
+    assert Comparison(np.array([0.1, 0.0]), np.full(2, 900), spread).best == 0
+    few = replace(spread, most_degrees=1.5)  # a test on two and a half effective items
+    assert Comparison(np.array([0.1, 0.0]), np.full(2, 900), few).best is None

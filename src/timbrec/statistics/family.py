@@ -70,25 +70,12 @@ def family(
     from scipy.stats import norm, t
 
     errors = spread.errors(contrasts)
-    single = _limited(np.asarray(t.ppf((1 + LEVEL) / 2, errors.degrees)), errors.standard)
+    single = np.asarray(t.ppf((1 + LEVEL) / 2, errors.degrees))
     if len(contrasts) < 2:
         return Family(contrasts @ values, errors.standard, errors.degrees, single, single)
     outside = float(norm.sf(_largest(spread, contrasts, draws, seed)))
-    simultaneous = _limited(np.asarray(t.isf(min(outside, (1 - LEVEL) / 2), errors.degrees)), errors.standard)
+    simultaneous = np.asarray(t.isf(min(outside, (1 - LEVEL) / 2), errors.degrees))
     return Family(contrasts @ values, errors.standard, errors.degrees, single, simultaneous)
-
-
-def _limited(critical: Float[Array, "contrasts"], standard: Float[Array, "contrasts"]) -> Float[Array, "contrasts"]:
-    """Critical values at which no contrast with a small standard error is wider than a typical contrast.
-
-    Two nearly equal lines differ in a few users and items only: their difference has a tiny standard error with hardly
-    a degree of freedom, and their interval would be many times wider than those of lines that differ much more.
-    """
-    if not len(critical):
-        return critical
-    typical = float(np.median(critical * standard))
-    small = (standard > 0) & (standard < np.median(standard))
-    return np.where(small, np.minimum(critical, typical / np.where(small, standard, 1.0)), critical)
 
 
 def _largest(spread: Spread, contrasts: Float[Array, "contrasts lines"], draws: int, seed: int) -> float:

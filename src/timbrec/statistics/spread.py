@@ -5,7 +5,9 @@ plus the jackknife variance over candidates, minus the part of single (user, ite
 clustering: Cameron, Gelbach & Miller 2011). It is never less than CU alone. Where candidates are drawn in clusters
 (artists) it is not less than CT either: removing the tracks of an artist one by one misses that they replace each
 other, and PP is then too large. The variance over seeds is added last.
-Degrees of freedom are Satterthwaite's (1946), with the variance of each variance estimated from fourth moments.
+Degrees of freedom are Satterthwaite's (1946), with the variance of each variance estimated from fourth moments, and not
+below LEAST: where one item has most of the influence, it is in the contrast as well as in its standard error, so their
+ratio is small by itself (Efron 1969), and next to no degrees of freedom would count the item twice.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from timbrec.statistics.influence import Influence, Pairs
 from timbrec.types import Array, Float, Int
 
 CHUNK = 256  # contrasts whose influences are in memory at a time
+LEAST = 8.0  # degrees of freedom over users and items, unless the test has fewer effective items
 PAIRS = 8192  # pairs of items and users whose influences are in memory at a time
 
 
@@ -102,7 +105,7 @@ class Spread:
             over_users**2 / user_degrees + over_items**2 / item_degrees,
             self.most_degrees,
         )
-        degrees = degrees.clip(1.0, self.most_degrees)
+        degrees = degrees.clip(min(LEAST, self.most_degrees), self.most_degrees)
         uncertainty = crossed**2 / degrees + ((over_seeds @ self._membership) ** 2 / self.seed_degrees).sum(1)
         return Errors(np.sqrt(variance), np.maximum(_ratio(variance**2, uncertainty, self.most_degrees), 1.0))
 
