@@ -16,6 +16,7 @@ from report_samples import sample
 from timbrec import api
 from timbrec.report.sections.disparity import Disparity
 from timbrec.results.disparity import DISPARITY, groups_of, sentences
+from timbrec.results.published import published_figures
 from timbrec.statistics.agreement import agreement, critical_tau, holm, kendall, null_counts, p_value, partial, spearman
 from timbrec.study.runs import Run
 
@@ -189,6 +190,23 @@ def test_layers_of_an_encoder_are_its_variants() -> None:
     groups = groups_of({"encoders": encoders, "representations": representations})
     assert groups["encoders"] == ["mert-3", "mfcc", "other", "both"]
     assert groups["variants of mert-3"] == ["mert-3", "mert-6", "mert-9"]
+
+
+def test_published_scores_and_figures_share_one_encoder() -> None:
+    table = api.published_disparity("mteb")
+    assert set(table["encoders"]) == {1}
+    assert table["tau"].null_count() == len(table), "no tau comes of the two tables alone"
+
+
+def test_a_table_of_published_scores_meets_the_studys_figures(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    figures = published_figures().filter(scenario="cold", control="real", metric="ndcg@50", published_table="Shallow")
+    chosen = figures.drop_nulls("encoder").unique("published_encoder", keep="first").sort("encoder").head(6)
+    chosen.select("encoder", task=pl.lit("tags"), score=-pl.col("published")).write_csv(path)
+    rows = api.published_disparity(path).filter(metric="ndcg@50", table="Shallow")
+    assert (rows["tau"][0], rows["encoders"][0]) == (pytest.approx(-1), 6)
+    assert rows["p"][0] == pytest.approx(2 / 720)
+    assert rows["defects"][0].startswith("2, 4, 5, 8"), "what is wrong with the figures is said"
 
 
 def test_published_scores_must_fit(tmp_path: Path) -> None:

@@ -17,12 +17,14 @@ from timbrec.data.split import SCENARIOS, Scenario
 from timbrec.errors import ConfigError, DataError, listing
 from timbrec.models import Model
 from timbrec.models.from_run import On, chosen_experiment, fit_experiment, inputs_of
+from timbrec.probes.shared.published import read_scores_table
 from timbrec.report import ReportData, draw_figures, write_report
 from timbrec.results.choice import Choice, expected, leader
 from timbrec.results.figures import Figures, compute_figures
 from timbrec.results.leaks import write_leaks
 from timbrec.results.lines import baselines
 from timbrec.results.published import beside_published
+from timbrec.results.published import published_disparity as correlate
 from timbrec.results.reference import compare_with, encoders, read_reference, write_reference
 from timbrec.results.stored import read_figures, write_figures
 from timbrec.results.summary import summarise
@@ -197,6 +199,15 @@ def probe_vectors(
     paths start at the working folder.
     """
     return run_on_files(vectors, probes, ids, columns, progress)
+
+
+def published_disparity(scores: Path | str, study: str = "tamm2026") -> pl.DataFrame:
+    """Rank correlations of published MIR scores with a study's published cold figures, over encoders in both.
+
+    `scores` is a table with the columns encoder, task and score, or "mteb" for the one in the package. Returns the
+    table that `timbrec.results.published.published_disparity` describes.
+    """
+    return correlate(read_scores_table(Path(scores)), study)
 
 
 def _log_failures(probed: Probed) -> None:

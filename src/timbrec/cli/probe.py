@@ -37,6 +37,10 @@ def probe(
         str | None, typer.Option(metavar="PATTERN", help="Columns of the vector in tables, such as 'f*' or '*'.")
     ] = None,
     settings: _Settings = [],  # noqa: B006 - typer reads it
+    published: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="Correlate published scores (or `mteb`) with tamm2026's figures instead."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write all figures to a table.")] = None,
 ) -> None:
     """Predict labels (genre, tags, moods, keys, your own) from frozen vectors with a small model.
@@ -47,6 +51,10 @@ def probe(
     from timbrec.cli.probe_show import show_probes
     from timbrec.cli.show import progress_bars
 
+    if published is not None:
+        from timbrec.cli.probe_show import show_published
+
+        return show_published(api.published_disparity(published))
     if (config is None) == (not vectors):
         raise ConfigError("give either a config or --vectors",
                           fix="For example: timbrec probe --vectors mine.parquet --labels genres.csv.")  # fmt: skip

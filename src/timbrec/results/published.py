@@ -8,6 +8,7 @@ import polars as pl
 
 from timbrec.errors import ConfigError, did_you_mean
 from timbrec.results.figures import Figures
+from timbrec.statistics.agreement import LEAST, critical_tau, kendall, p_value, spearman
 from timbrec.study.controls import REAL
 from timbrec.study.runs import Run
 
@@ -97,6 +98,10 @@ def beside_published(run: Run, figures: Figures, study: str = "tamm2026") -> pl.
 
 
 _OURS = ("value", "low", "high")
+CORRELATIONS = {
+    "task": pl.String, "metric": pl.String, "table": pl.String, "encoders": pl.Int64, "tau": pl.Float64,
+    "rho": pl.Float64, "p": pl.Float64, "detectable": pl.Float64, "defects": pl.String,
+}  # fmt: skip
 
 
 def _row(row: dict[str, str], encoder: str | None) -> dict[str, object]:
@@ -124,3 +129,26 @@ def _defects(scenario: str, table: str, encoder: str) -> list[int]:
     if table != "ELSA":
         numbers.add(8)
     return sorted(numbers)
+
+
+def published_disparity(scores: pl.DataFrame, study: str = "tamm2026", scenario: str = "cold") -> pl.DataFrame:
+    """Rank correlations of published MIR scores (encoder, task, score) with a study's published figures.
+
+    One row per task, metric and recommender of the study, on the encoders that both tables have: tau-b, Spearman's
+    rho, the exact p value, the smallest |tau| that would be significant, and the numbers of the defects that affect the
+    figures. Published figures have no known covariance, so there are no intervals. Correlations are null with fewer
+    than three encoders in common; `encoders` says how many there are.
+    """
+    figures = published_figures(study).filter(scenario=scenario, control=REAL).drop_nulls("encoder")
+    rows = []
+    for (task,), mine in scores.group_by("task", maintain_order=True):
+        joined = figures.join(mine.select("encoder", "score"), on="encoder", how="inner")
+        for (metric, label), part in joined.group_by("metric", "published_table", maintain_order=True):
+            values, others = part["score"].to_numpy(), part["published"].to_numpy()
+            defects = {number for text in part["defects"] for number in text.split(", ") if number}
+            row = {"task": task, "metric": metric, "table": label, "encoders": len(part),
+                   "detectable": critical_tau(len(part)), "defects": ", ".join(sorted(defects, key=int))}  # fmt: skip
+            if len(part) >= LEAST:
+                row |= {"tau": kendall(values, others), "rho": spearman(values, others), "p": p_value(values, others)}
+            rows.append(row)
+    return pl.DataFrame(rows, schema=CORRELATIONS)

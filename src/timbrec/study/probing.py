@@ -13,11 +13,11 @@ import polars as pl
 
 from timbrec import catalog
 from timbrec.data.compression import plain_name
-from timbrec.data.tables import open_table
 from timbrec.errors import ConfigError, DataError, TimbrecError, listing
 from timbrec.files import checksum, write_atomically
 from timbrec.probes import probe
 from timbrec.probes.shared.base import Context
+from timbrec.probes.shared.published import OURS, SCORES, read_scores_table
 from timbrec.probes.shared.records import Record, read_record
 from timbrec.probes.shared.running import Loadable, Prepared, prepared, run
 from timbrec.protocols import EncoderCard
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from timbrec.probes.shared.labels import Labels
 
 BASELINE = "mfcc"  # stands beside the encoders of a config wherever there is audio
-SCORES = {"encoder": pl.String, "task": pl.String, "score": pl.Float64}
 _FOLDER, _PLAN, _SCORES = "probes", "probes.json", "mir_scores.csv"  # records are shared with earlier runs
 
 
@@ -132,20 +131,15 @@ def _keep_scores(config: Config, folder: Path) -> None:
     if config.mir_scores is None:
         path.unlink(missing_ok=True)
         return
-    source = config.at(config.mir_scores)
-    table = open_table(source).read(list(SCORES))
-    score = table["score"].cast(pl.Float64, strict=False)
-    if len(wrong := table.filter(score.is_null())):
-        raise DataError(f"{source}: some scores are no numbers", count=len(wrong), example=wrong.row(0))
-    table = table.with_columns(score=score).cast({"encoder": pl.String, "task": pl.String})
-    if len(repeated := table.filter(table.select("encoder", "task").is_duplicated())):
-        raise DataError(f"{source}: some encoders have two scores of a task", count=len(repeated),
-                        example=repeated.row(0), fix="Keep one.")  # fmt: skip
+    named = str(config.mir_scores) in OURS and not config.at(config.mir_scores).exists()
+    source = config.mir_scores if named else config.at(config.mir_scores)
+    table = read_scores_table(source)
     if not table["encoder"].is_in([*config.encoders, *config.representations]).any():
         names = listing([*config.encoders, *config.representations])
         raise DataError(f"{source} has scores of no encoder of the config", example=table["encoder"].first(),
                         fix=f"Call them as the config does: {names}.")  # fmt: skip
-    write_atomically(path, table.write_csv())
+    names = table["encoder"].is_in([*config.encoders, *config.representations])
+    write_atomically(path, table.filter(names).write_csv())
 
 
 def read_scores(folder: Path) -> pl.DataFrame | None:
