@@ -62,14 +62,17 @@ def run_probes(config: Config, inputs: Inputs, folder: Path, progress: Progress 
         return folder / _FOLDER / places[item.label, encoder]
 
     records = list(run(probes, place, _collector(failures), progress))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        _keep_scores(config, folder)
+    except TimbrecError as error:
+        failures.append(("mir_scores", "", str(error)))
     order = [entry.name for entry in config.probes]
     records.sort(key=lambda record: order.index(record.probe))  # stable: encoders stay in order
     plan = {
         "records": [[record.probe, record.encoder, places[record.probe, record.encoder]] for record in records],
         "failures": failures,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    _keep_scores(config, folder)
     write_atomically(folder / _PLAN, json.dumps(plan, indent=1))
     return Probed(tuple(records), tuple(failures))
 
@@ -128,8 +131,8 @@ def read_probes(folder: Path) -> Probed:
 def _keep_scores(config: Config, folder: Path) -> None:
     """Copy the table `mir_scores` of the config into the run's folder; delete an earlier one where there is none."""
     path = folder / _SCORES
+    path.unlink(missing_ok=True)
     if config.mir_scores is None:
-        path.unlink(missing_ok=True)
         return
     named = str(config.mir_scores) in OURS and not config.at(config.mir_scores).exists()
     source = config.mir_scores if named else config.at(config.mir_scores)
@@ -138,8 +141,8 @@ def _keep_scores(config: Config, folder: Path) -> None:
         names = listing([*config.encoders, *config.representations])
         raise DataError(f"{source} has scores of no encoder of the config", example=table["encoder"].first(),
                         fix=f"Call them as the config does: {names}.")  # fmt: skip
-    names = table["encoder"].is_in([*config.encoders, *config.representations])
-    write_atomically(path, table.filter(names).write_csv())
+    ours = table["encoder"].is_in([*config.encoders, *config.representations])
+    write_atomically(path, table.filter(ours).write_csv())
 
 
 def read_scores(folder: Path) -> pl.DataFrame | None:

@@ -27,7 +27,7 @@ def read_scores_table(path: Path) -> pl.DataFrame:
     score = table["score"].cast(pl.Float64, strict=False)
     if len(wrong := table.filter(score.is_null())):
         raise DataError(f"{path}: some scores are no numbers", count=len(wrong), example=wrong.row(0))
-    table = table.with_columns(score=score).cast(SCORES)
+    table = table.select(pl.col("encoder", "task").cast(pl.String), score=score)
     if len(repeated := table.filter(table.select("encoder", "task").is_duplicated())):
         raise DataError(f"{path}: some encoders have two scores of a task", count=len(repeated),
                         example=repeated.row(0), fix="Keep one.")  # fmt: skip
