@@ -20,6 +20,7 @@ from timbrec.models.hubs import density
 from timbrec.models.mixing import calibrated, shared_out
 from timbrec.models.paths import way
 from timbrec.models.search import Index, Limits, best
+from timbrec.models.shown import reasons_for, table_of
 from timbrec.protocols import Scorer
 from timbrec.ranking.scorers import DotScorer
 from timbrec.types import Array, Bool, Float32, Int
@@ -27,9 +28,6 @@ from timbrec.types import Array, Bool, Float32, Int
 if TYPE_CHECKING:
     from timbrec.store import VectorSource
     from timbrec.study.representation import Representation
-
-
-_SHOWN = ("title", "artist", "album", "year", "duration_s", "path", "mbid", "isrc")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +142,8 @@ class Model:
         if chosen.hubs:
             scores = self._without_hubs(scores, who)
         rows, scores = self._listed(scores, allowed, played, k, chosen)
-        return self._shown(rows, scores, self._because(rows, played, reasons))
+        because = reasons_for(self.index, rows, played, self._labels.gather(played), reasons)
+        return table_of(self.catalogue, rows, scores, self.new[rows], because)
 
     def similar(self, track: str, k: int = 10, **filters: Any) -> pl.DataFrame:
         """The `k` tracks whose vectors in the recommender are most similar to a track's: a frame as of `recommend`.
@@ -161,7 +160,7 @@ class Model:
         if chosen.hubs:
             scores = scores - self._density / 2
         rows, scores = self._listed(scores, allowed, row, k, chosen)
-        return self._shown(rows, scores, None)
+        return table_of(self.catalogue, rows, scores, self.new[rows], None)
 
     def path(self, start: str, end: str, steps: int = 8, **filters: Any) -> pl.DataFrame:
         """A way from one track to another over `steps` tracks in between: a frame as of `recommend`, in playing order.
@@ -181,7 +180,7 @@ class Model:
         rows = np.concatenate([ends[:1], between, ends[1:]])
         vectors = index.directions(rows)
         scores = np.append(np.float32(1), (vectors[1:] * vectors[:-1]).sum(1))
-        return self._shown(rows, scores, None)
+        return table_of(self.catalogue, rows, scores, self.new[rows], None)
 
     def add_items(
         self, ids: Sequence[str], vectors: Float32[Array, "n dim"], table: pl.DataFrame | None = None
@@ -359,30 +358,6 @@ class Model:
             known, new = (best(scores, allowed & kind, self._ties, k, limits) for kind in (~self.new, self.new))
             rows = shared_out(known, new, filters.new_share, k)
         return rows, scores[rows]
-
-    def _because(self, rows: Int[Array, "n"], played: Int[Array, "m"], reasons: int) -> pl.Series | None:
-        """The labels of the played tracks most similar to each listed one, most similar first; None for one track."""
-        if self.index is None or self.index.items.shape[1] < 2 or not reasons or len(played) < 2:
-            return None
-        similar = self.index.directions(rows) @ self.index.directions(played).T
-        nearest = np.argsort(-similar, axis=1, kind="stable")[:, :reasons]
-        names = self._labels.gather(played).to_list()
-        return pl.Series("because", [[names[place] for place in row] for row in nearest.tolist()], pl.List(pl.String))
-
-    def _shown(self, rows: Int[Array, "n"], scores: Float32[Array, "n"], because: pl.Series | None) -> pl.DataFrame:
-        """The table of a list, made of columns: a frame's own expressions take longer than the search."""
-        number = pl.Series(rows)
-        facts = {name: self.catalogue[name].gather(number) for name in _SHOWN}
-        columns = {
-            "rank": pl.Series(np.arange(1, len(rows) + 1)),
-            "item": self.catalogue["track"].gather(number),
-            "score": pl.Series(scores.astype(np.float32)),
-            **{name: facts[name] for name in ("title", "artist", "album", "year")},
-            "new": pl.Series(self.new[rows]),
-            "because": pl.Series([None] * len(rows), dtype=pl.List(pl.String)) if because is None else because,
-            **{name: facts[name] for name in ("duration_s", "path", "mbid", "isrc")},
-        }
-        return pl.DataFrame([values.alias(name) for name, values in columns.items()])
 
 
 def _index(scorer: Scorer, played: Interactions) -> Index | None:

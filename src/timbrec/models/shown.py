@@ -1,0 +1,49 @@
+"""Tables of recommendations, with the reasons for each track."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from timbrec.models.search import Index
+from timbrec.types import Array, Bool, Float32, Int
+
+_FACTS = ("title", "artist", "album", "year", "duration_s", "path", "mbid", "isrc")
+
+
+def reasons_for(
+    index: Index | None, rows: Int[Array, "n"], played: Int[Array, "m"], names: pl.Series, count: int
+) -> pl.Series | None:
+    """The names of the `count` played tracks most similar to each listed one, most similar first.
+
+    `names` (m,) are those of the played tracks. None without vectors, and for a single played track, which would be
+    the reason for everything.
+    """
+    if index is None or index.items.shape[1] < 2 or not count or len(played) < 2:
+        return None
+    similar = index.directions(rows) @ index.directions(played).T
+    nearest = np.argsort(-similar, axis=1, kind="stable")[:, :count]
+    known = names.to_list()
+    return pl.Series("because", [[known[place] for place in row] for row in nearest.tolist()], pl.List(pl.String))
+
+
+def table_of(
+    catalogue: pl.DataFrame,
+    rows: Int[Array, "n"],
+    scores: Float32[Array, "n"],
+    new: Bool[Array, "n"],
+    because: pl.Series | None,
+) -> pl.DataFrame:
+    """The table of a list, made of columns: a frame's own expressions take longer than the search."""
+    number = pl.Series(rows)
+    facts = {name: catalogue[name].gather(number) for name in _FACTS}
+    columns = {
+        "rank": pl.Series(np.arange(1, len(rows) + 1)),
+        "item": catalogue["track"].gather(number),
+        "score": pl.Series(scores.astype(np.float32)),
+        **{name: facts[name] for name in ("title", "artist", "album", "year")},
+        "new": pl.Series(new),
+        "because": pl.Series([None] * len(rows), dtype=pl.List(pl.String)) if because is None else because,
+        **{name: facts[name] for name in ("duration_s", "path", "mbid", "isrc")},
+    }
+    return pl.DataFrame([values.alias(name) for name, values in columns.items()])
