@@ -67,4 +67,4 @@ def clean_run(folder: Path, seed: int) -> tuple[Run, Inputs]:
 
 
 if __name__ == "__main__":
-    main(*(int(one) for one in [*sys.argv[1:], 200, 0][:2]))
+    main(*(int(number) for number in [*sys.argv[1:], 200, 0][:2]))

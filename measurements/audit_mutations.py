@@ -36,7 +36,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "timbrec"
 USERS, TRACKS, ARTISTS = 120, 220, 24
 SLOW = ("planted-trained",)  # these run last
 CHEAP = (
-    "split-by-definition", "ranking-by-definition", "controls-by-definition", "pooled-over-time", "mean-not-sum",
+    "split-by-definition", "ranking-by-definition", "controls-by-definition", "sound-by-definition",
+    "pooled-over-time", "mean-not-sum",
     "sequences-masked", "served-is-trained", "refit-keeps-choice", "negatives-cover-all", "validation-ranks",
     "relabelling",
 )  # fmt: skip
@@ -44,7 +45,7 @@ STAGES = ("cheap", "run", "code", "slow")
 
 
 def main() -> None:
-    """Run every mistake in a process of its own; print and write what refused it."""
+    """Run every mistake in a process of its own; print and write the refusing check."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("mutations.csv"))
     parser.add_argument("--only", nargs="*", default=[])

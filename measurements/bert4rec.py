@@ -141,26 +141,26 @@ def full_softmax(scale: float, rounds: int) -> None:
         "ours": timed(ours), "tokens": lambda: float(lengths().sum()), "products": lambda: bound().products,
         "moved": lambda: bound().moved, "sampled": timed(sampled), "naive": naive,
     }  # fmt: skip
-    found, rates = interleaved(calls, probe, rounds)
-    least = Work(found["products"], found["moved"]).seconds(rates)
+    measured, rates = interleaved(calls, probe, rounds)
+    least = Work(measured["products"], measured["moved"]).seconds(rates)
     memory = {way: peak_elsewhere(__file__, "--scale", str(scale), "--peak", way) for way in ("ours", "naive", "whole")}
     report(
-        f"bert4rec, {len(pairs.items):,} classes, {settings.batch} sequences, {found['tokens']:,.0f} tokens a step",
+        f"bert4rec, {len(pairs.items):,} classes, {settings.batch} sequences, {measured['tokens']:,.0f} tokens a step",
         [
-            ("naive / ours, full softmax", found["naive"] / found["ours"], ">= 4"),
-            ("ours / floor, full softmax", found["ours"] / least, "<= 2"),
+            ("naive / ours, full softmax", measured["naive"] / measured["ours"], ">= 4"),
+            ("ours / floor, full softmax", measured["ours"] / least, "<= 2"),
             (f"peak memory, ours / naive, {SLICE} sequences", memory["ours"] / memory["naive"], "<= 0.2"),
             (f"peak memory, ours / naive, {settings.batch} sequences (estimate)",
              memory["whole"] / (memory["naive"] * settings.batch / SLICE), "<= 0.2"),
-            ("full / sampled, seconds a step", found["ours"] / found["sampled"], ">= 2"),
-            ("tokens a second, full softmax", found["tokens"] / found["ours"], ""),
+            ("full / sampled, seconds a step", measured["ours"] / measured["sampled"], ">= 2"),
+            ("tokens a second, full softmax", measured["tokens"] / measured["ours"], ""),
         ],
         rates=rates, peak=", ".join(f"{way} {size / 2**20:,.0f} MiB" for way, size in memory.items()),
     )  # fmt: skip
 
 
 def peak_of(way: str, scale: float) -> int:
-    """Peak memory of a step after another has allocated what stays."""
+    """Peak memory of a step after a first step has made the lasting allocations."""
     pairs = train(scale)
     if way == "naive":
         naive = NaiveStep(BERT4Rec(), pairs, torch.from_numpy(content(pairs.n_items).vectors))
@@ -177,15 +177,17 @@ def million(users: int, rounds: int) -> None:
     item = pairs.item * factor + rng.integers(factor, size=len(pairs))
     spread = Interactions(pairs.user, item, pairs.plays, pairs.first, pairs.n_users, 1_000_000)
     vectors = content(spread.n_items)
-    both = {}
+    variants = {}
     for name, kind in (("full", FULL), ("sampled", SAMPLED)):
         settings = BERT4Rec(**kind, batch=users, targets="catalogue", scale="none")
         torch.manual_seed(0)
-        both[name] = Steps(settings.model(spread, vectors, np.random.default_rng(0)), settings, spread)
-    found, rates = interleaved({name: timed(one) for name, one in both.items()}, Probe(64, 10**6, 256), rounds)
+        variants[name] = Steps(settings.model(spread, vectors, np.random.default_rng(0)), settings, spread)
+    measured, rates = interleaved(
+        {name: timed(variant) for name, variant in variants.items()}, Probe(64, 10**6, 256), rounds
+    )
     report(
         f"bert4rec, 1,000,000 classes, {users} sequences",
-        [("full / sampled, seconds a step", found["full"] / found["sampled"], ">= 5")],
+        [("full / sampled, seconds a step", measured["full"] / measured["sampled"], ">= 5")],
         rates=rates,
     )
 
@@ -200,13 +202,13 @@ def quality(seeds: int) -> None:
     for seed in range(seeds):
         world = PlantedWorld(users=1_000, items=20_000, seed=seed)
         fold, vectors = world.split.validation, Content(world.vectors(0.9))
-        found, samples = [], BERT4Rec().samples * len(fold.train.items) // TRACKS
+        measured, samples = [], BERT4Rec().samples * len(fold.train.items) // TRACKS
         for kind in (FULL, SAMPLED | {"samples": samples}):
             settings = BERT4Rec(**kind, width=64, length=60, feed_forward=64, epochs=20)
             fitted = settings.fit(fold.train, vectors, None, np.random.default_rng(seed))
-            found.append(validate(fitted, fold, "mixed"))
-        ratios.append(found[1] / found[0])
-        figures = f"full {found[0]:.4f}, sampled {found[1]:.4f}, ratio {ratios[-1]:.4f}"
+            measured.append(validate(fitted, fold, "mixed"))
+        ratios.append(measured[1] / measured[0])
+        figures = f"full {measured[0]:.4f}, sampled {measured[1]:.4f}, ratio {ratios[-1]:.4f}"
         print(f"seed {seed}: {len(fold.train.items):,} classes, {samples:,} drawn: {figures}", flush=True)
     half = stats.t.ppf(0.975, seeds - 1) * np.std(ratios, ddof=1) / np.sqrt(seeds)
     report(f"bert4rec, {seeds} planted worlds", [("NDCG@50, sampled / full", float(np.mean(ratios)), ">= 0.99")],

@@ -37,11 +37,14 @@ def main() -> None:
     factors = np.random.default_rng(1).standard_normal((pairs.n_items, settings.factors), dtype=np.float32)
     ours = Steps(ContrastiveModel(settings, pairs, content(pairs.n_items), factors), settings, pairs)
     n = min(settings.batch, len(pairs.items))
-    found, rates = interleaved({"ours": timed(ours)}, Probe(1024, n, DIM), chosen.rounds)
+    medians, rates = interleaved({"ours": timed(ours)}, Probe(1024, n, DIM), chosen.rounds)
     least = floor(n).seconds(rates)
     report(
         f"contrastive, {len(pairs.items):,} train items, ELSA's factors given",
-        [("step / floor", found["ours"] / least, "<= 1.5"), ("seconds an epoch", found["ours"] * ours.per_epoch, "")],
+        [
+            ("step / floor", medians["ours"] / least, "<= 1.5"),
+            ("seconds an epoch", medians["ours"] * ours.per_epoch, ""),
+        ],
         rates=rates,
     )
 

@@ -110,12 +110,12 @@ def case(name: str, seed: int, data: Path | None) -> Case:
 
 def measure(name: str, settings: dict[str, Any], world: str, seed: int, data: Path | None) -> dict[str, Any]:
     """Fit once; NDCG@50 of the users that training did not stop on."""
-    here, made = case(world, seed, data), recommender(name, settings)
+    world_case, fitted = case(world, seed, data), recommender(name, settings)
     began, used = time.perf_counter(), time.process_time()
-    scorer = made.fit(here.stop.train, here.content, here.stop, np.random.default_rng(seed))
+    scorer = fitted.fit(world_case.stop.train, world_case.content, world_case.stop, np.random.default_rng(seed))
     row = {"seconds": round(time.perf_counter() - began, 2), "cpu": round(time.process_time() - used, 2)}
     row |= {"epochs": scorer.facts.get("epochs trained"), "best": scorer.chosen.get("epochs")}
-    return row | {half: value(scorer, here.judge, half) for half in SCENARIOS}
+    return row | {half: value(scorer, world_case.judge, half) for half in SCENARIOS}
 
 
 def value(scorer: Scorer, fold: Fold, half: Scenario) -> float | None:
@@ -124,7 +124,7 @@ def value(scorer: Scorer, fold: Fold, half: Scenario) -> float | None:
 
 def worlds_of(name: str, worlds: list[str]) -> list[str]:
     """Without content `plain` and `rough` are the same."""
-    return worlds if recommender(name, {}).uses_content else [one for one in worlds if one != "plain"]
+    return worlds if recommender(name, {}).uses_content else [item for item in worlds if item != "plain"]
 
 
 def key(name: str, settings: dict[str, Any], world: str, seed: int) -> str:
@@ -132,7 +132,7 @@ def key(name: str, settings: dict[str, Any], world: str, seed: int) -> str:
 
 
 def results(out: Path) -> dict[str, dict[str, Any]]:
-    """What was measured so far, by what it was measured of."""
+    """The stored results, by key."""
     path = out / "defaults.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     return {row["key"]: row for row in map(json.loads, lines)}
@@ -141,7 +141,7 @@ def results(out: Path) -> dict[str, dict[str, Any]]:
 def run(
     names: list[str], worlds: list[str], seeds: int, data: Path | None, out: Path, only: list[dict[str, Any]]
 ) -> None:
-    """Measure what is missing."""
+    """Measure all missing results."""
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
         for settings in only or [{}, *TRIED.get(name, [])]:
@@ -156,20 +156,20 @@ def run(
                     print(name, settings, world, seed, {part: row[part] for part in row if part != "key"}, flush=True)
 
 
-def compared(name: str, settings: dict[str, Any], found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def compared(name: str, settings: dict[str, Any], stored: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Mean NDCG@50 per world and half, and the mean over folds of log(setting / default), hot and cold averaged, with
     its t interval over the folds that both have."""
     cells: dict[str, list[float]] = {}
     ratios, cost = [], []
     for world, seed in product(worlds_of(name, ["plain", "rough", "hetrec"]), range(1, 20)):
-        one, base = (found.get(key(name, some, world, seed)) for some in (settings, {}))
-        if one is None or base is None:
+        item, base = (stored.get(key(name, changed, world, seed)) for changed in (settings, {}))
+        if item is None or base is None:
             continue
-        halves = [half for half in ("hot", "cold") if one[half] is not None]
+        halves = [half for half in ("hot", "cold") if item[half] is not None]
         for half in halves:
-            cells.setdefault(f"{world} {half}", []).append(one[half])
-        ratios.append(np.mean([np.log(one[half] / base[half]) for half in halves]))
-        cost.append(np.log(max(one["cpu"], 0.01) / max(base["cpu"], 0.01)))
+            cells.setdefault(f"{world} {half}", []).append(item[half])
+        ratios.append(np.mean([np.log(item[half] / base[half]) for half in halves]))
+        cost.append(np.log(max(item["cpu"], 0.01) / max(base["cpu"], 0.01)))
     row: dict[str, Any] = {"setting": ", ".join(f"{k} = {v}" for k, v in settings.items()) or "default"}
     row |= {cell: f"{np.mean(values):.4f}" for cell, values in cells.items()}
     if settings:
@@ -182,8 +182,8 @@ def compared(name: str, settings: dict[str, Any], found: dict[str, dict[str, Any
 
 
 def table(name: str, out: Path) -> pl.DataFrame:
-    found = results(out)
-    rows = [compared(name, settings, found) for settings in [{}, *TRIED.get(name, [])]]
+    stored = results(out)
+    rows = [compared(name, settings, stored) for settings in [{}, *TRIED.get(name, [])]]
     return pl.DataFrame([row for row in rows if row["folds"]], infer_schema_length=None)
 
 
@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    worlds = [one for one in chosen.worlds if one != "hetrec" or chosen.data]
+    worlds = [item for item in chosen.worlds if item != "hetrec" or chosen.data]
     if not chosen.table:
         run(chosen.names, worlds, chosen.seeds, chosen.data, chosen.out, chosen.only)
     for name in chosen.names:

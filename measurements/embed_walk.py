@@ -28,7 +28,7 @@ def fill(folder: Path, files: int) -> None:
 
 
 def pretend(folder: Path, output: Output) -> None:
-    """A store that holds a vector of each: what a run over real music would have left."""
+    """A store with a vector of each file, as after a run over real music."""
     store = TrackStore(output.store, output.info(output.card.dim))
     rng = np.random.default_rng(0)
     for number, track in enumerate(find_tracks(folder)):
@@ -41,8 +41,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=100_000)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as there:
-        music, output = Path(there, "music"), Output(load("mfcc"), Path(there, "mfcc"))
+    with tempfile.TemporaryDirectory() as temporary:
+        music, output = Path(temporary, "music"), Output(load("mfcc"), Path(temporary, "mfcc"))
         fill(music, chosen.files)
         pretend(music, output)
         reports = []

@@ -39,7 +39,7 @@ def drawn(name: str, shape: tuple[int, ...], rng: torch.Generator) -> torch.Tens
 
 
 def conformer(codes: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of MusicFM's and MuQ's tensors, those of training that both have included."""
+    """Names and shapes of MusicFM's and MuQ's tensors, with the tensors for training that both have."""
     from timbrec.encoders.networks.conformer import ConformerNetwork, Sizes
 
     with torch.device("meta"):
@@ -110,7 +110,7 @@ def wav2vec(kind: str, **sizes: object) -> Callable[[Path], None]:
 
 
 def encodecmae(folder: Path) -> None:
-    """`model.pt`: what all blocks share is one tensor; of what training needs, the largest part."""
+    """`model.pt`: one tensor for all blocks where they share it, and most of the tensors for training."""
     import transformers
 
     from timbrec.encoders.networks.encodecmae import EncodecMAENetwork, Sizes
@@ -163,7 +163,7 @@ def peak_gb() -> float:
 
 
 def measure(name: str, folder: Path, rounds: int) -> None:
-    """Print what one encoder takes."""
+    """Print time and memory of one encoder."""
     started: list[object] = []
     loading = seconds(lambda: started.append(load(name, folder)))
     encoder, loaded = started[0], peak_gb()

@@ -29,7 +29,7 @@ STUDY_BATCH = 16
 
 
 def wait() -> None:
-    """Until the device has done what it was given."""
+    """Wait until the device has finished."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

@@ -35,7 +35,7 @@ SETTINGS: tuple[TrainedRecommender, ...] = (ShallowNet(), Contrastive(), Hybrid(
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done what it was given."""
+    """Wait until the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

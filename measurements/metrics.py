@@ -24,8 +24,8 @@ THREE = ("hitrate", "recall", "ndcg")
 
 def ours(lists: np.ndarray, task: Task, train: Interactions, names: tuple[str, ...], ks: list[int]) -> list[float]:
     """The values of the metrics at every k, from the lists up."""
-    found = outcome(lists, task, train)
-    return [metric.value(found) for metric in make_metrics(names, ks, task.scenario)]
+    outcomes = outcome(lists, task, train)
+    return [metric.value(outcomes) for metric in make_metrics(names, ks, task.scenario)]
 
 
 def theirs(lists: dict[int, list[int]], relevant: dict[int, list[int]]) -> list[float]:

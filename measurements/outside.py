@@ -116,30 +116,32 @@ class Environment:
     python: str
 
     def answer(self, package: str, script: str, **question: Any) -> dict[str, np.ndarray]:
-        """What a script of `measurements/outside` says to a question."""
+        """The answer of a script of `measurements/outside`."""
         folder = self.cache / package
         self._install(package, folder)
-        asked, told = folder / f"question-{os.getpid()}.npz", folder / f"answer-{os.getpid()}.npz"
+        asked, answer = folder / f"question-{os.getpid()}.npz", folder / f"answer-{os.getpid()}.npz"
         np.savez(asked, **question)
         try:
-            command = [folder / "bin/python", "-W", "ignore", HERE / "outside" / script, asked, told]
+            command = [folder / "bin/python", "-W", "ignore", HERE / "outside" / script, asked, answer]
             subprocess.run(command, check=True, env=_clean())
-            with np.load(told) as found:
-                return dict(found)
+            with np.load(answer) as answers:
+                return dict(answers)
         finally:
             asked.unlink()
-            told.unlink(missing_ok=True)
+            answer.unlink(missing_ok=True)
 
     def versions(self) -> str:
-        """Of what is installed."""
-        wanted = ("torch==", "elsarec==", "RecTools==", "pytorch-lightning==", "faiss-cpu==", "numpy==")
+        """Versions of the installed packages."""
+        requirement = ("torch==", "elsarec==", "RecTools==", "pytorch-lightning==", "faiss-cpu==", "numpy==")
         lines = []
         for package in [one for one in PACKAGES if (self.cache / one / "installed").exists()]:
             command = [self.cache / package / "bin/python", "-m", "pip", "freeze", "--disable-pip-version-check"]
             frozen = subprocess.run(command, check=True, env=_clean(), capture_output=True, text=True).stdout
             lines.append(
                 ", ".join(
-                    line for line in frozen.splitlines() if line.lower().startswith(tuple(w.lower() for w in wanted))
+                    line
+                    for line in frozen.splitlines()
+                    if line.lower().startswith(tuple(w.lower() for w in requirement))
                 )
             )
         return "\n".join(lines)
@@ -154,13 +156,13 @@ class Environment:
         (folder / "torch.txt").write_text(pinned + "\n")
         subprocess.run([self.python, "-m", "venv", folder], check=True)
         pip = [folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-c", folder / "torch.txt"]
-        for wanted in ("torch", PACKAGES[package]):
-            subprocess.run([*pip, wanted], check=True, env=_clean())
+        for requirement in ("torch", PACKAGES[package]):
+            subprocess.run([*pip, requirement], check=True, env=_clean())
         (folder / "installed").touch()
 
 
 def _clean() -> dict[str, str]:
-    """The environment without what would lead a package's Python to ours; two threads at most."""
+    """The environment without variables that lead a package's Python to ours; two threads at most."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {"OMP_NUM_THREADS": str(torch.get_num_threads())} | kept
 
@@ -202,7 +204,7 @@ def compare_elsa(log: Log, seed: int, environment: Environment) -> dict[str, flo
     )
     tamm = ELSA.preset("tamm2026", **ELSA_SETTINGS)
     content, nobody = Content(log.vectors), None
-    found: dict[str, Scorer] = {
+    answers: dict[str, Scorer] = {
         "elsarec": Scores(theirs["scores"]),
         "ours, elsarec's start": started(tamm, theirs["start"]).fit(
             train, content, nobody, np.random.default_rng(seed)
@@ -213,7 +215,7 @@ def compare_elsa(log: Log, seed: int, environment: Environment) -> dict[str, flo
     }
     return {
         name: judged(rank(scorer, task.users, task.candidates, train, K).items, task, train)
-        for name, scorer in found.items()
+        for name, scorer in answers.items()
     }
 
 
@@ -286,7 +288,7 @@ def compare_knn(log: Log, seed: int, environment: Environment) -> dict[str, floa
     """Lists of KNN beside those of an exact faiss index: where they differ, by how much the scores do."""
     fold, train = log.split.test, log.split.test.train
     scorer = KNN().fit(train, Content(log.vectors), None, np.random.default_rng(seed))
-    found: dict[str, float] = {}
+    answers: dict[str, float] = {}
     for half in SCENARIOS:
         task = fold.task(half)
         ours = rank(scorer, task.users, task.candidates, train, K)
@@ -297,11 +299,11 @@ def compare_knn(log: Log, seed: int, environment: Environment) -> dict[str, floa
         differ = ours.items != theirs["items"]
         with np.errstate(invalid="ignore"):
             apart = np.abs(ours.scores - theirs["scores"])
-        found[f"{half}, faiss"] = judged(theirs["items"], task, train)
-        found[f"{half}, ours"] = judged(ours.items, task, train)
-        found[f"{half}, places that differ"] = float(differ.mean())
-        found[f"{half}, largest gap of scores there"] = float(apart[differ].max(initial=0))
-    return found
+        answers[f"{half}, faiss"] = judged(theirs["items"], task, train)
+        answers[f"{half}, ours"] = judged(ours.items, task, train)
+        answers[f"{half}, places that differ"] = float(differ.mean())
+        answers[f"{half}, largest gap of scores there"] = float(apart[differ].max(initial=0))
+    return answers
 
 
 def judged(items: np.ndarray, task: Task, train: Interactions) -> float:
@@ -317,10 +319,12 @@ PARTS: dict[str, tuple[Compare, list[str], str]] = {
 }
 
 
-def figures(part: str, wanted: list[str], seeds: int, environment: Environment, out: Path) -> Iterator[pl.DataFrame]:
-    """One row per log, seed and figure; what is in `out` already never runs again."""
+def figures(
+    part: str, requirement: list[str], seeds: int, environment: Environment, out: Path
+) -> Iterator[pl.DataFrame]:
+    """One row per log, seed and figure; rows in `out` never run again."""
     compare, logs, _ = PARTS[part]
-    for name in [log for log in logs if log in wanted]:
+    for name in [log for log in logs if log in requirement]:
         for seed in range(seeds):
             file = out / f"{part}-{name}-{seed}.parquet"
             if not file.exists():

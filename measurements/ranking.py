@@ -22,8 +22,8 @@ BLOCK = 512  # users per matrix product, as in `rank`
 def product(users: torch.Tensor, items: torch.Tensor) -> None:
     """All scores, block by block into the same memory, and nothing else."""
     block = torch.empty(BLOCK, len(items))
-    for some in users.split(BLOCK):
-        torch.mm(some, items.T, out=block[: len(some)])
+    for block_users in users.split(BLOCK):
+        torch.mm(block_users, items.T, out=block[: len(block_users)])
 
 
 def search_per_user(index: faiss.Index, users: np.ndarray, train: Interactions) -> list[list[int]]:
@@ -31,8 +31,8 @@ def search_per_user(index: faiss.Index, users: np.ndarray, train: Interactions) 
     lists = []
     for user, vector in enumerate(users):
         seen = set(train.item[train.starts[user] : train.starts[user + 1]].tolist())
-        _, found = index.search(vector[None], DEPTH + len(seen))
-        lists.append([item for item in found[0].tolist() if item not in seen][:DEPTH])
+        _, nearest = index.search(vector[None], DEPTH + len(seen))
+        lists.append([item for item in nearest[0].tolist() if item not in seen][:DEPTH])
     return lists
 
 

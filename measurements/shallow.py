@@ -30,7 +30,7 @@ from timbrec.recommenders.shallow import ShallowNet
 
 
 class Rows(torch.utils.data.Dataset):  # type: ignore[type-arg] # torch's own examples have none either
-    """A pair and its negatives, drawn when it is asked for."""
+    """A pair and its negatives, drawn on access."""
 
     def __init__(self, pairs: Interactions, size: int, negatives: int) -> None:
         self.pairs, self.size, self.negatives = pairs, size, negatives
@@ -108,14 +108,14 @@ def main() -> None:
     ours = Steps(settings.model(pairs, vectors, np.random.default_rng(0)), settings, pairs)
     naive = NaiveStep(settings, pairs, torch.from_numpy(vectors.vectors), chosen.slice)
     probe = Probe(settings.batch, DIM, DIM)
-    found, rates = interleaved({"ours": timed(ours), "naive": naive}, probe, chosen.rounds)
+    medians, rates = interleaved({"ours": timed(ours), "naive": naive}, probe, chosen.rounds)
     least = floor(pairs, ours.rows, settings).seconds(rates)
     report(
         f"shallow, {len(pairs):,} pairs, {ours.per_epoch} steps an epoch",
         [
-            ("naive / ours", found["naive"] / found["ours"], ">= 15"),
-            ("ours / floor", found["ours"] / least, "<= 2"),
-            ("seconds an epoch", found["ours"] * ours.per_epoch, ""),
+            ("naive / ours", medians["naive"] / medians["ours"], ">= 15"),
+            ("ours / floor", medians["ours"] / least, "<= 2"),
+            ("seconds an epoch", medians["ours"] * ours.per_epoch, ""),
         ],
         rates=rates,
     )

@@ -43,9 +43,9 @@ class Blended(Scorer):
         return score
 
 
-def blends(scorer: Scorer, here: Case) -> dict[float, Scorer]:
+def blends(scorer: Scorer, world_case: Case) -> dict[float, Scorer]:
     """The scores of train items, each user's of deviation 1, with shares of the log of the players added."""
-    train = here.stop.train
+    train = world_case.stop.train
     scores = np.zeros((train.n_users, train.n_items), np.float32)
     scores[:, train.items] = scorer.score(np.arange(train.n_users), train.items).numpy()
     known = scores[:, train.items]
@@ -56,17 +56,19 @@ def blends(scorer: Scorer, here: Case) -> dict[float, Scorer]:
 
 
 def measure(name: str, world: str, seed: int, data: Path | None) -> dict[str, Any]:
-    here = case(world, seed, data)
-    scorer = recommender(name, {}).fit(here.stop.train, here.content, here.stop, np.random.default_rng(seed))
-    mixed = blends(scorer, here)
-    share = max(SHARES, key=lambda one: validate(mixed[one], here.stop, "hot"))
-    task = here.judge.task("hot")
-    lists = rank(scorer, task.users, task.candidates, here.judge.train, 50)
+    world_case = case(world, seed, data)
+    scorer = recommender(name, {}).fit(
+        world_case.stop.train, world_case.content, world_case.stop, np.random.default_rng(seed)
+    )
+    mixed = blends(scorer, world_case)
+    share = max(SHARES, key=lambda column: validate(mixed[column], world_case.stop, "hot"))
+    task = world_case.judge.task("hot")
+    lists = rank(scorer, task.users, task.candidates, world_case.judge.train, 50)
     return {
-        "world": world, "recommender": name, "seed": seed, "hot": validate(scorer, here.judge, "hot"),
-        "cold": validate(scorer, here.judge, "cold") if scorer.can_rank_cold else None,
-        "percentile": MeanPopularity(50).value(outcome(lists.items, task, here.judge.train)),
-        "blended": validate(mixed[share], here.judge, "hot"), "share": share,
+        "world": world, "recommender": name, "seed": seed, "hot": validate(scorer, world_case.judge, "hot"),
+        "cold": validate(scorer, world_case.judge, "cold") if scorer.can_rank_cold else None,
+        "percentile": MeanPopularity(50).value(outcome(lists.items, task, world_case.judge.train)),
+        "blended": validate(mixed[share], world_case.judge, "hot"), "share": share,
     }  # fmt: skip
 
 
@@ -83,16 +85,16 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     path = chosen.out / "standings.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    made = {(row["world"], row["recommender"], row["seed"]) for row in rows}
+    done = {(row["world"], row["recommender"], row["seed"]) for row in rows}
     for seed in range(1, chosen.seeds + 1):
-        for world in [one for one in chosen.worlds if one != "hetrec" or chosen.data]:
+        for world in [column for column in chosen.worlds if column != "hetrec" or chosen.data]:
             for name in chosen.names:
-                if (world, name, seed) not in made:
+                if (world, name, seed) not in done:
                     rows.append(measure(name, world, seed, chosen.data))
                     with path.open("a") as file:
                         file.write(json.dumps(rows[-1]) + "\n")
                     print(rows[-1], flush=True)
-    mean = [pl.col(one).mean().round(4) for one in ("hot", "blended", "share", "percentile", "cold")]
+    mean = [pl.col(column).mean().round(4) for column in ("hot", "blended", "share", "percentile", "cold")]
     frame = pl.DataFrame(rows).group_by("world", "recommender", maintain_order=True).agg(*mean, pl.len().alias("folds"))
     show("Standings", frame)
 

@@ -1,4 +1,4 @@
-"""Opening a store of a million float16 vectors: what it costs before a vector is asked for.
+"""Opening a store of a million float16 vectors: its cost before the first vector is read.
 
 Target: nothing that grows with the vectors. Each way is measured in a process of its own.
 """
@@ -31,11 +31,11 @@ def write(folder: Path, rows: int) -> None:
 
 
 def ways(folder: Path, rows: int) -> dict[str, Callable[[], object]]:
-    """What is compared: opening, opening and fetching a hundred vectors by id, and reading every byte."""
-    some = [f"track{row:09d}" for row in range(0, rows, max(rows // 100, 1))]
+    """The compared calls: opening, opening and fetching a hundred vectors by id, and reading every byte."""
+    few_ids = [f"track{row:09d}" for row in range(0, rows, max(rows // 100, 1))]
     return {
         "open": lambda: VectorStore.open(folder),
-        "open and fetch 100": lambda: VectorStore.open(folder).aligned(some),
+        "open and fetch 100": lambda: VectorStore.open(folder).aligned(few_ids),
         "load everything": lambda: [np.load(shard) for shard in folder.glob("*.npy")],
     }
 
@@ -69,13 +69,13 @@ def main() -> None:
         folder = Path(temporary) / "store"
         write(folder, chosen.rows)
         print(f"{chosen.rows:,} x {DIM} float16, {chosen.rows * DIM * 2 / 2**30:.2f} GiB, {PER_COMMIT:,} to a commit")
-        found = {
+        medians = {
             way: np.median([measured(folder, chosen.rows, way) for _ in range(chosen.rounds)], axis=0)
             for way in ways(folder, chosen.rows)
         }
-    for way, (milliseconds, mebibytes) in found.items():
+    for way, (milliseconds, mebibytes) in medians.items():
         print(f"{way}: {milliseconds:.1f} ms, {mebibytes:.1f} MiB")
-    print("open / load everything: time {:.5f}, memory {:.5f}".format(*found["open"] / found["load everything"]))
+    print("open / load everything: time {:.5f}, memory {:.5f}".format(*medians["open"] / medians["load everything"]))
 
 
 if __name__ == "__main__":

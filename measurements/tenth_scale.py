@@ -36,20 +36,20 @@ def cell(
     name: str, settings: dict[str, object], cut: Split, content: Content, k: int, logs: Path | None
 ) -> dict[str, object]:
     """Fit and ask one recommender; its seconds, epochs and NDCG@k. The trainings are logged in `logs`."""
-    made = recommender(name, settings)
+    fitted = recommender(name, settings)
     experiment = Experiment(
         split=cut.digest, representation=MADE, control="real", artists=None, recommender=name,
-        settings=asdict(made), version=made.version, label=name, seed=0, depth=k + 1, cold_candidates="tested",
+        settings=asdict(fitted), version=fitted.version, label=name, seed=0, depth=k + 1, cold_candidates="tested",
     )  # fmt: skip
     started = time.perf_counter()
     done = run_cell(experiment, cut, content, Workspace(logs and logs / name))
-    found: dict[str, object] = {"seconds": time.perf_counter() - started}
-    found["epochs"] = done.chosen.get("epochs", 0)
+    facts: dict[str, object] = {"seconds": time.perf_counter() - started}
+    facts["epochs"] = done.chosen.get("epochs", 0)
     for scenario in SCENARIOS:
         task = cut.test.task(scenario, "tested")
         lists = done.lists.get(scenario)
-        found[scenario] = math.nan if lists is None else NDCG(k).value(outcome(lists.items, task, cut.test.train))
-    return found
+        facts[scenario] = math.nan if lists is None else NDCG(k).value(outcome(lists.items, task, cut.test.train))
+    return facts
 
 
 def main() -> None:
@@ -66,10 +66,10 @@ def main() -> None:
     print("| recommender | minutes | best epoch | NDCG@50 hot | cold | mixed |\n|---|---|---|---|---|---|")
     for name in chosen.names or ALL:
         settings: dict[str, object] = {"epochs": chosen.epochs} if chosen.epochs and name != "knn" else {}
-        found = cell(name, settings, cut, Content(vectors), 50, chosen.logs)
-        total += float(str(found["seconds"]))
-        figures = " | ".join(f"{found[scenario]:.4f}" for scenario in SCENARIOS)
-        print(f"| {name} | {float(str(found['seconds'])) / 60:.1f} | {found['epochs']} | {figures} |", flush=True)
+        facts = cell(name, settings, cut, Content(vectors), 50, chosen.logs)
+        total += float(str(facts["seconds"]))
+        figures = " | ".join(f"{facts[scenario]:.4f}" for scenario in SCENARIOS)
+        print(f"| {name} | {float(str(facts['seconds'])) / 60:.1f} | {facts['epochs']} | {figures} |", flush=True)
     print(f"all: {total / 60:.1f} minutes (target < {LONGEST // 60})")
     print(json.dumps({"benchmark": "tenth scale", "minutes": total / 60}))
 

@@ -35,7 +35,7 @@ def as_muq(tensors: Mapping[str, torch.Tensor], prefix: str = "model.") -> dict[
 
 
 def musicfm_folder(folder: Path, tensors: Mapping[str, torch.Tensor], name: str = "msd") -> Path:
-    """A checkpoint and its statistics; heads and depth are told by the tensors."""
+    """A checkpoint and its statistics; the tensors determine heads and depth."""
     folder.mkdir(parents=True, exist_ok=True)
     saved = {"state_dict": {f"model.{key}": tensor for key, tensor in tensors.items()}}
     torch.save(saved, folder / f"pretrained_{name}.pt")

@@ -1,4 +1,4 @@
-"""What all tests share. Shapes and types in signatures are checked at every call while tests run."""
+"""Settings and fixtures of all tests. Shapes and types in signatures are checked at every call while tests run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small made interactions, folds and scorers whose every value is known."""
+"""Small interactions, folds and scorers with known values."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ DIM = 3
 
 
 class Moments:
-    """An encoder whose vectors a reader can work out: mean, mean square and length of a window."""
+    """An encoder with vectors that a reader can work out: mean, mean square and length of a window."""
 
     card = EncoderCard(
         name="moments", revision="1", rate=RATE, window=1.0, dim=DIM, frames_per_second=1000.0, layers=0, parameters=0,
@@ -75,6 +75,6 @@ def vectors(store: Path) -> dict[str, list[float]]:
 
 def assert_expected(store: Path, ids: str = "a b c d·d é") -> None:
     names = [name.replace("·", " ") for name in ids.split()]
-    found = vectors(store)
-    assert list(found) == names
-    np.testing.assert_allclose([found[name] for name in names], [EXPECTED[name] for name in names], atol=1e-6)
+    stored = vectors(store)
+    assert list(stored) == names
+    np.testing.assert_allclose([stored[name] for name in names], [EXPECTED[name] for name in names], atol=1e-6)

@@ -39,14 +39,14 @@ def test_resampling_keeps_frequency_and_amplitude(tmp_path: Path, rate: int) -> 
     assert amplitude == pytest.approx(0.4, rel=1e-3)
 
 
-def test_what_the_lower_rate_cannot_hold_does_not_fold_back(tmp_path: Path) -> None:
+def test_resampling_does_not_alias(tmp_path: Path) -> None:
     read = load_mono(write_wav(tmp_path / "a.wav", sine(15_000, 48_000, 2, (1.0,)), 48_000, "f32"), RATE)
     assert np.abs(read[RATE // 2 : -RATE // 2]).max() < 1e-4
 
 
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 @pytest.mark.parametrize("suffix", list(ENCODERS))
-def test_every_format_gives_the_signal_back(tmp_path: Path, suffix: str, rate: int) -> None:
+def test_every_format_returns_the_signal(tmp_path: Path, suffix: str, rate: int) -> None:
     if suffix in (".opus", ".webm"):
         rate = 48_000  # its only rate
     path = write(tmp_path / f"a{suffix}", sine(1000, rate, 2, (0.6, 0.2)), rate)
@@ -70,7 +70,7 @@ def test_surround_is_the_mean_of_its_channels(tmp_path: Path, suffix: str, chann
     assert amplitude == pytest.approx(0.45, rel=0.1 if suffix == ".m4a" else 1e-3)
 
 
-def test_a_block_at_a_time_is_the_file_at_once(tmp_path: Path) -> None:
+def test_blocks_join_to_the_whole_file(tmp_path: Path) -> None:
     """Ten seconds are several blocks; soxr's one-shot call is the second implementation."""
     import soxr
 
@@ -79,7 +79,7 @@ def test_a_block_at_a_time_is_the_file_at_once(tmp_path: Path) -> None:
     np.testing.assert_allclose(read, soxr.resample(samples, 44_100, RATE, "HQ"), atol=1e-5)
 
 
-def test_content_counts_and_a_wrong_suffix_is_a_remark(tmp_path: Path) -> None:
+def test_a_wrong_suffix_is_a_remark(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", noise(1, 44_100), 44_100).rename(tmp_path / "a.mp3")
     clip = read_windows(path, RATE, 30.0, Windows())
     assert [remark.reason for remark in clip.remarks] == ["it is named .mp3, but its content is flac"]
@@ -87,7 +87,7 @@ def test_content_counts_and_a_wrong_suffix_is_a_remark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ünï 文字 %41 #1.wav", f"{'x' * 251}.wav", "-i.wav", "a:b.wav"])
-def test_file_names_are_only_names(tmp_path: Path, name: str) -> None:
+def test_names_like_addresses_are_read_as_files(tmp_path: Path, name: str) -> None:
     assert len(load_mono(write_wav(tmp_path / name, noise(0.1), RATE), RATE)) == RATE // 10
 
 
@@ -98,7 +98,7 @@ def truncated(path: Path, share: float = 0.4) -> Path:
 
 
 def damaged(path: Path, start: int, stop: int) -> Path:
-    """A streamable m4a whose packets in this stretch (percent of the file) are noise."""
+    """A streamable m4a with noise in place of the packets in this stretch (percent of the file)."""
     content = bytearray(write(path, noise(20, 48_000), 48_000, movflags="faststart").read_bytes())
     stretch = slice(len(content) * start // 100, len(content) * stop // 100)
     content[stretch] = np.random.default_rng(0).bytes(stretch.stop - stretch.start)
@@ -200,7 +200,7 @@ def cut(values: np.ndarray, size: int, windows: Windows, block: int = 100) -> np
         (Windows("all"), list(range(1, 13))),
     ],
 )
-def test_the_policies_take_these_of_twelve_windows(windows: Windows, taken: list[int]) -> None:
+def test_policies_choose_windows(windows: Windows, taken: list[int]) -> None:
     assert cut(np.arange(1, 13), 30, windows)[:, 0].tolist() == taken
 
 
@@ -208,16 +208,16 @@ def test_the_policies_take_these_of_twelve_windows(windows: Windows, taken: list
 def test_spread_windows_are_whole_distinct_and_even_whatever_the_length_and_the_blocks(
     count: int, total: int, block: int
 ) -> None:
-    found = cut(np.arange(1, total + 1), 5, Windows("spread", count), block)
-    assert (found == found[:, :1]).all(), "a window straddles two"
-    assert len(found) == min(count, total)
-    ideal = (np.arange(len(found)) + 0.5) * total / len(found)
-    assert (np.abs(found[:, 0] - 0.5 - ideal) <= 0.5 + total / 8).all()
-    assert (np.diff(found[:, 0]) > 0).all()
+    chosen = cut(np.arange(1, total + 1), 5, Windows("spread", count), block)
+    assert (chosen == chosen[:, :1]).all(), "a window straddles two"
+    assert len(chosen) == min(count, total)
+    ideal = (np.arange(len(chosen)) + 0.5) * total / len(chosen)
+    assert (np.abs(chosen[:, 0] - 0.5 - ideal) <= 0.5 + total / 8).all()
+    assert (np.diff(chosen[:, 0]) > 0).all()
 
 
 @given(total=st.integers(1, 60))
-def test_the_centre_and_first_windows_are_there(total: int) -> None:
+def test_centre_and_first_windows_of_any_length(total: int) -> None:
     values = np.arange(1, total + 1)
     assert cut(values, 5, Windows("first"))[:, 0].tolist() == [1]
     assert abs(cut(values, 5, Windows("centre"))[0, 0] - total / 2) <= 1 + total / 16
@@ -244,7 +244,7 @@ def test_a_tail_is_left_out_and_a_short_track_is_one_short_window(tmp_path: Path
     np.testing.assert_array_equal(cut_short, short.astype(np.float32)[None])
 
 
-def test_first_reads_no_more_than_it_needs(tmp_path: Path) -> None:
+def test_first_stops_reading_after_its_window(tmp_path: Path) -> None:
     path = truncated(write(tmp_path / "a.flac", noise(20), RATE))
     clip = read_windows(path, RATE, 1.0, Windows("first"))
     assert clip.windows.shape == (1, RATE)

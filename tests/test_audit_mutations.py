@@ -1,4 +1,4 @@
-"""Published defects, put into the running code: the check that names the defect refuses it.
+"""Published defects, written into the running code: the check that names a defect refuses it.
 
 Numbers are those of the defects in docs/tamm2026.md. Every test shows that the same check passes the unchanged code.
 """

@@ -1,4 +1,4 @@
-"""What audio adds to the artist: found where it is planted, not found where audio only encodes the artist."""
+"""The gain of audio over artists: positive where it is planted, zero where audio only encodes the artist."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def gain(effect: float, seed: int) -> dict[str, Any]:
     """The cold gain of KNN on metadata and audio over metadata alone, in a world of this effect of the tracks.
 
     Users draw tracks in proportion to exp(affinity to the artist + effect * taste of the track). The audio holds a code
-    of the artist, which is random and so tells nothing of other artists, noise, and the track's own qualities if they
+    of the artist, which is random and so unrelated to other artists, noise, and the track's own qualities if they
     have an effect.
     """
     rng = np.random.default_rng([seed, 7])

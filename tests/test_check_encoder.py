@@ -304,7 +304,7 @@ def test_an_entry_point_is_an_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
         load("goood")
 
 
-def test_the_command_exits_1_and_names_what_failed(tmp_path: Path) -> None:
+def test_the_command_exits_1_and_names_failures(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(TEN_LINES)
     answer = subprocess.run(
         [TIMBREC, "check-encoder", "mine.py:Loudness", "--seconds", "1"],

@@ -1,4 +1,4 @@
-"""Comparisons of lines: against closed forms, tables of critical values, and small worlds whose truth is known."""
+"""Comparisons of lines: against closed forms, tables of critical values, and small worlds with known truth."""
 
 from __future__ import annotations
 

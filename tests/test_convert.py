@@ -31,18 +31,18 @@ def test_the_same_encoder_loads_the_slim_file_and_is_the_same(name: str, tmp_pat
     tiny = TINY[name](tmp_path / "official")
     before = loaded(name, tiny)
     (tmp_path / "moved").mkdir()
-    made = convert(name, tiny.weights, tmp_path / "moved" / "slim.safetensors")
-    after = load(name, weights=made.path, **tiny.options)
+    converted = convert(name, tiny.weights, tmp_path / "moved" / "slim.safetensors")
+    after = load(name, weights=converted.path, **tiny.options)
     assert after.card == before.card  # the revision too: vectors that are stored stay valid
     seconds = tiny.seconds or before.card.window
     windows = np.random.default_rng(0).normal(0, 0.1, (1, round(seconds * before.card.rate))).astype(np.float32)
     expected = before.encode(windows)  # products may round the last bit otherwise where tensors lie otherwise in memory
     np.testing.assert_allclose(after.encode(windows), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
-    assert made.after == made.path.stat().st_size
-    assert made.tensors == len(load_file(made.path))
-    assert made.before == 0 or made.after <= 1.2 * made.before
-    assert convert(name, made.path, tmp_path / "again.safetensors").tensors == made.tensors
-    assert (tmp_path / "again.safetensors").read_bytes() == made.path.read_bytes()
+    assert converted.after == converted.path.stat().st_size
+    assert converted.tensors == len(load_file(converted.path))
+    assert converted.before == 0 or converted.after <= 1.2 * converted.before
+    assert convert(name, converted.path, tmp_path / "again.safetensors").tensors == converted.tensors
+    assert (tmp_path / "again.safetensors").read_bytes() == converted.path.read_bytes()
 
 
 def test_of_jukebox_only_blocks_up_to_the_layer_are_kept(tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_of_jukebox_only_blocks_up_to_the_layer_are_kept(tmp_path: Path) -> None
     assert not any(name.startswith(("decoders", "prior.x_out")) for name in names)
     assert three.after < all_of_it.after < all_of_it.before
     with safe_open(three.path, "pt") as file:
-        told = json.loads(file.metadata()["timbrec"])
-    assert told == {"encoder": "jukebox-5b", "config": {"prior": {"heads": 2, "blocks": 8}}}
+        description = json.loads(file.metadata()["timbrec"])
+    assert description == {"encoder": "jukebox-5b", "config": {"prior": {"heads": 2, "blocks": 8}}}
     audio = np.random.default_rng(0).normal(0, 0.1, (1, 6000)).astype(np.float32)
     expected = load("jukebox-5b", weights=weights, layer=3).encode(audio)
     np.testing.assert_array_equal(load("jukebox-5b", weights=three.path).encode(audio), expected)
@@ -71,12 +71,12 @@ def test_half_precision_stays_half(tmp_path: Path) -> None:
         file: {k.removeprefix(part): torch.from_numpy(data[k]).half() for k in data.files if k.startswith(part)}
         for part, file in FILES.items()
     }
-    made = convert("jukebox-5b", written(tmp_path, parts), tmp_path / "slim.safetensors")
-    assert {tensor.dtype for tensor in load_file(made.path).values()} == {torch.float16}
+    converted = convert("jukebox-5b", written(tmp_path, parts), tmp_path / "slim.safetensors")
+    assert {tensor.dtype for tensor in load_file(converted.path).values()} == {torch.float16}
 
 
 def test_the_final_activation_of_mule_is_kept(tmp_path: Path) -> None:
-    """Its official file tells by its graph whether there is one; a slim file has no graph."""
+    """The graph of the official file shows whether there is an activation; a slim file has no graph."""
     from timbrec.encoders.weights.mule import mule_network
     from timbrec.protocols import Slim
 
@@ -108,7 +108,9 @@ def test_tensors_that_share_memory_are_written_apart(tmp_path: Path) -> None:
         ("mulee", {}, "Did you mean 'mule'"),
     ],
 )
-def test_what_cannot_be_converted(name: str, options: dict[str, int], message: str, tmp_path: Path) -> None:
+def test_encoders_without_conversion_are_refused(
+    name: str, options: dict[str, int], message: str, tmp_path: Path
+) -> None:
     weights = TINY.get(name, TINY["mfcc"])(tmp_path).weights
     with pytest.raises(ConfigError, match=message):
         convert(name, weights, tmp_path / "out.safetensors", **options)
@@ -117,12 +119,12 @@ def test_what_cannot_be_converted(name: str, options: dict[str, int], message: s
 
 def test_nothing_is_overwritten_and_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = TINY["mule"](tmp_path).weights
-    there = tmp_path / "there.safetensors"
-    there.write_text("mine")
-    for out in (there, weights, tmp_path / "no folder" / "x.safetensors", tmp_path / "x.bin"):
+    existing = tmp_path / "there.safetensors"
+    existing.write_text("mine")
+    for out in (existing, weights, tmp_path / "no folder" / "x.safetensors", tmp_path / "x.bin"):
         with pytest.raises(ConfigError, match="cannot be written"):
             convert("mule", weights, out)  # type: ignore[arg-type]
-    assert there.read_text() == "mine"
+    assert existing.read_text() == "mine"
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")

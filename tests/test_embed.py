@@ -36,7 +36,7 @@ def test_windows_of_one_length_and_of_many_tracks_are_encoded_together(music: Pa
     assert encoder.batches == [(8, RATE), (1, 300)]  # no padding: the short one goes alone
 
 
-def test_the_policy_is_in_the_store_and_decides(music: Path, tmp_path: Path) -> None:
+def test_the_store_keeps_its_window_policy(music: Path, tmp_path: Path) -> None:
     embed(music, Moments(), tmp_path / "s", Windows("first"))
     assert vectors(tmp_path / "s")["c"] == pytest.approx(of(0.1), abs=1e-6)
     info = VectorStore.open(tmp_path / "s").info
@@ -46,7 +46,7 @@ def test_the_policy_is_in_the_store_and_decides(music: Path, tmp_path: Path) -> 
         embed(music, Moments(), tmp_path / "s")
 
 
-def test_what_the_store_has_is_not_encoded_again(music: Path, tmp_path: Path) -> None:
+def test_stored_tracks_are_not_encoded_again(music: Path, tmp_path: Path) -> None:
     embed(music / "album", Moments(), tmp_path / "s")
     encoder, heard = Moments(), []
     report = embed(music, encoder, tmp_path / "s", progress=lambda *step: heard.append(step))
@@ -59,7 +59,7 @@ def test_what_the_store_has_is_not_encoded_again(music: Path, tmp_path: Path) ->
 
 
 class Interrupted(Moments):
-    """Raises what a user's Ctrl-C does, in its third batch."""
+    """An encoder that raises KeyboardInterrupt in its third batch, like Ctrl-C."""
 
     def encode(self, windows: np.ndarray) -> np.ndarray:
         if len(self.batches) == 2:
@@ -76,7 +76,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(music: Path, tmp_path: Path
     assert_expected(tmp_path / "s")
 
 
-def test_bad_files_are_listed_and_stop_nothing(music: Path, tmp_path: Path) -> None:
+def test_bad_files_are_listed_and_the_others_encoded(music: Path, tmp_path: Path) -> None:
     write(music / "x-cut.flac", 0.1 * np.random.default_rng(0).normal(size=90_000), 22_050)
     content = (music / "x-cut.flac").read_bytes()
     (music / "x-cut.flac").write_bytes(content[: len(content) // 2])
@@ -109,7 +109,7 @@ def test_bad_files_are_listed_and_stop_nothing(music: Path, tmp_path: Path) -> N
     assert set(vectors(tmp_path / "s")) == {*EXPECTED, "z"}
 
 
-def test_a_name_that_is_not_utf8_is_a_name_all_the_same(music: Path, tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_read(music: Path, tmp_path: Path) -> None:
     os.rename(music / "a.wav", os.fsencode(music) + b"/a\xff.wav")  # noqa: PTH104 - a Path cannot be made of it
     report = embed(music, Moments(), tmp_path / "s")
     assert (report.done, len(report.failures)) == (5, 0)
@@ -163,9 +163,9 @@ def test_a_manifest_names_ids_and_files(music: Path, tmp_path: Path, suffix: str
     else:
         table.write_csv(path, separator="," if suffix == ".csv" else "\t")
     embed(path, Moments(), tmp_path / "s")
-    found = vectors(tmp_path / "s")
-    assert list(found) == ["007", "x"]
-    np.testing.assert_allclose(list(found.values()), [EXPECTED["c"], EXPECTED["a"]], atol=1e-6)
+    stored = vectors(tmp_path / "s")
+    assert list(stored) == ["007", "x"]
+    np.testing.assert_allclose(list(stored.values()), [EXPECTED["c"], EXPECTED["a"]], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_one_piece_at_two_rates_has_one_vector(test_data: Path, tmp_path: Path) 
     others = [name for name in store.ids if name not in twins]
     low, high = store.aligned(others), store.aligned(twins)
     mean, spread = low.mean(axis=0), low.std(axis=0)
-    low, high = ((one - mean) / spread for one in (low, high))
+    low, high = ((vector - mean) / spread for vector in (low, high))
     cosine = high @ low.T / np.outer(np.linalg.norm(high, axis=1), np.linalg.norm(low, axis=1))
     assert [others[row] for row in cosine.argmax(axis=1)] == [name.removesuffix(".hq") for name in twins]
     assert cosine.max(axis=1).min() > 0.95  # the next best is below 0.75

@@ -52,9 +52,9 @@ def test_a_renamed_and_a_moved_file_keep_their_vectors(music: Path, tmp_path: Pa
     (music / "album").rename(music / "other")
     (music / "a.wav").rename(music / "z.wav")
     assert report_of(music, tmp_path / "s") == (0, 1, 4, 0)
-    found = vectors(tmp_path / "s")
-    assert found["z"] == pytest.approx(EXPECTED["a"], abs=1e-6)
-    assert found["a"] == found["z"]  # what is gone is kept
+    stored = vectors(tmp_path / "s")
+    assert stored["z"] == pytest.approx(EXPECTED["a"], abs=1e-6)
+    assert stored["a"] == stored["z"]  # what is gone is kept
     assert report_of(music, tmp_path / "s") == (0, 0, 5, 0)
 
 
@@ -78,12 +78,12 @@ def test_a_retagged_file_has_the_same_audio(tmp_path: Path, suffix: str) -> None
     path = write(tmp_path / f"a{suffix}", sine(440, 48_000, 2), 48_000)
     other = tagged(path, tmp_path / f"b{suffix}", "a title that is long enough to move everything behind it")
     assert path.read_bytes() != other.read_bytes()
-    one, two = (read_windows(each, RATE, 1.0, Windows()) for each in (path, other))
-    assert one.audio == two.audio
+    untagged, retagged = (read_windows(each, RATE, 1.0, Windows()) for each in (path, other))
+    assert untagged.audio == retagged.audio
     assert report_of(tmp_path, tmp_path / "s") == (1, 1, 0, 0)  # encoded once
 
 
-def test_the_audio_is_what_is_heard_whatever_the_container(tmp_path: Path) -> None:
+def test_the_hash_does_not_depend_on_the_container(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).integers(-9999, 9999, 3000) / 32_767
     audio = {
         read_windows(path, RATE, 1.0, Windows()).audio
@@ -98,30 +98,30 @@ def test_the_audio_is_what_is_heard_whatever_the_container(tmp_path: Path) -> No
     assert read_windows(write_wav(tmp_path / "d.wav", samples, 44_100), RATE, 1.0, Windows()).audio not in audio
 
 
-def test_what_first_hears_is_its_audio(tmp_path: Path) -> None:
-    """Two tracks that begin alike are one to it, whatever the other encoders of the run listen to."""
+def test_the_hash_of_first_covers_the_first_window(tmp_path: Path) -> None:
+    """Two tracks that begin alike have one hash, even if other encoders of the run read further."""
     start = np.random.default_rng(0).normal(0, 0.1, 200_000)
     for name, end in (("a", 0.1), ("b", 0.2)):
         write_wav(tmp_path / f"{name}.wav", np.concatenate([start, levels(end)]), RATE, "f32")
     first, every = read_windows(tmp_path / "a.wav", RATE, 1.0, Windows("first")), Windows("all")
     assert first.audio == read_windows(tmp_path / "b.wav", RATE, 1.0, Windows("first")).audio
     assert read_windows(tmp_path / "a.wav", RATE, 1.0, every).audio != first.audio
-    encoder, made = Moments(), [tmp_path / "first", tmp_path / "all"]
-    embed_all(tmp_path, [Output(encoder, made[0], Windows("first")), Output(encoder, made[1], every)])
-    audio = VectorStore.open(made[0]).tracks["audio"]
+    encoder, targets = Moments(), [tmp_path / "first", tmp_path / "all"]
+    embed_all(tmp_path, [Output(encoder, targets[0], Windows("first")), Output(encoder, targets[1], every)])
+    audio = VectorStore.open(targets[0]).tracks["audio"]
     assert audio.to_list() == [first.audio, first.audio]
-    assert VectorStore.open(made[1]).tracks["audio"].n_unique() == 2
+    assert VectorStore.open(targets[1]).tracks["audio"].n_unique() == 2
 
 
-def test_duplicates_are_encoded_once_and_told(music: Path, tmp_path: Path) -> None:
+def test_duplicates_are_encoded_once_and_listed(music: Path, tmp_path: Path) -> None:
     write_wav(music / "twin.wav", levels(0.1, 0.2, 0.3), RATE, "f64")  # the same values in other bytes
     encoder = Moments()
     report = embed(music, encoder, tmp_path / "s", batch=3)
     assert (report.done, report.recognised) == (5, 1)
     assert sum(n for n, _ in encoder.batches) == 9
     assert report.duplicates.rows() == [("twin", str(music / "twin.wav"), "c")]
-    found = vectors(tmp_path / "s")
-    assert found["twin"] == found["c"]
+    stored = vectors(tmp_path / "s")
+    assert stored["twin"] == stored["c"]
     assert len(VectorStore.open(tmp_path / "s")) == 6
 
 
@@ -220,8 +220,8 @@ def test_names_of_any_kind(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp3")
     report = embed(tmp_path, Moments(), tmp_path / "s")
     assert report.failures.select("id", "reason").rows() == [("pipe", "it is no regular file")]
-    found = vectors(tmp_path / "s")
-    assert {name: found[name][0] for name in names} == pytest.approx({n: 0.1 * (1 + i) for i, n in enumerate(names)})
+    stored = vectors(tmp_path / "s")
+    assert {name: stored[name][0] for name in names} == pytest.approx({n: 0.1 * (1 + i) for i, n in enumerate(names)})
 
 
 @pytest.mark.parametrize("kind", ["u8", "s24", "f64"])
@@ -244,18 +244,18 @@ def test_several_encoders_decode_a_file_once(
 
     read, real = [], reading.read_clips  # type: ignore[attr-defined]
     monkeypatch.setattr(reading, "read_clips", lambda path, *args: read.append(path.name) or real(path, *args))  # type: ignore[func-returns-value]
-    made = [Output(Moments(), tmp_path / "one"), Output(Half(), tmp_path / "half"), Output(Moments(), tmp_path / "two")]
-    embed_all(music, made[:2])
+    targets = [Output(encoder(), tmp_path / name) for encoder, name in ((Moments, "a"), (Half, "half"), (Moments, "b"))]
+    embed_all(music, targets[:2])
     assert sorted(read) == sorted(path.name for path in music.rglob("*.[wW][aA][vV]") if not path.name.startswith("."))
     assert_expected(tmp_path / "one")
     assert vectors(tmp_path / "half")["c"] == pytest.approx([*EXPECTED["c"][:2], 0.25], abs=0.02)
     read.clear()
-    embed_all(music, made)  # only the third lacks anything
+    embed_all(music, targets)  # only the third lacks anything
     assert len(read) == 5
     assert_expected(tmp_path / "two")
-    assert made[0].encoder.batches  # type: ignore[attr-defined]
+    assert targets[0].encoder.batches  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="each with a store of its own"):
-        embed_all(music, [made[0], made[0]])
+        embed_all(music, [targets[0], targets[0]])
 
 
 class Layered(Moments):
@@ -279,21 +279,21 @@ class Layered(Moments):
 @pytest.mark.parametrize("one_pass", [True, False])
 def test_layers_and_pools_have_stores_of_their_own(music: Path, tmp_path: Path, one_pass: bool) -> None:
     encoder = Layered(one_pass)
-    made = outputs(encoder, tmp_path, [0, 2], ["mean", "max", "meanstd"])
-    embed_all(music, made, batch=100)
+    targets = outputs(encoder, tmp_path, [0, 2], ["mean", "max", "meanstd"])
+    embed_all(music, targets, batch=100)
     if one_pass:
         assert len(encoder.batches) == 2  # one per length of windows, not per layer
-    assert [output.store.name for output in made] == [
+    assert [output.store.name for output in targets] == [
         f"layered-layer{layer}{pool}" for layer in (0, 2) for pool in ("", "-max", "-meanstd")
     ]
     c = np.array([[0.1, 0.01, 1], [0.2, 0.04, 1], [0.3, 0.09, 1]]) * 2  # the same within a window
-    found = {output.store.name: vectors(output.store)["c"] for output in made}
-    assert found["layered-layer2"] == pytest.approx(c.mean(0), abs=1e-5)
-    assert found["layered-layer2-max"] == pytest.approx(c.max(0), abs=1e-6)
-    assert found["layered-layer2-meanstd"] == pytest.approx([*c.mean(0), *c.std(0)], abs=1e-6)
+    stored = {output.store.name: vectors(output.store)["c"] for output in targets}
+    assert stored["layered-layer2"] == pytest.approx(c.mean(0), abs=1e-5)
+    assert stored["layered-layer2-max"] == pytest.approx(c.max(0), abs=1e-6)
+    assert stored["layered-layer2-meanstd"] == pytest.approx([*c.mean(0), *c.std(0)], abs=1e-6)
     info = VectorStore.open(tmp_path / "layered-layer2-meanstd").info
     assert (info.layer, info.pool, info.over, info.dim) == (2, "meanstd", "time", 6)
-    again = embed_all(music, made)
+    again = embed_all(music, targets)
     assert (again.done, again.skipped) == (0, 5)
 
 
@@ -302,9 +302,9 @@ def test_padded_is_the_first_half_minute_with_zeros_behind(tmp_path: Path) -> No
     write_wav(tmp_path / "long.wav", np.repeat([0.1, 0.9], 30 * RATE), RATE, "f32")
     encoder = Moments()
     embed(tmp_path, encoder, tmp_path / "s", Windows("padded"))
-    found = vectors(tmp_path / "s")
-    assert found["short"] == pytest.approx([0.02, 0.14 / 30, 30.0], abs=1e-6)
-    assert found["long"] == pytest.approx([0.1, 0.01, 30.0], abs=1e-6)
+    stored = vectors(tmp_path / "s")
+    assert stored["short"] == pytest.approx([0.02, 0.14 / 30, 30.0], abs=1e-6)
+    assert stored["long"] == pytest.approx([0.1, 0.01, 30.0], abs=1e-6)
     assert VectorStore.open(tmp_path / "s").info.windows == "padded 30 s"
 
 
@@ -351,7 +351,7 @@ embed(sys.argv[2], Moments(), sys.argv[3], batch=1)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on the size of files is tested as Linux has it")
 def test_a_full_disk_stops_cleanly_and_loses_nothing(tmp_path: Path) -> None:
-    """The system refuses to let any file grow beyond a size: as on a full disk, what fails is the write."""
+    """The system refuses to let any file grow beyond a size: as on a full disk, the write fails."""
     (tmp_path / "music").mkdir()
     for number in range(12):
         write_wav(tmp_path / f"music/t{number:02}.wav", levels(0.05 * (number + 1)), RATE, "f32")

@@ -1,4 +1,4 @@
-"""`timbrec embed` as a user runs it: what it prints, where the vectors are, its exit codes."""
+"""`timbrec embed` as a user runs it: output, stores and exit codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIMBREC = Path(sys.executable).with_name("timbrec")
 
 
 def timbrec(*arguments: object, cwd: Path) -> tuple[int, str]:
-    """The exit code and what is printed, in one line."""
+    """The exit code and the output, joined into one line."""
     command = [TIMBREC, *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env={"COLUMNS": "200"})  # type: ignore[arg-type]
     return done.returncode, " ".join((done.stdout + done.stderr).split())
@@ -45,24 +45,24 @@ def music(tmp_path: Path) -> Path:
     return tmp_path / "music"
 
 
-def test_encode_then_nothing_to_do_then_what_failed(music: Path, tmp_path: Path) -> None:
-    code, told = timbrec("embed", "music", "-e", "mfcc", cwd=tmp_path)
-    assert (code, "3 encoded, 0 recognised by their audio, 0 unchanged, 0 failed" in told) == (0, True), told
+def test_a_second_run_encodes_nothing_and_lists_failures(music: Path, tmp_path: Path) -> None:
+    code, output = timbrec("embed", "music", "-e", "mfcc", cwd=tmp_path)
+    assert (code, "3 encoded, 0 recognised by their audio, 0 unchanged, 0 failed" in output) == (0, True), output
     store = VectorStore.open(tmp_path / "vectors/mfcc")
     samples = noise(2, 1).astype(np.float32)
     np.testing.assert_allclose(store.aligned(["t1"]), MFCC().encode(samples[None]), rtol=1e-5)
     (music / "t1.wav").rename(music / "[b]new.wav")
     (music / "bad.mp3").write_text("no music")
-    code, told = timbrec("embed", "music", "-e", "mfcc", cwd=tmp_path)
-    assert "0 encoded, 1 recognised by their audio, 2 unchanged, 1 failed; 1 not in AUDIO, kept" in told
+    code, output = timbrec("embed", "music", "-e", "mfcc", cwd=tmp_path)
+    assert "0 encoded, 1 recognised by their audio, 2 unchanged, 1 failed; 1 not in AUDIO, kept" in output
     assert code == 1
-    assert "music/bad.mp3 │ it is text, which is not read" in told
+    assert "music/bad.mp3 │ it is text, which is not read" in output
     failures = pl.read_csv(tmp_path / "vectors/failures.csv")
     assert failures.select("id", "path", "reason", "encoder").rows() == [
         ("bad", "music/bad.mp3", "it is text, which is not read", None)
     ]
-    code, told = timbrec("embed", "music", "--encoder", "mfcc", "--prune", "--max-failures", 1, cwd=tmp_path)
-    assert (code, "1 not in AUDIO, forgotten" in told, "mfcc: 3 x 104" in told) == (0, True, True)
+    code, output = timbrec("embed", "music", "--encoder", "mfcc", "--prune", "--max-failures", 1, cwd=tmp_path)
+    assert (code, "1 not in AUDIO, forgotten" in output, "mfcc: 3 x 104" in output) == (0, True, True)
     (music / "bad.mp3").unlink()
     assert timbrec("embed", "music", "-e", "mfcc", cwd=tmp_path)[0] == 0
     assert not (tmp_path / "vectors/failures.csv").exists()
@@ -70,14 +70,14 @@ def test_encode_then_nothing_to_do_then_what_failed(music: Path, tmp_path: Path)
 
 def test_pools_and_windows_have_folders_of_their_own(music: Path, tmp_path: Path) -> None:
     arguments = ("-e", "mfcc", "--pool", "max,meanstd", "--windows", "first", "--store", "made", "--workers", 1)
-    code, told = timbrec("embed", music, *arguments, cwd=tmp_path)
-    assert code == 0, told
+    code, output = timbrec("embed", music, *arguments, cwd=tmp_path)
+    assert code == 0, output
     frames = MFCC().frames(noise(1, 0).astype(np.float32)[None])[0]
-    found = {path.name: VectorStore.open(path) for path in (tmp_path / "made").iterdir()}
-    assert sorted(found) == ["mfcc-max-first", "mfcc-meanstd-first"]
-    np.testing.assert_allclose(found["mfcc-max-first"].aligned(["t0"])[0], frames.max(0), rtol=1e-4)
+    stores = {path.name: VectorStore.open(path) for path in (tmp_path / "made").iterdir()}
+    assert sorted(stores) == ["mfcc-max-first", "mfcc-meanstd-first"]
+    np.testing.assert_allclose(stores["mfcc-max-first"].aligned(["t0"])[0], frames.max(0), rtol=1e-4)
     expected = np.concatenate([frames.mean(0), frames.std(0)])
-    np.testing.assert_allclose(found["mfcc-meanstd-first"].aligned(["t0"])[0], expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(stores["mfcc-meanstd-first"].aligned(["t0"])[0], expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_pools_and_windows_have_folders_of_their_own(music: Path, tmp_path: Path
         (["music"], "Missing option '--encoder'"),
     ],
 )
-def test_wrong_arguments_are_told_and_exit_with_2(
+def test_wrong_arguments_are_one_line_and_exit_with_2(
     music: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -116,7 +116,7 @@ def test_wrong_arguments_are_told_and_exit_with_2(
     assert not (tmp_path / "vectors").exists()
 
 
-def test_interrupted_it_says_how_to_go_on(music: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_says_how_to_continue(music: Path, tmp_path: Path) -> None:
     for number in range(3, 400):
         write_wav(music / f"t{number}.wav", noise(5, number), 22_050, "f32")
     command = [TIMBREC, "embed", "music", "-e", "mfcc"]
@@ -151,11 +151,11 @@ def test_a_config_decodes_once_for_all_encoders_of_the_same_audio(
         good=small_world.CONFIG["encoders"]["good"],
     )
     (tmp_path / "audio/bad.mp3").write_text("no music")
-    read, real, told = [], reading.read_clips, []  # type: ignore[attr-defined]
+    read, real, steps = [], reading.read_clips, []  # type: ignore[attr-defined]
     monkeypatch.setattr(reading, "read_clips", lambda path, *args: read.append(path) or real(path, *args))  # type: ignore[func-returns-value]
-    inputs = load_inputs(read_config(config), lambda *progress: told.append(progress))
+    inputs = load_inputs(read_config(config), lambda *progress: steps.append(progress))
     assert len(read) == len(set(read)) == 61
-    assert {what for what, *_ in told} == {"encoding mfcc"}
+    assert {what for what, *_ in steps} == {"encoding mfcc"}
     assert {name: source.dim for name, source in inputs.sources.items()} == {"own": 104, "peaks": 13, "good": 16}
     assert list(inputs.sources) == list(read_config(config).encoders)
     assert len(inputs.catalogue) == 60
@@ -176,7 +176,7 @@ def test_a_config_decodes_once_for_all_encoders_of_the_same_audio(
         ({"audio": "music", "encoder": "mfcc", "layer": -1}, "greater than or equal to 0"),
     ],
 )
-def test_what_a_config_may_ask_of_audio(tmp_path: Path, entry: dict[str, object], message: str) -> None:
+def test_audio_entries_of_a_config_are_checked(tmp_path: Path, entry: dict[str, object], message: str) -> None:
     path = small_world.write(tmp_path, encoders={"own": entry})
     with pytest.raises(ConfigError, match=re.escape(message)):
         make_config(yaml.safe_load(path.read_text()) | {"base": tmp_path})

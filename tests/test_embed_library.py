@@ -31,7 +31,7 @@ def music(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def albums(tmp_path: Path) -> Path:
-    """Two albums whose tracks have equal names."""
+    """Two albums with tracks of equal names."""
     for number, name in enumerate(("A/One/01 Intro", "B/Two/01 Intro", "B/Two/02 Song")):
         path = tmp_path / f"albums/{name}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,16 +51,16 @@ def reasons(report: EmbedReport) -> dict[str, str]:
 
 
 def assert_unchanged(store: Path) -> None:
-    found = vectors(store)
-    assert found.keys() == EXPECTED.keys()
+    stored = vectors(store)
+    assert stored.keys() == EXPECTED.keys()
     for track, vector in EXPECTED.items():
-        assert found[track] == pytest.approx(vector, abs=1e-6)
+        assert stored[track] == pytest.approx(vector, abs=1e-6)
 
 
 # Ids
 
 
-def test_albums_with_equal_names_are_told_apart_by_their_paths(albums: Path, tmp_path: Path) -> None:
+def test_albums_with_equal_names_get_paths_as_ids(albums: Path, tmp_path: Path) -> None:
     embed(albums, Moments(), tmp_path / "s")
     assert list(vectors(tmp_path / "s")) == ["A/One/01 Intro", "B/Two/01 Intro", "B/Two/02 Song"]
     assert VectorStore.open(tmp_path / "s").track_ids == "path"
@@ -213,15 +213,15 @@ def test_a_subset_depends_on_its_own_tracks_alone(music: Path, tmp_path: Path) -
     embed(music, Moments(), tmp_path / "all")
     small, large = (VectorStore.open(tmp_path / name) for name in ("album", "all"))
     ids = ["c", "d d", "é", "nowhere"]
-    one, two = Subset(small, ids), Subset(large, ids)
-    assert one.digest == two.digest
+    within_small, within_large = Subset(small, ids), Subset(large, ids)
+    assert within_small.digest == within_large.digest
     assert small.digest != large.digest
-    assert (len(two), two.dim, two.zeros) == (3, 3, 0)
-    assert two.has(["a", "c"]).tolist() == [False, True]
-    np.testing.assert_array_equal(one.aligned(["é", "c"]), large.aligned(["é", "c"]))
+    assert (len(within_large), within_large.dim, within_large.zeros) == (3, 3, 0)
+    assert within_large.has(["a", "c"]).tolist() == [False, True]
+    np.testing.assert_array_equal(within_small.aligned(["é", "c"]), large.aligned(["é", "c"]))
     with pytest.raises(Exception, match=r"some ids have no vector \(1 in all, e.g. 'a'\)"):
-        two.aligned(["a", "c"])
-    assert Subset(large, ids[1:]).digest != two.digest
+        within_large.aligned(["a", "c"])
+    assert Subset(large, ids[1:]).digest != within_large.digest
 
 
 def world(tmp_path: Path) -> Path:

@@ -94,7 +94,7 @@ def contents(store: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_it_ends_in_the_same_store(
+def test_killed_at_random_moments_a_run_ends_in_the_same_store(
     music: Path, windows: int, tmp_path: Path, kills: int
 ) -> None:
     embed(music, Moments(), tmp_path / "whole", batch=BATCH, workers=WORKERS)
@@ -103,18 +103,18 @@ def test_killed_at_random_moments_it_ends_in_the_same_store(
         process = child(music, tmp_path / "killed")
         time.sleep(chance.uniform(0, work / kills))
         process.kill()
-        told, _ = process.communicate(timeout=60)
-        encoded, killed = encoded + len(told), killed + (process.returncode == -signal.SIGKILL)
-    told, errors = child(music, tmp_path / "killed").communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
+        encoded, killed = encoded + len(output), killed + (process.returncode == -signal.SIGKILL)
+    output, errors = child(music, tmp_path / "killed").communicate(timeout=60)
     assert not errors
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
-    again = encoded + len(told) - windows
+    again = encoded + len(output) - windows
     assert 0 <= again <= kills * BATCH * (1 + 2 * WORKERS)  # what was under way; finished batches are kept
     assert len(vectors(tmp_path / "killed")) == TRACKS + 1
 
 
 @pytest.mark.slow
-def test_killed_before_any_step_on_the_disk_it_ends_in_the_same_store(tmp_path: Path) -> None:
+def test_killed_before_any_write_a_run_ends_in_the_same_store(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     (tmp_path / "music").mkdir()
     for number in range(4):
@@ -146,12 +146,12 @@ def test_a_torn_or_damaged_journal_loses_its_end_alone(tmp_path: Path) -> None:
     def kept(content: bytes) -> int:
         (tmp_path / "journal").write_bytes(content)
         journal = Journal(tmp_path)
-        found = list(journal)
-        journal.append(entries[len(found) :])  # goes on from there
+        kept_entries = list(journal)
+        journal.append(entries[len(kept_entries) :])  # goes on from there
         again = list(journal)
         journal.close()
-        assert [(*entry[:-1], *entry.vector) for entry in again] == [(*one[:-1], *one.vector) for one in entries]  # type: ignore[misc]
-        return len(found)
+        assert [(*entry[:-1], *entry.vector) for entry in again] == [(*old[:-1], *old.vector) for old in entries]  # type: ignore[misc]
+        return len(kept_entries)
 
     for length in range(0, len(whole) + 1, 3):
         assert kept(whole[:length]) == sum(size <= length for size in sizes)

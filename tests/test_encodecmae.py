@@ -1,9 +1,9 @@
 """EncodecMAE against the reference (habla-liaa/encodecmae v.1.0.0 with encodec 0.1.1), on a small random model.
 
-`data/encodecmae.npz` holds its weights under the official names (what all blocks share once, and of the codes' tables
-one value), 5.3 s of audio and what the reference made of it: all features, and of the first chunk every tenth frame of
-EnCodec's output, of the blocks' input and of their normalised streams. Other lengths are compared with the published
-description, step by step.
+`data/encodecmae.npz` holds its weights under the official names (tensors that all blocks share once, and one value
+of each table of codes), 5.3 s of audio and the reference's results: all features, and every tenth frame of the first
+chunk of EnCodec's output, of the blocks' input and of their normalised streams. Other lengths are compared with the
+published description, step by step.
 """
 
 from __future__ import annotations
@@ -65,15 +65,15 @@ def expected(golden: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def tensors(expected: dict[str, np.ndarray]) -> dict[str, Tensor]:
-    """The official checkpoint's, those that blocks share in one place of memory."""
+    """The tensors of the official checkpoint; tensors that blocks share are one place in memory."""
     weights = {name: torch.from_numpy(value) for name, value in expected.items() if name.startswith("weights/")}
-    found = {name.removeprefix("weights/"): value for name, value in weights.items()}
-    for name in [name for name in found if name.endswith("norm1.weight")]:
+    named = {name.removeprefix("weights/"): value for name, value in weights.items()}
+    for name in [name for name in named if name.endswith("norm1.weight")]:
         block = name.removesuffix("norm1.weight")
         first = re.sub(r"\d+\.$", "0.", block)
         for part in ("0.weight", "0.bias", "2.weight", "2.bias"):
-            found[f"{block}ff_layer.{part}"] = found[f"{first}ff_layer.{part}"]
-    return found
+            named[f"{block}ff_layer.{part}"] = named[f"{first}ff_layer.{part}"]
+    return named
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +106,9 @@ def test_every_stage_is_the_references(encoder: EncodecMAE, expected: dict[str, 
 def test_the_whole_golden_from_both_of_its_files(test_data: Path) -> None:
     folder = test_data / "golden/encodecmae_v1_tiny"
     official, audio = np.load(folder / "expected.npz"), np.load(folder / "input.npy")[None]
-    both = [load("encodecmae-base", path) for path in (folder, folder / "official_format.pt")]
-    assert both[0].card == both[1].card
-    for encoder in both:
+    encoders = [load("encodecmae-base", path) for path in (folder, folder / "official_format.pt")]
+    assert encoders[0].card == encoders[1].card
+    for encoder in encoders:
         np.testing.assert_allclose(encoder.frames(audio)[0], official["features"], atol=2e-5)  # type: ignore[attr-defined]
         first = audio[:, :CHUNK]
         np.testing.assert_allclose(encoder.frames(first, 0)[0], official["first_chunk_projected_plus_pos"], atol=2e-5)  # type: ignore[attr-defined]
@@ -119,7 +119,7 @@ def test_the_whole_golden_from_both_of_its_files(test_data: Path) -> None:
 
 @pytest.mark.parametrize("samples", [1, 6, 319, 320, 321, 639, 3_200, 3_201, 3_519, 40_001])
 def test_a_chunk_of_any_length_is_as_described(encoder: EncodecMAE, tensors: dict[str, Tensor], samples: int) -> None:
-    """Whole and incomplete last frames, and chunks of less than one, whose only key is masked in the reference."""
+    """Whole and incomplete last frames, and chunks of less than a frame, which the reference masks entirely."""
     audio = noise(1, samples, seed=samples)
     with torch.no_grad():
         frames = encoder._network.wav_encoder(torch.from_numpy(audio)[:, None])[0].mT
@@ -142,7 +142,7 @@ def test_chunks_know_nothing_of_each_other(encoder: EncodecMAE, rest: int) -> No
 @pytest.mark.parametrize("samples", [300, 12_345, CHUNK + 500])
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: EncodecMAE, samples: int) -> None:
     batch = noise(3, samples) * np.float32([[1], [1e-3], [3]])  # type: ignore[arg-type, operator]
-    alone = np.concatenate([encoder.encode(one[None]) for one in batch])
+    alone = np.concatenate([encoder.encode(window[None]) for window in batch])
     error = np.linalg.norm(encoder.encode(batch) - alone, axis=1) / np.linalg.norm(alone, axis=1)
     assert error.max() < 1e-5
 
@@ -154,7 +154,7 @@ def test_layers_options_and_silence(encoder: EncodecMAE, folder: Path) -> None:
     second, half = load("encodecmae-base", folder, layer=2), load("encodecmae-base", folder, dtype="bfloat16")
     np.testing.assert_allclose(second.encode(audio), encoder.frames(audio, 2).mean(1), atol=1e-6)
     assert 1e-4 < np.abs(half.encode(audio) - encoder.encode(audio)).max() < 0.1
-    assert len({one.card.revision for one in (encoder, second, half)}) == 3
+    assert len({model.card.revision for model in (encoder, second, half)}) == 3
     assert np.isfinite(encoder.encode(np.zeros((1, 20_000), np.float32))).all()
     assert encoder.encode(noise(0, 20_000)).shape == (0, 32)
     with pytest.raises(AudioError, match=r"0 samples are too short for encodecmae-base. One frame takes 1 at"):
@@ -166,7 +166,7 @@ def test_layers_options_and_silence(encoder: EncodecMAE, folder: Path) -> None:
     assert isinstance(encoder, Encoder)
 
 
-def test_what_only_training_uses_is_dropped_and_nothing_else(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+def test_only_tensors_for_training_are_dropped(tensors: dict[str, Tensor], tmp_path: Path) -> None:
     kept = {name for name in tensors if not encodecmae.UNUSED.fullmatch(name)}
     parts = ("wav_encoder.", "feat_projector.", "positional_encoder.", "visible_encoder.")
     assert kept == {name for name in tensors if name.startswith(parts)}
@@ -206,7 +206,7 @@ def test_a_slim_file_needs_nothing_beside_it(
 
 
 def test_the_published_sizes_are_as_the_card_says() -> None:
-    """On the meta device, but for EnCodec's encoder, whose operations are counted by hand."""
+    """On the meta device; the operations of EnCodec's encoder are counted by hand."""
     import transformers
 
     card, sizes = EncodecMAE.card, Sizes(heads=12, codec=128, filters=32, dim=768, inner=4096, layers=10)

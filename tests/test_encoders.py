@@ -1,4 +1,4 @@
-"""One suite over all encoders of the catalogue: what is on the card, and the contract of check-encoder."""
+"""One suite over all encoders of the catalogue: cards, and the contract of check-encoder."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ AUDIO = [name for name in NAMES if not CARDS[name].precomputed]
 @pytest.fixture(scope="module", params=AUDIO)
 def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Tiny, Encoder]:
     assert request.param in TINY, "a new encoder needs a line in tiny_encoders.py"
-    made = TINY[request.param](tmp_path_factory.mktemp(request.param))
-    return request.param, made, loaded(request.param, made)
+    example = TINY[request.param](tmp_path_factory.mktemp(request.param))
+    return request.param, example, loaded(request.param, example)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,23 +60,23 @@ def test_cards_are_read_without_torch() -> None:
 
 
 def test_every_encoder_keeps_the_contract(tiny: tuple[str, Tiny, Encoder]) -> None:
-    _, made, encoder = tiny
-    findings = check_encoder(encoder, made.seconds)
+    _, example, encoder = tiny
+    findings = check_encoder(encoder, example.seconds)
     wrong = {finding.name: finding for finding in findings if not finding.passed}
     wrong.pop("throughput", None)  # a small model need not cost what the card says
     assert not wrong
 
 
 def test_a_loaded_encoder_says_which_weights_and_settings_it_has(tiny: tuple[str, Tiny, Encoder]) -> None:
-    name, made, encoder = tiny
+    name, example, encoder = tiny
     assert isinstance(encoder, Encoder)
     assert (encoder.card.name, encoder.card.rate) == (name, CARDS[name].rate)
-    assert encoder.card == loaded(name, made).card
+    assert encoder.card == loaded(name, example).card
 
 
 def test_a_layer_that_is_not_there_is_refused(tiny: tuple[str, Tiny, Encoder]) -> None:
-    _, made, encoder = tiny
-    windows = np.zeros((1, round((made.seconds or 4) * encoder.card.rate)), np.float32)
+    _, example, encoder = tiny
+    windows = np.zeros((1, round((example.seconds or 4) * encoder.card.rate)), np.float32)
     for layer in (-1, 1000):
         with pytest.raises(ConfigError, match=r"layer"):
             encoder.frames(windows, layer=layer)  # type: ignore[attr-defined]

@@ -73,7 +73,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def client(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub's client, told of this server and of an empty cache as its environment variables would tell it."""
+    """The hub's client, configured for this server and an empty cache as by its environment variables."""
     from huggingface_hub import constants
 
     Hub.asked.clear()
@@ -96,8 +96,10 @@ def test_all_files_are_fetched_once_at_their_revision(caplog: pytest.LogCaptureF
     assert json.loads(config.read_bytes()) == {"hidden_size": 8}
     assert COMMIT in str(first)
     assert fetched() == list(FILES)
-    told = caplog.messages
-    assert told[0] == "tiny: downloading weights/model.bin of org/model (0 MB; licence of the weights: CC-BY-NC-4.0)"
+    messages = caplog.messages
+    assert (
+        messages[0] == "tiny: downloading weights/model.bin of org/model (0 MB; licence of the weights: CC-BY-NC-4.0)"
+    )
     caplog.clear()
     assert find_files(None, CARD) == [first, config]
     assert fetched() == list(FILES)
@@ -127,10 +129,10 @@ def test_a_check_lists_missing_files_and_downloads_nothing(monkeypatch: pytest.M
 def test_the_cache_serves_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
-    found = find_files(None, CARD)
+    paths = find_files(None, CARD)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     Hub.asked.clear()
-    assert find_files(None, CARD) == found
+    assert find_files(None, CARD) == paths
     assert not Hub.asked
 
 
@@ -187,7 +189,7 @@ def test_sums_are_taken_every_time_where_nothing_can_be_noted(monkeypatch: pytes
         (WeightsFile("org/model", "weights/model.bin", "v9"), "no revision 'v9'"),
     ],
 )
-def test_what_the_hub_does_not_have(file: WeightsFile, message: str) -> None:
+def test_missing_files_of_the_hub(file: WeightsFile, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as error:
         find_files(None, replace(CARD, files=(file,)))
     assert f"tiny: {file.path} of {file.repo}" in str(error.value)

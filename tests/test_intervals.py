@@ -53,8 +53,8 @@ def coverage(world: World, seed: int = 0) -> np.ndarray:
     held = []
     for _ in range(WORLDS):
         listed, relevant, gains = world.draw(rng)
-        both = crossed(gains, listed, np.arange(world.users), relevant), over_users(gains.sum(1))
-        held.append([interval.low <= world.truth <= interval.high for interval in both])
+        two_way = crossed(gains, listed, np.arange(world.users), relevant), over_users(gains.sum(1))
+        held.append([interval.low <= world.truth <= interval.high for interval in two_way])
     return np.asarray(np.mean(held, axis=0))
 
 
@@ -68,15 +68,15 @@ def coverage(world: World, seed: int = 0) -> np.ndarray:
     ],
 )  # fmt: skip
 def test_intervals_hold_the_truth_where_users_share_items(world: World) -> None:
-    both, users_alone = coverage(world)
-    assert 0.92 <= both <= 0.98
+    two_way, users_alone = coverage(world)
+    assert 0.92 <= two_way <= 0.98
     assert users_alone < 0.85
 
 
 @pytest.mark.parametrize("each", [1, 3])
 def test_where_items_do_not_matter_both_hold_the_truth(each: int) -> None:
-    both, users_alone = coverage(World(200, 100, each, skew=0.5, item_effect=0, user_effect=1))
-    assert both >= 0.92
+    two_way, users_alone = coverage(World(200, 100, each, skew=0.5, item_effect=0, user_effect=1))
+    assert two_way >= 0.92
     assert users_alone >= 0.92
 
 
@@ -115,8 +115,8 @@ def test_pairs_that_share_nothing_leave_the_interval_over_users() -> None:
     rng = np.random.default_rng(0)
     gains = rng.random((50, 1))
     relevant = interactions([(user, user) for user in range(50)], 50, 50)
-    found, alone = crossed(gains, np.arange(50)[:, None], np.arange(50), relevant), over_users(gains[:, 0])
-    assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.03)  # (1 - 1/50)² of leaving out
+    interval, alone = crossed(gains, np.arange(50)[:, None], np.arange(50), relevant), over_users(gains[:, 0])
+    assert interval.high - interval.low == pytest.approx(alone.high - alone.low, rel=0.03)  # (1 - 1/50)² of leaving out
 
 
 def test_one_item_that_everybody_shares_says_nothing_sure() -> None:

@@ -1,7 +1,7 @@
 """Jukebox against OpenAI's classes and jukemirlib's conditioning, on a small random model.
 
-`data/jukebox.npz` holds its two checkpoints under the official names, a quarter of a second of audio and what the
-reference made of it: the encoder's output, the codes, what the prior is told, and the hidden states after its blocks.
+`data/jukebox.npz` holds its two checkpoints under the official names, a quarter of a second of audio and the
+reference's results: the encoder's output, the codes, the conditioning of the prior, and the states after its blocks.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def encoder(weights: Path) -> Jukebox:
     return Jukebox(weights)
 
 
-def test_the_codes_and_what_the_prior_is_told_are_the_official_ones(
-    encoder: Jukebox, expected: dict[str, np.ndarray]
-) -> None:
+def test_codes_and_conditioning_equal_the_official_ones(encoder: Jukebox, expected: dict[str, np.ndarray]) -> None:
     network, audio = encoder._network, expected["input_long"]
     encoded = network.encoders["2"](torch.from_numpy(audio)[None, None])
     np.testing.assert_allclose(encoded, expected["long_enc2_prequant"], atol=5e-5)
@@ -90,7 +88,7 @@ def test_the_hidden_states_are_the_official_ones(
         np.testing.assert_allclose(up_to_it.encode(audio)[0], expected[f"long_layer{layer}_meanpool"], atol=5e-5)
 
 
-def test_half_precision_is_asked_for_and_near(weights: Path, expected: dict[str, np.ndarray]) -> None:
+def test_half_precision_is_an_option_and_near(weights: Path, expected: dict[str, np.ndarray]) -> None:
     half = Jukebox(weights, layer=5, half=True)
     frames = half.frames(expected["input_long"][None])[0]
     assert frames.dtype == np.float32
@@ -129,8 +127,8 @@ def test_the_published_sizes_give_the_published_counts(checkpoints: dict[str, di
 
 
 @pytest.mark.parametrize("time", [1, 5, 8, 21, 64])
-def test_attention_is_that_of_a_dense_mask(encoder: Jukebox, time: int) -> None:
-    """Blocks of 8 codes: those before in the block; those at its place in blocks before; all of the block before."""
+def test_attention_equals_a_dense_mask(encoder: Jukebox, time: int) -> None:
+    """Blocks of 8 codes: earlier codes of the block; the same place of earlier blocks; the whole block before."""
     blocks = encoder._network.prior.transformer._attn_mods
     x = torch.randn(2, time, 64, generator=torch.Generator().manual_seed(time))
     now, then = torch.arange(time)[:, None], torch.arange(time)[None]
@@ -150,7 +148,7 @@ def test_attention_is_that_of_a_dense_mask(encoder: Jukebox, time: int) -> None:
         torch.testing.assert_close(attention(x), expected, rtol=1e-4, atol=1e-5)  # type: ignore[operator]
 
 
-def test_no_code_sees_what_comes_after_it(encoder: Jukebox) -> None:
+def test_no_code_sees_later_codes(encoder: Jukebox) -> None:
     codes = torch.randint(0, 32, (1, 64), generator=torch.Generator().manual_seed(0))
     other = codes.clone()
     other[0, 40] = (other[0, 40] + 1) % 32
@@ -183,10 +181,10 @@ def test_blocks_behind_the_layer_and_training_s_parts_are_not_loaded(
 def test_one_slim_file_and_both_formats_of_pytorch_give_the_same(
     weights: Path, checkpoints: dict[str, dict[str, torch.Tensor]], tmp_path: Path
 ) -> None:
-    one = Jukebox(weights, layer=3)
+    third = Jukebox(weights, layer=3)
     zipped = Jukebox(written(tmp_path, checkpoints, zipped=True), layer=3)
-    assert one.card == zipped.card
-    np.testing.assert_array_equal(one.encode(noise(1, 9000)), zipped.encode(noise(1, 9000)))
+    assert third.card == zipped.card
+    np.testing.assert_array_equal(third.encode(noise(1, 9000)), zipped.encode(noise(1, 9000)))
     tensors, _, _ = read_jukebox(weights, layer=3)
     (tmp_path / "slim").mkdir()
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp_path / "slim/jukebox.safetensors")
@@ -203,7 +201,7 @@ def test_loading_by_name(weights: Path) -> None:
 
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: Jukebox) -> None:
     batch = noise(3, 6000)
-    alone = np.concatenate([encoder.encode(one[None]) for one in batch])
+    alone = np.concatenate([encoder.encode(window[None]) for window in batch])
     np.testing.assert_allclose(encoder.encode(batch), alone, rtol=1e-5)
     np.testing.assert_allclose(encoder.frames(batch).mean(axis=1), alone, rtol=1e-4, atol=1e-5)
 

@@ -119,7 +119,7 @@ def post_norm_block(weights: dict[str, torch.Tensor], x: torch.Tensor, heads: in
 @pytest.mark.parametrize("samples", [400, 4_001, 24_000])
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: MERT330M, samples: int) -> None:
     batch = noise(3, samples) * np.float32([[1], [1e-3], [3]])  # type: ignore[arg-type, operator]
-    alone = np.concatenate([encoder.encode(one[None]) for one in batch])
+    alone = np.concatenate([encoder.encode(window[None]) for window in batch])
     error = np.linalg.norm(encoder.encode(batch) - alone, axis=1) / np.linalg.norm(alone, axis=1)
     assert error.max() < 1e-5
 
@@ -150,7 +150,7 @@ def test_layers_in_one_pass_are_the_frames_means(encoder: MERT330M) -> None:
     assert encoder.encode(noise(0, 9_999)).shape == (0, 32)
 
 
-def test_what_it_cannot_do_is_refused(encoder: MERT330M, folder: Path) -> None:
+def test_unsupported_options_are_refused(encoder: MERT330M, folder: Path) -> None:
     for layer in (-1, 4):
         with pytest.raises(ConfigError, match=f"mert-330m has no layer {layer}. Its layers are 0 to 3"):
             encoder.frames(noise(1, 400), layer)
@@ -224,7 +224,7 @@ def test_names_of_either_layout_and_a_slim_file_give_the_same(
     assert slim.card == encoder.card
 
 
-def test_files_that_are_wrong_are_told_apart(
+def test_faulty_files_have_different_messages(
     folder: Path, expected: dict[str, np.ndarray], tensors: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     path = tmp_path / "pytorch_model.bin"

@@ -17,12 +17,12 @@ from timbrec.protocols import Encoder, EncoderCard
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, np.ndarray]:
-    """Six seconds of sound with a digital silence, and what librosa 0.11.0 and numpy.cov make of them."""
+    """Six seconds of sound with a digital silence, and the results of librosa 0.11.0 and numpy.cov."""
     return dict(np.load(Path(__file__).parent / "data/mfcc.npz", allow_pickle=False))
 
 
 def windows(n: int, samples: int, seed: int = 0) -> np.ndarray:
-    """Noise whose colour and loudness differ between windows and within them."""
+    """Noise of varying colour and loudness, between windows and within them."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(n, samples)).cumsum(axis=1) * 0.01 + rng.normal(size=(n, samples))
     return (noise * np.linspace(0.01, 0.3, samples) * rng.uniform(0.1, 1, (n, 1))).astype(np.float32)
@@ -47,12 +47,12 @@ def test_the_coefficients_are_librosas(expected: dict[str, np.ndarray]) -> None:
 
 def test_the_statistics_are_numpys(expected: dict[str, np.ndarray]) -> None:
     """A covariance by the deviations of its two: one near zero is a small difference of large numbers."""
-    vectors, wanted = MFCC().encode(expected["input"][None]), expected["stats"]
+    vectors, expected_stats = MFCC().encode(expected["input"][None]), expected["stats"]
     assert vectors.dtype == np.float32
     rows, columns = np.triu_indices(13)
-    deviations = np.sqrt(wanted[13:][rows == columns])
-    scales = np.concatenate([np.abs(wanted[:13]), deviations[rows] * deviations[columns]])
-    np.testing.assert_allclose(vectors[0] / scales, wanted / scales, atol=2e-6, rtol=0)
+    deviations = np.sqrt(expected_stats[13:][rows == columns])
+    scales = np.concatenate([np.abs(expected_stats[:13]), deviations[rows] * deviations[columns]])
+    np.testing.assert_allclose(vectors[0] / scales, expected_stats / scales, atol=2e-6, rtol=0)
 
 
 def test_each_window_is_cut_below_its_own_loudest(expected: dict[str, np.ndarray]) -> None:
@@ -66,17 +66,17 @@ def test_each_window_is_cut_below_its_own_loudest(expected: dict[str, np.ndarray
 @pytest.mark.parametrize(("n", "samples"), [(7, 22_050), (3, 22_050 * 30), (40, 44_100)])
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(n: int, samples: int) -> None:
     batch, encoder = windows(n, samples), MFCC()
-    alone = np.concatenate([encoder.encode(one[None]) for one in batch])
+    alone = np.concatenate([encoder.encode(window[None]) for window in batch])
     error = np.linalg.norm(encoder.encode(batch) - alone, axis=1) / np.linalg.norm(alone, axis=1)
     assert error.max() < 1e-5
-    frames = np.concatenate([encoder.frames(one[None]) for one in batch[:3]])
+    frames = np.concatenate([encoder.frames(window[None]) for window in batch[:3]])
     np.testing.assert_allclose(encoder.frames(batch)[:3], frames, rtol=1e-5, atol=1e-3)
 
 
 def test_encode_is_the_statistics_of_frames() -> None:
     batch = windows(4, 22_050)
     frames = MFCC().frames(batch).astype(np.float64)
-    expected = [np.concatenate([one.mean(0), np.cov(one.T)[np.triu_indices(13)]]) for one in frames]
+    expected = [np.concatenate([window.mean(0), np.cov(window.T)[np.triu_indices(13)]]) for window in frames]
     np.testing.assert_allclose(MFCC().encode(batch), expected, rtol=1e-4, atol=1e-2)
 
 
@@ -121,7 +121,7 @@ def test_loading_by_name() -> None:
         ({"devise": "cpu"}, "takes no 'devise'. Did you mean 'device'"),
     ],
 )
-def test_what_an_encoder_does_not_take_is_refused(options: dict[str, str], message: str) -> None:
+def test_unknown_options_of_encoders_are_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load("mfcc", **options)
     with pytest.raises(ConfigError, match=r"no encoder called 'mfc'\. Did you mean 'mfcc'"):

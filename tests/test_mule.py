@@ -1,4 +1,4 @@
-"""MULE against what sxmp-mule 1.1.2 computes under TensorFlow 2.13 and librosa 0.9.2, with random weights.
+"""MULE against sxmp-mule 1.1.2 under TensorFlow 2.13 and librosa 0.9.2, with random weights.
 
 The weights are drawn as for the expected values: from a generator per tensor, seeded with a model's number and the
 tensor's place among the sorted names. `data/mule.npz` holds both models' tensors' shapes, the small one's graph as
@@ -157,7 +157,7 @@ def test_a_window_shorter_than_a_slice_is_played_again(encoder: MULE, samples: i
 @pytest.mark.parametrize("samples", [SLICE, 16_000 * 9])
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: MULE, samples: int) -> None:
     batch = noise(3, samples)
-    alone = np.concatenate([encoder.encode(one[None]) for one in batch])
+    alone = np.concatenate([encoder.encode(window[None]) for window in batch])
     error = np.linalg.norm(encoder.encode(batch) - alone, axis=1) / np.linalg.norm(alone, axis=1)
     assert error.max() < 1e-5
 
@@ -184,14 +184,14 @@ def test_silence_is_finite_and_nothing_is_refused(encoder: MULE) -> None:
 
 
 def test_loading_by_name_from_a_folder_and_a_file(weights: Path) -> None:
-    one, other = load("mule", weights=weights), load("mule", weights=str(weights.parent), pool="mean")
-    assert isinstance(one, Encoder)
-    assert one.card == other.card
-    assert (one.card.dim, one.card.parameters) == (120, 153_542)
-    assert one.card.revision.startswith("sxmp-mule 1.1.2, weights ")
+    by_file, other = load("mule", weights=weights), load("mule", weights=str(weights.parent), pool="mean")
+    assert isinstance(by_file, Encoder)
+    assert by_file.card == other.card
+    assert (by_file.card.dim, by_file.card.parameters) == (120, 153_542)
+    assert by_file.card.revision.startswith("sxmp-mule 1.1.2, weights ")
 
 
-def test_what_it_does_not_have_is_refused(encoder: MULE, weights: Path, tmp_path: Path) -> None:
+def test_missing_pools_and_layers_are_refused(encoder: MULE, weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="mule has no numbered layers"):
         encoder.frames(noise(1, SLICE), layer=2)
     with pytest.raises(ConfigError, match=r"cannot be pooled by 'max'\. Known: mean, sum"):
@@ -234,7 +234,7 @@ class Archive:
         self.variables = self._in_order_of_creation(tensors)
 
     def _in_order_of_creation(self, tensors: dict[str, torch.Tensor]) -> dict[str, dict[str, np.ndarray]]:
-        """By layer. The reference makes the slow pathway first, then the fast one, then what joins them."""
+        """The order of layers in the reference: the slow pathway, the fast pathway, and their connections."""
         convolutions = [f"{stem}.{number}" for stem in ("slow_stem", "fast_stem") for number in range(4)]
         dense, gains = [], []
         for pathway in ("slow", "fast"):

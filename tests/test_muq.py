@@ -1,8 +1,8 @@
 """MuQ and MuQ-MuLan against their references with random weights.
 
 MuQ's golden is a small model of the same values as MusicFM's, so `data/musicfm.npz` serves it too.
-`data/muq_mulan.npz` holds the tensors of both towers of a small MuQ-MuLan with clips of 1 s, and what the reference
-made of the first 2.6 s of the same audio: each clip's vector and their mean.
+`data/muq_mulan.npz` holds the tensors of both towers of a small MuQ-MuLan with clips of 1 s, and the reference's
+results for the first 2.6 s of the same audio: each clip's vector and their mean.
 """
 
 from __future__ import annotations
@@ -149,9 +149,9 @@ def test_the_published_sizes_give_the_published_counts(towers: dict[str, torch.T
     with torch.device("meta"):
         full, head = ConformerNetwork(Sizes()), nn.Sequential(nn.Linear(1024, 768), nn.Linear(768, 512))
     training = 1024 + 8192 * 1024 + 8192 + 1024 * 64 * 128 + 128 + 1024  # cls_token, linear, pos_conv_embed
-    muq = sum(one.numel() for one in full.parameters()) + training
+    muq = sum(tensor.numel() for tensor in full.parameters()) + training
     assert muq == MuQ.card.parameters == 333_130_880
-    audio = muq + sum(one.numel() for one in head.parameters())
+    audio = muq + sum(tensor.numel() for tensor in head.parameters())
     assert MuQMuLan.card.parameters == pytest.approx(2 * audio, rel=0.03)  # half of them
     clip = Sizes().gflop(240_000) + 2e-9 * (250 * 1024 * 768 + 768 * 512)
     assert MuQMuLan.card.gflop == pytest.approx(3 * clip, abs=0.05)
@@ -161,7 +161,7 @@ def test_the_published_sizes_give_the_published_counts(towers: dict[str, torch.T
 def test_rvq_targets_are_left_out_and_others_refused(
     encoder: MuQ, tensors: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    kept = {name: one for name, one in tensors.items() if "quantizer" not in name}
+    kept = {name: tensor for name, tensor in tensors.items() if "quantizer" not in name}
     rvq = {"model.rvq.quantizers.0.codebook.weight": torch.zeros(4, 2), "model.rvq.out.bias": torch.zeros(2)}
     assert MuQ(muq_folder(tmp_path, kept | rvq, MUQ)).card == encoder.card
     for name in ("model.other.weight", "rvq", "model.conformer.layers.0.rvq.x"):
@@ -249,7 +249,7 @@ def test_short_silent_and_no_windows(mulan: MuQMuLan) -> None:
         mulan.frames(noise(1, 30_000), layer=1)
 
 
-def test_bfloat16_is_asked_for_and_float16_is_not_offered(encoder: MuQ, weights: Path, mulan_weights: Path) -> None:
+def test_bfloat16_is_an_option_and_float16_is_not(encoder: MuQ, weights: Path, mulan_weights: Path) -> None:
     half = MuQ(weights, dtype="bfloat16")
     error = np.abs(half.encode(noise(1, 12_000)) - encoder.encode(noise(1, 12_000))).max()
     assert 1e-4 < error < 0.05
@@ -262,11 +262,11 @@ def test_bfloat16_is_asked_for_and_float16_is_not_offered(encoder: MuQ, weights:
 def test_converted_weights_give_the_same(
     encoder: MuQ, mulan: MuQMuLan, weights: Path, mulan_weights: Path, tmp_path: Path
 ) -> None:
-    for one, folder in ((encoder, weights), (mulan, mulan_weights)):
-        done = convert(one.card.name, folder, tmp_path / f"{one.card.name}.safetensors")
-        slim = load(one.card.name, done.path)
-        assert slim.card == one.card
-        assert_same(slim.encode(noise(1, 30_000)), one.encode(noise(1, 30_000)))
+    for model, folder in ((encoder, weights), (mulan, mulan_weights)):
+        done = convert(model.card.name, folder, tmp_path / f"{model.card.name}.safetensors")
+        slim = load(model.card.name, done.path)
+        assert slim.card == model.card
+        assert_same(slim.encode(noise(1, 30_000)), model.encode(noise(1, 30_000)))
     assert not [name for name in done_names(tmp_path / "muq-mulan.safetensors") if "text" in name]
 
 

@@ -103,7 +103,7 @@ def test_the_studys_way_takes_samples_at_24_khz_as_they_are(folder: Path, raw: M
 @pytest.mark.parametrize("samples", [400, 5_001, 16_000])
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(folder: Path, samples: int) -> None:
     encoder, batch = load("music2vec", folder), noise(3, samples) * np.float32([[1], [1e-3], [3]])  # type: ignore[arg-type, operator]
-    alone = np.concatenate([encoder.encode(one[None]) for one in batch])
+    alone = np.concatenate([encoder.encode(window[None]) for window in batch])
     error = np.linalg.norm(encoder.encode(batch) - alone, axis=1) / np.linalg.norm(alone, axis=1)
     assert error.max() < 1e-5
 
@@ -141,5 +141,5 @@ def test_the_published_sizes_are_as_the_card_says(folder: Path) -> None:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             states = dict(hidden_states(network, torch.empty(1, 30 * rate, device="meta"), [12]))
         assert states[12].shape == (1, frames, 768)
-        told = load("music2vec", folder, rate=rate).card.gflop
-        assert told == pytest.approx(counter.get_total_flops() / 1e9, abs=0.1)
+        gflop = load("music2vec", folder, rate=rate).card.gflop
+        assert gflop == pytest.approx(counter.get_total_flops() / 1e9, abs=0.1)

@@ -1,9 +1,9 @@
 """MusicFM against its reference with random weights, and against the conformer in transformers at other lengths.
 
-`data/musicfm.npz` holds a small model's tensors under the official names, three seconds of audio and what the reference
-made of them: every tenth frame of the decibels, every thirtieth of the normalised ones, the stem, all hidden states and
+`data/musicfm.npz` holds a small model's tensors under the official names, three seconds of audio and the reference's
+results: every tenth frame of the decibels, every thirtieth of the normalised ones, the stem, all hidden states and
 both ways of pooling. The second window of the golden and its repeated ones are left out. For seven other lengths of
-noise it holds what the conformer of transformers 5.24 makes of the stem's output.
+noise it holds the output of the conformer of transformers 5.24 for the stem's output.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def test_the_whole_golden(test_data: Path) -> None:
 
 
 def over_channels(path: Path) -> MusicFM:
-    """The first study's pooling, of windows of 3 s: its card tells of those of 30 s."""
+    """The pooling of the first study, for windows of 3 s; its card describes windows of 30 s."""
 
     class Short(MusicFMMSD):
         card = MusicFMMSD.card.__class__(**vars(MusicFMMSD.card) | {"window": 3.0})
@@ -133,7 +133,7 @@ def test_the_mel_filters_are_those_in_the_checkpoint(tensors: dict[str, torch.Te
 def test_other_lengths_are_as_in_transformers(
     encoder: MusicFMMSD, tensors: dict[str, torch.Tensor], expected: dict[str, np.ndarray], samples: int
 ) -> None:
-    """The stem by its plain definition; what the conformer of transformers 5.24 makes of it was recorded."""
+    """The stem by its plain definition, and recorded outputs of the conformer of transformers 5.24."""
     audio = noise(2, samples, seed=samples)
     stem, states = plain_stem(tensors, audio), expected[f"transformers/{samples}"]
     frames = encoder.frames(audio)
@@ -143,7 +143,7 @@ def test_other_lengths_are_as_in_transformers(
 
 
 @pytest.mark.slow
-def test_transformers_still_makes_what_was_recorded(
+def test_transformers_still_returns_the_recorded_values(
     tensors: dict[str, torch.Tensor], expected: dict[str, np.ndarray]
 ) -> None:
     """Its import alone takes a while."""
@@ -155,13 +155,15 @@ def test_transformers_still_makes_what_was_recorded(
         position_embeddings_type="rotary", attn_implementation="eager",
     )  # fmt: skip
     layers = Wav2Vec2ConformerEncoder(config).eval()  # type: ignore[no-untyped-call]
-    named = {name.removeprefix("conformer."): one for name, one in tensors.items() if name.startswith("conformer.")}
+    named = {
+        name.removeprefix("conformer."): tensor for name, tensor in tensors.items() if name.startswith("conformer.")
+    }
     layers.load_state_dict(named)
     recorded = {int(name.split("/")[1]): states for name, states in expected.items() if name.startswith("transformers")}
     for samples, states in recorded.items():
         with torch.no_grad():
-            found = layers(plain_stem(tensors, noise(2, samples, seed=samples))).last_hidden_state
-        np.testing.assert_allclose(found, states, **CLOSE)
+            computed = layers(plain_stem(tensors, noise(2, samples, seed=samples))).last_hidden_state
+        np.testing.assert_allclose(computed, states, **CLOSE)
     assert len(recorded) == 7
 
 
@@ -194,8 +196,8 @@ def test_the_published_sizes_give_the_published_counts(tensors: dict[str, torch.
     state = full.state_dict()
     training = {"cls_token": 1024, "linear.weight": 4096 * 1024, "linear.bias": 4096}
     training |= {"weight_g": 128, "weight_v": 1024 * 64 * 128, "bias": 1024}  # of pos_conv_embed
-    buffers = sum(one.numel() for name, one in state.items() if "running" in name or "num_batches" in name)
-    total = sum(one.numel() for one in state.values()) - buffers + sum(training.values())
+    buffers = sum(tensor.numel() for name, tensor in state.items() if "running" in name or "num_batches" in name)
+    total = sum(tensor.numel() for tensor in state.values()) - buffers + sum(training.values())
     assert total == MusicFMMSD.card.parameters == MusicFMFMA.card.parameters == 328_932_480
     unused = tensors.keys() - small_network().state_dict().keys()
     assert len(state) + len(unused) == 465  # as many as a published file has
@@ -214,7 +216,7 @@ def small_network() -> ConformerNetwork:
 
 
 @pytest.mark.parametrize("samples", [72_000, 31_007])
-def test_the_arithmetic_of_a_window_is_what_torch_counts(encoder: MusicFMMSD, samples: int) -> None:
+def test_the_arithmetic_of_a_window_equals_torchs_count(encoder: MusicFMMSD, samples: int) -> None:
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         encoder.encode(noise(1, samples))
     dropped = 2 * 128 * 1025  # a last frame's mel bands
@@ -270,7 +272,7 @@ def test_the_contract_holds(encoder: MusicFMMSD) -> None:
 
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: MusicFMMSD) -> None:
     batch = noise(5, 12_345)
-    alone = np.concatenate([encoder.encode(one[None]) for one in batch])
+    alone = np.concatenate([encoder.encode(window[None]) for window in batch])
     np.testing.assert_array_equal(encoder.encode(batch), alone)
     together = dict(encoder._conformer.states(torch.from_numpy(batch), [3]))[3].mean(1)  # as on a GPU
     np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
@@ -289,7 +291,7 @@ def test_short_silent_and_no_windows(encoder: MusicFMMSD) -> None:
     assert encoder.frames(noise(0, 5000)).shape == (0, 5, 32)
 
 
-def test_bfloat16_is_asked_for_and_near(encoder: MusicFMMSD, weights: Path) -> None:
+def test_bfloat16_is_an_option_and_near(encoder: MusicFMMSD, weights: Path) -> None:
     audio = noise(2, 12_000)
     half = MusicFMMSD(weights, dtype="bfloat16")
     vectors = half.encode(audio)
@@ -330,7 +332,7 @@ def test_msd_s_statistics_are_known(encoder: MusicFMMSD, tensors: dict[str, torc
 
 
 def test_a_config_tells_heads_and_depth(tensors: dict[str, torch.Tensor], tmp_path: Path, encoder: MusicFMMSD) -> None:
-    without = {name: one for name, one in tensors.items() if "inv_freq" not in name}
+    without = {name: tensor for name, tensor in tensors.items() if "inv_freq" not in name}
     folder = musicfm_folder(tmp_path, without)
     config = {"encoder_depth": 3, "w2v2_conformer": {"num_attention_heads": 4}}
     (folder / "config.json").write_text(json.dumps(config))
@@ -382,11 +384,11 @@ def test_muq_s_file_and_broken_ones_are_refused(tensors: dict[str, torch.Tensor]
         MusicFMMSD(tmp_path)
 
 
-def test_what_training_alone_uses_does_not_change_the_vectors_nor_the_revision(
+def test_tensors_for_training_change_neither_vectors_nor_revision(
     encoder: MusicFMMSD, tensors: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     network = small_network().state_dict()
-    slim = {name: one.contiguous() for name, one in tensors.items() if name in network or "inv_freq" in name}
+    slim = {name: tensor.contiguous() for name, tensor in tensors.items() if name in network or "inv_freq" in name}
     save_file(slim, tmp_path / "slim.safetensors")
     other = MusicFMMSD(tmp_path)
     assert other.card == encoder.card

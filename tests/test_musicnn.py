@@ -1,4 +1,4 @@
-"""MusiCNN against what musicnn 0.1.0 computes under TensorFlow 2.13 and librosa 0.9.2, with its published weights.
+"""MusiCNN against musicnn 0.1.0 under TensorFlow 2.13 and librosa 0.9.2, with its published weights.
 
 `data/musicnn.npz` holds the first patch's samples and expected values. The network's shape is also compared with plain
 convolutions on random weights, so that something is proven where the weights are not installed.
@@ -123,7 +123,7 @@ def encoder(random_weights: Path) -> MusiCNNMSD:
     return MusiCNNMSD(random_weights)
 
 
-def test_the_network_is_that_of_plain_convolutions_whatever_the_sign_of_a_gain() -> None:
+def test_the_network_equals_plain_convolutions_for_gains_of_both_signs() -> None:
     variables = random_variables(1)
     network = MusiCNNNetwork()
     network.load_state_dict(renamed(variables))
@@ -232,7 +232,7 @@ def test_overlap_is_the_step_that_the_official_extractor_takes_for_it(
         MusiCNNMSD(random_weights, overlap=0.01)
 
 
-def test_first_patch_only_is_what_the_released_package_returns(package: Path, test_data: Path) -> None:
+def test_first_patch_only_equals_the_released_package(package: Path, test_data: Path) -> None:
     folder = test_data / "golden/musicnn"
     stale = np.load(folder / "MSD_musicnn_expected.npz")["penultimate_pypi010_stale"]
     first = MusiCNNMSD(first_patch_only=True)
@@ -314,7 +314,7 @@ def test_the_rate_alone_changes_no_vector(msd: MusiCNNMSD, test_data: Path) -> N
 @pytest.mark.parametrize("samples", [PATCH, 16_000 * 7])
 def test_a_window_has_the_same_vector_alone_and_in_a_batch(encoder: MusiCNNMSD, samples: int) -> None:
     batch = noise(3, samples)
-    alone = np.concatenate([encoder.encode(one[None]) for one in batch])
+    alone = np.concatenate([encoder.encode(window[None]) for window in batch])
     error = np.linalg.norm(encoder.encode(batch) - alone, axis=1) / np.linalg.norm(alone, axis=1)
     assert error.max() < 1e-5
 
@@ -347,7 +347,7 @@ def test_silence_is_finite_and_nothing_is_refused(encoder: MusiCNNMSD) -> None:
         encoder.encode(noise(1, 0))
 
 
-def test_what_it_does_not_have_is_refused(encoder: MusiCNNMSD, random_weights: Path) -> None:
+def test_missing_pools_and_layers_are_refused(encoder: MusiCNNMSD, random_weights: Path) -> None:
     with pytest.raises(ConfigError, match=r"musicnn-msd has no layer 7\. Its layers are 0 to 6"):
         encoder.frames(noise(1, PATCH), layer=7)
     with pytest.raises(ConfigError, match=r"no pad_mode 'zeros'.*reflect, constant"):
@@ -360,11 +360,11 @@ def test_loading_by_name_from_the_package_a_folder_and_a_file(package: Path, tes
         golden = test_data / "golden/musicnn"
         places = [None, package, package / folder, str(package / folder / ".index"), golden]
         loaded = [load(name, weights=place) for place in (*places, golden / f"{folder}.safetensors")]
-        assert {one.card.revision for one in loaded} == {"musicnn 0.1.0"}
-        assert all(isinstance(one, Encoder) for one in loaded)
-        assert {one.card.name for one in loaded} == {name}
-        vectors[name] = [one.encode(audio) for one in loaded]
-        assert all((one == vectors[name][0]).all() for one in vectors[name])
+        assert {model.card.revision for model in loaded} == {"musicnn 0.1.0"}
+        assert all(isinstance(model, Encoder) for model in loaded)
+        assert {model.card.name for model in loaded} == {name}
+        vectors[name] = [model.encode(audio) for model in loaded]
+        assert all((vector == vectors[name][0]).all() for vector in vectors[name])
     assert np.abs(vectors["musicnn-msd"][0] - vectors["musicnn-mtt"][0]).max() > 0.1
 
 

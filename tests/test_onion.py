@@ -23,7 +23,7 @@ NAMES = [f"MFCC{k}" for k in range(13)] + [f"cov_{k}" for k in range(91)]
 
 def text(ids: list[str] = IDS, values: np.ndarray = VALUES, first: str = "id") -> str:
     header = "\t".join([first, *NAMES[: values.shape[1]]])
-    rows = ["\t".join([one, *(repr(float(value)) for value in row)]) for one, row in zip(ids, values, strict=True)]
+    rows = ["\t".join([track, *(repr(float(value)) for value in row)]) for track, row in zip(ids, values, strict=True)]
     return "\n".join([header, *rows]) + "\n"
 
 
@@ -75,10 +75,10 @@ def test_mfcc_onion_by_name_has_a_card_and_vectors_and_refuses_audio(tmp_path: P
 
 
 def test_other_features_have_their_own_names_and_revisions(tmp_path: Path) -> None:
-    one = load("mfcc-onion", weights=write(tmp_path / "id_ivec256.tsv.bz2", text(values=VALUES[:, :3]))).card
+    card = load("mfcc-onion", weights=write(tmp_path / "id_ivec256.tsv.bz2", text(values=VALUES[:, :3]))).card
     two = load("mfcc-onion", weights=write(tmp_path / "id_ivec512.tsv", text(values=VALUES[:, 1:4]))).card
-    assert (one.name, one.dim, two.name) == ("onion-ivec256", 3, "onion-ivec512")
-    assert one.revision != two.revision
+    assert (card.name, card.dim, two.name) == ("onion-ivec256", 3, "onion-ivec512")
+    assert card.revision != two.revision
 
 
 def damaged(path: Path, size: int) -> None:
@@ -104,7 +104,7 @@ def damaged(path: Path, size: int) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["id_mfcc_stats.tsv", "id_mfcc_stats.tsv.bz2"])
-def test_what_is_wrong_with_a_file_is_one_message(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_every_fault_of_a_file_has_one_message(tmp_path: Path, name: str, content: str, message: str) -> None:
     path = write(tmp_path / name, content)
     with pytest.raises(DataError, match=message) as error:
         load("mfcc-onion", weights=path)

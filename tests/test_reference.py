@@ -1,4 +1,4 @@
-"""Encoders against a reference, on a run whose best and worst encoders are known, and published figures beside it."""
+"""Encoders against a reference, on a run with known best and worst encoders, and published figures beside it."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ for name, settings in LONG.items():
 
 @pytest.fixture(scope="module")
 def whole() -> dict[str, Any]:
-    """What nothing interrupted."""
+    """The results of an uninterrupted training."""
     return {name: settings.fit(TRAIN, CONTENT, FOLD, rng(3)) for name, settings in LONG.items()}
 
 
@@ -95,7 +95,7 @@ def test_a_killed_training_resumes_to_the_same_bits(where: str, whole: dict[str,
 
 
 def curves_of(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows of a folder."""
+    """The curves that TensorBoard reads from a folder."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     accumulator = EventAccumulator(str(folder))

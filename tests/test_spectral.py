@@ -1,4 +1,4 @@
-"""The spectral baseline on sounds whose tempo, brightness and pitch are known in closed form."""
+"""The spectral baseline on sounds with tempo, brightness and pitch known in closed form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals over users and items: against a bootstrap written here, and against the truth of simulated worlds."""
+"""Intervals over users and items: against a bootstrap written here, and against the truth of world worlds."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def pigeonhole(world: Simulated, replicates: int, seed: int) -> np.ndarray:
     for _ in range(replicates):
         user_weights = rng.multinomial(USERS, np.full(USERS, 1 / USERS))
         item_weights = rng.multinomial(ITEMS, np.full(ITEMS, 1 / ITEMS))
-        there = relevant @ item_weights
-        value = np.divide(relevant.sum(1) * (gained @ item_weights), there, out=np.zeros(USERS), where=there > 0)
-        values.append((user_weights * value).sum() / (user_weights * (there > 0)).sum())
+        possible = relevant @ item_weights
+        value = np.divide(relevant.sum(1) * (gained @ item_weights), possible, out=np.zeros(USERS), where=possible > 0)
+        values.append((user_weights * value).sum() / (user_weights * (possible > 0)).sum())
     return np.array(values)
 
 
@@ -67,50 +67,50 @@ def test_the_interval_is_a_little_narrower_than_a_bootstrap_over_both(seed: int)
 
 
 def coverage(truth: float, intervals: list[Interval]) -> float:
-    return float(np.mean([one.low <= truth <= one.high for one in intervals]))
+    return float(np.mean([interval.low <= truth <= interval.high for interval in intervals]))
 
 
 def test_it_holds_the_truth_as_often_as_it_says_and_users_alone_do_not() -> None:
     worlds = [Simulated(seed) for seed in range(400)]
-    both = coverage(RATE, [crossed(one.gains, one.items, one.users, one.relevant) for one in worlds])
-    users = coverage(RATE, [over_users(one.gains.sum(1)) for one in worlds])
-    assert 0.92 <= both <= 0.985
+    pair = coverage(RATE, [crossed(world.gains, world.items, world.users, world.relevant) for world in worlds])
+    users = coverage(RATE, [over_users(world.gains.sum(1)) for world in worlds])
+    assert 0.92 <= pair <= 0.985
     assert users < 0.8
 
 
 def test_it_does_not_widen_much_where_items_do_not_matter() -> None:
     worlds = [Simulated(seed, spread_of_items=0.0) for seed in range(400)]
-    both = coverage(RATE, [crossed(one.gains, one.items, one.users, one.relevant) for one in worlds])
-    assert 0.92 <= both <= 0.985
+    pair = coverage(RATE, [crossed(world.gains, world.items, world.users, world.relevant) for world in worlds])
+    assert 0.92 <= pair <= 0.985
     widths = [
-        (crossed(one.gains, one.items, one.users, one.relevant).high - one.gains.sum(1).mean())
-        / (over_users(one.gains.sum(1)).high - one.gains.sum(1).mean())
-        for one in worlds[:20]
+        (crossed(world.gains, world.items, world.users, world.relevant).high - world.gains.sum(1).mean())
+        / (over_users(world.gains.sum(1)).high - world.gains.sum(1).mean())
+        for world in worlds[:20]
     ]
     assert np.mean(widths) < 1.2
 
 
 def test_paired_differences_hold_the_truth() -> None:
     """Two systems that share users and items and find each pair alike in the mean: the difference is 0."""
-    found = []
+    intervals = []
     for seed in range(400):
-        one = Simulated(seed)
+        world = Simulated(seed)
         rng = np.random.default_rng([seed, 1])
         easy = rng.uniform(-1, 1, ITEMS) * 0.3
-        user, item = one.relevant.user, one.relevant.item
+        user, item = world.relevant.user, world.relevant.item
         hit = rng.random(len(user)) < RATE + easy[item]
-        place = np.arange(len(user)) - one.relevant.starts[user]
+        place = np.arange(len(user)) - world.relevant.starts[user]
         items, gains = np.full((USERS, 6), -1), np.zeros((USERS, 6))
-        items[user, place], gains[user, place] = np.where(hit, item, -1), hit / one.relevant.user_items[user]
-        both = np.concatenate([one.gains, -gains], 1), np.concatenate([one.items, items], 1)
-        found.append(crossed(*both, one.users, one.relevant))
-    assert 0.92 <= coverage(0.0, found) <= 0.985
+        items[user, place], gains[user, place] = np.where(hit, item, -1), hit / world.relevant.user_items[user]
+        pair = np.concatenate([world.gains, -gains], 1), np.concatenate([world.items, items], 1)
+        intervals.append(crossed(*pair, world.users, world.relevant))
+    assert 0.92 <= coverage(0.0, intervals) <= 0.985
 
 
 def test_two_equal_systems_differ_by_nothing_for_sure() -> None:
-    one = Simulated(0)
-    both = np.concatenate([one.gains, -one.gains], 1), np.concatenate([one.items, one.items], 1)
-    interval = crossed(*both, one.users, one.relevant)
+    world = Simulated(0)
+    pair = np.concatenate([world.gains, -world.gains], 1), np.concatenate([world.items, world.items], 1)
+    interval = crossed(*pair, world.users, world.relevant)
     assert np.allclose([interval.value, interval.low, interval.high], 0, atol=1e-15)
 
 

@@ -1,4 +1,4 @@
-"""The vector store: round trips, what it refuses, damage, killed writers and writers side by side."""
+"""The vector store: round trips, refusals, damage, killed writers and writers side by side."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ INFO = StoreInfo("mert", "r1", layer=7, pool="mean", over="time", windows="30 s 
 
 @pytest.fixture
 def store(tmp_path: Path) -> VectorStore:
-    made = VectorStore.create(tmp_path / "store", INFO)
-    made.append(["a", "b", "c"], np.arange(9.0).reshape(3, 3))
-    made.append(["d", "e"], np.array([[0, 0, 0], [1, 2, 3]]))
-    return made
+    created = VectorStore.create(tmp_path / "store", INFO)
+    created.append(["a", "b", "c"], np.arange(9.0).reshape(3, 3))
+    created.append(["d", "e"], np.array([[0, 0, 0], [1, 2, 3]]))
+    return created
 
 
 def shard_files(store: VectorStore) -> list[Path]:
@@ -49,9 +49,9 @@ def test_reads_back_in_any_order(store: VectorStore) -> None:
     again = VectorStore.open(str(store.path), expect=INFO)
     assert again.ids.to_list() == ["a", "b", "c", "d", "e"]
     assert (len(again), again.dim, again.zeros, again.info.encoder) == (5, 3, 1, "mert")
-    found = again.aligned(["e", "a", "a", "d"])
-    assert found.dtype == np.float32
-    assert found.tolist() == [[1, 2, 3], [0, 1, 2], [0, 1, 2], [0, 0, 0]]
+    opened = again.aligned(["e", "a", "a", "d"])
+    assert opened.dtype == np.float32
+    assert opened.tolist() == [[1, 2, 3], [0, 1, 2], [0, 1, 2], [0, 0, 0]]
     assert again.has(["e", "x", "a", None]).tolist() == [True, False, True, False]
     assert again.aligned([]).shape == (0, 3)
 
@@ -87,10 +87,10 @@ def test_round_trip_of_any_commits_in_any_order(data: st.DataObject, dtype: str)
         for low, high in zip([0, *cuts], [*cuts, len(ids)], strict=True):
             store.append(ids[low:high], vectors[low:high])
         expected = dict(zip(ids, vectors.astype(dtype).astype(np.float32), strict=True))
-        for found in (store, VectorStore.open(folder, info)):
-            assert found.aligned(asked).tolist() == [expected[i].tolist() for i in asked]
-            assert found.ids.to_list() == ids
-            assert found.zeros == sum(not vector.any() for vector in expected.values())
+        for opened in (store, VectorStore.open(folder, info)):
+            assert opened.aligned(asked).tolist() == [expected[i].tolist() for i in asked]
+            assert opened.ids.to_list() == ids
+            assert opened.zeros == sum(not vector.any() for vector in expected.values())
         store.verify()
 
 
@@ -203,7 +203,7 @@ def test_a_newer_format_is_refused(store: VectorStore) -> None:
 
 
 def test_a_store_without_paths_of_files_opens_and_grows(tmp_path: Path) -> None:
-    """Format 2, whose tables of tracks had no column for the path."""
+    """Format 2 had no column for the path in its tables of tracks."""
     store = VectorStore.create(tmp_path / "store", INFO)
     facts = {"id": ["a", "b"], "audio": ["x", "y"], "size": [1, 2], "mtime": [3, 4], "file": ["f", "g"]}
     shard = Shard(2, 0, store._write_vectors(np.ones((2, 3))), store._write_table(pl.DataFrame({"id": ["x", "y"]})))
@@ -238,8 +238,8 @@ def test_digest_knows_the_content_and_not_when_it_came(tmp_path: Path) -> None:
         assert VectorStore.open(store.path).digest == store.digest
         return store.digest
 
-    one = digest("one", [("a", 1), ("b", 2)])
-    assert one == digest("later", [("b", 2), ("a", 1)], replace(INFO, created="2001-01-01"))
+    base = digest("one", [("a", 1), ("b", 2)])
+    assert base == digest("later", [("b", 2), ("a", 1)], replace(INFO, created="2001-01-01"))
     others = [
         digest("value", [("a", 1), ("b", 3)]),
         digest("swapped", [("a", 2), ("b", 1)]),
@@ -247,7 +247,7 @@ def test_digest_knows_the_content_and_not_when_it_came(tmp_path: Path) -> None:
         digest("fewer", [("a", 1)]),
         digest("layer", [("a", 1), ("b", 2)], replace(INFO, layer=8)),
     ]
-    assert len({one, *others}) == 6
+    assert len({base, *others}) == 6
 
 
 def test_opening_reads_no_vector_and_keeps_no_file_open(store: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,7 +377,7 @@ for commit in range(commits):
 
 
 def writer(store: VectorStore, first: int, commits: int, fatal: int = 0) -> subprocess.Popen[str]:
-    """A process that appends 3 vectors a commit once told to go, and dies before its `fatal`-th step on the disk."""
+    """A process that appends 3 vectors a commit after a signal, and dies before its `fatal`-th step on the disk."""
     command = [sys.executable, "-c", WRITER, str(store.path), str(first), str(commits), str(fatal)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -101,11 +101,11 @@ def test_every_relevant_pair_is_in_one_stratum(result: Result, table: pl.DataFra
 def test_lines_are_compared_with_artist_mean_on_the_same_vectors(table: pl.DataFrame) -> None:
     key = ["scenario", "by", "stratum", "encoder"]
     knn, base = (table.filter(recommender=name).select(*key, "value") for name in ("knn", "artist-mean"))
-    both = table.filter(recommender="knn").join(base, on=key, suffix="_base")
-    assert len(both) == len(knn) > 0
-    assert both["reference"].to_list() == [f"{name} / artist-mean" for name in both["encoder"]]
-    np.testing.assert_allclose(both["difference"], both["value"] - both["value_base"], atol=1e-12)
-    assert (both["difference_low"] <= both["difference"]).all()
+    joined = table.filter(recommender="knn").join(base, on=key, suffix="_base")
+    assert len(joined) == len(knn) > 0
+    assert joined["reference"].to_list() == [f"{name} / artist-mean" for name in joined["encoder"]]
+    np.testing.assert_allclose(joined["difference"], joined["value"] - joined["value_base"], atol=1e-12)
+    assert (joined["difference_low"] <= joined["difference"]).all()
 
 
 def test_another_reference_is_subtracted_under_each_recommender(result: Result) -> None:

@@ -1,4 +1,4 @@
-"""From stored lists to figures, on a run whose lists are made here and whose figures are counted here."""
+"""From stored lists to figures, on a run with lists and figures worked out here."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ PLAN = [  # experiments, and how much of what is liked their scores know
 
 
 def lists_of(place: int, knows: float, scenario: Scenario) -> Any:
-    """Top 11 of scores that are noise and, to some degree, what is liked."""
+    """The top 11 by scores of noise plus, to some degree, the user's taste."""
     table = np.random.default_rng(place).random(LIKED.shape) + knows * LIKED
     scorer = TableScorer(table, can_rank_cold=knows < 0.9)  # as popularity
     return answer(scorer, FOLD.task(scenario), FOLD, 11, seed=0)
@@ -64,8 +64,8 @@ def lists_of(place: int, knows: float, scenario: Scenario) -> Any:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    made = Run.create(tmp_path_factory.mktemp("run"), {}, SPLIT)
-    made.plan([experiment for experiment, _ in PLAN])
+    new_run = Run.create(tmp_path_factory.mktemp("run"), {}, SPLIT)
+    new_run.plan([experiment for experiment, _ in PLAN])
     for place, (experiment, knows) in enumerate(PLAN):
         if knows is None:
             continue
@@ -76,8 +76,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
                 lists[scenario] = lists_table(lists_of(place, knows, scenario), FOLD.task(scenario), FOLD.train)
             except CannotRankError as error:
                 refused[scenario] = str(error)
-        made.write(Cell(experiment, lists, refused, {}, {}))
-    return made
+        new_run.write(Cell(experiment, lists, refused, {}, {}))
+    return new_run
 
 
 @pytest.fixture(scope="module")

@@ -126,20 +126,20 @@ def test_every_kind_of_file_gives_the_same_vectors(vectors: np.ndarray, seed: in
         np.save(folder / "v64.npy", vectors.astype(np.float64))
         (folder / "ids.txt").write_text("\n".join(ids))
         pl.DataFrame({"id": ids, "v": vectors}).write_parquet(folder / "v.parquet")
-        found = [
+        noted = [
             Vectors(ids, vectors),
             read_vectors(folder / "v.npy", folder / "ids.txt"),
             read_vectors(folder / "v64.npy", folder / "ids.txt"),
             read_vectors(folder / "v.parquet"),
         ]
-        for source in found:
+        for source in noted:
             np.testing.assert_array_equal(source.aligned(sorted(ids)), vectors[np.argsort(ids)])
             assert source.zeros == (~vectors.any(axis=1)).sum()
-        assert len({source.digest for source in found}) == 1
+        assert len({source.digest for source in noted}) == 1
 
 
 def test_digest_knows_ids_values_and_shape() -> None:
-    some = [
+    partial = [
         Vectors(["a", "b"], ARRAY[:2]),
         Vectors(["b", "a"], ARRAY[:2]),
         Vectors(["a", "b"], ARRAY[[1, 0]]),
@@ -147,8 +147,8 @@ def test_digest_knows_ids_values_and_shape() -> None:
         Vectors(["a"], ARRAY[:2].reshape(1, 4)),
         Vectors(["a", "b"], np.nextafter(ARRAY[:2], np.float32(9))),
     ]
-    assert len({vectors.digest for vectors in some}) == len(some)
-    assert some[0].digest == Vectors(["a", "b"], ARRAY[:2].copy()).digest
+    assert len({vectors.digest for vectors in partial}) == len(partial)
+    assert partial[0].digest == Vectors(["a", "b"], ARRAY[:2].copy()).digest
 
 
 @pytest.mark.parametrize(

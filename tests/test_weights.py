@@ -1,4 +1,4 @@
-"""What may be wrong with a file of weights has one message of its own, for every encoder of the catalogue."""
+"""Each fault of a file of weights has a message of its own, for every encoder of the catalogue."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_the_weights_of_one_musicnn_are_not_those_of_the_other() -> None:
         load("musicnn-msd", weights=other)
 
 
-def test_tensors_are_the_same_whatever_holds_them(tmp_path: Path) -> None:
+def test_tensors_are_equal_in_every_file_format(tmp_path: Path) -> None:
     read = {}
     for kind, write in KINDS.items():
         write(tmp_path / kind)

@@ -80,7 +80,7 @@ def test_a_few_missing_samples_are_a_remark(good: dict[str, bytes], tmp_path: Pa
     assert reason == f"it lacks {samples / RATE:.2g} of the 12.0 s that its header declares"
 
 
-def test_the_sizes_are_said(good: dict[str, bytes], tmp_path: Path) -> None:
+def test_the_message_names_both_durations(good: dict[str, bytes], tmp_path: Path) -> None:
     path = put(tmp_path / "a.wav", good[".wav"][: 44 + 5 * RATE * 4])
     with pytest.raises(AudioError, match=r"it is cut short: 5\.0 of 12\.0 s can be decoded\. Get it again"):
         read(path)
@@ -123,7 +123,7 @@ def rf64(data: bytes, size: int, name: bytes = b"RF64") -> bytes:
         rf64(samples(2), len(samples(2)), b"BW64"),
     ],
 )  # fmt: skip
-def test_wrong_sizes_around_whole_sound_are_no_matter(tmp_path: Path, content: bytes) -> None:
+def test_wrong_sizes_in_headers_of_whole_files_are_ignored(tmp_path: Path, content: bytes) -> None:
     clip = read(put(tmp_path / "a.wav", content))
     assert clip.remarks == ()
     assert clip.seconds == pytest.approx(2, abs=0.01)
@@ -139,12 +139,12 @@ def test_wrong_sizes_around_whole_sound_are_no_matter(tmp_path: Path, content: b
         rf64(samples(1), len(samples(2)), b"BW64"),
     ],
 )
-def test_less_than_the_data_chunk_promises_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_incomplete_data_chunks_are_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(AudioError, match=r"is cut short: [01]\.0 of 2\.0 s can be decoded"):
         read(put(tmp_path / "a.wav", content))
 
 
-def test_sound_behind_a_data_chunk_that_is_too_short_is_a_remark(tmp_path: Path) -> None:
+def test_samples_behind_the_data_chunk_are_a_remark(tmp_path: Path) -> None:
     """As a recorder leaves it that did not update its header, or one that counts beyond 4 GiB."""
     (reason,) = reasons(put(tmp_path / "a.wav", riff(samples(5), data_size=len(samples(2)))))
     assert reason == f"{len(samples(3)):,} bytes behind the end that its header declares are not read"
@@ -175,7 +175,7 @@ def without_tag(content: bytearray, tag: int) -> None:
 
 
 @pytest.mark.parametrize("change", [without_lame, as_vbri])
-def test_the_frames_of_an_mp3_tag_count_with_and_without_the_encoders_delay(
+def test_mp3_tags_with_and_without_encoder_delay(
     good: dict[str, bytes], tmp_path: Path, change: Callable[[bytearray, int], None]
 ) -> None:
     content = with_tag(good[".mp3"], change)
@@ -186,7 +186,7 @@ def test_the_frames_of_an_mp3_tag_count_with_and_without_the_encoders_delay(
         read(put(tmp_path / "hole.mp3", content[: len(content) // 3] + content[2 * len(content) // 3 :]))
 
 
-def test_an_mp3_without_a_tag_promises_nothing(good: dict[str, bytes], tmp_path: Path) -> None:
+def test_the_length_of_an_mp3_without_a_tag_is_unknown(good: dict[str, bytes], tmp_path: Path) -> None:
     content = with_tag(good[".mp3"], without_tag)
     assert reasons(put(tmp_path / "a.mp3", content)) == []
     assert reasons(put(tmp_path / "b.mp3", content[: len(content) // 2])) == []
@@ -226,7 +226,7 @@ def test_lost_and_damaged_pages_are_counted(good: dict[str, bytes], tmp_path: Pa
         read(put(tmp_path / f"inside{suffix}", good[suffix][:-10]))
 
 
-def test_streams_one_after_the_other_are_one_track(good: dict[str, bytes], tmp_path: Path) -> None:
+def test_chained_streams_are_one_track(good: dict[str, bytes], tmp_path: Path) -> None:
     other = write(tmp_path / "other.opus", noise(3, 1), RATE).read_bytes()
     clip = read(put(tmp_path / "chain.opus", good[".opus"] + other))
     assert not [remark for remark in clip.remarks if "lacks" in remark.reason or "page" in remark.reason]
@@ -237,7 +237,7 @@ def test_streams_one_after_the_other_are_one_track(good: dict[str, bytes], tmp_p
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".wv"])
-def test_flipped_bits_are_not_taken_for_sound(good: dict[str, bytes], tmp_path: Path, suffix: str) -> None:
+def test_flipped_bits_are_detected(good: dict[str, bytes], tmp_path: Path, suffix: str) -> None:
     content = bytearray(good[suffix])
     for place in np.linspace(len(content) // 4, 3 * len(content) // 4, 12).astype(int):
         content[place] ^= 0x10
@@ -298,7 +298,7 @@ SIGNALS: dict[str, tuple[np.ndarray, str]] = {
 
 
 @pytest.mark.parametrize("name", list(SIGNALS))
-def test_odd_signals_have_words_of_their_own(tmp_path: Path, name: str) -> None:
+def test_odd_signals_are_named(tmp_path: Path, name: str) -> None:
     signal, expected = SIGNALS[name]
     path = write_wav(tmp_path / "a.wav", signal, 8000, "f32")
     try:
@@ -331,6 +331,6 @@ def test_odd_signals_have_words_of_their_own(tmp_path: Path, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("suffix", [".mp3", ".wav", ".flac"])
-def test_another_kind_of_file_says_what_it_is(tmp_path: Path, content: bytes, kind: str, suffix: str) -> None:
+def test_unreadable_kinds_are_named(tmp_path: Path, content: bytes, kind: str, suffix: str) -> None:
     with pytest.raises(AudioError, match=rf"it is {kind}.*, which is not read\. .*Kinds that can be read: wav"):
         read(put(tmp_path / f"a{suffix}", content))

@@ -96,9 +96,9 @@ def of_the_hub(data: str) -> Callable[[Path], Tiny]:
     """`pytorch_model.bin` and `config.json`."""
 
     def made(folder: Path) -> Tiny:
-        found = np.load(DATA / f"{data}.npz")
-        torch.save(_weights(found), folder / "pytorch_model.bin")
-        (folder / "config.json").write_text(str(found["config"]))
+        arrays = np.load(DATA / f"{data}.npz")
+        torch.save(_weights(arrays), folder / "pytorch_model.bin")
+        (folder / "config.json").write_text(str(arrays["config"]))
         return Tiny(folder, 2.0)
 
     return made

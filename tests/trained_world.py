@@ -22,7 +22,7 @@ class World:
 
 
 def world(n_users: int = 240, n_items: int = 320, plays: int = 30, seed: int = 0, dial: float = 4.0) -> World:
-    """A world whose content is six rotated taste factors with a large common mean and dominant nuisance dimensions.
+    """A world with content of six rotated taste factors with a large common mean and dominant nuisance dimensions.
 
     Users have two tastes and play items near either of them; a fifth of the items is cold, a fifth of the other plays
     is held out.

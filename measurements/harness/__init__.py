@@ -1,4 +1,4 @@
-"""What the measurements share: clocks, the machine, and data of the study's size."""
+"""Shared by the measurements: clocks, the machine, and data of the study's size."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Probe:
         self.chosen = torch.randint(table[0] if table else 1, (_BAGS, _IN_A_BAG))
 
     def rates(self) -> Rates:
-        """The better of two tries each: the floor is what the machine can do, not what it did when disturbed."""
+        """The better of two tries each: the floor is a property of the undisturbed machine."""
         products = [seconds(lambda: torch.mm(self.left, self.right, out=self.product)) for _ in range(2)]
         copies = [seconds(lambda: self.target.copy_(self.source)) for _ in range(2)]
         return Rates(self.operations / min(products), 2 * FLOAT * _COPIED / min(copies), self._summed())

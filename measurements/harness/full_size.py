@@ -1,4 +1,4 @@
-"""One scenario of full size with random lists: what a comparison of many lines costs."""
+"""One scenario of full size with random lists, for the cost of comparing many lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINES, USERS, ITEMS, RELEVANT, K = 60, 10_000, 500, 14, 50
 
 
 def task_and_outcomes(seed: int = 0) -> tuple[Task, Iterator[Outcome]]:
-    """A task, and the outcome of each line, made when it is asked for: lists of K + 1 items."""
+    """A task, and the outcome of each line, made on access: lists of K + 1 items."""
     rng = np.random.default_rng(seed)
     users, held = np.repeat(np.arange(USERS), RELEVANT), rng.integers(0, ITEMS, USERS * RELEVANT)
     pairs = np.unique(users * ITEMS + held)

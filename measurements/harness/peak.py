@@ -21,7 +21,7 @@ def peak(call: Callable[[], object]) -> int:
 
 
 def peak_elsewhere(script: str, *arguments: str) -> int:
-    """What the script prints last when run on its own with these arguments: a number of bytes."""
+    """The number of bytes that the script prints last when run alone with these arguments."""
     out = subprocess.run([sys.executable, script, *arguments], check=True, capture_output=True, text=True).stdout
     return int(json.loads(out.splitlines()[-1]))
 

@@ -28,10 +28,10 @@ def world(scale: float) -> MusicWorld:
 
 def split(scale: float) -> Split:
     """Its log, cut by the `corrected` protocol: tested on the last month, validated on the one before."""
-    made = world(scale)
-    tables = made.tables()
+    built = world(scale)
+    tables = built.tables()
     events = make_events(tables.events.rename({"user_id": "user", "track_id": "item", "timestamp": "time"}))
-    months = (datetime(at.year, at.month, 1) for at in map(made.month, (0, 11, 12, 13)))
+    months = (datetime(at.year, at.month, 1) for at in map(built.month, (0, 11, 12, 13)))
     return by_time(events.restricted_to(Vocabulary(tables.items["track_id"])), *months)
 
 
@@ -39,9 +39,9 @@ def train(scale: float) -> Interactions:
     """The train part before the test month. It is kept in the temporary folder: the whole scale takes a minute."""
     path = Path(tempfile.gettempdir()) / f"timbrec-benchmark-{scale:g}.npz"
     if not path.exists():
-        made = split(scale).test.train
+        built = split(scale).test.train
         part = path.with_suffix(".part.npz")
-        np.savez(part, user=made.user, item=made.item, plays=made.plays, first=made.first)
+        np.savez(part, user=built.user, item=built.item, plays=built.plays, first=built.first)
         part.replace(path)
     columns = np.load(path)
     sizes = round(USERS * scale), round(TRACKS * scale)
@@ -49,5 +49,5 @@ def train(scale: float) -> Interactions:
 
 
 def content(tracks: int) -> Content:
-    """Normal vectors: how fast a model trains does not depend on what they say."""
+    """Normal vectors: the speed of training does not depend on their content."""
     return Content(np.random.default_rng(0).standard_normal((tracks, DIM), dtype=np.float32))

@@ -40,7 +40,7 @@ class Steps:
 
 
 def interleaved(calls: dict[str, Callable[[], float]], probe: Probe, rounds: int) -> tuple[dict[str, float], Rates]:
-    """Medians of what each call returns, and of the rates, in rounds. Each call is made once before it counts."""
+    """Medians of the results of each call, and of the rates, in rounds. Each call is made once before it counts."""
     for call in calls.values():
         call()
     taken: list[dict[str, float]] = []
@@ -49,8 +49,10 @@ def interleaved(calls: dict[str, Callable[[], float]], probe: Probe, rounds: int
         rates.append(probe.rates())
         taken.append({name: call() for name, call in calls.items()})
         rates.append(probe.rates())
-    found = {name: statistics.median(one[name] for one in taken) for name in calls}
-    return found, Rates(*(statistics.median(getattr(one, each.name) for one in rates) for each in fields(Rates)))
+    medians = {name: statistics.median(sample[name] for sample in taken) for name in calls}
+    return medians, Rates(
+        *(statistics.median(getattr(sample, each.name) for sample in rates) for each in fields(Rates))
+    )
 
 
 def timed(call: Callable[[], object]) -> Callable[[], float]:

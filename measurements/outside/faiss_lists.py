@@ -26,7 +26,7 @@ for row, (start, end) in enumerate(starts.T):
     profile = vectors[played].mean(axis=0, keepdims=True)
     faiss.normalize_L2(profile)
     found_scores, places = index.search(profile, min(k + len(played), len(candidates)))
-    found = candidates[places[0]]
-    left = np.flatnonzero(~np.isin(found, played))[:k]
-    items[row, : len(left)], scores[row, : len(left)] = found[left], found_scores[0, left]
+    nearest = candidates[places[0]]
+    left = np.flatnonzero(~np.isin(nearest, played))[:k]
+    items[row, : len(left)], scores[row, : len(left)] = nearest[left], found_scores[0, left]
 np.savez(sys.argv[2], items=items, scores=scores)

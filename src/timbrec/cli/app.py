@@ -131,4 +131,5 @@ def run(arguments: list[str]) -> object:
     try:
         return app(arguments, standalone_mode=False)
     except typer.TyperException as error:
-        raise ConfigError(f"{error.format_message()} See `timbrec --help`.") from error
+        message = error.format_message().replace("Value error, ", "").rstrip(".")
+        raise ConfigError(f"{message}. See `timbrec --help`.") from error

@@ -57,7 +57,7 @@ class Pass:
     @property
     def seconds(self) -> float:
         """The time spent in the encoder, by all threads together."""
-        return sum(self._times)
+        return sum(self._times, 0.0)
 
     @property
     def device(self) -> str:
