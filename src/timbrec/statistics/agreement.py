@@ -140,7 +140,7 @@ def holm(p: Float[Array, "tests"]) -> Float[Array, "tests"]:
 
 
 def partial(first: Float[Array, "n"], second: Float[Array, "n"], given: Float[Array, "n covariates"]) -> float | None:
-    """Spearman's correlation of what the covariates leave of the two sides' ranks.
+    """Spearman's partial correlation of the two sides, given the covariates.
 
     The ranks of both sides are regressed on those of the covariates. None with fewer than three encoders more than
     covariates, and where a side has nothing left.
@@ -229,7 +229,7 @@ def _like(tau: float, first: _Side, second: _Side, rng: np.random.Generator, dra
             kept.append(population)
     if not kept:
         return tau, tau
-    step = _TAUS[1] - _TAUS[0]  # a value between two that are tried belongs to the nearer one
+    step = float(_TAUS[1] - _TAUS[0])  # a value between two that are tried belongs to the nearer one
     return max(float(min(kept)) - step / 2, -1.0), min(float(max(kept)) + step / 2, 1.0)
 
 

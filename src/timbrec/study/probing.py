@@ -51,8 +51,8 @@ class Probed:
 def run_probes(config: Config, inputs: Inputs, folder: Path, progress: Progress | None = None) -> Probed:
     """Run the probes of a config and keep their records in the run's `folder`; finished ones are not run again.
 
-    Probes of own tracks run on every representation of the run, probes of data sets on the encoders whose vectors the
-    probe names or whose audio can be encoded. A probe that fails does not stop the others.
+    Probes of own tracks run on every representation of the run. Probes of data sets run on encoders whose vectors the
+    probe names, and on encoders that can encode its audio. A probe that fails does not stop the others.
     """
     failures: list[tuple[str, str, str]] = []
     probes = list(_prepared(config, inputs, folder, failures, progress))
@@ -236,7 +236,7 @@ def _of_data_set(
     entry: ProbeConfig, labels: Labels, config: Config, folder: Path, encoded: dict[str, Mapping[str, Loadable]],
     progress: Progress | None,
 ) -> Mapping[str, Loadable]:  # fmt: skip
-    """The vectors of a data set's clips: those that the probe names, and those of its audio, encoded where missing."""
+    """The vectors of a data set: files that the probe names, and vectors of its audio, encoded where missing."""
     sources = {}
     for name, given in entry.vectors.items():
         source = given_vectors(given, config)

@@ -1,4 +1,4 @@
-"""Known leaks: encoders whose training saw the data of a probe."""
+"""Known leaks: encoders trained on the data of a probe."""
 
 from __future__ import annotations
 

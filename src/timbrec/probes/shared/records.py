@@ -66,7 +66,7 @@ class Record:
 
     @property
     def sentences(self) -> list[str]:
-        """The remarks, and what the controls say, in sentences."""
+        """The remarks, the leak and a control above chance, in sentences."""
         sentences = [*self.remarks]
         if self.leak:
             sentences.append(self.leak)
