@@ -514,7 +514,7 @@ def silence_counts(patch: Patch) -> None:
         ("ranking-by-definition", ties_by_row),
         ("controls-by-definition", half_in_place),
         ("controls-by-definition", gaussian_of_all_tracks),
-        ("settings-matter", no_temperature),
+        pytest.param("settings-matter", no_temperature, marks=pytest.mark.slow),
         ("settings-matter", no_confidence),
         ("sequences-masked", all_masked),
         ("sequences-masked", visible_tracks),

@@ -247,12 +247,12 @@ def test_several_encoders_decode_a_file_once(
     targets = [Output(encoder(), tmp_path / name) for encoder, name in ((Moments, "a"), (Half, "half"), (Moments, "b"))]
     embed_all(music, targets[:2])
     assert sorted(read) == sorted(path.name for path in music.rglob("*.[wW][aA][vV]") if not path.name.startswith("."))
-    assert_expected(tmp_path / "one")
+    assert_expected(tmp_path / "a")
     assert vectors(tmp_path / "half")["c"] == pytest.approx([*EXPECTED["c"][:2], 0.25], abs=0.02)
     read.clear()
     embed_all(music, targets)  # only the third lacks anything
     assert len(read) == 5
-    assert_expected(tmp_path / "two")
+    assert_expected(tmp_path / "b")
     assert targets[0].encoder.batches  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="each with a store of its own"):
         embed_all(music, [targets[0], targets[0]])

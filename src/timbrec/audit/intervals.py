@@ -1,7 +1,7 @@
 """Intervals of values against a second implementation, which removes every candidate from the lists.
 
 The definition is that of docs/statistics.md: variance over users plus variance over candidates minus that over pairs,
-plus the variance over seeds; Student's t with Satterthwaite's degrees of freedom.
+plus the variance over seeds; Student's t with Satterthwaite's degrees of freedom, at least 8 where the test has them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from timbrec.types import Array, Bool, Float, Int
 
 _LINES = 4  # of every scenario
 _TOLERANCE = 1e-7
+_LEAST = 8.0  # degrees of freedom over users and candidates
 _SAMPLED = 1_000  # users whose pairs count for the variance over pairs
 
 
@@ -140,7 +141,7 @@ def half_width(line: Ranked, metric: Values, k: int, seeds: Seeds) -> float:
     share = np.bincount(line.cluster[line.wanted], weights=1 / relevant[line.owner]) / n
     most = max(min(n - 1, 1 / (share**2).sum() - 1), 1.0)
     uncertainty = users**2 / user_degrees + items**2 / item_degrees
-    degrees = np.clip((users + items) ** 2 / uncertainty if uncertainty > 0 else most, 1.0, most)
+    degrees = np.clip((users + items) ** 2 / uncertainty if uncertainty > 0 else most, min(_LEAST, most), most)
     uncertainty = crossed**2 / degrees + seeds.variance**2 / seeds.degrees
     variance = crossed + seeds.variance
     all_degrees = max(variance**2 / uncertainty if uncertainty > 0 else most, 1.0)
@@ -153,7 +154,7 @@ def _over_candidates(line: Ranked, metric: Values, k: int) -> tuple[Float[Array,
     numbers = np.full(n, -1)
     sampled = np.random.default_rng(0).permutation(n)[:_SAMPLED]
     numbers[sampled] = np.arange(len(sampled))
-    influence, pairs = np.zeros(n_items), np.zeros((clusters, len(sampled)))
+    influence, keys, parts = np.zeros(n_items), list[Array](), list[Array]()
     for seed, hits in line.hits.items():
         mean = metric(hits[:, :k], line.relevant, k).mean()
         change, lost = np.zeros(n_items), np.zeros(n_items)
@@ -162,10 +163,12 @@ def _over_candidates(line: Ranked, metric: Values, k: int) -> tuple[Float[Array,
             np.add.at(change, items, changes)
             np.add.at(lost, items, gone)
             kept = numbers[users] >= 0
-            np.add.at(pairs, (line.cluster[items[kept]], numbers[users[kept]]), -changes[kept] / n / len(line.hits))
+            keys.append(line.cluster[items[kept]] * len(sampled) + numbers[users[kept]])
+            parts.append(-changes[kept] / n / len(line.hits))
         influence -= change / np.maximum(n - lost, 1) / len(line.hits)
     candidates = line.cluster >= 0
     centred = influence[candidates] - influence[candidates].mean()
+    pairs = np.bincount(np.unique(np.concatenate(keys), return_inverse=True)[1], weights=np.concatenate(parts))
     scale, size = n / len(sampled), clusters * n
     over_pairs = (pairs**2).sum() * scale - (pairs.sum() * scale) ** 2 / size
     return np.bincount(line.cluster[candidates], weights=centred, minlength=clusters), float(over_pairs)

@@ -40,6 +40,10 @@ CONFIG: dict[str, Any] = {
         "elsa",
         "new-first",
     ],
+    "probes": [
+        {"labels": "items.parquet", "label": name, "columns": {"id": "track_id", "label": name, "artist": "artist_id"}}
+        for name in ("genre", "tags")
+    ],
     "budget": "quick",
     "truth": "taste.parquet",
     "k": [5, 10, 20],
