@@ -23,10 +23,10 @@ CONFIG: dict[str, Any] = {
     "encoders": {
         "mfcc": {"audio": "audio"},
         "spectral": {"audio": "audio"},
-        "musicnn-msd": {"audio": "audio", "windows": "centre"},
-        "musicnn-mtt": {"audio": "audio", "windows": "centre"},
-        "vgg-msd": {"audio": "audio", "windows": "centre"},
-        "vgg-mtt": {"audio": "audio", "windows": "centre"},
+        "musicnn-msd": {"audio": "audio"},
+        "musicnn-mtt": {"audio": "audio"},
+        "vgg-msd": {"audio": "audio"},
+        "vgg-mtt": {"audio": "audio"},
         "labels": {"vectors": "labels.parquet", "columns": {"vector": "*"}},
     },
     "split": {"protocol": "corrected", "test_at": "2019-03-01"},
@@ -49,6 +49,7 @@ CONFIG: dict[str, Any] = {
     "k": [5, 10, 20],
     "primary": "ndcg@10",
 }
+QUICK_SECONDS = 3.2  # of each clip: one patch of MusiCNN and VGG, most of the demo's computation
 NEEDED = {  # packages that encoders need, and how to get them
     "musicnn": (("musicnn-msd", "musicnn-mtt", "vgg-msd", "vgg-mtt"), "pip install --no-deps musicnn"),
     "librosa": (("spectral",), "pip install 'timbrec[spectral]'"),
@@ -64,9 +65,11 @@ def write_demo(
     The encoders of the config are MFCC, spectral features, MusiCNN and VGG (two models each, pretrained on real music),
     and the genre and tag labels as vectors, which agree with taste only in part. Encoders whose package is not
     installed are left out, and the note says so. `taste.parquet` holds what listeners like, for the comparison with
-    what the run finds. With `full`, recommenders train as long as by default, with all seeds and controls.
+    what the run finds. With `full`, clips are about twice as long, and recommenders train as by default, with all
+    seeds and controls.
     """
-    world = MusicWorld(users=users, tracks=tracks, seed=seed)
+    seconds = 6.0 if full else QUICK_SECONDS
+    world = MusicWorld(users=users, tracks=tracks, seed=seed, clip_seconds=seconds)
     world.write(folder, progress=progress)
     tables = {"labels": label_vectors(world.tables().items), "taste": taste_vectors(world)}
     for name, table in tables.items():
