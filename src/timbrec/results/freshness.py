@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from timbrec.errors import DataError
 from timbrec.files import checksum, write_atomically
 from timbrec.study.digests import digests
+from timbrec.study.identity import digest_of
 from timbrec.study.runs import Run
+from timbrec.study.versions import code_digest
 
 
 def write_record(run: Run, name: str, files: Sequence[Path], **more: Any) -> None:
@@ -27,6 +32,25 @@ def read_record(run: Run, name: str) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if fresh else None
+
+
+def keep_rows(run: Run, name: str, inputs: Sequence[object], compute: Callable[[], pl.DataFrame]) -> None:
+    """Write a table that depends on these inputs and the code into the run's folder, unless it is there already."""
+    path, state = run.folder / name, digest_of(*inputs, code_digest())
+    if path.is_file() and json.loads(path.read_text())["depends on"] == state:
+        return
+    write_atomically(path, json.dumps({"depends on": state, "rows": compute().to_dicts()}, indent=1))
+
+
+def kept_rows(run: Run, name: str, schema: dict[str, Any]) -> pl.DataFrame | None:
+    """The table that `keep_rows` wrote last; None for a run without it. Raises DataError for a damaged file."""
+    path = run.folder / name
+    if not path.is_file():
+        return None
+    try:
+        return pl.DataFrame(json.loads(path.read_text())["rows"], schema=schema)
+    except (ValueError, KeyError) as error:
+        raise DataError(f"{path} cannot be read: {error}", fix="Run the benchmark again.") from error
 
 
 def _checksums(run: Run, files: Sequence[Path]) -> dict[str, str]:

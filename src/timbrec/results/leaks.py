@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from timbrec import catalog
-from timbrec.files import write_atomically
 from timbrec.results.figures import Figures
+from timbrec.results.freshness import keep_rows, kept_rows
 from timbrec.study.description import card_of
-from timbrec.study.identity import digest_of
 from timbrec.study.leak_report import LEAKS, find_leaks
 from timbrec.study.runs import Run
-from timbrec.study.versions import code_digest
 from timbrec.types import Progress
 
 if TYPE_CHECKING:
@@ -36,22 +33,17 @@ _WHAT = {  # with the name of an encoder
 
 def write_leaks(run: Run, config: Config, inputs: Inputs, progress: Progress | None = None) -> None:
     """Find the leaks of a run's inputs and store them in its folder; unchanged inputs are not searched again."""
-    path = run.folder / _FILE
-    dataset = config.log_name
-    split = inputs.whole or inputs.split
-    state = digest_of(inputs.digests, split.digest, config.leaks, dataset, code_digest())
-    if path.is_file() and json.loads(path.read_text())["depends on"] == state:
-        return
-    table = find_leaks(inputs, _cards(config), dataset, config.split.by_artist, progress)
-    write_atomically(path, json.dumps({"depends on": state, "leaks": table.to_dicts()}, indent=1))
+    dataset, split = config.log_name, inputs.whole or inputs.split
+
+    def find() -> pl.DataFrame:
+        return find_leaks(inputs, _cards(config), dataset, config.split.by_artist, progress)
+
+    keep_rows(run, _FILE, (inputs.digests, split.digest, config.leaks, dataset), find)
 
 
 def leaks(run: Run, figures: Figures, progress: Progress | None = None) -> pl.DataFrame | None:
     """The stored leaks of a run, with the columns of LEAKS; None for a run from before leaks were looked for."""
-    path = run.folder / _FILE
-    if not path.is_file():
-        return None
-    return pl.DataFrame(json.loads(path.read_text())["leaks"], schema=LEAKS)
+    return kept_rows(run, _FILE, LEAKS)
 
 
 def sentence(row: Mapping[str, Any]) -> str:

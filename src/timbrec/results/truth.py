@@ -1,20 +1,16 @@
-"""What a world was built with, beside what its run found."""
+"""Taste in the vectors of a made world, beside the figures of its run."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from timbrec.errors import DataError
-from timbrec.files import write_atomically
 from timbrec.results.figures import Figures
+from timbrec.results.freshness import keep_rows, kept_rows
 from timbrec.results.lines import baselines
-from timbrec.study.identity import digest_of
 from timbrec.study.runs import Run
 from timbrec.study.truth import TRUTH, shares_of_taste
-from timbrec.study.versions import code_digest
 from timbrec.types import Progress
 
 if TYPE_CHECKING:
@@ -32,26 +28,10 @@ def write_truth(run: Run, inputs: Inputs) -> None:
 
     Without a known truth, nothing is written.
     """
-    path = run.folder / _FILE
-    if inputs.truth is None:
-        path.unlink(missing_ok=True)
-        return
-    state = digest_of(inputs.digests, inputs.truth.digest, code_digest())
-    if path.is_file() and json.loads(path.read_text())["depends on"] == state:
-        return
-    shares = shares_of_taste(inputs, inputs.truth)
-    write_atomically(path, json.dumps({"depends on": state, "shares": shares.to_dicts()}, indent=1))
-
-
-def read_truth(run: Run) -> pl.DataFrame | None:
-    """The stored shares, with the columns of TRUTH; None for a run whose truth is unknown."""
-    path = run.folder / _FILE
-    if not path.is_file():
-        return None
-    try:
-        return pl.DataFrame(json.loads(path.read_text())["shares"], schema=TRUTH)
-    except (ValueError, KeyError) as error:
-        raise DataError(f"{path} cannot be read: {error}", fix="Run the benchmark again.") from error
+    if (taste := inputs.truth) is None:
+        (run.folder / _FILE).unlink(missing_ok=True)
+    else:
+        keep_rows(run, _FILE, (inputs.digests, taste.digest), lambda: shares_of_taste(inputs, taste))
 
 
 def truth(run: Run, figures: Figures, progress: Progress | None = None) -> pl.DataFrame | None:
@@ -61,7 +41,7 @@ def truth(run: Run, figures: Figures, progress: Progress | None = None) -> pl.Da
     tells apart under this recommender (`separated`, the same number in all its rows), `agreeing` have the order of
     their shares.
     """
-    shares = read_truth(run)
+    shares = kept_rows(run, _FILE, TRUTH)
     if shares is None:
         return None
     taste = shares.group_by("encoder").agg(taste=(pl.col("weight") * pl.col("share")).sum())

@@ -64,14 +64,15 @@ def write_demo(
 
     The encoders of the config are MFCC, spectral features, MusiCNN and VGG (two models each, pretrained on real music),
     and the genre and tag labels as vectors, which agree with taste only in part. Encoders whose package is not
-    installed are left out, and the note says so. `taste.parquet` holds what listeners like, for the comparison with
-    what the run finds. With `full`, clips are about twice as long, and recommenders train as by default, with all
-    seeds and controls.
+    installed are left out, and the note says so. `taste.parquet` holds the factors of taste, which the page compares
+    with the figures of the run. With `full`, clips are about twice as long, and recommenders train as by default, with
+    all seeds and controls.
     """
     seconds = 6.0 if full else QUICK_SECONDS
     world = MusicWorld(users=users, tracks=tracks, seed=seed, clip_seconds=seconds)
     world.write(folder, progress=progress)
-    tables = {"labels": label_vectors(world.tables().items), "taste": taste_vectors(world)}
+    items = pl.read_parquet(folder / "items.parquet")
+    tables = {"labels": label_vectors(items), "taste": taste_vectors(world, items["track_id"])}
     for name, table in tables.items():
         with replacing(folder / f"{name}.parquet") as partial:
             table.write_parquet(partial)
@@ -90,10 +91,10 @@ def _config(full: bool) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key != "budget"} if full else config
 
 
-def taste_vectors(world: MusicWorld) -> pl.DataFrame:
+def taste_vectors(world: MusicWorld, ids: pl.Series) -> pl.DataFrame:
     """A table of `id` and one column per factor that listeners care about, scaled by how much they do."""
-    columns = {name: world.taste[:, place] for place, (name, weight) in enumerate(FACTORS.items()) if weight}
-    return pl.DataFrame({"id": world.tables().items["track_id"]} | columns)
+    taste = world.taste
+    return pl.DataFrame({"id": ids} | {name: taste[:, n] for n, (name, weight) in enumerate(FACTORS.items()) if weight})
 
 
 def label_vectors(items: pl.DataFrame) -> pl.DataFrame:
