@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from timbrec.encoders import check_weights, find, load
 from timbrec.errors import ConfigError, DataError
 from timbrec.histories import Matched, library
 from timbrec.models.catalogue import catalogue_of
+from timbrec.models.fits import facts_of, pairs_of
 from timbrec.models.folder import VECTORS
 from timbrec.models.histories import matched_history
 from timbrec.models.model import Model
@@ -25,7 +26,6 @@ from timbrec.protocols import Content
 from timbrec.recommenders import recommender
 from timbrec.store import Subset, VectorStore
 from timbrec.study.representation import Representation, Source
-from timbrec.study.versions import versions
 from timbrec.types import Progress
 
 ENCODERS = ("musicnn-msd", "mfcc")  # in order of preference; both may be used commercially
@@ -109,27 +109,21 @@ def _fitted(
     scorer = replace(scorer, users=scorer.user_vectors(played) if len(users) else scorer.users[:0])
     representation = Representation(name, (Source(source.digest, name, None, "mean", "spread"),))
     windows = output.windows
-    card = {
+    card = facts_of(RECOMMENDER, knn, 0, representation) | {
         "name": "music",
         "encoder": name,
-        "recommender": RECOMMENDER,
         "label": RECOMMENDER,
-        "settings": asdict(knn),
-        "version": knn.version,
-        "seed": 0,
         "fitted on": "all",
         "plays": int(played.plays.sum()),
         "pairs": len(played),
         "why": why,
         "remarks": ["KNN, standardised: it needs neither training nor plays."],
-        "representation": asdict(representation),
         "encoders": [
             {
                 "name": _folder_name(name), "audio": True, "encoder": name, "weights": None, "options": {},
                 "layer": None, "pool": "mean", "windows": windows.policy, "count": windows.count,
             }
         ],
-        "versions": versions(),
     }  # fmt: skip
     return Model.of(scorer, users, catalogue, played, card, stores={_folder_name(name): source})
 
@@ -147,10 +141,8 @@ def _plays(matched: Matched | None, catalogue: pl.DataFrame) -> tuple[Vocabulary
         return Vocabulary([]), Interactions(empty, empty, empty, None, 0, len(catalogue))
     pairs, items = matched.pairs, Vocabulary(catalogue["track"])
     users = Vocabulary.of(pairs["user"])
-    timed = not pairs["time"].is_null().any()
-    first = [pl.col("time").min().alias("first")] if timed else []
     rows = pairs.with_columns(user=pl.Series(users.rows(pairs["user"])), item=pl.Series(items.rows(pairs["track"])))
-    return users, Interactions.of(rows.group_by("user", "item").agg(pl.sum("plays"), *first), len(users), len(items))
+    return users, pairs_of(rows, not pairs["time"].is_null().any(), len(users), len(items))
 
 
 def _folder_name(encoder: str) -> str:

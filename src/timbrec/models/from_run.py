@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ from timbrec.data.tables import open_table
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError, did_you_mean, listing
 from timbrec.models.catalogue import catalogue_of
+from timbrec.models.fits import facts_of, pairs_of
 from timbrec.models.model import Model
 from timbrec.models.stores import whole_store
 from timbrec.protocols import Content, Workspace
@@ -26,7 +26,6 @@ from timbrec.study.inputs import Inputs, load_inputs
 from timbrec.study.representation import Representation
 from timbrec.study.runs import Run
 from timbrec.study.sources import encoder_name
-from timbrec.study.versions import versions
 from timbrec.types import Progress
 
 On = Literal["all", "train"]
@@ -85,21 +84,16 @@ def fit_experiment(
         scorer = validated(settings, inputs.split, content, experiment.seed, workspace)
     else:
         scorer = fitted.fit(played, content, None, np.random.default_rng(experiment.seed), workspace)
-    card: dict[str, Any] = {
+    card = facts_of(experiment.recommender, fitted, experiment.seed, representation) | {
         "name": config.name,
         "run": str(run.folder.resolve()),
         "encoder": experiment.encoder,
-        "recommender": experiment.recommender,
         "label": experiment.label,
-        "settings": asdict(fitted),
         "version": experiment.version,
-        "seed": experiment.seed,
         "fitted on": on,
         "plays": int(played.plays.sum()),
         "pairs": len(played),
-        "representation": None if representation is None else asdict(representation),
         "encoders": _encoders(representation, config),
-        "versions": versions(),
     }
     catalogue = run_catalogue(inputs, config, representation)
     stores = {part.encoder: inputs.sources[part.encoder] for part in representation.sources} if representation else {}
@@ -123,13 +117,10 @@ def inputs_of(run: Run, config: Config, progress: Progress | None = None) -> Inp
 def all_plays(inputs: Inputs) -> tuple[Vocabulary, Interactions]:
     """All users with plays of the catalogue, and all these plays, whatever part of the split they are in."""
     table = inputs.events.table
-    first = [pl.col("time").min().alias("first")] if inputs.events.timed else []
-    pairs = table.group_by("user", "item").agg(pl.col("plays").sum(), *first)
-    present = pairs["user"].unique().sort()
+    present = table["user"].unique().sort()
     users = Vocabulary(inputs.events.users.ids.gather(present))
-    rows = pl.DataFrame({"user": present, "row": np.arange(len(present), dtype=np.int64)})
-    pairs = pairs.join(rows, on="user").drop("user").rename({"row": "user"})
-    return users, Interactions.of(pairs, len(users), len(inputs.catalogue))
+    plays = table.with_columns(user=present.search_sorted(table["user"]))
+    return users, pairs_of(plays, inputs.events.timed, len(users), len(inputs.catalogue))
 
 
 def run_catalogue(inputs: Inputs, config: Config, representation: Representation | None) -> pl.DataFrame:

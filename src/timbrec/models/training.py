@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,13 @@ from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.models.catalogue import catalogue_of
+from timbrec.models.fits import facts_of, pairs_of
 from timbrec.models.model import Model
 from timbrec.protocols import Content
 from timbrec.recommenders import recommender as make_recommender
 from timbrec.store import VectorSource
 from timbrec.store.vectors import Vectors
 from timbrec.study.representation import Representation, Source
-from timbrec.study.versions import versions
 
 
 def fit(
@@ -39,14 +38,7 @@ def fit(
     content = Content(source.aligned(items.ids))
     scorer = chosen.fit(played, content, None, np.random.default_rng(seed))
     representation = Representation(name, (Source(source.digest, name),)) if chosen.uses_content else None
-    card = {
-        "recommender": recommender,
-        "settings": asdict(chosen),
-        "version": chosen.version,
-        "seed": seed,
-        "representation": None if representation is None else asdict(representation),
-        "versions": versions(),
-    }
+    card = facts_of(recommender, chosen, seed, representation)
     return Model.of(scorer, users, catalogue_of(items.ids), played, card, stores={name: source})
 
 
@@ -62,9 +54,6 @@ def _pairs(log: pl.DataFrame, items: Vocabulary) -> tuple[Vocabulary, Interactio
         example = (str(log["item"][0]) if len(log) else "nothing", items.ids[0])
         raise DataError("no item of the interactions has a vector", example=example, fix="Make the ids the same kind.")
     users = Vocabulary.of(known["user"])
-    plays = pl.col("plays").sum() if "plays" in log.columns else pl.len()
-    first = [pl.col("time").min().alias("first")] if "time" in log.columns else []
-    pairs = known.with_columns(user=pl.Series(users.rows(known["user"])))
-    return users, Interactions.of(
-        pairs.group_by("user", "item").agg(plays.alias("plays"), *first), len(users), len(items)
-    )
+    plays = pl.col("plays") if "plays" in log.columns else pl.lit(1, pl.Int64)
+    rows = known.with_columns(plays.alias("plays"), user=pl.Series(users.rows(known["user"])))
+    return users, pairs_of(rows, "time" in log.columns, len(users), len(items))

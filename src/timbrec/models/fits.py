@@ -1,0 +1,32 @@
+"""Steps that all ways of fitting a model share: the pairs of a log, and the facts on the model's card."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+
+from timbrec.data.interactions import Interactions
+from timbrec.protocols import Recommender
+from timbrec.study.representation import Representation
+from timbrec.study.versions import versions
+
+
+def pairs_of(plays: pl.DataFrame, timed: bool, n_users: int, n_items: int) -> Interactions:
+    """The (user, item) pairs of a table of rows of users and items, with the sum of `plays` and the first `time`."""
+    first = [pl.col("time").min().alias("first")] if timed else []
+    return Interactions.of(plays.group_by("user", "item").agg(pl.sum("plays"), *first), n_users, n_items)
+
+
+def facts_of(name: str, fitted: Recommender, seed: int, representation: Representation | None) -> dict[str, Any]:
+    """The recommender's name, settings and version, the seed, the representation, and the versions of the software."""
+    settings: Any = fitted  # a dataclass, as every recommender is
+    return {
+        "recommender": name,
+        "settings": asdict(settings),
+        "version": fitted.version,
+        "seed": seed,
+        "representation": None if representation is None else asdict(representation),
+        "versions": versions(),
+    }
