@@ -17,6 +17,7 @@ from timbrec.cli.app import run
 from timbrec.data.log import LogConfig
 from timbrec.errors import ConfigError, DataError, SeveralErrors
 from timbrec.histories.importing import ImportConfig
+from timbrec.models.from_run import run_catalogue
 from timbrec.study.config import make_config, read_config
 from timbrec.study.inputs import load_inputs
 
@@ -159,6 +160,8 @@ class TestDataset:
         inputs = load_inputs(config)
         assert inputs.artists is not None
         assert set(inputs.artists) == {f"artist {n}" for n in range(5)}
+        named = run_catalogue(inputs, config, None).filter(track="artist 2 :: song 7")
+        assert named.select("artist", "title").row(0) == ("artist 2", "song 7")
 
     def test_a_name_for_the_training_data_is_still_a_name(self, tmp_path: Path) -> None:
         config = make_config(CONFIG | {"interactions": {"path": "x.csv"}, "dataset": "Million Song Dataset"})

@@ -8,8 +8,6 @@ import numpy as np
 import polars as pl
 
 from timbrec.data.interactions import Interactions
-from timbrec.data.items import ItemsConfig
-from timbrec.data.tables import open_table
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError, did_you_mean, listing
 from timbrec.models.catalogue import catalogue_of
@@ -23,6 +21,7 @@ from timbrec.study.config import Config
 from timbrec.study.experiment import Experiment
 from timbrec.study.fitting import validated
 from timbrec.study.inputs import Inputs, load_inputs
+from timbrec.study.logs import tracks_table
 from timbrec.study.representation import Representation
 from timbrec.study.runs import Run
 from timbrec.study.sources import encoder_name
@@ -125,7 +124,7 @@ def all_plays(inputs: Inputs) -> tuple[Vocabulary, Interactions]:
 
 def run_catalogue(inputs: Inputs, config: Config, representation: Representation | None) -> pl.DataFrame:
     """The catalogue of a run: its items table, then paths and audio hashes from the stores of encoded audio."""
-    catalogue = catalogue_of(inputs.catalogue.ids, None if config.items is None else _items(config.items, config))
+    catalogue = catalogue_of(inputs.catalogue.ids, _items(config))
     names = list(inputs.sources) if representation is None else [part.encoder for part in representation.sources]
     for name in [*names, *inputs.sources]:
         if len(files := audio_files(inputs.sources[name])):
@@ -144,11 +143,13 @@ def audio_files(source: VectorSource) -> pl.DataFrame:
     return store.tracks.select(pl.col("id").alias("track"), "path", "audio")
 
 
-def _items(entry: ItemsConfig, config: Config) -> pl.DataFrame:
+def _items(config: Config) -> pl.DataFrame | None:
     """All columns of the items table, the track's id as `track`; columns that the config names go first."""
-    table = open_table(entry.at(config.base).source)
+    if (source := tracks_table(config)) is None:
+        return None
+    table, columns = source
     rows = table.read(table.names)
-    item, artist = entry.columns.get("item", "track_id"), entry.columns.get("artist", "artist_id")
+    item, artist = columns.get("item", "track_id"), columns.get("artist", "artist_id")
     rows = rows.with_columns(pl.col(item).cast(pl.String).alias("track"))
     return rows if {"artist", "artist_name"} & {*rows.columns} else rows.with_columns(pl.col(artist).alias("artist"))
 
