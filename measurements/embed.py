@@ -20,9 +20,9 @@ from decoding import songs
 from harness import machine
 
 from timbrec.audio import Clip, Windows, read_clips
+from timbrec.devices import cores
 from timbrec.embed import Output, embed_all
 from timbrec.embed.encode import encode_windows
-from timbrec.embed.schedule import cores
 from timbrec.encoders import load
 from timbrec.protocols import Encoder
 

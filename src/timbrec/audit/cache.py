@@ -17,7 +17,7 @@ import numpy as np
 from timbrec.audit.finding import Finding
 from timbrec.files import write_atomically
 from timbrec.study.identity import digest_of
-from timbrec.study.versions import versions
+from timbrec.versions import versions
 
 
 def cached(key: Any, check: Callable[[], Finding]) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from timbrec.devices import cores
 from timbrec.embed.encode import Parts
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.passes import Pass, Window
@@ -90,11 +90,6 @@ class _Work:
             self._ledger.keep(job, encoding)
         for target in self._targets:
             target.flush()
-
-
-def cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _passes(targets: Sequence[Target], batch: int | None) -> list[Pass]:

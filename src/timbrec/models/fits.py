@@ -10,7 +10,7 @@ import polars as pl
 from timbrec.data.interactions import Interactions
 from timbrec.protocols import Recommender
 from timbrec.study.representation import Representation
-from timbrec.study.versions import versions
+from timbrec.versions import versions
 
 
 def pairs_of(plays: pl.DataFrame, timed: bool, n_users: int, n_items: int) -> Interactions:

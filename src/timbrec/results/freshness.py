@@ -14,7 +14,7 @@ from timbrec.files import checksum, write_atomically
 from timbrec.study.digests import digests
 from timbrec.study.identity import digest_of
 from timbrec.study.runs import Run
-from timbrec.study.versions import code_digest
+from timbrec.versions import code_digest
 
 
 def write_record(run: Run, name: str, files: Sequence[Path], **more: Any) -> None:

@@ -15,7 +15,7 @@ from timbrec.data.split import SCENARIOS, Scenario, Split
 from timbrec.protocols import Content, Workspace
 from timbrec.ranking.rank import TopK
 from timbrec.study.experiment import Experiment
-from timbrec.study.versions import versions
+from timbrec.versions import versions
 
 
 @dataclass(frozen=True, eq=False)

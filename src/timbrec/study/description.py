@@ -10,7 +10,7 @@ from timbrec import catalog
 from timbrec.protocols import EncoderCard
 from timbrec.study.config import Config
 from timbrec.study.inputs import Inputs, data_card
-from timbrec.study.versions import commit, versions
+from timbrec.versions import commit, versions
 
 _CARD = (
     "revision", "licence_code", "licence_weights", "commercial", "trained_on", "parameters", "citation", "bibtex",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from timbrec.study.identity import digest_of
 from timbrec.study.runs import Run
-from timbrec.study.versions import code_digest
+from timbrec.versions import code_digest
 
 
 def digests(run: Run) -> dict[str, str]:

@@ -38,7 +38,7 @@ def commit() -> str | None:
 @cache
 def code_digest() -> str:
     """A hash of the package's own source files, names included."""
-    folder = Path(__file__).parents[1]
+    folder = Path(__file__).parent
     content = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         content.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
