@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from timbrec.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from importlib.metadata import EntryPoint
 
 
 class Part(NamedTuple):
@@ -199,4 +199,6 @@ def _installed(kind: str, **name: str) -> Iterable[EntryPoint]:
 @cache
 def _entry_points() -> Any:
     """Entry points of all installed packages; cached, because finding them reads a file of every package."""
+    from importlib.metadata import entry_points  # a command that names parts of the project alone needs none
+
     return entry_points()

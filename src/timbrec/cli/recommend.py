@@ -138,7 +138,8 @@ def _history(path: Path, model: Model) -> list[str]:
 
 
 def _made(model: Model) -> str:
-    return " / ".join(part for part in (model.card.get("encoder"), model.card.get("label")) if part)
+    names = (model.card.get("encoder"), model.card.get("label") or model.card.get("recommender"))
+    return " / ".join(name for name in names if name)
 
 
 def _name(model: Model, track: str) -> str:
@@ -173,13 +174,17 @@ def _share(text: str | None) -> float | Literal["auto"] | None:
         raise ConfigError("--new-share takes a number from 0 to 1, or auto", example=text) from error
 
 
+def _format_of(out: Path) -> str:
+    """The format with a file's suffix, by default a table."""
+    suffixes = {catalog.load("formats", name).suffix: name for name in catalog.names("formats")} | {".m3u": "m3u"}
+    return suffixes.get(out.suffix.lower(), "table")
+
+
 def _write(tracks: pl.DataFrame, title: str, count: int, form: str | None, out: Path | None) -> None:
     """Print a list, or write it to a file, in a format of the catalogue."""
     from timbrec.files import write_atomically
 
-    if form is None:
-        suffixes = {catalog.load("formats", name).suffix: name for name in catalog.names("formats")} | {".m3u": "m3u"}
-        form = "table" if out is None else suffixes.get(out.suffix.lower(), "table")
+    form = form or ("table" if out is None else _format_of(out))
     text = catalog.load("formats", form)().text(tracks, title)
     if out is None:
         typer.echo(text, nl=False)
