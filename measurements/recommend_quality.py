@@ -21,6 +21,7 @@ from timbrec.data.interactions import Interactions
 from timbrec.data.split import Split
 from timbrec.models.catalogue import catalogue_of
 from timbrec.models.hubs import occurrences, skew
+from timbrec.models.listeners import known_user
 from timbrec.protocols import Content
 from timbrec.recommenders import recommender
 from timbrec.study.config import make_config
@@ -76,7 +77,7 @@ def folded_in(split: Split, vectors: np.ndarray, hot: dict[str, set[str]], users
     held[::5] = True
     whole, rest = model_of(split, vectors, train), model_of(split, vectors, train.where(~held[train.user]))
     names = [user for user in split.users.take(np.flatnonzero(held)) if user in hot][:users]
-    histories = {user: whole.items.take(whole._known(user)[1]).to_list() for user in names}
+    histories = {user: whole.items.take(known_user(user, whole.users, whole.played)[1]).to_list() for user in names}
     lists = {
         "known to the model": {user: whole.recommend(user, k=K, kind="all", reasons=0) for user in names},
         "folded in": {user: rest.recommend(history=histories[user], k=K, reasons=0) for user in names},

@@ -13,13 +13,13 @@ import polars as pl
 
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
-from timbrec.errors import CannotRankError, DataError, did_you_mean
+from timbrec.errors import CannotRankError, DataError
 from timbrec.models.catalogue import catalogue_of, further_recordings, labels, recordings, rows_of
 from timbrec.models.filters import Filters
-from timbrec.models.hubs import density
-from timbrec.models.mixing import calibrated, shared_out
+from timbrec.models.listeners import history_of, known_user
+from timbrec.models.lists import Lists
 from timbrec.models.paths import way
-from timbrec.models.search import Index, Limits, best
+from timbrec.models.search import Index
 from timbrec.models.shown import reasons_for, table_of
 from timbrec.protocols import Scorer
 from timbrec.ranking.scorers import DotScorer
@@ -128,7 +128,7 @@ class Model:
             raise DataError("k must be at least 1", example=k, fix="Ask for at least one track.")
         who: int | Float32[Array, "dim"]
         if user is not None:
-            who, played = self._known(user)
+            who, played = known_user(user, self.users, self.played)
         elif seeds is not None:
             played = np.unique(rows_of(seeds, self.items, self.catalogue))
             who = self._folded_in(self.items.take(played).to_list())[0]
@@ -140,8 +140,8 @@ class Model:
             allowed[played] = False
         scores = self._scores(who, allowed)
         if chosen.hubs:
-            scores = self._without_hubs(scores, who)
-        rows, scores = self._listed(scores, allowed, played, k, chosen)
+            scores = self._lists.without_hubs(scores, who)
+        rows, scores = self._lists.best(scores, allowed, played, k, chosen)
         because = reasons_for(self.index, rows, played, self._labels.gather(played), reasons)
         return table_of(self.catalogue, rows, scores, self.new[rows], because)
 
@@ -151,15 +151,15 @@ class Model:
         `score` is the cosine. The track itself and its other recordings are left out. Raises DataError for an unknown
         track, CannotRankError for a recommender without vectors of items.
         """
-        index = self._vectors()
+        index = self._lists.vectors
         row = rows_of([track], self.items, self.catalogue)
         chosen = Filters(**{"heard": True} | filters)
         allowed = chosen.allowed(self.catalogue, self.new)
         allowed[row] = False
         scores = index.cosines(index.directions(row)[0])
         if chosen.hubs:
-            scores = scores - self._density / 2
-        rows, scores = self._listed(scores, allowed, row, k, chosen)
+            scores = scores - self._lists.density / 2
+        rows, scores = self._lists.best(scores, allowed, row, k, chosen)
         return table_of(self.catalogue, rows, scores, self.new[rows], None)
 
     def path(self, start: str, end: str, steps: int = 8, **filters: Any) -> pl.DataFrame:
@@ -168,15 +168,15 @@ class Model:
         The tracks in between are the nearest to evenly spaced points on the arc between both vectors. `score` is the
         cosine with the track before. Raises as `similar` does.
         """
-        index = self._vectors()
+        index = self._lists.vectors
         ends = rows_of([start, end], self.items, self.catalogue)
         if ends[0] == ends[1]:
             raise DataError("the path starts and ends with the same track", example=start, fix="Name another track.")
         chosen = Filters(**{"heard": True} | filters)
         allowed = chosen.allowed(self.catalogue, self.new)
-        limits = self._limits(chosen, ends)
+        limits = self._lists.limits(chosen, ends)
         allowed[ends] = False
-        between = way(index, ends, steps, allowed, self._ties, limits)
+        between = way(index, ends, steps, allowed, self._lists.ties, limits)
         rows = np.concatenate([ends[:1], between, ends[1:]])
         vectors = index.directions(rows)
         scores = np.append(np.float32(1), (vectors[1:] * vectors[:-1]).sum(1))
@@ -243,64 +243,21 @@ class Model:
         return cls(**read_model(Path(folder), Parts))
 
     @cached_property
-    def _ties(self) -> Int[Array, "tracks"]:
-        """(tracks,) the place of each track among equal scores, as in rankings of the run."""
-        seed = int(self.card.get("seed", 0))
-        return np.random.default_rng([seed, 0x71E5]).permutation(len(self.catalogue))
-
-    @cached_property
-    def _artists(self) -> Int[Array, "tracks"]:
-        return Vocabulary.numbers(self.catalogue["artist"])
-
-    @cached_property
-    def _density(self) -> Float32[Array, "tracks"]:
-        return density(self._vectors())
-
-    def _without_hubs(
-        self, scores: Float32[Array, "tracks"], who: int | Float32[Array, "dim"]
-    ) -> Float32[Array, "tracks"]:
-        """Cosines of a user and each track, less half of the track's density (CSLS)."""
-        index = self._vectors()
-        user = index.users[who] if isinstance(who, int) else who
-        lengths = index.lengths * max(float(np.linalg.norm(user)), 1e-12)
-        return np.divide(scores, lengths, out=np.zeros_like(scores), where=lengths > 0) - self._density / 2
+    def _lists(self) -> Lists:
+        name, seed = self.card.get("recommender", "the recommender"), int(self.card.get("seed", 0))
+        return Lists(name, seed, self.catalogue, self.index, self.new, self.recording)
 
     @cached_property
     def _labels(self) -> pl.Series:
         return labels(self.catalogue)
 
-    def _vectors(self) -> Index:
-        if self.index is None or self.index.items.shape[1] < 2:
-            name = self.card.get("recommender", "the recommender")
-            raise CannotRankError(f"{name} has no vectors of tracks to compare", fix="Fit another recommender.")
-        return self.index
-
-    def _known(self, user: str) -> tuple[int, Int[Array, "n"]]:
-        row = int(self.users.rows([user])[0])
-        if row < 0:
-            hint = did_you_mean(user, self.users.ids[:20_000])
-            raise DataError(
-                f"the model does not know user {user!r}", fix=f"{hint}A list of tracks they played does as well."
-            )
-        return row, self.played.of_users(np.array([row]))[1]
-
     def _folded_in(self, history: list[str]) -> tuple[Float32[Array, "dim"], Int[Array, "n"]]:
         """The vector of a user who played these items, and the rows of those that are known."""
         if self.index is None:
-            name = self.card.get("recommender", "the recommender")
-            raise CannotRankError(f"{name} cannot fold in users by their history", fix="Name a known user.")
-        plays = pl.DataFrame({"id": history}, {"id": pl.String}).group_by("id", maintain_order=True).len("plays")
-        rows = self.items.rows(plays["id"])
-        if not (rows >= 0).any():
-            example = (plays["id"][0] if len(plays) else "nothing", self.items.ids[0])
-            raise DataError(
-                "the model knows no item of the history",
-                count=len(plays),
-                example=example,
-                fix="The example shows an id of the history and one of the model: make them the same kind.",
+            raise CannotRankError(
+                f"{self._lists.recommender} cannot fold in users by their history", fix="Name a known user."
             )
-        table = plays.select("plays", user=pl.lit(0), item=pl.Series(rows), first=pl.int_range(pl.len()))
-        known = Interactions.of(table.filter(pl.col("item") >= 0), 1, len(self.items))
+        known = history_of(history, self.items)
         return self.scorer.user_vectors(known)[0], known.item
 
     def _candidates(self, ids: Iterable[str] | None) -> Bool[Array, "tracks"]:
@@ -328,36 +285,6 @@ class Model:
         if len(rows):
             scores[rows] = scorer.score(np.array([who]), rows).numpy()[0]
         return scores
-
-    def _limits(self, filters: Filters, played: Int[Array, "n"]) -> list[Limits]:
-        limits = []
-        if not filters.same:
-            taken = frozenset() if filters.heard and not len(played) else frozenset(self.recording[played].tolist())
-            limits.append(Limits(self.recording, 1, taken))
-        if filters.per_artist is not None:
-            limits.append(Limits(self._artists, filters.per_artist))
-        return limits
-
-    def _listed(
-        self,
-        scores: Float32[Array, "tracks"],
-        allowed: Bool[Array, "tracks"],
-        played: Int[Array, "m"],
-        k: int,
-        filters: Filters,
-    ) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
-        """The rows of a list within all limits, and their scores."""
-        limits = self._limits(filters, played)
-        if filters.new_share is None:
-            rows = best(scores, allowed, self._ties, k, limits)
-            return rows, scores[rows]
-        scores = calibrated(scores, self.new, allowed)
-        if filters.new_share == "auto":
-            rows = best(scores, allowed, self._ties, k, limits)
-        else:
-            known, new = (best(scores, allowed & kind, self._ties, k, limits) for kind in (~self.new, self.new))
-            rows = shared_out(known, new, filters.new_share, k)
-        return rows, scores[rows]
 
 
 def _index(scorer: Scorer, played: Interactions) -> Index | None:

@@ -1,0 +1,42 @@
+"""Listeners of a model: known users, and people known by their history alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.interactions import Interactions
+from timbrec.data.vocabulary import Vocabulary
+from timbrec.errors import DataError, did_you_mean
+from timbrec.types import Array, Int
+
+
+def known_user(user: str, users: Vocabulary, played: Interactions) -> tuple[int, Int[Array, "n"]]:
+    """The row of a user and the rows of the tracks they played. Raises DataError for an unknown user."""
+    row = int(users.rows([user])[0])
+    if row < 0:
+        hint = did_you_mean(user, users.ids[:20_000])
+        raise DataError(
+            f"the model does not know user {user!r}", fix=f"{hint}A list of tracks they played does as well."
+        )
+    return row, played.of_users(np.array([row]))[1]
+
+
+def history_of(ids: Sequence[str], items: Vocabulary) -> Interactions:
+    """The plays of one user from the ids of played tracks, in order; unknown ids are dropped.
+
+    Raises DataError for a history without a known id.
+    """
+    plays = pl.DataFrame({"id": list(ids)}, {"id": pl.String}).group_by("id", maintain_order=True).len("plays")
+    rows = items.rows(plays["id"])
+    if not (rows >= 0).any():
+        raise DataError(
+            "the model knows no item of the history",
+            count=len(plays),
+            example=(plays["id"][0] if len(plays) else "nothing", items.ids[0]),
+            fix="The example shows an id of the history and one of the model: make them the same kind.",
+        )
+    table = plays.select("plays", user=pl.lit(0), item=pl.Series(rows), first=pl.int_range(pl.len()))
+    return Interactions.of(table.filter(pl.col("item") >= 0), 1, len(items))

@@ -1,0 +1,96 @@
+"""Lists of a model's tracks: the best scores within the limits of the filters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.vocabulary import Vocabulary
+from timbrec.errors import CannotRankError
+from timbrec.models.filters import Filters
+from timbrec.models.hubs import density
+from timbrec.models.mixing import calibrated, shared_out
+from timbrec.models.search import Index, Limits, best
+from timbrec.types import Array, Bool, Float32, Int
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """What every list of a model needs, computed when it is first used.
+
+    `recommender` is its name for messages; `seed` is that of the fit. `new` (tracks,) says which tracks nobody played
+    yet; `recording` (tracks,) numbers the recordings.
+    """
+
+    recommender: str
+    seed: int
+    catalogue: pl.DataFrame
+    index: Index | None
+    new: Bool[Array, "tracks"]
+    recording: Int[Array, "tracks"]
+
+    def best(
+        self,
+        scores: Float32[Array, "tracks"],
+        allowed: Bool[Array, "tracks"],
+        played: Int[Array, "m"],
+        k: int,
+        filters: Filters,
+    ) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
+        """The rows of a list within all limits, best first, and their scores."""
+        limits = self.limits(filters, played)
+        if filters.new_share is None:
+            rows = best(scores, allowed, self.ties, k, limits)
+            return rows, scores[rows]
+        scores = calibrated(scores, self.new, allowed)
+        if filters.new_share == "auto":
+            rows = best(scores, allowed, self.ties, k, limits)
+        else:
+            known, new = (best(scores, allowed & kind, self.ties, k, limits) for kind in (~self.new, self.new))
+            rows = shared_out(known, new, filters.new_share, k)
+        return rows, scores[rows]
+
+    def limits(self, filters: Filters, played: Int[Array, "n"]) -> list[Limits]:
+        """The limits on recordings and artists; recordings of played tracks are used up."""
+        limits = []
+        if not filters.same:
+            taken = frozenset() if filters.heard and not len(played) else frozenset(self.recording[played].tolist())
+            limits.append(Limits(self.recording, 1, taken))
+        if filters.per_artist is not None:
+            limits.append(Limits(self._artists, filters.per_artist))
+        return limits
+
+    def without_hubs(
+        self, scores: Float32[Array, "tracks"], who: int | Float32[Array, "dim"]
+    ) -> Float32[Array, "tracks"]:
+        """Cosines of a user and each track, less half of the track's density (CSLS)."""
+        index = self.vectors
+        user = index.users[who] if isinstance(who, int) else who
+        lengths = index.lengths * max(float(np.linalg.norm(user)), 1e-12)
+        return np.divide(scores, lengths, out=np.zeros_like(scores), where=lengths > 0) - self.density / 2
+
+    @property
+    def vectors(self) -> Index:
+        """The index. Raises CannotRankError for a recommender without vectors of tracks."""
+        if self.index is None or self.index.items.shape[1] < 2:
+            raise CannotRankError(
+                f"{self.recommender} has no vectors of tracks to compare", fix="Fit another recommender."
+            )
+        return self.index
+
+    @cached_property
+    def ties(self) -> Int[Array, "tracks"]:
+        """(tracks,) the place of each track among equal scores, as in rankings of the run."""
+        return np.random.default_rng([self.seed, 0x71E5]).permutation(len(self.catalogue))
+
+    @cached_property
+    def density(self) -> Float32[Array, "tracks"]:
+        """(tracks,) the mean cosine of each track with its nearest ones; see `hubs.density`."""
+        return density(self.vectors)
+
+    @cached_property
+    def _artists(self) -> Int[Array, "tracks"]:
+        return Vocabulary.numbers(self.catalogue["artist"])
