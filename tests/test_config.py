@@ -9,6 +9,7 @@ import yaml
 
 from timbrec import catalog
 from timbrec.data.log import LogConfig
+from timbrec.data.yaml_text import read_yaml
 from timbrec.errors import ConfigError, SeveralErrors
 from timbrec.study.config import make_config, read_config
 
@@ -123,7 +124,11 @@ def test_several_mistakes_are_reported_at_once() -> None:
     ("content", "message"),
     [
         (b"a: [", "is not valid YAML"),
-        (b"\xff\xfe\x00", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        (b"name: a\nk: [10]\nname: b\n", r"c\.yaml: lines 1 and 3 set 'name' twice"),
+        (b"encoders:\n  a: {vectors: x.npy}\n  a: {vectors: y.npy}\n", "lines 2 and 3 set 'a' twice"),
+        (b"true: 1\n", "line 1: the key 'true' is not text"),
+        (b"1.10: 1\n", r"line 1: the key '1\.10' is not text"),
         (b"- a\n- b\n", "holds no settings"),
         (b"", "holds no settings"),
     ],
@@ -133,6 +138,16 @@ def test_files_that_are_no_config(tmp_path: Path, content: Any, message: str) ->
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         read_config(path)
+
+
+def test_words_that_older_yaml_takes_for_truth_values_stay_text() -> None:
+    text = "encoders: {no: {vectors: x.npy}, on: y}\nflag: true\nother: Yes\n"
+    expected = {"encoders": {"no": {"vectors": "x.npy"}, "on": "y"}, "flag": True, "other": "Yes"}
+    assert read_yaml(text, "here") == expected
+
+
+def test_a_truth_value_is_no_name() -> None:
+    assert "put them in quotes" in refused(interactions={"path": "x", "columns": {"user": False}})
 
 
 def test_a_missing_file() -> None:

@@ -107,7 +107,7 @@ def test_artists_come_from_the_items_table(read: Read) -> None:
         (rewrite("tracks.csv", lambda table: pl.concat([table, table[:3]])),
          r"tracks.csv has tracks twice \(6 in all, e.g. '.*'\). Keep one row per track"),
         (rewrite("tracks.csv", lambda table: table.with_columns(track=pl.lit("t") + pl.col("track"))),
-         "the items table knows the artist of no track that has vectors .* make them the same kind"),
+         "the items table knows the artist of no track that has vectors .* Make the ids of the table"),
         (rewrite("tracks.csv", lambda table: table.drop("artist")), "tracks.csv has no column 'artist'. It has: track"),
         (rewrite("plays.csv", lambda table: table.filter(pl.col("played_at") < "2019-02-01")),
          "both test scenarios are empty: nobody in train played anything new"),
@@ -215,3 +215,35 @@ def test_one_seed_of_a_trained_recommender_is_said_to_give_no_spread(read: Read)
     assert sentence in read(seeds=[0], recommenders=["knn", "shallow"]).warnings
     assert sentence not in read(seeds=[0, 1], recommenders=["knn", "shallow"]).warnings
     assert not any("one seed" in warning for warning in read(seeds=[0], recommenders=["knn"]).warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        (rewrite("plays.csv", lambda table: pl.concat([table, table])), "rows equal another one in every column"),
+        (lambda folder: np.save(folder / "poor.npy", np.load(folder / "good.npy")),
+         "poor and good have the same vectors"),
+        (lambda folder: np.save(folder / "poor.npy", np.roll(np.load(folder / "good.npy"), 1, 0)),
+         "poor and good have the same vectors, but on other tracks: check the ids"),
+        (rewrite("tracks.csv", lambda table: table.with_columns(artist=pl.lit("Various Artists"))),
+         "all tracks are by one artist, 'Various Artists'"),
+        (rewrite("tracks.csv", lambda table: table.with_columns(artist="track")),
+         "every track has an artist of its own"),
+        (rewrite("tracks.csv", lambda table: table.with_columns(
+            artist=pl.when(pl.row_index() < 20).then(pl.lit("<Unknown>")).otherwise("artist"))),
+         "artist '<Unknown>' has 10.0% of the tracks; leave the cells empty"),
+        (rewrite("tracks.csv", lambda table: table.with_columns(
+            artist=pl.when(pl.row_index() < 40).then(pl.col("artist") + " ").otherwise("artist"))),
+         "artists differ from others only by blanks at the ends (40 in all"),
+    ],
+)  # fmt: skip
+def test_odd_inputs_are_said(read: Read, change: Change, warning: str) -> None:
+    assert not [text for text in read().warnings if warning in text]
+    assert [text for text in read(change).warnings if text.startswith(warning) or warning in text]
+
+
+def test_a_split_by_artist_without_cold_tracks_names_the_option(read: Read) -> None:
+    change = rewrite("tracks.csv", lambda table: table.with_columns(artist=pl.lit("a")))
+    with pytest.raises(DataError, match=r"No `test_at` works with `by_artist`; without it, `test_at: 20..-..-..` does"):
+        read(change, split={"test_at": "2019-02-01", "by_artist": True}, cold_candidates="tested",
+             mixed_candidates="tested")  # fmt: skip

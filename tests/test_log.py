@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from timbrec.data.events import Events, make_events
-from timbrec.data.ids import likeness, rounded
+from timbrec.data.ids import likeness, near_duplicates, rounded
 from timbrec.data.log import LogConfig
 from timbrec.data.log import read_log as read_config
 from timbrec.data.vocabulary import Vocabulary
@@ -378,8 +378,8 @@ def test_words_for_missing_users_are_refused_or_dropped(write: Write, word: str)
 
 
 def test_a_word_among_numeric_times_is_named_with_its_row(write: Write) -> None:
-    path = write(f"{HEADER}u,t,1549022400\nuser_id,track_id,timestamp\nu,t,1549022400\n")
-    with pytest.raises(DataError, match=r"numbers and some are text \(1 in all, e.g. 'timestamp'\).*in row 2"):
+    path = write(f"{HEADER}u,t,1549022400\nu,t,yesterday\nu,t,1549022400\n")
+    with pytest.raises(DataError, match=r"numbers and some are text \(1 in all, e.g. 'yesterday'\).*in row 2"):
         read_log(path)
 
 
@@ -388,6 +388,7 @@ def test_a_word_among_numeric_times_is_named_with_its_row(write: Write) -> None:
     [
         (["a ", "b "], ["a", "b"], "blanks at the ends"),
         (["Beyonce\u0301"], ["Beyonc\xe9"], "Unicode form (NFC and NFD)"),
+        (["x\u200b", "\ufeffy"], ["x", "y"], "invisible characters"),
         (["12.0"], ["12"], '".0" at the end'),
         (["b'12'", "b'13'"], ["12", "13"], "quotes around them"),
         (["spotify:track:x1", "spotify:track:y2"], ["X1", "Y2"], "a prefix"),
@@ -408,3 +409,32 @@ def test_ids_that_agree_by_chance_after_a_prefix_are_no_match() -> None:
 def test_rounded_ids_are_recognised() -> None:
     ids = pl.Series(["1.23E+11", "1.2345678901234567e+17", "2E+10", "1e5", "1.5", "E+1", "12"])
     assert rounded(ids).to_list() == ids.to_list()[:3]
+
+
+@pytest.mark.parametrize("number", ["1.515e9", "1.51478E+09", "1.51478e+12"])
+def test_times_that_a_spreadsheet_shortened_are_refused(write: Write, number: str) -> None:
+    with pytest.raises(DataError, match=r"times lost digits when they were written \(1 in all"):
+        read_time(write, number, time_unit="ms" if number.endswith("12") else "s")
+
+
+def test_a_number_in_exponent_notation_with_all_digits_is_a_time(write: Write) -> None:
+    assert read_time(write, "1.549022400e9") == NOON
+
+
+def test_plays_that_only_some_files_count_are_refused(write: Write, tmp_path: Path) -> None:
+    write("user_id,track_id,plays\nu,t,3\n", "a.csv")
+    write("user_id,track_id\nu,s\n", "b.csv")
+    with pytest.raises(DataError, match=r"b\.csv has no column 'plays'"):
+        read_log(tmp_path)
+
+
+def test_ids_in_two_cases_count_as_twins_only_if_many_are() -> None:
+    lower, others = [f"ab{n}" for n in range(10)], [str(n) for n in range(200)]
+    twins = near_duplicates(pl.Series([*lower, *map(str.upper, lower)]))
+    assert twins is not None
+    assert (twins.difference, twins.count) == ("upper and lower case", 10)
+    assert near_duplicates(pl.Series([*others, "aBc", "abc"])) is None
+
+
+def test_equal_rows_are_counted(write: Write) -> None:
+    assert read_log(write(f"{HEADER}u,t,1549022400\n" * 1 + "u,t,1549022400\nu,t,1549022401\n")).repeated == 1

@@ -298,3 +298,44 @@ def test_objects_in_json_objects_are_columns(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(text)
     rows = open_table(tmp_path / name).read(["track.name", "track.by.artist", "at"]).rows()
     assert rows == [("x", "y", 1), ("z", None, 2)]
+
+
+def test_values_with_commas_in_every_line_do_not_make_the_header_look_odd(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('user,when\n1,"01 Jan 2018, 10:00"\n2,"02 Jan 2018, 11:00"\n')
+    assert open_table(tmp_path / "a.csv").read(["user", "when"]).rows()[1] == (2, "02 Jan 2018, 11:00")
+
+
+def test_headers_within_a_table_are_left_out_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,item\nu,x\nuser,item\nuser,item\nv,y\nuser,item\n")
+    table = open_table(tmp_path / "a.csv")
+    assert table.read(["user", "item"]).rows() == [("u", "x"), ("v", "y")]
+    assert table.facts == [("lines of a.csv that repeat its header, left out", "3")]
+
+
+def test_a_separator_at_the_end_of_the_lines_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,item\nu,x,\nv,y,\n")
+    with pytest.raises(DataError, match="end with a separator, its header does not"):
+        open_table(tmp_path / "a.csv")
+
+
+def test_a_text_table_named_as_compressed_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_text("user,item\nu,x\n")
+    with pytest.raises(DataError, match=r"a\.csv\.gz is not compressed, unlike its name"):
+        open_table(tmp_path / "a.csv.gz").read(["user"])
+
+
+def test_columns_that_only_some_files_have_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,plays\nu,2\n")
+    (tmp_path / "b.csv").write_text("user\nv\n")
+    table = open_table(tmp_path)
+    assert table.facts == [("files read", "2"), ("columns that only some files have, not read", "plays")]
+    with pytest.raises(DataError, match=r"b\.csv has no column 'plays'"):
+        table.read(["user", "plays"])
+
+
+@pytest.mark.parametrize(("name", "advice"), [("a.pkl", "Pickles are not read"), ("a.npz", r"as \.npy and their `ids`"),
+                                              ("a.db", "Export the table"), ("a.xlsx", "as CSV")])  # fmt: skip
+def test_other_kinds_have_their_advice(tmp_path: Path, name: str, advice: str) -> None:
+    (tmp_path / name).write_bytes(b"anything")
+    with pytest.raises(DataError, match=advice):
+        open_table(tmp_path / name)

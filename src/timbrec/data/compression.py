@@ -39,6 +39,8 @@ def opened(path: Path) -> Iterator[Any]:
     except (EOFError, OSError, ZlibError, lzma.LZMAError, zipfile.BadZipFile) as error:
         if isinstance(error, PermissionError):
             raise DataError(f"{path} cannot be opened", fix="Check its permissions.") from error
+        if kind and not _magic(path):
+            raise DataError(f"{path} is not compressed, unlike its name", fix=f"Drop {kind} from its name.") from error
         raise DataError(f"{path} is cut short or damaged ({error})", fix="Get or write it again.") from error
 
 
@@ -54,6 +56,11 @@ def compression(path: Path) -> str:
     """The suffix that stands for the file's compression, "" for none."""
     if path.suffix.lower() in SUFFIXES:
         return path.suffix.lower()
+    return _magic(path)
+
+
+def _magic(path: Path) -> str:
+    """The suffix that stands for the compression that the first bytes show, "" for none."""
     with path.open("rb") as file:
         start = file.read(8)
     return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "")

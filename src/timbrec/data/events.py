@@ -50,6 +50,11 @@ class Events:
         facts = [self.users.digest, self.items.digest, len(self), int(mixed.sum())]
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
+    @cached_property
+    def repeated(self) -> int:
+        """The number of rows that equal an earlier row in every column."""
+        return len(self) - self.table.n_unique()
+
     def restricted_to(self, items: Vocabulary) -> Events:
         """The plays of these items, with `items` as the new vocabulary; the user vocabulary is unchanged.
 

@@ -36,6 +36,10 @@ def rounded(ids: pl.Series) -> pl.Series:
     return ids.filter(ids.str.contains(_ROUNDED))
 
 
+_TWINS = ("blanks at the ends", "invisible characters", "Unicode form (NFC and NFD)", '".0" at the end',
+          "upper and lower case")  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Likeness:
     """Ids that would match if they were spelled alike: their difference, their number, and an example pair."""
@@ -52,9 +56,10 @@ class Likeness:
 def likeness(left: pl.Series, right: pl.Series) -> Likeness | None:
     """The first difference in spelling without which ids in `left` would match ids in `right`; None if there is none.
 
-    Differences are removed one after another: blanks at the ends, Unicode normal form, ".0" at the end, upper and lower
-    case, zeros at the start, quotes, folder and suffix of a file name, a prefix such as "spotify:track:". The last two,
-    in which unrelated ids may agree by chance, count only if half of the shorter list then matches.
+    Differences are removed one after another: blanks at the ends, invisible characters, Unicode normal form, ".0" at
+    the end, upper and lower case, zeros at the start, quotes, folder and suffix of a file name, a prefix such as
+    "spotify:track:". The last two, in which unrelated ids may agree by chance, count only if half of the shorter list
+    then matches.
     """
     mine, others = (pl.DataFrame({"id": ids, "form": ids}) for ids in (left, right))
     for difference, form in _FORMS.items():
@@ -66,13 +71,19 @@ def likeness(left: pl.Series, right: pl.Series) -> Likeness | None:
 
 
 def near_duplicates(ids: pl.Series) -> Likeness | None:
-    """Ids that differ from others in the list only by blanks at the ends, Unicode form or ".0"; None without any."""
-    table = pl.DataFrame({"id": ids, "form": ids}).with_columns(_FORMS["blanks at the ends"])
-    for difference in ("blanks at the ends", "Unicode form (NFC and NFD)", '".0" at the end'):
+    """Ids that differ from others in the list only in spelling; None without any.
+
+    Differences are blanks at the ends, invisible characters, Unicode form, ".0", and upper and lower case. The last
+    counts only for a twentieth of the list, since random ids such as Spotify's agree in it by chance.
+    """
+    table = pl.DataFrame({"id": ids, "form": ids})
+    for difference in _TWINS:
         table = table.with_columns(_FORMS[difference])
-        if len(repeated := table.filter(pl.col("form").is_duplicated())):
+        repeated = table.filter(pl.col("form").is_duplicated())
+        count = len(repeated) - repeated["form"].n_unique()
+        if count > (len(ids) / 20 if difference == _TWINS[-1] else 0):
             pair = repeated.filter(pl.col("form") == repeated["form"][0])["id"]
-            return Likeness(difference, len(repeated) - repeated["form"].n_unique(), pair[0], pair[1])
+            return Likeness(difference, count, pair[0], pair[1])
     return None
 
 
@@ -90,6 +101,7 @@ def _visible(text: str) -> str:
 _FORM = pl.col("form")
 _FORMS: dict[str, pl.Expr | Sequence[pl.Expr]] = {
     "blanks at the ends": _FORM.str.strip_chars(),
+    "invisible characters": _FORM.str.replace_all(r"[\p{Cc}\p{Cf}]", "").str.strip_chars(),
     "Unicode form (NFC and NFD)": _FORM.str.normalize("NFKC"),
     '".0" at the end': _FORM.str.replace(r"^(-?\d+)\.0+$", "${1}"),
     "upper and lower case": _FORM.str.to_lowercase(),

@@ -63,6 +63,17 @@ class Block:
         self.stray = len(np.unique(np.searchsorted(np.flatnonzero(breaks), np.flatnonzero(characters == _QUOTE))))
         self._plain(characters)
 
+    def repeated(self, header: bytes) -> int:
+        """Remove lines that equal the header, as in files put together; return their number. Call it after `check`."""
+        if header not in self.text:
+            return 0
+        text, line = b"\n" + self.text, b"\n" + header + b"\n"
+        while line in text:  # neighbours share a line feed
+            text = text.replace(line, b"\n")
+        removed = self.text.count(b"\n") + 1 - text.count(b"\n")
+        self.text, self.rows = text[1:], self.rows - removed
+        return removed
+
     def _within_quotes(self, characters: Array, inside: Array) -> None:
         """Read quotes as in RFC 4180. Raises IrregularError for lines inside a value that could be rows."""
         self.quoted = True

@@ -88,7 +88,8 @@ def _roles(table: Table, config: LogConfig) -> list[Role]:
     """The roles that the table has columns for. Raises DataError for a required column that is missing."""
     roles: list[Role] = ["item"] if config.user is not None else ["user", "item"]
     optional: tuple[Role, ...] = ("time", "plays")
-    roles += [role for role in optional if role in config.columns or COLUMNS[role] in table.names]
+    named = (*table.names, *table.partial)  # a column that only some files have is refused, not left out
+    roles += [role for role in optional if role in config.columns or COLUMNS[role] in named]
     try:
         table.check([name for role in roles for name in config.names(role)])
     except DataError as error:

@@ -10,7 +10,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from timbrec.data.tables import Source
 from timbrec.data.text import TextForm
 
-Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
+
+def _as_name(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no names; put them in quotes if they are")
+    return str(value) if isinstance(value, int | float) else value
+
+
+Name = Annotated[str, BeforeValidator(_as_name)]
 TableT = TypeVar("TableT", bound="TablePart")
 Paths = Annotated[
     tuple[Path, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])

@@ -126,10 +126,16 @@ def _explained(
     first, last = (str(moment)[:10] for moment in (events.table["time"].min(), events.table["time"].max()))
     start, validate_at, test_at, end = (f"{moment:%Y-%m-%d}" for moment in window)
     times = f"train is from {start} to {test_at} (validation from {validate_at}), the test to {end}"
-    works = _working(events, config, artists)
-    advice = f"`test_at: {works:%Y-%m-%d}` works." if works else "No `test_at` works: the log has too few plays."
-    if last < "1980":
-        advice = "If the log is younger, set `time_unit` or `time_format`: numbers are seconds since 1970."
+    if works := _working(events, config, artists):
+        advice = f"`test_at: {works:%Y-%m-%d}` works."
+    elif config.by_artist and (works := _working(events, config.model_copy(update={"by_artist": False}), artists)):
+        advice = f"No `test_at` works with `by_artist`; without it, `test_at: {works:%Y-%m-%d}` does."
+    else:
+        advice = "No `test_at` works: the log has too few plays."
+    if last <= "1970-01-02":
+        advice = "Numbers such as 43101.5 are days of a spreadsheet: write dates as text, such as 2018-01-01 12:00."
+    elif last < "1980":
+        advice = "If the log is younger, set `time_unit` (s, ms, us or ns since 1970) or `time_format`."
     return DataError(f"{error.what}; plays of catalogue tracks are from {first} to {last}; {times}", fix=advice)
 
 

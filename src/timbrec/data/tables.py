@@ -21,6 +21,13 @@ from timbrec.errors import DataError, did_you_mean, listing
 PARQUET, ARROW, JSON = (".parquet", ".pqt", ".pq"), (".arrow", ".feather", ".ipc"), (".json", ".jsonl", ".ndjson")
 KINDS = (*PARQUET, *text.SUFFIXES, *JSON, *ARROW)
 _ADVICE = "Check that it is complete and of the kind its name says."
+_OTHERS = {  # kinds that are not read, and what to do with them
+    (".xlsx", ".xls", ".ods"): "Save a spreadsheet as CSV.",
+    (".db", ".sqlite", ".sqlite3", ".duckdb"): "Export the table as CSV or Parquet.",
+    (".pkl", ".pickle", ".joblib"): "Pickles are not read, since they can run code: save the table as Parquet.",
+    (".npz", ".pt", ".pth", ".h5", ".hdf5", ".safetensors", ".mat", ".ckpt", ".bin", ".tfrecord"):
+        "Save vectors as .npy and their `ids` as a text file, or both as Parquet.",
+}  # fmt: skip
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -29,6 +36,7 @@ class Table(ABC):
 
     path: Path
     names: list[str]
+    partial: tuple[str, ...] = ()  # columns that only some of several files have
 
     def __init__(self, path: Path, names: Sequence[str], facts: Sequence[tuple[str, str]] = ()) -> None:
         self.path, self.names, self.facts = path, list(names), list(facts)
@@ -130,14 +138,18 @@ class _Files(Table):
     def __init__(self, path: Path, tables: Sequence[Table], keys: Sequence[dict[str, str | None]]) -> None:
         names = [name for name in tables[0].names if all(name in table.names for table in tables)]
         hive = [key for key in keys[0] if key not in names]
+        everywhere = {*names}
+        self.partial = tuple({name: None for table in tables for name in table.names if name not in everywhere})
         facts = [("files read", f"{len(tables):,}")]
+        if self.partial:
+            facts.append(("columns that only some files have, not read", listing(_shown(self.partial))))
         super().__init__(path, [*names, *hive], [*facts, *(fact for table in tables for fact in table.facts)])
         self._tables, self._keys, self._hive = tables, keys, hive
 
     def check(self, columns: Sequence[str]) -> None:
         """Raises DataError, with the name of the file, for a column that only some files have."""
         for table in self._tables:
-            table.check([name for name in columns if name in self._tables[0].names])
+            table.check([name for name in columns if name in self._tables[0].names or name in self.partial])
         super().check(columns)
 
     def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -220,12 +232,16 @@ def _open_file(path: Path, form: TextForm) -> Table:
     if kind in text.SUFFIXES or form.separator is not None:
         return _Text(path, form)
     raise DataError(
-        f"{path} is of no known kind", fix=f"Known: {', '.join(KINDS)}, also compressed. {_spreadsheet(kind)}"
+        f"{path} is of no known kind", fix=f"Known: {', '.join(KINDS)}, also compressed. {_advice_for(kind)}"
     )
 
 
-def _spreadsheet(kind: str) -> str:
-    return "Save a spreadsheet as CSV." if kind in (".xlsx", ".xls", ".ods") else "Set `separator` to read it as text."
+def _advice_for(kind: str) -> str:
+    """What to do with a file of another kind."""
+    for kinds, advice in _OTHERS.items():
+        if kind in kinds:
+            return advice
+    return "Set `separator` to read it as text."
 
 
 def _content(path: Path) -> Path | bytes:

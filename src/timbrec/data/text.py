@@ -86,15 +86,18 @@ class TextTable:
         Raises DataError for a line with too many or too few values, for bytes that are not UTF-8, and for values of
         `numeric` columns that are no numbers.
         """
-        line, joined, stray = 1, 0, 0
+        line, joined, stray, repeated = 1, 0, 0, 0
         for text in self._texts():
             block = Block(text, self._separator, len(self.names), self._quotes, self._form.quotes is None)
             try:
                 block.check(self._form.ragged)
             except IrregularError as error:
                 raise self._irregular(error, line, text) from None
+            repeated += block.repeated(self._head[0]) if self._form.header and len(self.names) > 1 else 0
             yield self._parsed(block, columns, numeric, line)
             line, joined, stray = line + text.count(b"\n"), joined + block.joined, stray + block.stray
+        if repeated:
+            self.facts.append((f"lines of {self.path.name} that repeat its header, left out", f"{repeated:,}"))
         if joined:
             self.facts.append((f"lines of {self.path.name} inside quoted values", f"{joined:,}"))
         if stray:
@@ -117,14 +120,20 @@ class TextTable:
         return lines
 
     def _refuse_preamble(self) -> None:
-        """Raises DataError if a line above the header has no separator while all lines below it have as many."""
-        counts = [line.count(self._separator.encode()) for line in self._head if line] if self._separator else []
-        short = len(counts) > 2 and counts[0] < counts[1] and len(set(counts[1:])) == 1
-        if self._form.header and (short or self._head[0].lower().startswith(b"sep=")):  # a line for spreadsheets
-            raise DataError(
-                f"the first line of {self.path} is no header, unlike the lines below it",
-                example=self._head[0][:60].decode("utf-8", "replace"), fix="Remove the lines above the header.",
-            )  # fmt: skip
+        """Raises DataError for lines above the header, and for a header that lacks the name of the last column."""
+        if not self._form.header:
+            return
+        lines = [line for line in self._head if line]
+        counts = [line.count(self._separator.encode()) for line in _bare(lines)] if self._separator else []
+        start = lines[0][:60].decode("utf-8", "replace")
+        same = len(counts) > 2 and len(set(counts[1:])) == 1
+        if same and counts[0] + 1 == counts[1] and all(line.endswith(self._separator.encode()) for line in lines[1:]):
+            raise DataError(f"lines of {self.path} end with a separator, its header does not", example=start,
+                            fix="Remove it from the lines, or add it to the header.")  # fmt: skip
+        comment = start.startswith("#") and len(set(counts)) > 1
+        if (same and counts[0] < counts[1]) or comment or start.lower().startswith("sep="):  # for spreadsheets
+            raise DataError(f"the first line of {self.path} is no header, unlike the lines below it", example=start,
+                            fix="Remove the lines above the header.")  # fmt: skip
 
     def _texts(self) -> Iterator[bytes]:
         """Blocks of whole records, without the header."""
@@ -203,7 +212,7 @@ def _separator(name: str) -> str:
 
 def _found_separator(lines: Sequence[bytes], usual: str) -> str:
     """The usual separator if it gives lines of equal length, else the separator that does so best."""
-    bare = [re.sub(rb'"(?:[^"]|"")*"', b"", line) if line.count(b'"') % 2 == 0 else line for line in lines if line]
+    bare = _bare([line for line in lines if line])
     scores = {}
     for separator in _SEPARATORS:
         counts = [line.count(separator.encode()) for line in bare]
@@ -212,6 +221,11 @@ def _found_separator(lines: Sequence[bytes], usual: str) -> str:
         return usual
     best = max(scores, key=lambda separator: (round(scores[separator][0], 1), separator == usual, scores[separator][1]))
     return best if scores[best][0] else usual
+
+
+def _bare(lines: Sequence[bytes]) -> list[bytes]:
+    """The lines without the values in quotes."""
+    return [re.sub(rb'"(?:[^"]|"")*"', b"", line) if line.count(b'"') % 2 == 0 else line for line in lines]
 
 
 def _fields(line: str, separator: str, quotes: bool) -> list[str]:

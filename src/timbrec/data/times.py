@@ -15,6 +15,7 @@ Unit = Literal["s", "ms", "us", "ns"]
 _PER_SECOND: dict[Unit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _NUMBER = r"^\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*$"
 _ZONED = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"  # ISO 8601 with an offset; a date alone has none
+_ROUNDED = r"^\s*\d(\.\d{0,7})?[eE]\+?\d+\s*$"  # too few digits for the second of a moment in our time
 _YEAR_FIRST = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}"
 _YEAR_LAST = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:,?[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))? ?([AaPp][Mm])?)?$"
 _DAY_NUMBER, _SECOND_NUMBER = "%Y%m%d", "%Y%m%d%H%M%S"
@@ -53,6 +54,9 @@ def read_times(times: pl.Series, form: TimeForm | None = None) -> tuple[pl.Serie
     if form.format is not None:
         return _in_utc(_formatted(times, form.format), form.zone), ""
     if len(times) and times.str.contains(_NUMBER).all():
+        if len(rounded := times.filter(times.str.contains(_ROUNDED))):
+            raise DataError("times lost digits when they were written", count=len(rounded), example=rounded[0],
+                            fix="Write them in full: spreadsheets shorten large numbers.")  # fmt: skip
         text = times.str.strip_chars()
         whole = text.cast(pl.Int64, strict=False)
         return _of_numbers(whole if whole.null_count() == text.null_count() else text.cast(pl.Float64), form)

@@ -20,6 +20,7 @@ class Health:
 
     `zeros` counts zero vectors; `copies` counts nonzero vectors that equal another vector. `huge` lists the dimensions
     with a standard deviation above 1,000 times the median one; `times` is the ratio of the largest to the median.
+    `content` is a hash of all vectors in any order, whatever their ids.
     """
 
     rows: int
@@ -29,6 +30,7 @@ class Health:
     copy: str | None
     huge: tuple[int, ...]
     times: float
+    content: int
 
     def remarks(self, names: Sequence[str] = ()) -> list[str]:
         """Return a sentence for each oddity; `names` are the names of the dimensions, if known."""
@@ -60,11 +62,12 @@ def examine(source: VectorSource) -> Health:
         prints.append(_prints(block))
         zero.append(~block.any(1))
     is_zero = np.concatenate(zero)
-    copy = _repeated(np.concatenate(prints)) & ~is_zero
+    hashes = np.concatenate(prints)
+    copy = _repeated(hashes) & ~is_zero
     deviation = np.sqrt(np.maximum(squares / len(ids) - np.square(total / len(ids)), 0))
     huge, times = _huge(deviation)
     first = [None if not which.any() else str(ids[int(which.argmax())]) for which in (is_zero, copy)]
-    return Health(len(ids), int(is_zero.sum()), first[0], int(copy.sum()), first[1], huge, times)
+    return Health(len(ids), int(is_zero.sum()), first[0], int(copy.sum()), first[1], huge, times, int(hashes.sum()))
 
 
 def _prints(block: Float32[Array, "n dim"]) -> UInt64[Array, "n"]:

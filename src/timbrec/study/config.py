@@ -7,7 +7,6 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from timbrec import catalog
@@ -16,6 +15,7 @@ from timbrec.data.log import LogConfig
 from timbrec.data.settings import Name, Part, resolved
 from timbrec.data.split import Candidates
 from timbrec.data.splitting import SplitConfig
+from timbrec.data.yaml_text import read_yaml
 from timbrec.datasets.shared.base import Dataset
 from timbrec.devices import device_of
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean, listing
@@ -187,9 +187,10 @@ def read_config(path: Path) -> Config:
     if not path.is_file():
         raise ConfigError(f"there is no config {path}", fix="The README has one to start from.")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text", fix="Save it as UTF-8.") from error
+    data = read_yaml(text, str(path))
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds no settings", fix="See the README for an example.")
     return make_config(data | {"base": path.parent}, str(path))

@@ -31,7 +31,7 @@ from timbrec.study.sources import (
     given_vectors,
     grouped_by_audio,
 )
-from timbrec.study.warnings import file_warnings, log_warnings, source_warnings, split_warnings
+from timbrec.study.warnings import artist_warnings, file_warnings, log_warnings, source_warnings, split_warnings
 from timbrec.types import Array, Float32, Int, Progress
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
         opened = {name: source for name, source in sources.items() if name not in unopened.keys() | metadata}
         whole, split = split, without_leaks(split, opened, albums_of(artists, albums))
     warnings = list(log_warnings(log, catalogue))
-    for name, source in sources.items():
-        warnings += source_warnings(name, source, log, name not in unopened.keys() | metadata)
+    warnings += [] if artists is None else artist_warnings(artists)
+    warnings += source_warnings(sources, log, sources.keys() - unopened.keys() - metadata)
     warnings += [*split_warnings(split, config), *([] if encode else file_warnings(files))]
     if "genre" in config.strata and (items is None or "genre" not in items.columns):
         raise DataError("the items table has no column of genres", fix="Name it as `items.columns.genre`.")
@@ -259,7 +259,7 @@ def data_card(inputs: Inputs) -> list[tuple[str, str]]:
     rows = [
         ("rows in the log", f"{len(log):,}"),
         *log.facts,
-        ("rows that equal another row (counted as plays)", f"{len(log) - log.table.n_unique():,}"),
+        ("rows that equal another row (counted as plays)", f"{log.repeated:,}"),
         *_time_rows(inputs),
         ("users", f"{len(log.users):,}"),
         ("tracks in the log", f"{len(log.items):,}"),
@@ -312,10 +312,12 @@ def _collecting(errors: list[TimbrecError]) -> Iterator[None]:
 def _artists(items: pl.DataFrame, catalogue: Vocabulary) -> pl.Series:
     artists = _aligned(items, catalogue, "artist")
     if artists.is_null().all():
+        near = likeness(items["item"], catalogue.ids)
         raise DataError(
-            "the items table knows the artist of no track that has vectors",
-            example=(items["item"].first(), catalogue.ids[0]),
-            fix="The example shows an id of the table and one of the vectors: make them the same kind.",
+            "the items table knows the artist of no track that has vectors"
+            + (f": ids differ by {near}" if near else ""),
+            example=None if near else (items["item"].first(), catalogue.ids[0]),
+            fix="Make the ids of the table and of the vectors the same kind.",
         )
     return artists
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 FEW_USERS = 30  # Student's t has settled; below, intervals say little
 HIGH_CHANCE = 0.5  # of the primary metric
 ENOUGH_ROWS = 0.9  # of the log
+NOBODY = r"(?i)\W*((no|unknown|various|divers) artists?|unknown|various|varios artistas|v\.?a\.?)\W*"  # no artist
+REPEATED = 0.1  # of the log: above, files may overlap
 
 
 def log_warnings(log: Events, catalogue: Vocabulary) -> Iterator[str]:
@@ -46,6 +49,7 @@ def log_warnings(log: Events, catalogue: Vocabulary) -> Iterator[str]:
         yield f"{1 - share:.1%} of the log's rows are of tracks without vectors, e.g. {examples(lacking)}{others}"
     if log.timed:
         yield from _odd_times(log.table["time"])
+        yield from _repeated(log)
 
 
 def _dominant_user(log: Events) -> Iterator[str]:
@@ -57,6 +61,12 @@ def _dominant_user(log: Events) -> Iterator[str]:
         yield f"user {name} has {share:.1%} of the log's rows; drop them if the id stands for unknown users"
 
 
+def _repeated(log: Events) -> Iterator[str]:
+    """Rows that are there twice, to the second; dates without a time of day repeat by themselves."""
+    if log.repeated >= REPEATED * len(log) and (log.table["time"].dt.time() != time()).any():
+        yield f"{log.repeated:,} rows equal another one in every column; drop them if a file was read twice"
+
+
 def _odd_times(times: pl.Series) -> Iterator[str]:
     latest = times.max()
     if isinstance(latest, datetime) and latest.year < 1980:
@@ -65,14 +75,47 @@ def _odd_times(times: pl.Series) -> Iterator[str]:
         yield f"{unset:,} plays are dated 1970-01-01, as by a clock that was not set"
 
 
-def source_warnings(name: str, source: VectorSource, log: Events, encoded: bool) -> Iterator[str]:
-    """Warn about ids that match the log only in part, and about odd vectors."""
-    lacking = log.items.ids.filter(~source.has(log.items.ids))
-    unplayed = source.ids.filter(log.items.rows(source.ids) < 0)
-    if near := likeness(lacking, unplayed) or likeness(lacking, source.ids):
-        yield f"{name}: tracks of the log and vectors differ only by {near}; make them alike"
-    if encoded:
-        yield from (f"{name}: {remark}" for remark in examine(source).remarks(source.dimensions))
+def artist_warnings(artists: pl.Series) -> Iterator[str]:
+    """Warn about artists that differ only in spelling, stand for unknown ones, or say nothing about tracks."""
+    names = artists.drop_nulls()
+    if twins := near_duplicates(names.unique(maintain_order=True)):
+        yield f"artists differ from others only by {twins}"
+    counts = names.value_counts(sort=True, name="tracks")
+    name, tracks = counts.row(0)
+    if len(counts) == 1:
+        yield f"all tracks are by one artist, {name!r}"
+    elif tracks == 1 and len(names) > 1:
+        yield "every track has an artist of its own: nothing can be said of artists"
+    elif re.fullmatch(NOBODY, name) or tracks >= max(0.2 * len(names), 10 * float(np.median(counts["tracks"]))):
+        yield (
+            f"artist {name!r} has {tracks / len(artists):.1%} of the tracks; leave the cells empty if the name stands "
+            "for unknown or various artists"
+        )
+
+
+def source_warnings(sources: Mapping[str, VectorSource], log: Events, opened: Collection[str]) -> Iterator[str]:
+    """Warn about ids that match the log only in part, odd vectors, and encoders with the same vectors.
+
+    Vectors are read for the names in `opened` only.
+    """
+    contents: dict[int, str] = {}
+    for name, source in sources.items():
+        lacking = log.items.ids.filter(~source.has(log.items.ids))
+        unplayed = source.ids.filter(log.items.rows(source.ids) < 0)
+        if near := likeness(lacking, unplayed) or likeness(lacking, source.ids):
+            yield f"{name}: tracks of the log and vectors differ only by {near}; make them alike"
+        if name in opened:
+            health = examine(source)
+            yield from (f"{name}: {remark}" for remark in health.remarks(source.dimensions))
+            if (twin := contents.setdefault(health.content, name)) != name:
+                yield f"{name} and {twin} have the same vectors{_elsewhere(source, sources[twin])}"
+
+
+def _elsewhere(source: VectorSource, twin: VectorSource) -> str:
+    """Words for two sources whose tracks have each other's vectors; empty where every track has its own."""
+    ids = source.ids.head(1000)
+    alike = twin.has(ids).all() and np.array_equal(source.aligned(ids), twin.aligned(ids))
+    return "" if alike else ", but on other tracks: check the ids"
 
 
 def file_warnings(files: pl.DataFrame) -> Iterator[str]:
