@@ -36,15 +36,14 @@ measurements: .venv/dev ## Speed and memory, as ratios measured in one run; see 
 clean: ## Remove the virtual environment and the demo
 	rm -rf .venv demo demo-full
 
-# torch goes first: its pinned version then satisfies everything that asks for torch. Of musicnn only the weights in it
-# are used, none of the old packages it names.
+# torch goes first: its pinned version then satisfies everything that asks for torch.
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "timbrec needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[encoders,probes,spectral]'
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps musicnn
+	$(BIN)/timbrec weights get musicnn
 	$(BIN)/python -c 'import librosa; librosa.stft'  # compiles it once, here and not in the demo
 	@touch $@
 

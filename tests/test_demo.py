@@ -25,7 +25,7 @@ def test_without_its_weights_musicnn_is_left_out_and_the_note_says_so(
     assert set(config.encoders) == {"mfcc", "spectral", "labels"}
     assert config.note is not None
     assert config.note.startswith(demo.NOTE)
-    assert "pip install --no-deps musicnn" in config.note
+    assert "timbrec weights get musicnn" in config.note
 
 
 def test_the_full_demo_differs_in_its_budget_alone(tmp_path: Path) -> None:

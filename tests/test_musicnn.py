@@ -395,7 +395,7 @@ def test_weights_that_are_not_the_models_are_each_refused_by_name(
         with pytest.raises(ConfigError, match=message):
             MusiCNNMSD(tmp_path / f"{name}.safetensors")
     monkeypatch.setattr(patches, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"not installed.*pip install --no-deps musicnn"):
+    with pytest.raises(ConfigError, match=r"not installed.*timbrec weights get musicnn"):
         MusiCNNMSD()
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from timbrec.study.inputs import Inputs as Inputs
     from timbrec.study.inputs import load_inputs as load_inputs
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # The public names: where each is defined. They are stable; so are the modules that docs/api.md lists.
 _HOMES = {

@@ -19,6 +19,7 @@ from timbrec.cli.history import history
 from timbrec.cli.manifest import manifest
 from timbrec.cli.probe import probe
 from timbrec.cli.recommend import path, recommend, similar
+from timbrec.cli.weights import weights
 from timbrec.errors import ConfigError
 
 app = typer.Typer(
@@ -104,6 +105,7 @@ app.command(rich_help_panel=_DATA)(manifest)
 app.command("list", rich_help_panel=_PARTS)(encoders.list_parts)
 app.command(rich_help_panel=_PARTS)(encoders.convert)
 app.command("check-encoder", rich_help_panel=_PARTS)(encoders.check_encoder)
+app.add_typer(weights, name="weights", rich_help_panel=_PARTS)
 
 
 @app.command(rich_help_panel=_BENCHMARK)

@@ -51,7 +51,7 @@ CONFIG: dict[str, Any] = {
 }
 QUICK_SECONDS = 3.2  # of each clip: one patch of MusiCNN and VGG, most of the demo's computation
 NEEDED = {  # packages that encoders need, and how to get them
-    "musicnn": (("musicnn-msd", "musicnn-mtt", "vgg-msd", "vgg-mtt"), "pip install --no-deps musicnn"),
+    "musicnn": (("musicnn-msd", "musicnn-mtt", "vgg-msd", "vgg-mtt"), "timbrec weights get musicnn"),
     "librosa": (("spectral",), "pip install 'timbrec[spectral]'"),
 }
 HEADER = "# Made by `timbrec demo`; change it and run `timbrec bench` on it again.\n"
@@ -86,7 +86,7 @@ def _config(full: bool) -> dict[str, Any]:
     for package, (names, command) in NEEDED.items():
         if not find_spec(package):
             encoders = {name: encoder for name, encoder in encoders.items() if name not in names}
-            note += f" Left out: {', '.join(names)}, which need a package, `{command}`."
+            note += f" Left out: {', '.join(names)}, which need a package: `{command}`."
     config = CONFIG | {"encoders": encoders, "note": note}
     return {key: value for key, value in config.items() if key != "budget"} if full else config
 

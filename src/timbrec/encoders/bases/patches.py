@@ -14,6 +14,7 @@ from timbrec.encoders.bases.layered import LayeredBase, layer_details
 from timbrec.encoders.shared import bibliography
 from timbrec.encoders.signals.mel import mel_bands, mel_power
 from timbrec.encoders.signals.windows import mono
+from timbrec.encoders.weights.packaged import MUSICNN, WeightsPackage
 from timbrec.encoders.weights.reading import (
     damaged,
     fingerprint,
@@ -74,6 +75,7 @@ class PatchTagger(LayeredBase):
     """
 
     shortest = 1
+    package: ClassVar[WeightsPackage] = MUSICNN  # contains the published weights
     tags: ClassVar[tuple[str, ...]]
     _folder: ClassVar[str]  # of the model in the package
     _published: ClassVar[dict[str, str]]  # names of models by the fingerprints of their published variables
@@ -203,11 +205,11 @@ class PatchTagger(LayeredBase):
     def _find(cls, weights: Path | str | None) -> Path:
         """The file to read."""
         if weights is None:
-            spec = find_spec("musicnn")
+            spec = find_spec(cls.package.name)
             if spec is None or not spec.submodule_search_locations:
                 raise ConfigError(
                     f"the weights of {cls.card.name} come with the musicnn package, which is not installed",
-                    fix="Run `pip install --no-deps musicnn`, or give the weights' path.",
+                    fix="Run `timbrec weights get musicnn`, or give the weights' path.",
                 )
             weights = spec.submodule_search_locations[0]
         path = Path(weights)
