@@ -49,7 +49,12 @@ def checked(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def accepted(kind: Any) -> dict[str, str]:
     """Setting -> accepted values in words, e.g. "integer, at least 1" or "none, centre, standardise"."""
-    return {name: _in_words(adapter.json_schema()) for name, adapter in _adapters(kind).items()}
+    return {name: _in_words(schema) for name, schema in schemas(kind).items()}
+
+
+def schemas(kind: Any) -> dict[str, dict[str, Any]]:
+    """Setting -> JSON schema of the accepted values; a setting with a type that JSON lacks accepts anything."""
+    return {name: adapter.json_schema() for name, adapter in _adapters(kind).items()}
 
 
 @cache

@@ -19,6 +19,7 @@ from timbrec.cli.history import history
 from timbrec.cli.manifest import manifest
 from timbrec.cli.probe import probe
 from timbrec.cli.recommend import path, recommend, similar
+from timbrec.cli.schema import schema
 from timbrec.cli.weights import weights
 from timbrec.errors import ConfigError
 
@@ -90,6 +91,7 @@ def audit(
         raise typer.Exit(1)
 
 
+app.command(rich_help_panel=_BENCHMARK)(schema)
 app.command(rich_help_panel=_BENCHMARK)(bench)
 app.command(rich_help_panel=_BENCHMARK)(compare)
 app.command(rich_help_panel=_BENCHMARK)(probe)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from timbrec.data.tables import Source
 from timbrec.data.text import TextForm
@@ -17,10 +17,12 @@ def _as_name(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-Name = Annotated[str, BeforeValidator(_as_name)]
+Name = Annotated[str, BeforeValidator(_as_name), WithJsonSchema({"type": ["string", "number"]})]
 TableT = TypeVar("TableT", bound="TablePart")
 Paths = Annotated[
-    tuple[Path, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
+    tuple[Path, ...],
+    BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value]),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 import polars as pl
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from timbrec.data.cuts import EmptyPartError, by_items, by_time, tamm2026
 from timbrec.data.events import Events
@@ -29,7 +29,7 @@ def _moment(value: Any) -> Any:
     return value
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": ["string", "integer"]})]
 
 
 class SplitConfig(Part):

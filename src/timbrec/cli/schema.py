@@ -1,0 +1,23 @@
+"""`timbrec schema`: the JSON schema of a config, for editors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE.json", help="A file, instead of the screen.")]
+
+
+def schema(out: _Out = None) -> None:
+    """Print the JSON schema of a config: editors complete its keys and mark mistakes with it."""
+    from timbrec.files import write_atomically
+    from timbrec.study.schema import config_schema
+
+    text = json.dumps(config_schema(), indent=1) + "\n"
+    if out is None:
+        return typer.echo(text, nl=False)
+    write_atomically(out, text)
+    return typer.echo(f"{out}: first line of a config: # yaml-language-server: $schema={out}")
