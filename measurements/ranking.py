@@ -1,16 +1,19 @@
 """Ranking at the study's size against the bare matrix product and against a search per user.
 
-Target: at most 1.15 times the product, at least 18 times faster than the loop.
+Target: at most 1.10 times the product, at least 18 times faster than the loop. The ratio to the product is the median
+over pairs of a product and a ranking, one after the other, in processor time of this process.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable
 
 import faiss
 import numpy as np
 import torch
-from harness import DEPTH, DIM, ITEMS, SEEN, machine, medians, pairs, unit_vectors
+from harness import DEPTH, DIM, ITEMS, SEEN, machine, pairs, seconds, unit_vectors
 
 from timbrec.data.interactions import Interactions
 from timbrec.ranking.rank import rank
@@ -36,6 +39,13 @@ def search_per_user(index: faiss.Index, users: np.ndarray, train: Interactions) 
     return lists
 
 
+def processor_seconds(call: Callable[[], object]) -> float:
+    """Processor time of one call, all threads together."""
+    started = time.process_time()
+    call()
+    return time.process_time() - started
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=20_000)
@@ -48,19 +58,18 @@ def main() -> None:
     scorer = DotScorer(users, items)
     index = faiss.IndexFlatIP(DIM)
     index.add(items)
-    taken = medians(
-        {
-            "product": lambda: product(torch.from_numpy(users), torch.from_numpy(items)),
-            "rank": lambda: rank(scorer, everyone, np.arange(ITEMS), train, DEPTH),
-            "search": lambda: search_per_user(index, users[: chosen.searched], train),
-        },
-        chosen.rounds,
-    )
-    search = taken["search"] * chosen.users / chosen.searched
+    calls = {
+        "product": lambda: product(torch.from_numpy(users), torch.from_numpy(items)),
+        "rank": lambda: rank(scorer, everyone, np.arange(ITEMS), train, DEPTH),
+    }
+    taken = np.array([[processor_seconds(call) for call in calls.values()] for _ in range(chosen.rounds)])
+    wall = seconds(calls["rank"])
+    search = seconds(lambda: search_per_user(index, users[: chosen.searched], train)) * chosen.users / chosen.searched
+    rates = 2e-9 * chosen.users * ITEMS * DIM / np.median(taken, axis=0)
     print(f"{chosen.users:,} users x {ITEMS:,} items x {DIM}, top {DEPTH}, {SEEN} seen; {machine()}")
-    print(f"bare product {taken['product']:.2f} s, rank {taken['rank']:.2f} s, search {search:.0f} s (scaled up)")
-    print(f"rank / bare product: {taken['rank'] / taken['product']:.2f} (target <= 1.15)")
-    print(f"search per user / rank: {search / taken['rank']:.1f} (target >= 18)")
+    print(f"bare product {rates[0]:.0f}, rank {rates[1]:.0f} GFLOP per second of processor time")
+    print(f"rank / bare product: {np.median(taken[:, 1] / taken[:, 0]):.2f} (target <= 1.10)")
+    print(f"search per user / rank: {search / wall:.1f} (target >= 18; {search:.0f} s, scaled up, and {wall:.1f} s)")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from timbrec.data.interactions import Interactions
 from timbrec.devices import device_of
 from timbrec.errors import CannotRankError, DataError
 from timbrec.protocols import Scorer
+from timbrec.ranking.selection import EMPTY, GROUP, NOTHING, Best, unpacked
 from timbrec.types import Array, Float32, Int
 
-MEMORY = 2**28  # bytes of a block of scores
-_GROUP = 32  # both sides of a block are multiples of this: a BLAS then returns the same bits for every block size
+MEMORY = 2**28  # bytes of the scores of the candidates that are bound at a time
 _USERS = 512  # largest number of users in a block; more do not make the matrix product faster
-NOTHING = float("-inf")
+_TILE = 2048  # candidates whose scores for a block of users stay in a processor's cache (4 MiB)
+_TILE_GPU = 2**16  # a GPU gains nothing by small tiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,87 +62,57 @@ def rank(
         raise CannotRankError("cannot rank items that nobody has played in train", count=int(cold.sum()))
     device, scorer = device_of("auto" if device is None else str(device)), scorer.among(candidates)
     ordered = candidates[np.argsort(tie_order(exclude.n_items, seed)[candidates])]
-    scores = torch.full((len(users), k), NOTHING)
-    places = torch.zeros((len(users), k), dtype=torch.int64)
-    width = max(memory // (4 * _USERS) // _GROUP, 1) * _GROUP
+    best = torch.full((len(users), k), EMPTY)
+    width = max(memory // (4 * _USERS) // GROUP, 1) * GROUP
     for start in range(0, len(ordered), width):
-        bound = _Columns(scorer, ordered[start : start + width], exclude, device)
-        for rows in torch.arange(len(users)).split(_USERS):
-            block_scores, columns = bound.top(users[rows.numpy()], k)
-            scores[rows], order = _keep_best(torch.cat([scores[rows], block_scores], 1), k)
-            places[rows] = torch.cat([places[rows], columns + start], 1).gather(1, order)
+        bound = _Columns(scorer, ordered, slice(start, start + width), exclude, device)
+        for rows in torch.arange(len(users)).split(_USERS) if len(users) else ():
+            best[rows] = bound.best(users[rows.numpy()], best[rows])
+    scores, places = unpacked(best.sort(1, descending=True).values)
     items = np.append(ordered, -1)[torch.where(scores == NOTHING, -1, places).numpy()]
     return TopK(users, items, scores.numpy())
 
 
 class _Columns:
-    """A block of candidates in tie order, bound to a scorer."""
+    """A range of the candidates in tie order, bound to a scorer in tiles whose scores fit a processor's cache."""
 
-    def __init__(self, scorer: Scorer, items: Int[Array, "n"], exclude: Interactions, device: torch.device) -> None:
-        self.n, self.exclude, self.device = len(items), exclude, device
-        padded = _padded(items)
-        self.score = scorer.bind(padded, device)
-        self.block = torch.empty(_USERS, len(padded), device=device)
+    def __init__(
+        self, scorer: Scorer, ordered: Int[Array, "c"], columns: slice, exclude: Interactions, device: torch.device
+    ) -> None:
+        items = ordered[columns]
+        self.width = _TILE if device.type == "cpu" else _TILE_GPU
+        self.tiles = [items[start : start + self.width] for start in range(0, len(items), self.width)]
+        self.scores = [scorer.bind(_padded(tile), device) for tile in self.tiles]
+        self.block = torch.empty(_USERS * len(_padded(self.tiles[0])), device=device)
+        self.first, self.exclude, self.device = columns.start, exclude, device
         self.column = np.full(exclude.n_items, -1)
         self.column[items] = np.arange(len(items))
 
-    def top(self, users: Int[Array, "u"], k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores and columns (u, <= k) of the best candidates, best first, ties by column."""
-        padded = _padded(users)
-        block = self.block[: len(padded)]
-        self.score(padded, block)
-        block[:, self.n :] = NOTHING
+    def best(self, users: Int[Array, "u"], best: torch.Tensor) -> torch.Tensor:
+        """Keys (u, k) of the best candidates in no order, from those of earlier columns and these."""
+        padded, chosen = _padded(users), Best(best.to(self.device))
+        for number, seen in enumerate(self._seen(users)):
+            tile = len(self.tiles[number])
+            block = self.block[: len(padded) * -(-tile // GROUP) * GROUP].view(len(padded), -1)  # contiguous
+            self.scores[number](padded, block)
+            block[:, tile:] = NOTHING
+            block.view(-1).index_fill_(0, seen.to(self.device), NOTHING)
+            chosen.add(block[: len(users)], self.first + number * self.width)
+        return chosen.keys().cpu()
+
+    def _seen(self, users: Int[Array, "u"]) -> list[torch.Tensor]:
+        """For each tile, the places in its block of scores of the pairs to leave out."""
         rows, items = self.exclude.of_users(users)
         columns = self.column[items]
-        seen = torch.from_numpy((rows * block.shape[1] + columns)[columns >= 0]).to(self.device)
-        block.view(-1).index_fill_(0, seen, NOTHING)
-        scores, chosen = _top(block[: len(users)], k)
-        return scores.cpu(), chosen.cpu()
+        rows, columns = rows[columns >= 0], columns[columns >= 0]
+        tiles = (columns // self.width).astype(np.int16)
+        order = np.argsort(tiles, kind="stable")  # a radix sort, as the numbers are small
+        edges = np.searchsorted(tiles[order], np.arange(1, len(self.tiles)))
+        widths = np.array([len(_padded(tile)) for tile in self.tiles])
+        places = torch.from_numpy((rows * widths[tiles] + columns % self.width)[order])
+        return list(places.tensor_split(edges.tolist()))
 
 
 def _padded(rows: Int[Array, "n"]) -> Int[Array, "m"]:
     """The rows, the last repeated up to a multiple of the group size."""
-    return np.pad(rows, (0, -len(rows) % _GROUP), mode="edge")
-
-
-def _top(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Exact top k of each row, ties by column. The (k+1)-th value shows whether a tie crosses the k-th place."""
-    k = min(k, block.shape[1])
-    columns, values = _one_more(block, k)
-    if values.isnan().any():  # topk sorts NaN above every number, so each NaN is among the values
-        raise DataError("scores are not numbers (NaN)", fix="Check the vectors and the recommender's settings.")
-    tied = (values[:, -1] == values[:, k - 1]) & (values[:, -1] > NOTHING) if values.shape[1] > k else None
-    columns = columns[:, :k]
-    if tied is not None and tied.any():
-        columns[tied] = _first_of_the_tied(block[tied], values[tied, k - 1, None], k)
-    columns = columns.sort(1).values
-    scores, order = _keep_best(block.gather(1, columns), k)
-    return scores, columns.gather(1, order)
-
-
-def _one_more(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Columns and values of the k + 1 largest of each row; they all lie in the k + 1 groups with the largest maxima."""
-    users, n = block.shape
-    more = min(k + 1, n)
-    if n // _GROUP <= 2 * more:
-        values, columns = block.topk(more)
-        return columns, values
-    groups = block.view(users, -1, _GROUP)
-    best = groups.amax(2).topk(more, sorted=False).indices
-    members = groups.gather(1, best[:, :, None].expand(-1, -1, _GROUP)).view(users, -1)
-    values, places = members.topk(more)
-    return best.gather(1, places // _GROUP) * _GROUP + places % _GROUP, values
-
-
-def _first_of_the_tied(block: torch.Tensor, threshold: torch.Tensor, k: int) -> torch.Tensor:
-    """k columns of each row: all above the threshold, then the first of the columns equal to it."""
-    above, equal = block > threshold, block == threshold
-    room = k - above.sum(1, keepdim=True)
-    taken = above | (equal & (equal.cumsum(1, dtype=torch.int32) <= room))
-    return taken.nonzero()[:, 1].view(len(block), k)
-
-
-def _keep_best(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k largest values of each row and their places; the earlier place first among equals."""
-    values, order = torch.sort(scores, stable=True, dim=1, descending=True)
-    return values[:, :k], order[:, :k]
+    return np.pad(rows, (0, -len(rows) % GROUP), mode="edge")

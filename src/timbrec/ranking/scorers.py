@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,13 +40,35 @@ class DotScorer(Scorer):
         """Gather the items once; each call is then one matrix product."""
         import torch  # here, because its import takes longer than any search
 
-        users = torch.from_numpy(self.users)
         transposed = torch.from_numpy(self.items[items]).to(device).T
 
         def score(rows: Int[Array, "u"], out: torch.Tensor) -> None:
-            torch.mm(users[torch.from_numpy(rows)].to(device), transposed, out=out)
+            torch.mm(self._gathered(rows, device), transposed, out=out)
 
         return score
+
+    @cached_property
+    def _gathered(self) -> _Gathered:
+        return _Gathered(self.users)
+
+
+class _Gathered:
+    """Vectors of users on a device. Those of the last call are kept, because `rank` scores a user tile by tile."""
+
+    def __init__(self, vectors: Float32[Array, "users dim"]) -> None:
+        self.vectors = vectors
+        self.last: tuple[Int[Array, "u"], torch.Tensor] | None = None
+
+    def __call__(self, rows: Int[Array, "u"], device: torch.device) -> torch.Tensor:
+        """The vectors (u, dim) of these users."""
+        import torch
+
+        last = self.last
+        if last is not None and last[1].device == device and np.array_equal(last[0], rows):
+            return last[1]
+        vectors = torch.from_numpy(self.vectors[rows]).to(device)
+        self.last = rows.copy(), vectors
+        return vectors
 
 
 def normalised(vectors: Vectors) -> Vectors:
