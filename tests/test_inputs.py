@@ -247,3 +247,19 @@ def test_a_split_by_artist_without_cold_tracks_names_the_option(read: Read) -> N
     with pytest.raises(DataError, match=r"No `test_at` works with `by_artist`; without it, `test_at: 20..-..-..` does"):
         read(change, split={"test_at": "2019-02-01", "by_artist": True}, cold_candidates="tested",
              mixed_candidates="tested")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("output", "problem"),
+    [
+        (".", "which holds the config"),
+        ("..", "which holds the config"),
+        ("plays.csv", "which is a file"),
+        ("notes", r"which holds other files \(1 in all, e\.g\. 'a\.txt'\)"),
+    ],
+)
+def test_a_run_is_not_written_among_other_files(read: Read, tmp_path: Path, output: str, problem: str) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").touch()
+    with pytest.raises(TimbrecError, match=f"`output` is .*, {problem}. Name a folder for this run alone"):
+        read(output=output)

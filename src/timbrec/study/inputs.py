@@ -22,6 +22,7 @@ from timbrec.study.config import Config
 from timbrec.study.leaks import albums_of, without_leaks
 from timbrec.study.logs import read_interactions, read_tracks
 from timbrec.study.metadata import metadata_vectors, unheard
+from timbrec.study.output import check_output
 from timbrec.study.representation import Representation, Source, representations_of
 from timbrec.study.sources import (
     FILES,
@@ -125,6 +126,8 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     errors: list[TimbrecError] = []
     log: Events | None = None
     items: pl.DataFrame | None = None
+    with _collecting(errors):
+        check_output(config)
     with _collecting(errors):
         log = read_interactions(config, progress)
     with _collecting(errors):
