@@ -16,6 +16,7 @@ from timbrec.cli.data import data
 from timbrec.cli.embed import embed
 from timbrec.cli.fit import fit
 from timbrec.cli.history import history
+from timbrec.cli.init import init
 from timbrec.cli.manifest import manifest
 from timbrec.cli.probe import probe
 from timbrec.cli.recommend import path, recommend, similar
@@ -91,6 +92,7 @@ def audit(
         raise typer.Exit(1)
 
 
+app.command(rich_help_panel=_BENCHMARK)(init)
 app.command(rich_help_panel=_BENCHMARK)(schema)
 app.command(rich_help_panel=_BENCHMARK)(bench)
 app.command(rich_help_panel=_BENCHMARK)(compare)

@@ -32,6 +32,9 @@ def _moment(value: Any) -> Any:
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": ["string", "integer"]})]
 
 
+Protocol = Literal["corrected", "tamm2026", "item-holdout"]
+
+
 class SplitConfig(Part):
     """Protocol, times and shares of the split.
 
@@ -39,7 +42,7 @@ class SplitConfig(Part):
     `by_artist`, no artist has tracks both in train and among the cold tracks.
     """
 
-    protocol: Literal["corrected", "tamm2026", "item-holdout"] = "corrected"
+    protocol: Protocol = "corrected"
     test_at: Moment | None = None
     start: Moment | None = None
     validate_at: Moment | None = None
@@ -126,9 +129,9 @@ def _explained(
     first, last = (str(moment)[:10] for moment in (events.table["time"].min(), events.table["time"].max()))
     start, validate_at, test_at, end = (f"{moment:%Y-%m-%d}" for moment in window)
     times = f"train is from {start} to {test_at} (validation from {validate_at}), the test to {end}"
-    if works := _working(events, config, artists):
+    if works := working_moment(events, config.protocol, artists if config.by_artist else None):
         advice = f"`test_at: {works:%Y-%m-%d}` works."
-    elif config.by_artist and (works := _working(events, config.model_copy(update={"by_artist": False}), artists)):
+    elif config.by_artist and (works := working_moment(events, config.protocol)):
         advice = f"No `test_at` works with `by_artist`; without it, `test_at: {works:%Y-%m-%d}` does."
     else:
         advice = "No `test_at` works: the log has too few plays."
@@ -139,18 +142,22 @@ def _explained(
     return DataError(f"{error.what}; plays of catalogue tracks are from {first} to {last}; {times}", fix=advice)
 
 
-def _working(events: Events, config: SplitConfig, artists: Int[Array, "items"] | None) -> datetime | None:
-    """A day T that leaves hot and cold test pairs with the default times around it; None if none was found."""
+def working_moment(
+    events: Events, protocol: Protocol = "corrected", artists: Int[Array, "items"] | None = None
+) -> datetime | None:
+    """A day T that leaves hot and cold test pairs with the default times around it; None if none was found.
+
+    With `artists`, the split is `by_artist`.
+    """
     usable = None
-    for share in (0.85, 0.7, 0.95):
+    for share in (0.85, 0.7, 0.95, 0.8, 0.9, 0.6, 0.5):
         moment = events.table["time"].quantile(share, "nearest")
         if not isinstance(moment, datetime):
             return None
         day = datetime(moment.year, moment.month, moment.day)
         try:
-            split = _cut(
-                events, SplitConfig(protocol=config.protocol, test_at=day, by_artist=config.by_artist), artists
-            )
+            config = SplitConfig(protocol=protocol, test_at=day, by_artist=artists is not None)
+            split = _cut(events, config, artists)
         except DataError:
             continue
         if len(split.test.hot) and len(split.test.cold):

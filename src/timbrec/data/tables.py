@@ -70,6 +70,11 @@ class Table(ABC):
                             example=[str(block[mixed[0]].dtype) for block in blocks][:3],
                             fix="Store it in one type.") from error  # fmt: skip
 
+    def head(self, rows: int) -> pl.DataFrame:
+        """The first rows of all columns, as `read` returns them."""
+        table = next(self.blocks(self.names), pl.DataFrame()).head(rows)
+        return table.with_columns(map(as_numbers, table))
+
     def check(self, columns: Sequence[str]) -> None:
         """Raises DataError for missing columns and for names that several columns share."""
         if missing := [name for name in columns if name not in self.names]:
@@ -116,6 +121,12 @@ class _Lazy(Table):
     def __init__(self, path: Path, scan: pl.LazyFrame) -> None:
         super().__init__(path, scan.collect_schema().names())
         self._scan = scan
+
+    def head(self, rows: int) -> pl.DataFrame:
+        """The first rows of all columns; no others are read."""
+        with readable(self.path):
+            table = self._scan.head(rows).collect()
+        return table.with_columns(map(as_numbers, table))
 
     def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]:
         yield self._scan.select(columns).collect()

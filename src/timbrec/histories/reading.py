@@ -96,6 +96,11 @@ def load_history(
     return History(table, tuple(dict.fromkeys(names)), counts, tuple(notes))
 
 
+def detect(path: Path) -> str:
+    """The importer of an export, by its content. Raises DataError for files that no importer knows."""
+    return _claimed(path, None)[0]
+
+
 def _claimed(path: Path, importer: str | None) -> tuple[str, list[HistoryFile]]:
     """The importer of an export, and the files that it reads.
 

@@ -83,7 +83,7 @@ def _vector_columns(table: Table, key: str, columns: Columns) -> tuple[list[str]
                               fix="Name each column once.")  # fmt: skip
         table.check(names)
         return names, [fact for fact in left_out if not set(index) & set(names)]
-    if strange := _strangers(names):
+    if strange := strangers(names):
         rest = [name for name in names if name not in strange]
         what = "does not belong" if len(strange) == 1 else "do not belong"
         problem = f"column {strange[0]!r} {what} to the others ({listing(rest, 4)})" if rest else (
@@ -99,7 +99,7 @@ def _matching(entry: str, names: Sequence[str]) -> list[str]:
     return [name for name in names if fnmatchcase(name, entry)] or [entry]
 
 
-def _strangers(names: Sequence[str]) -> list[str]:
+def strangers(names: Sequence[str]) -> list[str]:
     """Names that do not look like dimensions: these are numbered alike (f0, f1, ...), or single letters."""
     if len(names) == 1 or all(len(name) == 1 for name in names):
         return []

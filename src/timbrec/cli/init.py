@@ -1,0 +1,61 @@
+"""`timbrec init`: a commented config from the files that it is to name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timbrec.errors import ConfigError, TimbrecError
+
+if TYPE_CHECKING:
+    from timbrec.study.draft.drafting import Draft
+
+_Paths = Annotated[
+    list[Path], typer.Argument(metavar="[FILES or FOLDERS]...", help="Log, vectors, tracks, audio; by default here.")
+]
+_Out = Annotated[Path, typer.Option("--out", "-o", metavar="CONFIG.yaml", help="A new file.")]
+
+_HEAD = """\
+# Written by `timbrec init` from the files it names; paths are relative to this file.
+# `timbrec validate {0}` shows what is read, `timbrec bench {0}` runs it.
+# An editor completes the keys with the schema that `timbrec schema` prints.
+"""
+
+
+def init(paths: _Paths = [], out: _Out = Path("config.yaml")) -> None:  # noqa: B006 - typer reads it
+    """Write a commented config from your files, and check it. Exit code 1: it needs a change before it runs."""
+    from timbrec.cli.show import progress_bars
+    from timbrec.files import write_atomically
+    from timbrec.study.draft.drafting import draft, settle
+    from timbrec.study.draft.text import commented
+
+    if out.exists():
+        raise ConfigError(f"{out} exists already, and is left as it is", fix="Name another one: --out OTHER.yaml.")
+    drafted = draft(paths or [Path()], out.parent, out.absolute().parent.name or "my catalogue")
+    problem: TimbrecError | None = None
+    try:
+        with progress_bars() as progress:
+            inputs = settle(drafted, progress)
+    except TimbrecError as error:
+        problem = error
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, _HEAD.format(out) + commented(drafted.config, drafted.beside, drafted.below))
+    _show(drafted, out)
+    if problem is not None:
+        typer.echo(f"before it can run: {problem}")
+        raise typer.Exit(1)
+    test = inputs.split.test
+    typer.echo(f"checked: {len(inputs.catalogue):,} tracks, {len(inputs.split.users):,} users, "
+               f"{len(test.hot):,} hot and {len(test.cold):,} cold test pairs")  # fmt: skip
+    typer.echo(f"next: timbrec bench {out}")
+
+
+def _show(drafted: Draft, out: Path) -> None:
+    """Print what each path was taken for, and the choices to check."""
+    for path, what in drafted.taken:
+        typer.echo(f"{path}: {what}")
+    for sentence in drafted.unclear:
+        typer.echo(f"please check: {sentence}")
+    typer.echo(f"written: {out}")

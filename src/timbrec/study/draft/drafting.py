@@ -1,0 +1,295 @@
+"""A draft of a config from the files it is to name: the log, the tracks, the vectors and a split that works."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from timbrec import encoders
+from timbrec.data.items import COLUMNS as ITEM_COLUMNS
+from timbrec.data.items import OPTIONAL
+from timbrec.data.splitting import working_moment
+from timbrec.data.tables import open_table
+from timbrec.data.text import TextForm
+from timbrec.errors import ConfigError, DataError, listing
+from timbrec.store.vector_tables import ID_NAMES, strangers
+from timbrec.study.config import make_config
+from timbrec.study.draft.findings import Finding, is_numeric, look_at
+from timbrec.study.draft.ids import Ids, best, ids_of, nearest
+from timbrec.study.draft.log import headless_roles, is_default, plays_column, time_columns
+from timbrec.study.inputs import Inputs, load_inputs
+from timbrec.types import Progress
+
+WITHOUT_WEIGHTS = "mfcc"
+BETTER = "musicnn-msd"  # where its weights are here
+SOURCES = ("vectors", "array", "store", "audio")
+HOLDOUT: dict[str, Any] = {"protocol": "item-holdout"}
+
+
+@dataclass
+class Draft:
+    """A config, comments on its keys (see `text.commented`), and what was taken for what.
+
+    `taken` has a row (path, what it was taken for); `unclear` are sentences on choices that the user should check.
+    """
+
+    base: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, str] = field(default_factory=dict)
+    below: dict[str, str] = field(default_factory=dict)
+    taken: list[tuple[str, str]] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+
+    def relative(self, path: Path) -> str:
+        """The path as the config names it."""
+        return Path(os.path.relpath(path.absolute(), self.base.absolute())).as_posix()
+
+    def take(self, finding: Finding, what: str) -> None:
+        """Note what a path was taken for."""
+        self.taken.append((self.relative(finding.path), what))
+
+    def choose(self, place: str, chosen: str, others: Sequence[str], finding: Finding) -> None:
+        """Leave the other columns that could have a role as a comment, and say so."""
+        if others := [name for name in others if name != chosen]:
+            self.beside[place] = f"or: {', '.join(others)}"
+            role = place.rpartition(".")[2]
+            self.unclear.append(
+                f"{self.relative(finding.path)}: the column of the {role} is {chosen!r}; it could be {listing(others)}"
+            )
+
+
+def draft(paths: Sequence[Path], base: Path, name: str) -> Draft:
+    """A draft of a config in the folder `base` from files and folders.
+
+    Raises DataError where they hold no log of plays, or neither vectors nor audio.
+    """
+    findings = look_at(paths)
+    drafted = Draft(base, {"name": name, "output": "run"})
+    log = _only(drafted, [finding for finding in findings if finding.kind in ("log", "history")], "log of plays")
+    items = [finding for finding in findings if finding.kind == "items"]
+    arrays = _paired([finding for finding in findings if finding.kind in ("array", "ids")])
+    sources = {finding.path: ids_of(finding, arrays) for finding in findings if finding.kind in SOURCES}
+    played = _write_log(drafted, log, list(sources.values()), items)
+    _write_items(drafted, items, played)
+    _write_encoders(drafted, [finding for finding in findings if finding.path in sources], sources, arrays, played)
+    for finding in findings:
+        if finding.kind == "unknown":
+            drafted.take(finding, f"left out: {finding.note}")
+    _write_rest(drafted)
+    return drafted
+
+
+def settle(drafted: Draft, progress: Progress | None = None) -> Inputs:
+    """Choose a split that the log allows, and read everything as `timbrec validate` does; returns the inputs.
+
+    Raises the errors of the inputs.
+    """
+    inputs = _inputs(drafted, progress)
+    if not inputs.log.timed:
+        drafted.below["split"] = "the log has no times, so tracks are held out at random"
+        return inputs
+    moment = working_moment(inputs.events)
+    if moment is None:
+        drafted.unclear.append("no day leaves known and new tracks on both sides: tracks are held out at random")
+        drafted.below["split"] = "test_at: 2019-03-01  # instead: train before this day, test in the month after it"
+        return inputs
+    drafted.config["split"] = {"test_at": f"{moment:%Y-%m-%d}"}
+    drafted.beside["split.test_at"] = "a year of train before this day, a month of test after it"
+    return _inputs(drafted, progress)
+
+
+def _inputs(drafted: Draft, progress: Progress | None) -> Inputs:
+    return load_inputs(make_config(drafted.config | {"base": drafted.base}), progress, encode=False)
+
+
+def _only(drafted: Draft, findings: Sequence[Finding], what: str) -> Finding:
+    """The largest of several findings; the others are named."""
+    if not findings:
+        raise DataError(f"there is no {what} in these files", fix="It has columns of users, tracks and times.")
+    chosen, *others = sorted(findings, key=lambda finding: -_size(finding.path))
+    for other in others:
+        drafted.take(other, f"left out: another {what}")
+    return chosen
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _paired(findings: Sequence[Finding]) -> dict[Path, Path]:
+    """The file of ids of each array: as many ids as rows, the name nearest to that of the array."""
+    pairs: dict[Path, Path] = {}
+    for array in (finding for finding in findings if finding.kind == "array"):
+        fitting = [finding.path for finding in findings if finding.kind == "ids" and finding.note == array.note]
+        stem = array.path.stem
+        fitting.sort(key=lambda path: (path.parent != array.path.parent, not path.stem.startswith(stem), path))
+        if fitting:
+            pairs[array.path] = fitting[0]
+    return pairs
+
+
+def _write_log(drafted: Draft, log: Finding, sources: Sequence[Ids], items: Sequence[Finding]) -> pl.Series | None:
+    """Write `interactions`; returns the tracks played, None for an export whose plays are matched by names."""
+    if log.kind == "history":
+        drafted.config["interactions"] = {"import": log.note, "path": drafted.relative(log.path)}
+        if items:
+            drafted.below["interactions"] = f"catalogue: {drafted.relative(items[0].path)}  # instead of tags of audio"
+        drafted.take(log, f"the log of plays, an export that the importer {log.note} reads")
+        return None
+    entry: dict[str, Any] = {"path": drafted.relative(log.path)}
+    if not log.header:
+        return _write_headless(drafted, log, entry)
+    table = open_table(log.path)
+    tracks = log.columns("item")
+    played = {name: table.read([name]).to_series().cast(pl.String).unique() for name in tracks}
+    item = best(played, sources) if len(tracks) > 1 else tracks[0]
+    roles, settings = _roles(drafted, log, item)
+    drafted.choose("interactions.columns.item", item, tracks, log)
+    if columns := {role: name for role, name in roles.items() if not is_default(role, name) or _noted(drafted, role)}:
+        entry["columns"] = columns
+    drafted.config["interactions"] = entry | settings
+    drafted.below["interactions"] = "time_zone: Europe/Vienna  # of times without a zone; UTC if left out"
+    drafted.take(log, f"the log of plays ({', '.join(f'{role}: {name}' for role, name in roles.items())})")
+    return played[item]
+
+
+def _noted(drafted: Draft, role: str) -> bool:
+    return f"interactions.columns.{role}" in drafted.beside
+
+
+def _roles(drafted: Draft, log: Finding, item: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """The columns of the log by role, and the further settings that they take."""
+    roles, settings = {}, {}
+    if users := [name for name in log.columns("user") if name != item]:
+        roles["user"] = users[0]
+        drafted.choose("interactions.columns.user", users[0], users, log)
+    else:
+        settings["user"] = "me"
+        drafted.unclear.append(f"{drafted.relative(log.path)}: no column of users; all plays are those of one person")
+    roles["item"] = item
+    if times := time_columns(log):
+        roles["time"] = times[0].name
+        settings |= times[0].settings
+        drafted.choose("interactions.columns.time", times[0].name, [time.name for time in times], log)
+        if times[0].remark:
+            drafted.unclear.append(f"{drafted.relative(log.path)}: {times[0].remark}")
+            drafted.beside["interactions.time_format"] = times[0].remark
+    if (plays := plays_column(log)) is not None and plays not in roles.values():
+        roles["plays"] = plays
+    return roles, settings
+
+
+def _write_headless(drafted: Draft, log: Finding, entry: dict[str, Any]) -> pl.Series:
+    roles = headless_roles(log.sample)
+    drafted.config["interactions"] = entry | {"header": False, "columns": roles}
+    order = ", ".join(f"{role}: {name}" for role, name in roles.items())
+    drafted.unclear.append(f"{drafted.relative(log.path)} has no header; its columns were taken in this order: {order}")
+    drafted.take(log, f"the log of plays ({order})")
+    table = open_table(log.path, TextForm(header=False))
+    return table.read([roles["item"]]).to_series().cast(pl.String).unique()
+
+
+def _write_items(drafted: Draft, items: Sequence[Finding], played: pl.Series | None) -> None:
+    if not items:
+        return
+    if played is None:
+        table, item = items[0], items[0].columns("item")[0]
+    else:
+        known = [nearest(played, ids_of(finding, {})) for finding in items]
+        table, (item, _) = max(zip(items, known, strict=True), key=lambda pair: pair[1][1])
+    roles = {"item": item} | {role: names[0] for role in ("artist", *OPTIONAL) if (names := table.columns(role))}
+    entry: dict[str, Any] = {"path": drafted.relative(table.path)}
+    for role in ("item", "artist"):
+        drafted.choose(f"items.columns.{role}", roles[role], table.columns(role), table)
+    usual = ITEM_COLUMNS | {name: name for name in OPTIONAL}
+    noted = {role for role in roles if f"items.columns.{role}" in drafted.beside}
+    if columns := {role: name for role, name in roles.items() if usual[role] != name or role in noted}:
+        entry["columns"] = columns
+    drafted.config["items"] = entry
+    drafted.take(table, f"the tracks ({', '.join(f'{role}: {name}' for role, name in roles.items())})")
+    for other in items:
+        if other is not table:
+            drafted.take(other, "left out: another table of tracks")
+
+
+def _write_encoders(
+    drafted: Draft,
+    findings: Sequence[Finding],
+    offered: Mapping[Path, Ids],
+    arrays: Mapping[Path, Path],
+    played: pl.Series | None,
+) -> None:
+    """Write an entry for each source of vectors that knows a track of the log."""
+    entries: dict[str, dict[str, Any]] = {}
+    for finding in findings:
+        name, known = ("", 1.0) if played is None else nearest(played, offered[finding.path])
+        if finding.kind == "array" and finding.path not in arrays:
+            drafted.take(finding, f"left out: no file has {int(finding.note):,} ids for its rows")
+        elif not known:
+            drafted.take(finding, "left out: the log has none of its tracks")
+        else:
+            entries |= _entries(drafted, finding, name, known, arrays, entries)
+    if not entries:
+        raise ConfigError("there are no vectors and no audio for the tracks of the log", fix=(
+            "Name a folder of audio, a table with an id and numbers, or a .npy with a file of ids. "
+            + " ".join(f"{path}: {what}." for path, what in drafted.taken)))  # fmt: skip
+    drafted.config["encoders"] = entries
+
+
+def _entries(
+    drafted: Draft, finding: Finding, name: str, known: float, arrays: Mapping[Path, Path], taken: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The entries of `encoders` for a source; audio has one for each encoder that can run here."""
+    path = drafted.relative(finding.path)
+    of_log = f"{known:.0%} of the log's tracks"
+    if finding.kind == "audio":
+        names = [WITHOUT_WEIGHTS, *[BETTER] * _is_ready(BETTER)]
+        drafted.take(finding, f"audio to encode, by {' and '.join(names)} ({of_log})")
+        drafted.below["encoders"] = f"muq: {{audio: {path}}}  # `timbrec weights list` shows what else can encode it"
+        return {encoder: {"audio": path} | ({} if name in ("", "stem") else {"ids": name}) for encoder in names}
+    entry: dict[str, Any] = {"vectors": path}
+    if finding.kind == "array":
+        entry["ids"] = drafted.relative(arrays[finding.path])
+        drafted.take(finding, f"vectors; {entry['ids']} has their ids ({of_log})")
+    else:
+        columns = _vector_columns(finding, name) if finding.kind == "vectors" else {}
+        entry |= {"columns": columns} if columns else {}
+        drafted.take(finding, f"vectors ({of_log})")
+    label = finding.path.name.partition(".")[0]
+    while label in taken:
+        label += "-2"
+    return {label: entry}
+
+
+def _vector_columns(finding: Finding, name: str) -> dict[str, Any]:
+    """The columns of ids and vectors, as far as the reader would not find them."""
+    usual = next((known for known in ID_NAMES if known in finding.names), None)
+    columns: dict[str, Any] = {} if name in ("", usual) else {"id": name}
+    lists = [column for column, kind in finding.sample.schema.items() if kind.is_nested()]
+    others = [column for column in finding.names if column != name]
+    if lists and len(others) > 1:
+        columns["vector"] = lists[0]
+    elif not lists and strangers(others):
+        columns["vector"] = [column for column in others if is_numeric(finding.sample[column])]
+    return columns
+
+
+def _is_ready(encoder: str) -> bool:
+    try:
+        return not encoders.check_weights(encoder)
+    except ConfigError:
+        return False
+
+
+def _write_rest(drafted: Draft) -> None:
+    drafted.config["split"] = dict(HOLDOUT)
+    drafted.config["recommenders"] = ["knn", *["artist-mean"] * ("items" in drafted.config)]
+    drafted.below["recommenders"] = (
+        "- elsa  # plays alone\n- {use: hybrid, preset: quick}  # plays and content, trained briefly\n"
+        "all of them: timbrec list recommenders"
+    )

@@ -1,0 +1,162 @@
+"""What files and folders hold: a log, a table of tracks, vectors, audio, an export of plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from timbrec.audio import CONTAINERS
+from timbrec.data.compression import plain_name
+from timbrec.data.tables import KINDS, Table, open_table
+from timbrec.data.text import SUFFIXES, TextForm
+from timbrec.errors import DataError, TimbrecError
+from timbrec.histories.reading import detect
+from timbrec.store.vector_tables import LINES
+from timbrec.study.draft.roles import candidates
+
+Kind = Literal["log", "items", "vectors", "array", "ids", "store", "audio", "history", "unknown"]
+SAMPLE = 10_000  # rows that decide what a table holds
+WIDE = 4  # columns of numbers from which a table without other roles is one of vectors
+EXPORTS = (".json", ".jsonl", ".zip", ".db", ".sqlite", ".xlsx", ".m3u", ".m3u8", ".jspf", ".7z", ".tar", ".tgz")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a path holds. `names` and `sample` are those of a table; `note` is the reason or a remark in words."""
+
+    path: Path
+    kind: Kind
+    names: list[str] = field(default_factory=list)
+    sample: pl.DataFrame = field(default_factory=pl.DataFrame)
+    header: bool = True
+    note: str = ""
+
+    def columns(self, role: str) -> list[str]:
+        """The columns that may have a role, the likeliest first."""
+        return candidates(role, self.names)
+
+
+def look_at(paths: Sequence[Path]) -> list[Finding]:
+    """The findings of all paths, folders looked into. Raises DataError for a path that does not exist."""
+    if missing := [path for path in paths if not path.exists()]:
+        raise DataError(f"{missing[0]} does not exist", fix="Check the path.")
+    return [finding for path in paths for finding in _in(path)]
+
+
+def _in(path: Path) -> Iterator[Finding]:
+    if path.is_file():
+        yield _file(path)
+    elif any(path.glob("manifest-*.json")):
+        yield Finding(path, "store")
+    elif not (path / "run.json").is_file():
+        yield from _in_folder(path)
+
+
+def _in_folder(folder: Path) -> Iterator[Finding]:
+    """The findings in a folder: its music as a whole, its tables and other folders one by one."""
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "_")))
+    folders = [entry for entry in entries if entry.is_dir()]
+    music = [entry for entry in folders if _has_audio(entry)]
+    if len(music) > 1 or any(_is_audio(entry) for entry in entries):
+        yield Finding(folder, "audio")
+    elif music:
+        yield from _in(music[0])
+    for entry in entries:
+        if entry not in music and not _is_audio(entry) and entry.suffix not in (".yaml", ".yml"):
+            yield from _in(entry)
+
+
+def _has_audio(folder: Path) -> bool:
+    return any(_is_audio(path) for path in folder.rglob("*"))
+
+
+def _is_audio(path: Path) -> bool:
+    return path.suffix.lower() in CONTAINERS and path.is_file()
+
+
+def _file(path: Path) -> Finding:
+    name = Path(plain_name(path)).name.lower()
+    if name.endswith(".npy"):
+        return _array(path)
+    if path.suffix.lower() in EXPORTS and (history := _history(path)):
+        return history
+    if name.endswith(".txt") and (ids := _lines(path)):
+        return ids
+    if not name.endswith((*KINDS, *SUFFIXES)):
+        return Finding(path, "unknown", note="of no kind that can be read")
+    try:
+        return _table(path)
+    except TimbrecError as error:
+        return _history(path) or Finding(path, "unknown", note=str(error))
+
+
+def _array(path: Path) -> Finding:
+    try:
+        shape = np.lib.format.open_memmap(path, mode="r").shape
+    except ValueError as error:
+        return Finding(path, "unknown", note=str(error).partition("\n")[0])
+    return Finding(path, "array" if len(shape) == 2 else "ids", note=f"{shape[0]}")
+
+
+def _lines(path: Path) -> Finding | None:
+    """A text file with one word or name a line, which may be the ids of an array; None for a table."""
+    lines = open_table(path, LINES).read(["0"]).to_series().cast(pl.String)
+    if len(lines) and not lines.head(SAMPLE).str.contains(r"[\t;,|]").any():
+        return Finding(path, "ids", note=f"{len(lines)}")
+    return None
+
+
+def _history(path: Path) -> Finding | None:
+    try:
+        return Finding(path, "history", note=detect(path))
+    except TimbrecError:
+        return None
+
+
+def _table(path: Path) -> Finding:
+    header = True
+    try:
+        table = open_table(path)
+    except DataError:  # a first line of numbers looks like a row
+        table, header = open_table(path, TextForm(header=False)), False
+    return _by_columns(table, path, header)
+
+
+def _by_columns(table: Table, path: Path, header: bool) -> Finding:
+    names, sample = table.names, table.head(SAMPLE)
+    if not header:
+        return Finding(path, "log" if len(names) in (3, 4) else "unknown", names, sample, header, "it has no header")
+    roles = {role: candidates(role, names) for role in ("user", "item", "time", "artist")}
+    if roles["user"] and roles["item"]:
+        return Finding(path, "log", names, sample)
+    if _has_lists(sample):
+        return Finding(path, "vectors", names, sample)
+    if roles["item"] and roles["artist"]:
+        return Finding(path, "items", names, sample)
+    if _is_wide(sample, roles["item"]):
+        return Finding(path, "vectors", names, sample)
+    if roles["item"] and roles["time"]:
+        return Finding(path, "log", names, sample, note="it has no column of users")
+    return _history(path) or Finding(path, "unknown", names, note="no columns of a log, of tracks or of vectors")
+
+
+def _has_lists(sample: pl.DataFrame) -> bool:
+    """Whether a column holds lists of numbers."""
+    inner = [getattr(kind, "inner", None) for kind in sample.dtypes]
+    return any(isinstance(kind, pl.DataType) and kind.is_float() for kind in inner)
+
+
+def _is_wide(sample: pl.DataFrame, ids: Sequence[str]) -> bool:
+    """Whether a table has a column of ids, and beside it columns of numbers alone."""
+    numeric = [is_numeric(column) for column in sample.drop(ids[:1])]
+    return bool(ids) and len(numeric) >= WIDE and sum(numeric) >= len(numeric) - 1  # an index may be text
+
+
+def is_numeric(column: pl.Series) -> bool:
+    """Whether all values are numbers, also as text."""
+    return column.cast(pl.Float32, strict=False).null_count() == column.null_count()

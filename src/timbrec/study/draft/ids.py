@@ -1,0 +1,79 @@
+"""Ids of tracks: which column of a log, of vectors or of a table of tracks holds the same kind of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from timbrec.data.tables import open_table
+from timbrec.embed.tracks import PATH, STEM, list_tracks
+from timbrec.errors import DataError
+from timbrec.store import VectorStore
+from timbrec.store.vector_tables import LINES
+from timbrec.study.draft.findings import Finding
+
+Ids = Mapping[str, pl.Series]  # by the name of a column, or of a kind of ids
+
+
+def ids_of(finding: Finding, arrays: Mapping[Path, Path]) -> Ids:
+    """The ids that a finding offers: by column of a table, by `stem` and `path` of audio, else under an empty name.
+
+    `arrays` names the file of ids of each `.npy` array.
+    """
+    if finding.kind == "store":
+        return {"": _texts(pl.Series(list(VectorStore.open(finding.path).ids)))}
+    if finding.kind == "audio":
+        return _audio_ids(finding.path)
+    if finding.kind == "array":
+        return {"": read_ids(arrays[finding.path])} if finding.path in arrays else {}
+    table = open_table(finding.path)
+    columns = finding.columns("item") or [name for name in finding.names if _may_be_ids(finding.sample, name)]
+    return {name: _texts(table.read([name]).to_series()) for name in columns}
+
+
+def read_ids(path: Path) -> pl.Series:
+    """The ids in a file with one a line, or in a one-dimensional `.npy`."""
+    if path.suffix == ".npy":
+        return _texts(pl.Series(np.load(path, allow_pickle=False)))
+    return _texts(open_table(path, LINES).read(["0"]).to_series())
+
+
+def best(played: Mapping[str, pl.Series], offered: Sequence[Ids]) -> str:
+    """The column of a log's tracks whose values most sources know; the first of those that are equally good."""
+    scores = [sum(max((share(values, ids) for ids in source.values()), default=0.0) for source in offered)
+              for values in played.values()]  # fmt: skip
+    return list(played)[int(np.argmax(scores))]
+
+
+def share(played: pl.Series, ids: pl.Series) -> float:
+    """The share of the played tracks that are among the ids."""
+    return float(played.is_in(ids.implode()).mean() or 0.0)  # type: ignore[arg-type]
+
+
+def nearest(played: pl.Series, offered: Ids) -> tuple[str, float]:
+    """The name of the ids with the largest share of the played tracks, and this share; ("", 0) without ids."""
+    shares = {name: share(played, ids) for name, ids in offered.items()}
+    name = max(shares, key=lambda name: shares[name], default="")
+    return name, shares.get(name, 0.0)
+
+
+def _audio_ids(folder: Path) -> Ids:
+    names: dict[str, pl.Series] = {}
+    for kind in (STEM, PATH):
+        try:
+            names[kind] = pl.Series([track.id for track in list_tracks(folder, kind).tracks], dtype=pl.String)
+        except DataError:  # two files of one name
+            continue
+    return names
+
+
+def _may_be_ids(sample: pl.DataFrame, name: str) -> bool:
+    kind = sample[name].dtype
+    return (kind == pl.String or kind.is_integer()) and sample[name].n_unique() == len(sample)
+
+
+def _texts(values: pl.Series) -> pl.Series:
+    return values.cast(pl.String).unique(maintain_order=True)

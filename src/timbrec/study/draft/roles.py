@@ -1,0 +1,63 @@
+"""Roles of columns by their names: which column of a table is the user, the track, the time of a play."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+# Usual names by role, the most specific first; compared without case and punctuation.
+USUAL: Mapping[str, tuple[str, ...]] = {
+    "user": (
+        "user id", "user", "uid", "listener id", "listener", "account id", "account", "member id", "customer id",
+        "profile id", "user name",
+    ),
+    "item": (
+        "track id", "item id", "song id", "recording id", "track", "item", "song", "recording", "track uri", "sid",
+        "tid", "recording mbid", "music id", "id",
+    ),
+    "time": (
+        "timestamp", "played at", "listened at", "time", "datetime", "date time", "ts", "date", "event time",
+        "created at", "unix time", "listen time",
+    ),
+    "plays": ("plays", "play count", "listen count", "count", "n plays", "num plays"),
+    "artist": ("artist id", "artist", "artist name", "artist mbid"),
+    "genre": ("genre", "genres", "main genre"),
+    "album": ("album id", "album", "album name", "release"),
+}  # fmt: skip
+# Words within other names that point to a role.
+WORDS: Mapping[str, str] = {
+    "user": r"user|listener|account|member|customer",
+    "item": r"track|item|song|recording",
+    "time": r"time|date|played|listened",
+    "plays": r"plays|playcount",
+    "artist": r"artist",
+}
+
+
+def candidates(role: str, names: Sequence[str]) -> list[str]:
+    """The columns that may have this role, the likeliest first: usual names, then names with a word of the role.
+
+    Names after a colon are types, as RecBole writes them: `user_id:token`.
+    """
+    plain = {name: _plain(name) for name in names}
+    usual = [_squeezed(known) for known in USUAL[role]]
+    exact = sorted((name for name in names if plain[name] in usual), key=lambda name: usual.index(plain[name]))
+    word = WORDS.get(role)
+    near = [name for name in names if word and name not in exact and re.search(word, plain[name])]
+    return exact + [name for name in near if not _is_other(plain[name], role)]
+
+
+def _is_other(plain: str, role: str) -> bool:
+    """Whether a name is a usual name of another role, or contains the word of a role that it describes."""
+    others = {other: names for other, names in USUAL.items() if other != role}
+    if any(plain in map(_squeezed, names) for names in others.values()):
+        return True
+    return bool(re.search(r"name|title|count|number|length|duration|artist|album|genre|year", plain))
+
+
+def _plain(name: str) -> str:
+    return _squeezed(name.partition(":")[0])
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()

@@ -1,0 +1,206 @@
+"""`timbrec init`: a config drafted from files runs as it stands; what was taken for what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import soundfile  # type: ignore[import-untyped]
+import yaml
+from typer.testing import CliRunner
+
+from timbrec.api import bench
+from timbrec.cli.app import app
+from timbrec.errors import ConfigError, DataError
+from timbrec.study.config import read_config
+from timbrec.study.draft.roles import candidates
+from timbrec.study.inputs import load_inputs
+
+PLAYS = pl.DataFrame(
+    {
+        "user": [f"u{user}" for user in range(12) for _ in range(20)],
+        "track": [f"t{(user * 7 + play * 3) % 30:02}" for user in range(12) for play in range(20)],
+        "played_at": [
+            datetime(2019, 1, 1) + timedelta(days=play * 17 + user) for user in range(12) for play in range(20)
+        ],
+    }
+)
+NEW = pl.col("track").is_in(["t05", "t15", "t25"])  # played in the last month alone
+LATE = pl.lit(datetime(2019, 11, 28)) + pl.duration(days=pl.int_range(pl.len()) % 12)
+LOG = PLAYS.with_columns(played_at=pl.when(NEW).then(LATE).otherwise("played_at"))
+TRACKS = sorted(set(PLAYS["track"]))
+VECTORS = np.random.default_rng(0).normal(size=(len(TRACKS), 6)).astype(np.float32)
+
+
+def init(folder: Path, *paths: str, out: str = "config.yaml", code: int = 0) -> str:
+    answer = CliRunner().invoke(app, ["init", *paths, "--out", str(folder / out)], catch_exceptions=False)
+    assert answer.exit_code == code, answer.stdout
+    return answer.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_vectors(path: Path, ids: list[str] = TRACKS, name: str = "id") -> None:
+    pl.DataFrame({name: ids, "vector": VECTORS.tolist()}).write_parquet(path)
+
+
+def write_arrays(folder: Path) -> None:
+    LOG.write_csv("plays.csv")
+    artists = [f"artist {number % 7}" for number in range(len(TRACKS))]
+    pl.DataFrame({"track": TRACKS, "artist": artists}).write_csv("tracks.csv")
+    (folder / "ids.txt").write_text("\n".join(TRACKS) + "\n")
+    for name in ("good", "poor"):
+        np.save(folder / f"{name}.npy", VECTORS)
+
+
+def test_a_folder_with_a_log_tracks_and_arrays_is_drafted(folder: Path) -> None:
+    write_arrays(folder)
+    answer = init(folder)
+    assert "plays.csv: the log of plays (user: user, item: track, time: played_at)" in answer
+    assert "tracks.csv: the tracks (item: track, artist: artist)" in answer
+    assert "good.npy: vectors; ids.txt has their ids (100% of the log's tracks)" in answer
+    config = read_config(folder / "config.yaml")
+    assert set(config.encoders) == {"good", "poor"}
+    assert [entry.use for entry in config.recommenders] == ["knn", "artist-mean"]
+    split = load_inputs(config).split
+    assert len(split.test.hot)
+    assert len(split.test.cold)
+
+
+@pytest.mark.slow
+def test_a_drafted_config_runs(folder: Path) -> None:
+    write_arrays(folder)
+    init(folder)
+    result = bench(folder / "config.yaml", only=["knn", "good"])
+    assert {"hot", "cold"} <= set(result.summary.filter(encoder="good", recommender="knn")["scenario"])
+
+
+def test_a_config_is_never_overwritten(folder: Path) -> None:
+    (folder / "config.yaml").write_text("mine")
+    with pytest.raises(ConfigError, match=r"exists already.*--out"):
+        init(folder)
+    assert (folder / "config.yaml").read_text() == "mine"
+
+
+def test_the_ids_of_vectors_decide_between_columns_of_tracks(folder: Path) -> None:
+    log = LOG.rename({"track": "song_id", "user": "listener", "played_at": "ts"})
+    log.with_columns(track_id=pl.int_range(pl.len()) % 9).write_parquet("plays.parquet")
+    write_vectors(folder / "mine.parquet", name="song_id")
+    answer = init(folder, "plays.parquet", "mine.parquet")
+    assert "please check: plays.parquet: the column of the item is 'song_id'; it could be track_id" in answer
+    text = (folder / "config.yaml").read_text()
+    assert "item: song_id  # or: track_id" in text
+    config = yaml.safe_load(text)
+    assert config["interactions"]["columns"] == {"user": "listener", "item": "song_id", "time": "ts"}
+    assert config["encoders"]["mine"] == {"vectors": "mine.parquet", "columns": {"id": "song_id"}}
+
+
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+FORMS: dict[str, tuple[Change, dict[str, object]]] = {
+    "milliseconds": (lambda log: log.with_columns(pl.col("played_at").dt.epoch("ms")), {"time_unit": "ms"}),
+    "seconds": (lambda log: log.with_columns(pl.col("played_at").dt.epoch("s")), {}),
+    "days that may be months": (
+        lambda log: log.filter(pl.col("played_at").dt.day() < 13).with_columns(
+            pl.col("played_at").dt.strftime("%d/%m/%Y %H:%M")
+        ),
+        {"time_format": "%d/%m/%Y %H:%M"},
+    ),
+    "one person": (lambda log: log.drop("user"), {"user": "me"}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_times_and_users_are_recognised(folder: Path, form: str) -> None:
+    change, settings = FORMS[form]
+    change(LOG).write_csv("plays.csv")
+    write_vectors(folder / "mine.parquet")
+    answer = init(folder)
+    interactions = yaml.safe_load((folder / "config.yaml").read_text())["interactions"]
+    assert settings.items() <= interactions.items()
+    assert ("please check" in answer) == bool(settings.keys() & {"time_format", "user"})
+
+
+def test_a_log_without_a_header_is_read_by_position(folder: Path) -> None:
+    numbers = LOG.with_columns(
+        pl.col("user").str.slice(1).cast(int), pl.col("track").str.slice(1).cast(int), pl.col("played_at").dt.epoch("s")
+    )
+    numbers.write_csv("plays.tsv", include_header=False, separator="\t")
+    write_vectors(folder / "mine.parquet", [str(int(track[1:])) for track in TRACKS])
+    answer = init(folder)
+    assert "has no header; its columns were taken in this order: user: 0, item: 1, time: 2" in answer
+    assert load_inputs(read_config(folder / "config.yaml")).log.timed
+
+
+def test_a_log_without_times_holds_tracks_out(folder: Path) -> None:
+    LOG.select("user", "track").with_columns(plays=pl.lit(2)).write_csv("counts.csv")
+    write_vectors(folder / "mine.parquet")
+    init(folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["split"] == {"protocol": "item-holdout"}
+    assert config["interactions"]["columns"]["item"] == "track"
+
+
+def test_a_folder_of_audio_is_encoded_and_a_table_of_features_is_taken(folder: Path) -> None:
+    LOG.write_csv("plays.csv")
+    (folder / "clips").mkdir()
+    for number, track in enumerate(TRACKS):
+        tone = np.sin(np.arange(8000) * (0.05 + 0.02 * number)).astype(np.float32)
+        soundfile.write(folder / "clips" / f"{track}.wav", tone, 8000)
+    pl.DataFrame({"track": TRACKS} | {f"word{n}" * (n + 1): VECTORS[:, n] for n in range(6)}).write_csv("features.csv")
+    (folder / "notes.txt").write_text("to do, soon\n")
+    (folder / "other.npy").write_bytes(b"no array")
+    answer = init(folder, code=0)
+    assert "clips: audio to encode, by mfcc" in answer
+    assert "features.csv: vectors (100% of the log's tracks)" in answer
+    assert "notes.txt: left out" in answer
+    assert "other.npy: left out" in answer
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["encoders"]["mfcc"] == {"audio": "clips"}
+    assert len(config["encoders"]["features"]["columns"]["vector"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"mine.parquet": "vectors"}, "no log of plays"),
+        ({"plays.csv": "log"}, "no vectors and no audio"),
+        ({"plays.csv": "log", "mine.parquet": "others"}, "left out: the log has none of its tracks"),
+    ],
+)
+def test_what_is_missing_is_said_and_nothing_is_written(folder: Path, files: dict[str, str], message: str) -> None:
+    for name, kind in files.items():
+        if kind == "log":
+            LOG.write_csv(name)
+        else:
+            write_vectors(folder / name, TRACKS if kind == "vectors" else [f"other {track}" for track in TRACKS])
+    with pytest.raises((DataError, ConfigError), match=message):
+        init(folder)
+    assert not (folder / "config.yaml").exists()
+
+
+def test_a_path_that_does_not_exist_is_named(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere\.csv does not exist"):
+        init(folder, "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("role", "names", "expected"),
+    [
+        ("item", ["user_id:token", "item_id:token", "timestamp:float"], ["item_id:token"]),
+        ("item", ["TrackID", "track_name", "artist_id"], ["TrackID"]),
+        ("user", ["userid", "User Name", "track"], ["userid", "User Name"]),
+        ("time", ["listened_at", "playtime_total", "release_date"], ["listened_at", "playtime_total", "release_date"]),
+        ("plays", ["track_count", "play_count"], ["play_count"]),
+        ("artist", ["artist_name", "artist_id"], ["artist_id", "artist_name"]),
+    ],
+)
+def test_roles_are_found_by_usual_names(role: str, names: list[str], expected: list[str]) -> None:
+    assert candidates(role, names) == expected
