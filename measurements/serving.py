@@ -3,11 +3,12 @@
     python measurements/serving.py [TRACKS]
 
 Prints seconds of the processor (of this process and its children) and of the clock, the least of several runs: on a
-busy machine the clock says little.
+busy machine the clock says little. Imports alone and a scan of all vectors stand beside, for ratios.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -22,8 +23,10 @@ import polars as pl
 import timbrec
 from timbrec.models.catalogue import catalogue_of
 from timbrec.models.folder import add_to_folder
+from timbrec.models.sketch import SCANS
 
 DIM, USERS, PLAYS = 200, 1_000, 50
+IMPORTS = (sys.executable, "-c", "import numpy, polars, typer, pydantic")
 TIMBREC = Path(sys.executable).with_name("timbrec")
 
 
@@ -46,6 +49,13 @@ def made(tracks: int) -> timbrec.Model:
     from dataclasses import replace
 
     return replace(model, catalogue=catalogue_of(model.items.ids, table))
+
+
+def in_process(*command: str) -> None:
+    """Run a command with compiled modules, as after an installation."""
+    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    compiled["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "timbrec-compiled")
+    subprocess.run(command, check=True, capture_output=True, env=compiled)
 
 
 def least(call: Callable[[], object], times: int) -> tuple[float, float]:
@@ -80,9 +90,9 @@ def main() -> None:
             "similar": ["similar", folder, "track 000123"],
             "path": ["path", folder, "track 000123", "track 004567"],
         }
+        show("python -c 'import numpy, polars, typer, pydantic'", least(lambda: in_process(*IMPORTS), 5))
         for name, arguments in commands.items():
-            run = [str(TIMBREC), *map(str, arguments)]
-            show(f"timbrec {name}", least(lambda run=run: subprocess.run(run, check=True, capture_output=True), 5))
+            show(f"timbrec {name}", least(lambda run=arguments: in_process(str(TIMBREC), *map(str, run)), 5))
         show("Model.load", least(lambda: timbrec.Model.load(folder), 5))
         model = timbrec.Model.load(folder)
         vector = np.array(model.index.users[3])
@@ -91,11 +101,14 @@ def main() -> None:
             "recommend(user)": lambda: model.recommend("user 7"),
             "recommend(user, per_artist=1, since=1990)": lambda: model.recommend("user 7", per_artist=1, since=1990),
             "recommend(history=50 ids)": lambda: model.recommend(history=list(model.items.ids[:50])),
+            "recommend(user, hubs='mutual')": lambda: model.recommend("user 7", hubs="mutual"),
             "similar(track)": lambda: model.similar("track 000123"),
+            "similar(title)": lambda: model.similar("Song 123"),
             "path(from, to)": lambda: model.path("track 000123", "track 004567"),
         }
         for name, call in calls.items():
-            call()
+            for _ in range(SCANS + 1):  # a sketch of the vectors is made after so many searches
+                call()
             show(f"Model.{name}", least(call, 20))
 
         def add() -> None:

@@ -6,12 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from filelock import FileLock
+from mutagen import id3
+from mutagen.wave import WAVE
 
 import timbrec
 from audio_files import write_wav
@@ -21,6 +25,7 @@ from timbrec.encoders import load
 from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.models import from_music
 from timbrec.models.catalogue import CATALOGUE, further_recordings, recordings
+from timbrec.models.histories import matched_history
 from timbrec.store import VectorStore
 
 TIMBREC = Path(sys.executable).with_name("timbrec")
@@ -181,6 +186,80 @@ def test_the_default_encoder_is_the_first_whose_weights_are_installed(monkeypatc
 
     monkeypatch.setattr(from_music, "check_weights", absent)
     assert from_music.default_encoder() == ("mfcc", "it has no weights, and it is installed; musicnn-msd is not")
+
+
+def tag(path: Path, frames: list[Any], version: int = 4) -> None:
+    file: Any = WAVE(path)  # type: ignore[no-untyped-call]
+    file.add_tags()
+    for frame in frames:
+        file.tags.add(frame)
+    file.save(v2_version=version)
+
+
+def test_release_years_come_from_tags(tmp_path: Path) -> None:
+    dates: dict[str, list[Any]] = {
+        "a": [id3.TDRC(text="1994-05-10")], "b": [id3.TYER(text="1971")], "c": [],  # type: ignore[no-untyped-call]
+        "d": [id3.TDRC(text="2015"), id3.TDOR(text="1983")],  # type: ignore[no-untyped-call] # a later edition
+    }  # fmt: skip
+    (tmp_path / "music").mkdir()
+    for number, (name, frames) in enumerate(dates.items()):
+        path = write_wav(tmp_path / "music" / f"{name}.wav", tone(number), RATE)
+        tag(path, frames, version=3 if name == "b" else 4)
+    model = timbrec.fit_music(tmp_path / "music", tmp_path / "model", encoder="mfcc").model
+    assert dict(model.catalogue.select("track", "year").iter_rows()) == {"a": 1994, "b": 1971, "c": None, "d": 1983}
+    assert model.similar("c", since=1980, until=1994)["item"].sort().to_list() == ["a", "d"]
+    late = write_wav(tmp_path / "e.wav", tone(9), RATE)
+    tag(late, [id3.TDRC(text="2001")])  # type: ignore[no-untyped-call]
+    assert timbrec.add_audio(tmp_path / "model", late).model.catalogue["year"].to_list()[-1] == 2001
+
+
+OWN = """
+import numpy as np
+from timbrec.protocols import EncoderCard
+
+
+class Loudness:
+    card = EncoderCard("loudness", "1", rate=8000, window=0.5, dim=2)
+
+    def __init__(self, weights):
+        self.gain = float(open(weights).read())
+
+    def encode(self, windows):
+        return np.stack([windows.std(1), np.abs(windows).max(1)], 1).astype(np.float32) * self.gain
+"""
+
+
+def test_weights_are_remembered_and_may_move(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "gain.txt").write_text("2")
+    monkeypatch.chdir(tmp_path)
+    timbrec.fit_music(music, "model", encoder="own.py:Loudness", weights="gain.txt")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    new = [write_wav(tmp_path / f"new {number}.wav", tone(20 + number), RATE) for number in range(2)]
+    assert len(timbrec.add_audio(tmp_path / "model", new[0]).added) == 1
+    (tmp_path / "gain.txt").rename("gain.txt")
+    with pytest.raises(ConfigError, match="cannot be created"):
+        timbrec.add_audio(tmp_path / "model", new[1])
+    command: list[str | Path] = [TIMBREC, "add", tmp_path / "model", new[1], "--weights", "gain.txt"]
+    assert "1 track added" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    with pytest.raises(ConfigError, match="weights were given without their encoder"):
+        timbrec.fit_music(music, "other", weights="gain.txt")
+
+
+def test_a_time_zone_is_for_histories_with_clock_times(music: Path, fitted: Path, tmp_path: Path) -> None:
+    apple = tmp_path / "plays.csv"
+    rows = ["Band 0,,Song 0,01 Feb 2020 10:00", "Band 1,,Song 1,02 Feb 2020 10:00"]
+    apple.write_text("\n".join(rows) + "\n")
+    catalogue = timbrec.Model.load(fitted).catalogue
+    plain, moved = (matched_history([apple], catalogue, zone).pairs["time"] for zone in (None, "Asia/Tokyo"))
+    assert (plain - moved).unique().to_list() == [timedelta(hours=9)]
+    ids = tmp_path / "ids.csv"
+    ids.write_text("track\nBand 0 - Song 0\n")
+    with pytest.raises(ConfigError, match="a table of track ids, whose times are not read"):
+        matched_history([ids], catalogue, "Asia/Tokyo")
+    command: list[str | Path] = [TIMBREC, "recommend", fitted, "--seed", "Song 1", "--time-zone", "Asia/Tokyo"]
+    assert "--time-zone goes with --history" in subprocess.run(command, capture_output=True, text=True).stderr
 
 
 def catalogue(*rows: dict[str, object]) -> pl.DataFrame:

@@ -10,7 +10,10 @@ import polars as pl
 import pytest
 
 import timbrec
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError, DataError
+from timbrec.models.catalogue import catalogue_of, further_recordings, recordings, rows_of
+from timbrec.models.filters import Filters
 from timbrec.worlds.planted import PlantedWorld
 
 WORLD = PlantedWorld(users=60, items=90, dim=8, seed=2)
@@ -109,3 +112,46 @@ def test_popularity_cannot_fold_in(model: timbrec.Model) -> None:
     assert popular.representation is None
     with pytest.raises(CannotRankError, match="cannot fold in users"):
         popular.recommend(history=IDS[:3])
+
+
+def test_tracks_are_named_as_people_write_them() -> None:
+    ids = pl.Series(["a", "b", "c", "d"])
+    table = pl.DataFrame(
+        {
+            "track": ids,
+            "artist": ["Die Straße", "Duo - Live", "Duo", None],
+            "title": ["GROSSE STRAẞE", "Song", "Live - Song 2", "Song"],
+        }
+    )
+    catalogue = catalogue_of(ids, table)
+    rows = rows_of(
+        ["grosse straße", "duo - live - song", "Song - Duo - Live", "DUO - live - Song 2", "d"],
+        Vocabulary(ids),
+        catalogue,
+    )
+    assert rows.tolist() == [0, 1, 1, 2, 3]
+    with pytest.raises(DataError, match=r"2 tracks are called 'song': Song - Duo - Live \(b\); Song \(d\)"):
+        rows_of(["song"], Vocabulary(ids), catalogue)
+    assert Filters(deny=["die STRAßE"]).allowed(catalogue, np.zeros(4, bool)).tolist() == [False, True, True, True]
+
+
+def test_added_tracks_join_the_recordings_that_a_new_catalogue_has() -> None:
+    rng = np.random.default_rng(3)
+    n = 400
+    table = pl.DataFrame(
+        {
+            "track": [f"t{row}" for row in range(n)],
+            "artist": [f"Band {number}" for number in rng.integers(0, 5, n)],
+            "title": [f"Söng {number}" for number in rng.integers(0, 9, n)],
+            "duration_s": pl.Series(np.where(rng.random(n) < 0.1, np.nan, rng.integers(100, 160, n))).fill_nan(None),
+        }
+    )
+    catalogue = catalogue_of(table["track"], table)
+    for last in range(n - 20, n):
+        order = [row for row in range(n) if row != last] + [last]
+        moved = catalogue[order]
+        known, whole = recordings(moved[:-1]), recordings(moved)
+        grown = further_recordings(moved[:-1], known, moved[-1:])
+        old = np.flatnonzero(whole[:-1] == whole[-1])
+        assert set(known[old]) == ({grown[-1]} if len(set(known[old])) == 1 else set(known[old]))
+        assert grown[-1] in (known[old] if len(old) else [known.max() + 1])

@@ -280,7 +280,7 @@ def test_another_format_is_refused_with_a_sentence(model: timbrec.Model, tmp_pat
     folder = model.save(tmp_path / "model")
     facts = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(facts | {"format": 1}))
-    with pytest.raises(DataError, match="format 1, this version reads 2"):
+    with pytest.raises(DataError, match="format 1, this version reads 3"):
         timbrec.Model.load(folder)
 
 
@@ -362,6 +362,27 @@ def test_hubs_are_corrected_by_half_the_mean_cosine_with_the_nearest(whole: timb
     np.testing.assert_allclose(
         listed["score"], np.sort((unit @ user - nearest / 2)[~played(whole, 2)])[::-1], atol=1e-5
     )
+
+
+def test_mutual_proximity_is_the_product_of_two_normal_probabilities(whole: timbrec.Model) -> None:
+    assert whole.index is not None
+    unit = whole.index.items / np.linalg.norm(whole.index.items, axis=1, keepdims=True)
+    cosines = (unit @ unit.T).astype(float)
+    means, deviations = cosines.mean(1), cosines.std(1)
+    mine = scipy.stats.norm.cdf(cosines[3], means[3], deviations[3])
+    product = mine * scipy.stats.norm.cdf(cosines[3], means, deviations)
+    product[3] = 0
+    listed = whole.similar(whole.items.ids[3], 6, hubs="mutual", same=True)
+    assert listed["item"].to_list() == whole.items.take(np.argsort(-product)[:6]).to_list()
+    np.testing.assert_allclose(np.exp(listed["score"]), np.sort(product)[::-1][:6], atol=1e-5)
+    profile = whole.index.users[2] / np.linalg.norm(whole.index.users[2])
+    similar = (unit @ profile).astype(float)
+    product = scipy.stats.norm.cdf(similar, similar.mean(), similar.std())
+    product *= scipy.stats.norm.cdf(similar, means, deviations)
+    listed = whole.recommend(whole.users.ids[2], k=9, hubs="mutual", same=True)
+    np.testing.assert_allclose(np.exp(listed["score"]), np.sort(product[~played(whole, 2)])[::-1][:9], atol=1e-5)
+    with pytest.raises(ConfigError, match="no correction of hubs called 'mutal'"):
+        whole.recommend(whole.users.ids[2], hubs="mutal")
 
 
 def played(model: timbrec.Model, user: int) -> np.ndarray:

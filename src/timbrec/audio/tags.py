@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_DATES = ("TDOR", "TORY", "TDRC", "TYER")  # frames of ID3, of version 2.4 or 2.3
 _ALIASES = {"tsrc": "isrc", "ufid": "musicbrainztrackid"}
 _SEVERAL = "; "  # between the values of a tag with several
 _ITUNES = "----:com.apple.iTunes:"
@@ -20,11 +21,18 @@ _KEYS: dict[str, tuple[str, ...]] = {  # field: its names in ID3, MP4, ASF, and 
     ),
     "isrc": ("TSRC", f"{_ITUNES}ISRC", "WM/ISRC", "isrc"),
     "acoustid": ("TXXX:Acoustid Id", "TXXX:ACOUSTID_ID", f"{_ITUNES}Acoustid Id", "Acoustid/Id", "acoustid_id"),
+    "date": (
+        *_DATES, "WM/OriginalReleaseTime", "WM/OriginalReleaseYear", "WM/Year", "originaldate",
+        "originalyear", "\xa9day", "date", "year",
+    ),
 }  # fmt: skip
 
 
 class Tags(NamedTuple):
-    """What a file says about its recording; `mbid` is MusicBrainz's id of it. None stands for a missing tag."""
+    """What a file says about its recording. None stands for a missing tag.
+
+    `mbid` is MusicBrainz's id of the recording; `date` that of its first release, or of this one.
+    """
 
     artist: str | None = None
     album_artist: str | None = None
@@ -33,6 +41,7 @@ class Tags(NamedTuple):
     mbid: str | None = None
     isrc: str | None = None
     acoustid: str | None = None
+    date: str | None = None
     duration_s: float | None = None
 
 
@@ -62,7 +71,7 @@ def _mp3(path: Path | str) -> Any:
 def _known_frames() -> dict[str, type]:
     from mutagen import id3
 
-    names = {keys[0].partition(":")[0] for keys in _KEYS.values()}
+    names = {key.partition(":")[0] for key in (*(keys[0] for keys in _KEYS.values()), *_DATES)}
     return {name: getattr(id3, name) for name in names - {"TXXX"}} | {"TXXX": _own_texts(id3)}
 
 

@@ -15,6 +15,7 @@ _Audio = Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Files, o
 def add(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that `timbrec fit` wrote.")],
     audio: _Audio,
+    weights: Annotated[str | None, typer.Option(metavar="FILE", help="The encoder's weights, if they moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
 ) -> None:
     """Encode new audio and add it to a model, without another fit. Exit code 1: some files could not be encoded."""
@@ -22,7 +23,7 @@ def add(
     from timbrec.models.adding import add_audio
 
     with progress_bars() as progress:
-        result = add_audio(model, audio, device, progress)
+        result = add_audio(model, audio, device, progress, weights=weights)
     typer.echo(f"{count(len(result.added), 'track')} added, {len(result.model.items):,} in the model")
     for track, _ in result.added.head(5).iter_rows():
         typer.echo(f"  {track}")

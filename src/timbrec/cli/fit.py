@@ -30,7 +30,11 @@ def fit(
     recommender: _Recommender = None,
     on: _On = "all",
     music: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of music, instead of a run.")] = None,
+    weights: Annotated[str | None, typer.Option(metavar="FILE", help="Weights of --encoder, with --music.")] = None,
     history: Annotated[list[Path], typer.Option(metavar="FILE", help="Plays of this music; repeatable.")] = [],  # noqa: B006
+    time_zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Zone of times in --history without one.")
+    ] = None,
     ids: Annotated[str | None, typer.Option(metavar="stem|path|tag", help="Ids of the music's files.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     out: _Out = None,
@@ -39,11 +43,16 @@ def fit(
     if music is not None:
         if run_dir is not None or best is not None or recommender is not None:
             raise ConfigError("a run and --music were both given", fix="Give one of them.")
-        return fit_folder(music, out or Path("model"), encoder, history, ids, device)
+        return fit_folder(
+            music, out or Path("model"), encoder=encoder, weights=weights, history=history, time_zone=time_zone,
+            ids=ids, device=device,
+        )  # fmt: skip
     if run_dir is None:
         raise ConfigError("there is nothing to fit", fix="Name the folder of a run, or --music DIR.")
-    if history:
-        raise ConfigError("--history goes with --music", fix="A run has its own plays.")
+    if history or time_zone is not None:
+        raise ConfigError("--history and --time-zone go with --music", fix="A run has its own plays.")
+    if weights is not None:
+        raise ConfigError("--weights goes with --music", fix="A run names the weights of its encoders.")
     if best is None and recommender is None and encoder is None:
         raise ConfigError("say what to fit", fix="--best hot, cold or mixed; or --encoder NAME --recommender LABEL.")
     from timbrec.api import fit_run
@@ -54,13 +63,13 @@ def fit(
     return show_model(model, model.save(out or run_dir / "model"))
 
 
-def fit_folder(music: Path, out: Path, encoder: str | None, history: list[Path], ids: str | None, device: str) -> None:
+def fit_folder(music: Path, out: Path, **options: Any) -> None:
     """Make a model of a folder of music, and print what became of its files and of the plays."""
     from timbrec.cli.show import progress_bars
     from timbrec.models.from_music import fit_music
 
     with progress_bars() as progress:
-        result = fit_music(music, out, encoder=encoder, history=history, ids=ids, device=device, progress=progress)
+        result = fit_music(music, out, progress=progress, **options)
     if len(result.failures):
         result.failures.write_csv(out / "failures.csv")
         typer.echo(f"{count(len(result.failures), 'file')} could not be encoded: {out / 'failures.csv'}, e.g.")

@@ -24,7 +24,9 @@ _Until = Annotated[int | None, typer.Option(metavar="YEAR", help="Released in th
 _Allow = Annotated[list[str], typer.Option(metavar="NAME|@FILE", help="List only this track or artist; repeatable.")]
 _Deny = Annotated[list[str], typer.Option(metavar="NAME|@FILE", help="Never list this track or artist; repeatable.")]
 _Kind = Annotated[Literal["all", "known", "new"], typer.Option("--kind", help="Known: somebody played the track.")]
-_Hubs = Annotated[bool, typer.Option("--hubs", help="Correct for tracks that are near everything (CSLS).")]
+_Hubs = Annotated[
+    Literal["csls", "mutual"] | None, typer.Option("--hubs", help="Correct for tracks that are near everything.")
+]
 _Format = Annotated[
     str | None, typer.Option("--format", "-f", metavar="table|json|m3u|jspf|csv", help="By default by --out's suffix.")
 ]
@@ -36,6 +38,9 @@ def recommend(
     user: Annotated[str | None, typer.Option(metavar="ID", help="A user of the model.")] = None,
     history: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Plays of somebody: an export, or a table of track ids.")
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Zone of times in --history without one.")
     ] = None,
     seed: Annotated[list[str], typer.Option(metavar="TRACK", help="Tracks to start from; repeatable.")] = [],  # noqa: B006
     count: _Count = 10,
@@ -50,7 +55,7 @@ def recommend(
     allow: _Allow = [],  # noqa: B006 - typer reads it
     deny: _Deny = [],  # noqa: B006 - typer reads it
     same: Annotated[bool, typer.Option("--same", help="List several copies of a recording.")] = False,
-    hubs: _Hubs = False,
+    hubs: _Hubs = None,
     reasons: Annotated[int, typer.Option(help="Played tracks named as reasons.", min=0)] = 3,
     format: _Format = None,
     out: _Out = None,
@@ -59,15 +64,17 @@ def recommend(
     loaded = _loaded(model)
     if [user is not None, history is not None, bool(seed)].count(True) != 1:
         raise ConfigError("say for whom", fix="Give --user ID, --history FILE, or --seed TRACK.")
+    if time_zone is not None and history is None:
+        raise ConfigError("--time-zone goes with --history", fix="Leave it out.")
     who: dict[str, Any] = {"user": user}
     about = f"for {user}"
     if history is not None:
-        who, about = {"history": _history(history, loaded)}, f"for {history.name}"
+        who, about = {"history": _history(history, loaded, time_zone)}, f"for {history.name}"
     elif seed:
         who, about = {"seeds": seed}, f"from {', '.join(seed)}"
     tracks = loaded.recommend(
         **who, k=count, reasons=reasons, heard=heard, kind=kind, per_artist=per_artist, since=since, until=until,
-        allow=_names(allow), deny=_names(deny), new_share=_share(new_share), same=same, hubs=hubs,
+        allow=_names(allow), deny=_names(deny), new_share=_share(new_share), same=same, hubs=hubs or False,
     )  # fmt: skip
     _write(tracks, f"{about}, by {_made(loaded)}", count, format, out)
 
@@ -82,7 +89,7 @@ def similar(
     until: _Until = None,
     allow: _Allow = [],  # noqa: B006 - typer reads it
     deny: _Deny = [],  # noqa: B006 - typer reads it
-    hubs: _Hubs = False,
+    hubs: _Hubs = None,
     format: _Format = None,
     out: _Out = None,
 ) -> None:
@@ -90,7 +97,7 @@ def similar(
     loaded = _loaded(model)
     tracks = loaded.similar(
         track, count, kind=kind, per_artist=per_artist, since=since, until=until, allow=_names(allow),
-        deny=_names(deny), hubs=hubs,
+        deny=_names(deny), hubs=hubs or False,
     )  # fmt: skip
     _write(tracks, f"similar to {_name(loaded, track)}, by {_made(loaded)}", count, format, out)
 
@@ -123,11 +130,11 @@ def _loaded(folder: Path) -> Model:
     return Model.load(folder)
 
 
-def _history(path: Path, model: Model) -> list[str]:
+def _history(path: Path, model: Model, time_zone: str | None) -> list[str]:
     """The ids of the model's tracks that a history plays; prints how many of its recordings match."""
     from timbrec.models.histories import matched_history
 
-    matched = matched_history([path], model.catalogue)
+    matched = matched_history([path], model.catalogue, time_zone)
     total, found = len(matched.how), int(matched.how["track"].count())
     typer.echo(f"{found:,} of {total:,} recordings of {path.name} are tracks of the model", err=True)
     pairs = matched.pairs if matched.pairs["time"].is_null().any() else matched.pairs.sort("time")

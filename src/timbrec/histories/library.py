@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"^(?:\d{1,2}[-.])?\d{1,3}(?:\s*[-.]\s*|\s+)(?=\S)")  # "01
 
 
 def library(folder: Path | str, ids: str | None = None, progress: Progress | None = None) -> pl.DataFrame:
-    """The tracks of a folder of music with their tags: the column track (the ids of `timbrec embed`) and COLUMNS.
+    """The tracks of a folder of music with their tags: the columns track (the ids of `timbrec embed`), COLUMNS, date.
 
     `ids` is the kind of ids: stem, path, tag or tag:NAME. `source` says where artist and title come from: "tags",
     "file name" for files without these tags whose name is "Artist - Title", or "none" otherwise; `readable` is false
@@ -42,7 +42,7 @@ def library(folder: Path | str, ids: str | None = None, progress: Progress | Non
         artist=pl.when(untagged).then("artist_").otherwise("artist"),
         title=pl.when(untagged).then("title_").otherwise("title"),
     )  # fmt: skip
-    return table.select("track", *COLUMNS, "source", "readable")
+    return table.select("track", *COLUMNS, "date", "source", "readable")
 
 
 def names_of(stem: str) -> tuple[str | None, str | None]:

@@ -19,7 +19,7 @@ from timbrec.files import replacing
 from timbrec.types import Progress
 
 _FEW = 1_000  # files that one process reads before a second one has started
-_VERSION = 1  # of the cache
+_VERSION = 2  # of the cache
 _KEYS = {"path": pl.String, "size": pl.Int64, "modified": pl.Int64}
 _SCHEMA = {name: pl.Float64 if name == "duration_s" else pl.String for name in Tags._fields}
 _LOG = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from timbrec.audio.tags import read_tags
 from timbrec.embed import Output, Track, embed_all, list_tracks
 from timbrec.embed.report import EmbedReport
 from timbrec.encoders import load
-from timbrec.errors import CannotRankError, DataError
+from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.histories.library import names_of
 from timbrec.models.folder import VECTORS, add_to_folder
 from timbrec.models.model import Model
@@ -43,19 +43,25 @@ class Added:
 
 
 def add_audio(
-    folder: Path | str, audio: Sequence[Path | str] | Path | str, device: str = "auto", progress: Progress | None = None
+    folder: Path | str,
+    audio: Sequence[Path | str] | Path | str,
+    device: str = "auto",
+    progress: Progress | None = None,
+    *,
+    weights: Path | str | None = None,
 ) -> Added:
     """Add audio files, or folders of them, to the model in `folder`.
 
     Ids are the files' names without suffix; where the model has such an id, the name of the file's folder goes before
-    it. Files that cannot be encoded are listed, the others are added. Raises CannotRankError for a model whose vectors
+    it. Files that cannot be encoded are listed, the others are added. `weights` replace the place of the encoder's
+    weights that the model remembers, for a model of one encoder. Raises CannotRankError for a model whose vectors
     were not made of audio here, and for recommenders that cannot add tracks; DataError if there is no such file, if
     another process is adding, and if the disk is full, after which the model is as it was.
     """
     folder, paths = Path(folder), [audio] if isinstance(audio, Path | str) else audio
     with _alone(folder):
         model = Model.load(folder)
-        encoders = _encoders(model)
+        encoders = _with_weights(_encoders(model), weights)
         tracks = _named(_files(paths), model)
         outputs = [_output(entry, folder, device) for entry in encoders]
         report = _encoded(tracks, outputs, progress)
@@ -93,6 +99,16 @@ def _encoders(model: Model) -> list[dict[str, Any]]:
             fix="Add vectors in Python: Model.add_items.",
         )
     return entries
+
+
+def _with_weights(encoders: list[dict[str, Any]], weights: Path | str | None) -> list[dict[str, Any]]:
+    if weights is None:
+        return encoders
+    if len(encoders) > 1:
+        names = ", ".join(entry["name"] for entry in encoders)
+        raise ConfigError(f"the model has several encoders ({names}), and weights were given for one",
+                          fix="Put the weights where the model was fitted from.")  # fmt: skip
+    return [encoders[0] | {"weights": str(weights)}]
 
 
 def _files(audio: Sequence[Path | str]) -> list[Path]:

@@ -30,6 +30,7 @@ _COLUMNS = {
     "audio": ("audio",),
 }
 _VERSION = r"\b(live|remaster(?:ed)?|remix|mix|acoustic|demo|edit|version|instrumental|karaoke|unplugged|session)\b"
+_DASH = " - "  # between an artist and a title
 _SAME_LENGTH = 2.0  # seconds within which two files are the same recording
 _LONGEST = 20_000  # a duration above it is in milliseconds
 
@@ -86,8 +87,7 @@ def further_recordings(
     known = pl.lit(False)
     for key in ("audio", "mbid", "isrc"):
         known = known | pl.col(key).is_in(added[key].drop_nulls().to_list()).fill_null(False)
-    titles = added.select(_plain("title")).to_series().drop_nulls().to_list()
-    rows = catalogue.select((known | _plain("title").is_in(titles).fill_null(False)).arg_true()).to_series().to_numpy()
+    rows = np.union1d(catalogue.select(known.arg_true()).to_series().to_numpy(), _rows_of_titles(catalogue, added))
     group = recordings(pl.concat([catalogue[rows], added]))
     old, new = group[: len(rows)], group[len(rows) :]
     number_of = dict(zip(old.tolist(), recording[rows].tolist(), strict=True))
@@ -96,6 +96,19 @@ def further_recordings(
         if label not in number_of:
             number_of[label], fresh = fresh, fresh + 1
     return np.concatenate([recording, np.array([number_of[label] for label in new.tolist()], np.int64)])
+
+
+def _rows_of_titles(catalogue: pl.DataFrame, added: pl.DataFrame) -> Int[Array, "n"]:
+    """The rows with a title of `added`, among those about as long as one of these: others are other recordings."""
+    lengths = added["duration_s"].drop_nulls().sort().to_numpy()
+    if not len(lengths):
+        return np.empty(0, np.int64)
+    mine = catalogue["duration_s"].to_numpy()  # NaN for null
+    after = np.append(lengths, np.inf)[np.searchsorted(lengths, mine)]
+    before = np.insert(lengths, 0, -np.inf)[np.searchsorted(lengths, mine)]
+    rows = np.flatnonzero(np.minimum(after - mine, mine - before) <= 1.001 * _SAME_LENGTH)
+    titles = added.select(_plain("title")).to_series().drop_nulls()
+    return rows[catalogue[rows].select(_plain("title")).to_series().is_in(titles.implode()).fill_null(False).to_numpy()]
 
 
 def _components(left: Int[Array, "pairs"], right: Int[Array, "pairs"], n: int) -> Int[Array, "n"]:
@@ -124,13 +137,10 @@ def rows_of(names: Iterable[str], items: Vocabulary, catalogue: pl.DataFrame) ->
 
 
 def _by_name(name: str, catalogue: pl.DataFrame) -> int:
-    wanted = name.strip().casefold()
-    title, artist = pl.col("title").str.to_lowercase(), pl.col("artist").str.to_lowercase()
-    forms = (pl.col("path"), artist + " - " + title, title + " - " + artist, title)
-    for form in forms:
-        spelled = name if form is forms[0] else wanted
-        rows = catalogue.select((form == spelled).fill_null(False).arg_true())
-        matches = rows.to_series()
+    title, artist = catalogue["title"].str.to_lowercase(), catalogue["artist"].str.to_lowercase()
+    plain = name.strip().lower()
+    for same in (catalogue["path"] == name, _named(plain, artist, title), _named(plain, title, artist), title == plain):
+        matches = same.arg_true()
         if len(matches) == 1:
             return int(matches[0])
         if len(matches) > 1:
@@ -139,6 +149,15 @@ def _by_name(name: str, catalogue: pl.DataFrame) -> int:
             raise DataError(f"{len(matches)} tracks are called {name!r}: {'; '.join(shown[:5])}{more}",
                             fix="Name one by its id.")  # fmt: skip
     raise DataError(f"the model has no track {name!r}", fix=f"{nearest(name, catalogue)}Give an id or a title.")
+
+
+def _named(name: str, first: pl.Series, second: pl.Series) -> pl.Series:
+    """Whether each row is called "first - second"; either may hold " - " itself."""
+    words = name.split(_DASH)
+    same = pl.repeat(False, len(first), eager=True)
+    for place in range(1, len(words)):
+        same |= (first == _DASH.join(words[:place])) & (second == _DASH.join(words[place:]))
+    return same
 
 
 def nearest(name: str, catalogue: pl.DataFrame) -> str:

@@ -27,8 +27,8 @@ class Filters:
     - `allow`, `deny`: track ids or names of artists; with `allow`, nothing else is listed.
     - `new_share`: the share of new tracks in the list, evenly spread, from 0 to 1; "auto" merges both kinds by
       calibrated scores; None takes scores as they are.
-    - `hubs`: half of the mean cosine with the nearest tracks is subtracted from each track's cosine (CSLS), so that
-      tracks that are near everything do not fill all lists; see `hubs.density`.
+    - `hubs`: a correction of cosines, so that tracks that are near everything do not fill all lists: "csls" (or True,
+      see `hubs.density`) or "mutual" for mutual proximity (`hubs.Proximity`).
     - `same`: several tracks of one recording may be in the list; by default only the best one.
     """
 
@@ -41,15 +41,22 @@ class Filters:
     deny: Iterable[str] = field(default=())
     new_share: float | Literal["auto"] | None = None
     same: bool = False
-    hubs: bool = False
+    hubs: Literal["csls", "mutual"] | bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in ("all", "known", "new"):
             raise ConfigError(f"there are no tracks of kind {self.kind!r}", fix="Choose all, known or new.")
+        if self.hubs not in (True, False, "csls", "mutual"):
+            raise ConfigError(f"there is no correction of hubs called {self.hubs!r}", fix="Choose csls or mutual.")
         if self.per_artist is not None and self.per_artist < 1:
             raise ConfigError("a list holds at least one track per artist", example=self.per_artist)
         if self.since is not None and self.until is not None and self.since > self.until:
             raise ConfigError("the first year lies after the last", example=(self.since, self.until))
+
+    @property
+    def need_all_scores(self) -> bool:
+        """Whether a list depends on the scores of all tracks, not on the best ones alone."""
+        return bool(self.hubs) or self.new_share is not None
 
     def allowed(self, catalogue: pl.DataFrame, new: Bool[Array, "tracks"]) -> Bool[Array, "tracks"]:
         """(tracks,) whether each track of the catalogue passes, apart from `heard` and limits on a whole list.
@@ -81,11 +88,12 @@ def _released(catalogue: pl.DataFrame, since: int | None, until: int | None) -> 
 
 def _named(catalogue: pl.DataFrame, names: list[str], where: str) -> Bool[Array, "tracks"]:
     """(tracks,) whether the id or the artist is among the names. Raises DataError for a name of neither."""
-    plain = [name.strip().casefold() for name in names]
+    plain = [name.strip().lower() for name in names]
     artists = catalogue["artist"].str.to_lowercase()
-    known = set(catalogue["track"]) | set(artists.drop_nulls())
+    tracks, by_artist = catalogue["track"].is_in(names), artists.is_in(plain).fill_null(False)
+    known = {*catalogue["track"].filter(tracks), *artists.filter(by_artist)}
     unknown = [name for name, form in zip(names, plain, strict=True) if name not in known and form not in known]
     if unknown:
         raise DataError(f"the {where} list names no track or artist of the model", count=len(unknown),
                         example=unknown[0], fix=nearest(unknown[0], catalogue).strip())  # fmt: skip
-    return (catalogue["track"].is_in(names) | artists.is_in(plain).fill_null(False)).to_numpy()
+    return (tracks | by_artist).to_numpy()

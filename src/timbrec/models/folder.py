@@ -21,8 +21,9 @@ from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.files import checksum, replacing
-from timbrec.models.search import Index
+from timbrec.models.index import Index
 from timbrec.models.stores import read_stores, write_stores
+from timbrec.ranking.scorers import DotScorer
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from timbrec.store import VectorSource
 
 Vectors = Float32[Array, "n _"]
-FORMAT = 2
+FORMAT = 3
 MODEL, VECTORS = "model.json", "vectors"
 _INDEX, _STEPS, _STEP_ARRAYS = "index.safetensors", "steps.json", "steps.safetensors"
 _SCORER = ("scorer.json", "scorer.safetensors", _STEPS, _STEP_ARRAYS)
+_SERVED = ("users", "items")  # arrays of a scorer that the index holds
 _AGAIN = "Fit and save it again."
 
 
@@ -61,20 +63,20 @@ def write_model(
     with _writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder) as partial:
-            save_scorer(scorer, partial)
+            served = index is not None and _serves(index, scorer)
+            save_scorer(scorer, partial, _SERVED if served else ())
             arrays: dict[str, np.ndarray] = {}
             (partial / _STEPS).write_text(json.dumps(packed(steps, arrays)), encoding="utf-8")
             save_file(arrays, partial / _STEP_ARRAYS)
             if index is not None:
-                items = np.concatenate([index.items, index.added])
-                save_file({"users": np.ascontiguousarray(index.users), "items": items, "norms": index.lengths},
-                          partial / _INDEX)  # fmt: skip
+                save_file({"users": np.ascontiguousarray(index.users), "items": np.ascontiguousarray(_items(index)),
+                           "norms": index.lengths}, partial / _INDEX)  # fmt: skip
             users.ids.to_frame().write_parquet(partial / "users.parquet")
             catalogue.with_columns(recording=pl.Series(recording)).write_parquet(partial / "items.parquet")
             played.frame().write_parquet(partial / "played.parquet")
             files = {path.name: _described(path) for path in sorted(partial.iterdir())}
             write_stores(partial / VECTORS, folder / VECTORS, stores, catalogue["track"])
-            write_facts(partial, {"format": FORMAT, "card": card, "files": files})
+            write_facts(partial, {"format": FORMAT, "card": card, "files": files, "served": served})
     return folder
 
 
@@ -116,7 +118,7 @@ def read_model(folder: Path, parts_of: Callable[..., Any]) -> dict[str, Any]:
         "played": _interactions(played, len(vocabulary), len(items)),
         "card": facts["card"],
         "index": index,
-        "parts": _Later(folder, facts, parts_of),
+        "parts": _Later(folder, facts, parts_of, index),
         "recording": items["recording"].to_numpy(),
         "stores": lambda: read_stores(folder / VECTORS),
     }
@@ -158,8 +160,8 @@ def added_vectors(folder: Path, entry: dict[str, Any]) -> dict[str, np.ndarray]:
 class _Later:
     """The scorer and transforms of a folder, read at the first call."""
 
-    def __init__(self, folder: Path, facts: dict[str, Any], parts_of: Callable[..., Any]) -> None:
-        self._folder, self._facts, self._of, self._parts = folder, facts, parts_of, None
+    def __init__(self, folder: Path, facts: dict[str, Any], parts_of: Callable[..., Any], index: Index | None) -> None:
+        self._folder, self._facts, self._of, self._index, self._parts = folder, facts, parts_of, index, None
 
     def __call__(self) -> Any:
         if self._parts is None:
@@ -174,12 +176,13 @@ class _Later:
             _check(folder, self._facts, _SCORER)
             structure = json.loads((folder / _STEPS).read_text(encoding="utf-8"))
             steps = unpacked(structure, mapped_arrays(folder / _STEP_ARRAYS))
-            scorer = load_scorer(folder, mapped=True)
-            if more := self._facts.get("added"):
-                scorer = scorer.add_items(added_vectors(folder, more)["content"])
+            served = {name: getattr(self._index, name) for name in _SERVED} if self._facts["served"] else {}
+            scorer = load_scorer(folder, mapped=True, apart=served)
+            more = self._facts.get("added")
+            added = added_vectors(folder, more)["content"] if more else None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no readable model: {error}", fix=_AGAIN) from error
-        return self._of(scorer, steps)
+        return self._of(scorer, steps, added)
 
 
 def _index(folder: Path, facts: dict[str, Any]) -> Index | None:
@@ -188,10 +191,19 @@ def _index(folder: Path, facts: dict[str, Any]) -> Index | None:
     if _INDEX not in facts["files"]:
         return None
     arrays = mapped_arrays(folder / _INDEX)
-    index = Index(
-        arrays["users"], arrays["items"], np.empty((0, arrays["items"].shape[1]), np.float32), arrays["norms"]
-    )
+    index = Index.of(arrays["users"], arrays["items"], arrays["norms"])
     return index.plus(added_vectors(folder, more)["items"]) if (more := facts.get("added")) else index
+
+
+def _serves(index: Index, scorer: Scorer) -> bool:
+    """Whether the scorer's vectors are those of the index, which then need not be written twice."""
+    return isinstance(scorer, DotScorer) and (
+        np.array_equal(scorer.users, index.users) and np.array_equal(scorer.items, _items(index))
+    )
+
+
+def _items(index: Index) -> Vectors:
+    return np.concatenate([index.items, index.added]) if len(index.added) else index.items
 
 
 def _interactions(table: pl.DataFrame, n_users: int, n_items: int) -> Interactions:

@@ -14,7 +14,7 @@ from timbrec.audio import Windows
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.embed import Output, embed_all
-from timbrec.encoders import check_weights, find, load
+from timbrec.encoders import check_weights, find, load, located
 from timbrec.errors import ConfigError, DataError
 from timbrec.histories import Matched, library
 from timbrec.models.catalogue import catalogue_of
@@ -66,23 +66,29 @@ def fit_music(
     out: Path | str,
     *,
     encoder: str | None = None,
+    weights: Path | str | None = None,
     history: Sequence[Path | str] | Path | str = (),
+    time_zone: str | None = None,
     ids: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> FromMusic:
     """Encode a folder of music into a model at `out`, which is saved; an interrupted call resumes.
 
-    KNN scales by all tracks of the folder, which describe it better than the few that one person played. `history` are
-    exports of plays (see `histories.read_history`) or tables of track ids. Raises DataError for a folder without
-    readable audio, and for a history that matches nothing.
+    KNN scales by all tracks of the folder, which describe it better than the few that one person played. `weights` are
+    those of `encoder`: a file, a folder or a name of the hub. `history` are exports of plays (see
+    `histories.read_history`; `time_zone` is the zone of times without one) or tables of track ids. Raises DataError for
+    a folder without readable audio, and for a history that matches nothing; ConfigError for weights without an encoder.
     """
+    if weights is not None and encoder is None:
+        raise ConfigError("weights were given without their encoder", example=str(weights), fix="Name it: --encoder.")
     folder, out = Path(folder), Path(out)
     plays = [Path(path) for path in ([history] if isinstance(history, Path | str) else history)]
     tags = library(folder, ids, progress)
-    name, why = (encoder, "it was asked for") if encoder else default_encoder()
+    name, why = (located(encoder, Path.cwd()), "it was asked for") if encoder else default_encoder()
     store = out / VECTORS / _folder_name(name)
-    output = Output(load(name, device=device), store, Windows())
+    weights = _lasting(weights)
+    output = Output(load(name, weights, device), store, Windows())
     report = embed_all(folder, [output], ids=ids, progress=progress)
     if len(report.failures) == len(report.tracks):
         first = report.failures.row(0, named=True)
@@ -90,14 +96,20 @@ def fit_music(
                         example=f"{first['path']}: {first['reason']}", fix=first["fix"])  # fmt: skip
     source = Subset(VectorStore.open(store), report.tracks)
     catalogue = _catalogue(source, tags, folder, VectorStore.open(store).tracks)
-    matched = matched_history(plays, catalogue) if plays else None
-    model = _fitted(source, catalogue, matched, name, why, output)
+    matched = matched_history(plays, catalogue, time_zone) if plays else None
+    model = _fitted(source, catalogue, matched, name, weights, why, output)
     model.save(out)
     return FromMusic(model, report.failures, report.duplicates, matched)
 
 
 def _fitted(
-    source: Subset, catalogue: pl.DataFrame, matched: Matched | None, name: str, why: str, output: Output
+    source: Subset,
+    catalogue: pl.DataFrame,
+    matched: Matched | None,
+    name: str,
+    weights: str | None,
+    why: str,
+    output: Output,
 ) -> Model:
     vectors = source.aligned(catalogue["track"])
     knn = recommender(RECOMMENDER, {})
@@ -120,7 +132,7 @@ def _fitted(
         "remarks": ["KNN, standardised: it needs neither training nor plays."],
         "encoders": [
             {
-                "name": _folder_name(name), "audio": True, "encoder": name, "weights": None, "options": {},
+                "name": _folder_name(name), "audio": True, "encoder": name, "weights": weights, "options": {},
                 "layer": None, "pool": "mean", "windows": windows.policy, "count": windows.count,
             }
         ],
@@ -143,6 +155,11 @@ def _plays(matched: Matched | None, catalogue: pl.DataFrame) -> tuple[Vocabulary
     users = Vocabulary.of(pairs["user"])
     rows = pairs.with_columns(user=pl.Series(users.rows(pairs["user"])), item=pl.Series(items.rows(pairs["track"])))
     return users, pairs_of(rows, not pairs["time"].is_null().any(), len(users), len(items))
+
+
+def _lasting(weights: Path | str | None) -> str | None:
+    """Weights as `add` finds them later from any folder: an absolute path, or a name of the hub."""
+    return None if weights is None else str(Path(weights).resolve()) if Path(weights).exists() else str(weights)
 
 
 def _folder_name(encoder: str) -> str:

@@ -9,21 +9,25 @@ import polars as pl
 
 from timbrec.data.compression import plain_name
 from timbrec.data.tables import KINDS, open_table
-from timbrec.errors import DataError
-from timbrec.histories import Matched, match, read_history
+from timbrec.errors import ConfigError, DataError
+from timbrec.histories import Matched, load_history, match
 
+_LEAVE_OUT = "Leave the time zone out."
 IDS = ("track", "track_id", "item", "item_id")
 
 
-def matched_history(paths: Sequence[Path], catalogue: pl.DataFrame) -> Matched:
+def matched_history(paths: Sequence[Path], catalogue: pl.DataFrame, time_zone: str | None = None) -> Matched:
     """The plays of exports, or of tables of track ids, matched to a catalogue.
 
     A table with a column `track`, `track_id`, `item` or `item_id` whose ids are in the catalogue needs no matching;
-    `user` and `time` are read where it has them. Raises DataError where nothing matches.
+    `user` is read where it has one. `time_zone` is the zone of times without one in an export. Raises DataError where
+    nothing matches, ConfigError for a zone that changes nothing.
     """
     if len(paths) == 1 and (table := _table_of_ids(paths[0], catalogue)) is not None:
+        if time_zone is not None:
+            raise ConfigError(f"{paths[0]} is a table of track ids, whose times are not read", fix=_LEAVE_OUT)
         return table
-    return match(read_history(list(paths)), catalogue)
+    return match(load_history(list(paths), time_zone=time_zone).plays, catalogue)
 
 
 def _table_of_ids(path: Path, catalogue: pl.DataFrame) -> Matched | None:

@@ -11,10 +11,13 @@ import polars as pl
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError
 from timbrec.models.filters import Filters
-from timbrec.models.hubs import density
+from timbrec.models.hubs import Proximity, density
+from timbrec.models.index import Index
 from timbrec.models.mixing import calibrated, shared_out
-from timbrec.models.search import Index, Limits, best
+from timbrec.models.search import Limits, Scanned, Search, best
 from timbrec.types import Array, Bool, Float32, Int
+
+_ONCE = np.ones(1, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +46,28 @@ class Lists:
         """The rows of a list within all limits, best first, and their scores."""
         limits = self.limits(filters, played)
         if filters.new_share is None:
-            rows = best(scores, allowed, self.ties, k, limits)
-            return rows, scores[rows]
+            return best(Scanned(scores, allowed, self.ties), k, limits)
         scores = calibrated(scores, self.new, allowed)
         if filters.new_share == "auto":
-            rows = best(scores, allowed, self.ties, k, limits)
-        else:
-            known, new = (best(scores, allowed & kind, self.ties, k, limits) for kind in (~self.new, self.new))
-            rows = shared_out(known, new, filters.new_share, k)
+            return best(Scanned(scores, allowed, self.ties), k, limits)
+        known, new = (best(Scanned(scores, allowed & kind, self.ties), k, limits)[0] for kind in (~self.new, self.new))
+        rows = shared_out(known, new, filters.new_share, k)
         return rows, scores[rows]
+
+    def nearest(
+        self,
+        index: Index,
+        vector: Float32[Array, "dim"],
+        allowed: Bool[Array, "tracks"],
+        played: Int[Array, "m"],
+        k: int,
+        filters: Filters,
+        *,
+        cosine: bool = False,
+    ) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
+        """`best` for the inner products, or cosines, of all tracks and a vector, without computing all of them."""
+        ranking = Search(index, vector[None], cosine=cosine).ranking(_ONCE, allowed, self.ties)
+        return best(ranking, k, self.limits(filters, played))
 
     def limits(self, filters: Filters, played: Int[Array, "n"]) -> list[Limits]:
         """The limits on recordings and artists; recordings of played tracks are used up."""
@@ -64,13 +80,14 @@ class Lists:
         return limits
 
     def without_hubs(
-        self, scores: Float32[Array, "tracks"], who: int | Float32[Array, "dim"]
+        self, scores: Float32[Array, "tracks"], vector: Float32[Array, "dim"], filters: Filters
     ) -> Float32[Array, "tracks"]:
-        """Cosines of a user and each track, less half of the track's density (CSLS)."""
-        index = self.vectors
-        user = index.users[who] if isinstance(who, int) else who
-        lengths = index.lengths * max(float(np.linalg.norm(user)), 1e-12)
-        return np.divide(scores, lengths, out=np.zeros_like(scores), where=lengths > 0) - self.density / 2
+        """Scores (inner products with a vector) as cosines, corrected for hubs as the filters say."""
+        length = np.float32(max(float(np.linalg.norm(vector)), 1e-12))
+        cosines = scores / (self.vectors.divisors * length)
+        if filters.hubs == "mutual":
+            return self._proximity.scores(cosines, vector / length).astype(np.float32)
+        return cosines - self._density / 2 if filters.hubs else cosines
 
     @property
     def vectors(self) -> Index:
@@ -87,7 +104,11 @@ class Lists:
         return np.random.default_rng([self.seed, 0x71E5]).permutation(len(self.catalogue))
 
     @cached_property
-    def density(self) -> Float32[Array, "tracks"]:
+    def _proximity(self) -> Proximity:
+        return Proximity.of(self.vectors)
+
+    @cached_property
+    def _density(self) -> Float32[Array, "tracks"]:
         """(tracks,) the mean cosine of each track with its nearest ones; see `hubs.density`."""
         return density(self.vectors)
 

@@ -16,10 +16,11 @@ from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, DataError
 from timbrec.models.catalogue import catalogue_of, further_recordings, labels, recordings, rows_of
 from timbrec.models.filters import Filters
+from timbrec.models.index import Index
 from timbrec.models.listeners import history_of, known_user
 from timbrec.models.lists import Lists
+from timbrec.models.parts import Parts, grown_index, index_of
 from timbrec.models.paths import way
-from timbrec.models.search import Index
 from timbrec.models.shown import reasons_for, table_of
 from timbrec.protocols import Scorer
 from timbrec.ranking.scorers import DotScorer
@@ -28,14 +29,6 @@ from timbrec.types import Array, Bool, Float32, Int
 if TYPE_CHECKING:
     from timbrec.store import VectorSource
     from timbrec.study.representation import Representation
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What answers need beyond the index: the scorer, and the fitted transforms of the representation, in order."""
-
-    scorer: Scorer
-    steps: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +67,7 @@ class Model:
         parts = Parts(scorer, steps)
         sources = dict(stores or {})
         card = card | {"ranks new": scorer.can_rank_cold, "varies": type(scorer).among is not Scorer.among}
-        index, groups = _index(scorer, played), recordings(catalogue)
+        index, groups = index_of(scorer, played), recordings(catalogue)
         return cls(users, catalogue, played, card, index, lambda: parts, groups, lambda: sources)
 
     @cached_property
@@ -138,10 +131,7 @@ class Model:
         allowed = self._candidates(candidates) & chosen.allowed(self.catalogue, self.new)
         if not chosen.heard:
             allowed[played] = False
-        scores = self._scores(who, allowed)
-        if chosen.hubs:
-            scores = self._lists.without_hubs(scores, who)
-        rows, scores = self._lists.best(scores, allowed, played, k, chosen)
+        rows, scores = self._listed(who, allowed, played, k, chosen)
         because = reasons_for(self.index, rows, played, self._labels.gather(played), reasons)
         return table_of(self.catalogue, rows, scores, self.new[rows], because)
 
@@ -156,10 +146,12 @@ class Model:
         chosen = Filters(**{"heard": True} | filters)
         allowed = chosen.allowed(self.catalogue, self.new)
         allowed[row] = False
-        scores = index.cosines(index.directions(row)[0])
-        if chosen.hubs:
-            scores = scores - self._lists.density / 2
-        rows, scores = self._lists.best(scores, allowed, row, k, chosen)
+        direction = index.directions(row)[0]
+        if chosen.need_all_scores:
+            scores = self._lists.without_hubs(index.scores(direction), direction, chosen)
+            rows, scores = self._lists.best(scores, allowed, row, k, chosen)
+        else:
+            rows, scores = self._lists.nearest(index, direction, allowed, row, k, chosen, cosine=True)
         return table_of(self.catalogue, rows, scores, self.new[rows], None)
 
     def path(self, start: str, end: str, steps: int = 8, **filters: Any) -> pl.DataFrame:
@@ -197,23 +189,14 @@ class Model:
             raise DataError("the model has these items", count=len(known), example=known[0], fix="Add new items only.")
         added = catalogue_of(Vocabulary(ids).ids, table)
         content = self.content(vectors)
-        later = cache(lambda: Parts(self.scorer.add_items(content), self.parts().steps))
+        later = cache(lambda: self.parts().plus(content))
         catalogue = pl.concat([self.catalogue, added])
         played = replace(self.played, n_items=len(catalogue))
         return replace(
             self, catalogue=catalogue, played=played, parts=later,
-            index=self._grown_index(content, later, played),
+            index=grown_index(self.index, content, later, played, varies=bool(self.card.get("varies"))),
             recording=further_recordings(self.catalogue, self.recording, added),
         )  # fmt: skip
-
-    def _grown_index(
-        self, content: Float32[Array, "n out"], grown: Callable[[], Parts], played: Interactions
-    ) -> Index | None:
-        """The index with new items; for most recommenders without copying the vectors of all others."""
-        embedded = getattr(self.scorer, "embedded", None)
-        if self.index is None or self.card.get("varies") or embedded is None:
-            return _index(grown().scorer, played)
-        return self.index.plus(embedded(content))
 
     def content(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n out"]:
         """(n, out) what the recommender is given, from an encoder's vectors: these after the fitted transforms."""
@@ -273,10 +256,29 @@ class Model:
         named[rows[rows >= 0]] = True
         return mask & named
 
+    def _listed(
+        self,
+        who: int | Float32[Array, "dim"],
+        allowed: Bool[Array, "tracks"],
+        played: Int[Array, "m"],
+        k: int,
+        filters: Filters,
+    ) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
+        """The rows of a list for a user row or vector, best first, and their scores."""
+        if self.index is None or (self.card.get("varies") and not allowed.all()):
+            scores = self._scores(who, allowed)
+        else:
+            vector = self.index.users[who] if isinstance(who, int) else who
+            if not filters.need_all_scores:
+                return self._lists.nearest(self.index, vector, allowed, played, k, filters)
+            scores = self.index.scores(vector)
+        if filters.hubs:
+            index = self._lists.vectors
+            scores = self._lists.without_hubs(scores, index.users[who] if isinstance(who, int) else who, filters)
+        return self._lists.best(scores, allowed, played, k, filters)
+
     def _scores(self, who: int | Float32[Array, "dim"], allowed: Bool[Array, "tracks"]) -> Float32[Array, "tracks"]:
-        """(tracks,) scores for a user row or vector; not meaningful where `allowed` is false."""
-        if self.index is not None and not (self.card.get("varies") and not allowed.all()):
-            return self.index.scores(self.index.users[who] if isinstance(who, int) else who)
+        """(tracks,) what the scorer gives for a user row or vector; not meaningful where `allowed` is false."""
         rows = np.flatnonzero(allowed)
         scores = np.zeros(len(allowed), np.float32)
         scorer = self.scorer
@@ -285,10 +287,3 @@ class Model:
         if len(rows):
             scores[rows] = scorer.score(np.array([who]), rows).numpy()[0]
         return scores
-
-
-def _index(scorer: Scorer, played: Interactions) -> Index | None:
-    """The vectors of a scorer's lists of all items it can rank; None if it does not score by inner products."""
-    candidates = np.arange(played.n_items) if scorer.can_rank_cold else played.items
-    served = scorer.among(candidates)
-    return Index.of(served.users, served.items) if isinstance(served, DotScorer) else None

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from timbrec.errors import DataError
-from timbrec.models.search import Index, Limits, best
+from timbrec.models.index import Index
+from timbrec.models.search import Limits, Search, best
 from timbrec.types import Array, Bool, Float32, Int
 
 
@@ -28,17 +29,16 @@ def way(
     if steps < 0:
         raise DataError("a path has no negative number of steps", example=steps, fix="Ask for 0 or more.")
     rows: list[int] = []
-    lengths = np.where(index.lengths > 0, index.lengths, 1)
     allowed = allowed.copy()
     counted = [dict[int, int]() for _ in limits]
-    start, end = index.directions(ends)
-    scores = index.scores(np.ascontiguousarray(arc(start, end, steps).T))
-    for step in range(steps):
+    directions = index.directions(ends)
+    search = Search(index, directions, cosine=True)
+    for weights in arc(directions[0], directions[1], steps):
         used = [
             replace(limit, taken=limit.taken | {group for group, times in count.items() if times >= limit.most})
             for limit, count in zip(limits, counted, strict=True)
         ]
-        chosen = best(scores[:, step] / lengths, allowed, ties, 1, used)
+        chosen, _ = best(search.ranking(weights, allowed, ties), 1, used)
         for row in chosen.tolist():
             rows.append(row)
             allowed[row] = False
@@ -48,16 +48,15 @@ def way(
     return np.array(rows, np.int64)
 
 
-def arc(start: Float32[Array, "dim"], end: Float32[Array, "dim"], steps: int) -> Float32[Array, "steps dim"]:
-    """(steps, dim) unit vectors at equal angles between two unit vectors, without these (Shoemake 1985).
+def arc(start: Float32[Array, "dim"], end: Float32[Array, "dim"], steps: int) -> Float32[Array, "steps 2"]:
+    """(steps, 2) weights of two unit vectors whose sums are unit vectors at equal angles between them (Shoemake 1985).
 
-    Opposite vectors have no shortest arc; the points then lie on a straight line.
+    Opposite vectors have no shortest arc; the sums then lie on a straight line.
     """
-    places = (np.arange(1, steps + 1) / (steps + 1))[:, None]
+    places = np.arange(1, steps + 1) / (steps + 1)
     angle = np.arccos(np.clip(start @ end, -1, 1))
-    if np.sin(angle) < 1e-6:
-        points = (1 - places) * start + places * end
-    else:
-        points = (np.sin((1 - places) * angle) * start + np.sin(places * angle) * end) / np.sin(angle)
-    lengths = np.linalg.norm(points, axis=1, keepdims=True)
-    return np.divide(points, lengths, out=np.zeros_like(points), where=lengths > 0).astype(np.float32)
+    weights = np.column_stack([1 - places, places])
+    if np.sin(angle) >= 1e-6:
+        weights = np.sin(weights * angle)
+    lengths = np.linalg.norm(weights @ np.stack([start, end]), axis=1, keepdims=True)
+    return np.divide(weights, lengths, out=np.zeros_like(weights), where=lengths > 0).astype(np.float32)

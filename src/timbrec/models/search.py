@@ -1,71 +1,20 @@
-"""Exact search among item vectors, with numpy alone: PyTorch takes longer to import than any search."""
+"""Exact search among item vectors: by scanning all of them, or by bounds that leave few to be scored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from timbrec.errors import DataError
+from timbrec.models.index import Index
 from timbrec.types import Array, Bool, Float32, Int
 
 NOTHING = np.float32("-inf")
-
-
-@dataclass(frozen=True, eq=False)
-class Index:
-    """The vectors a model searches: score = inner product of a user's and an item's vector.
-
-    `users` (users, dim) and `items` (items, dim) may be mapped files; `added` (m, dim) are the vectors of items that
-    came later, after `items`. All are float32. `norms` (items,) are the lengths of `items`.
-    """
-
-    users: Float32[Array, "users dim"]
-    items: Float32[Array, "items dim"]
-    added: Float32[Array, "m dim"]
-    norms: Float32[Array, "items"]
-
-    @classmethod
-    def of(cls, users: Float32[Array, "users dim"], items: Float32[Array, "items dim"]) -> Index:
-        """The index of these vectors."""
-        return cls(users, items, np.empty((0, items.shape[1]), np.float32), np.linalg.norm(items, axis=1))
-
-    def __len__(self) -> int:
-        return len(self.items) + len(self.added)
-
-    def plus(self, added: Float32[Array, "m dim"]) -> Index:
-        """The index with the vectors of further items."""
-        return replace(self, added=np.concatenate([self.added, added]))
-
-    def scores(self, vector: Float32[Array, "dim *n"]) -> Float32[Array, "items *n"]:
-        """(items, ...) inner products of all items with a vector (dim,), or with the columns of (dim, n)."""
-        return np.concatenate([self.items @ vector, self.added @ vector])
-
-    def vectors(self, rows: Int[Array, "n"]) -> Float32[Array, "n dim"]:
-        """(n, dim) the vectors of these items."""
-        out = np.empty((len(rows), self.items.shape[1]), np.float32)
-        old = rows < len(self.items)
-        out[old] = self.items[rows[old]]
-        out[~old] = self.added[rows[~old] - len(self.items)]
-        return out
-
-    def directions(self, rows: Int[Array, "n"]) -> Float32[Array, "n dim"]:
-        """(n, dim) the vectors of these items divided by their lengths; zero vectors stay zero."""
-        vectors = self.vectors(rows)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-
-    def cosines(self, direction: Float32[Array, "dim"]) -> Float32[Array, "items"]:
-        """(items,) cosines of all items with a vector of length 1; 0 for zero vectors."""
-        lengths = self.lengths
-        return np.divide(self.scores(direction), lengths, out=np.zeros_like(lengths), where=lengths > 0)
-
-    @cached_property
-    def lengths(self) -> Float32[Array, "items"]:
-        """(items,) the lengths of all items' vectors."""
-        return np.concatenate([self.norms, np.linalg.norm(self.added, axis=1)])
+_SHORTLIST = 64  # items scored to find how high the bound of a listed item is at least
+_MOST = 1 / 8  # share of the items above which scoring all of them is faster
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,51 +29,130 @@ class Limits:
     taken: frozenset[int] = frozenset()
 
 
-def best(
-    scores: Float32[Array, "items"],
-    allowed: Bool[Array, "items"],
-    ties: Int[Array, "items"],
-    k: int,
-    limits: Sequence[Limits] = (),
-) -> Int[Array, "n"]:
-    """The rows of the `k` highest scores among `allowed` items, best first; equal scores in the order of `ties`.
+@runtime_checkable
+class Ranking(Protocol):
+    """A ranking of items that is read from the top; `usable` is the number of items in it."""
 
-    Fewer rows are returned if there are fewer items within the limits.
+    usable: int
+
+    def top(self, depth: int) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
+        """The rows and scores of the `depth` best items, best first."""
+
+
+class Scanned:
+    """The ranking of the `allowed` items by `scores` (items,); equal scores in the order of `ties`.
+
+    Raises DataError for scores that are not numbers. Items with a score of minus infinity are left out.
     """
-    if np.isnan(scores).any():
-        raise DataError("scores are not numbers (NaN)", fix="Check the vectors and the recommender's settings.")
-    masked = np.where(allowed, scores, NOTHING)
-    usable = int(np.count_nonzero(masked > NOTHING))
-    depth = min(max(4 * k, 64) if limits else k, usable)
+
+    def __init__(
+        self, scores: Float32[Array, "items"], allowed: Bool[Array, "items"], ties: Int[Array, "items"]
+    ) -> None:
+        if np.isnan(scores).any():
+            raise DataError("scores are not numbers (NaN)", fix="Check the vectors and the recommender's settings.")
+        self._masked, self._ties = np.where(allowed, scores, NOTHING), ties
+        self.usable = int(np.count_nonzero(self._masked > NOTHING))
+
+    def top(self, depth: int) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
+        """The rows and scores of the `depth` best items, best first."""
+        if not depth:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        threshold = np.partition(self._masked, len(self._masked) - depth)[len(self._masked) - depth]
+        rows = np.flatnonzero(self._masked >= threshold)
+        return _ordered(rows, self._masked[rows], self._ties, depth)
+
+
+class Bounded:
+    """The ranking of `Scanned` for the inner products with a vector, of which most items' are only bounded.
+
+    `bounds` (items,) exceed the inner products, or equal them. With `cosine`, both are divided by the items' lengths.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        vector: Float32[Array, "dim"],
+        bounds: Float32[Array, "items"],
+        allowed: Bool[Array, "items"],
+        ties: Int[Array, "items"],
+        cosine: bool,
+    ) -> None:
+        self._index, self._vector, self._bounds, self._ties, self._cosine = index, vector, bounds, ties, cosine
+        self._allowed, self.usable = allowed, int(np.count_nonzero(allowed))
+        np.copyto(bounds, NOTHING, where=~allowed)
+
+    def top(self, depth: int) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
+        """The rows and scores of the `depth` best items, best first."""
+        if not depth:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        first = min(max(_SHORTLIST, 2 * depth), self.usable)
+        rows = self._above(np.partition(self._bounds, len(self._bounds) - first)[len(self._bounds) - first])
+        if len(rows) <= _MOST * len(self._bounds):
+            rows = self._above(np.partition(self._scores(rows), len(rows) - depth)[len(rows) - depth])
+        if len(rows) > _MOST * len(self._bounds):
+            return Scanned(self._scores(), self._allowed, self._ties).top(depth)
+        return _ordered(rows, self._scores(rows), self._ties, depth)
+
+    def _above(self, threshold: np.float32) -> Int[Array, "n"]:
+        return np.flatnonzero(self._bounds >= threshold)
+
+    def _scores(self, rows: Int[Array, "n"] | None = None) -> Float32[Array, "n"]:
+        """The scores of these rows, or of all."""
+        scores = self._index.scores(self._vector) if rows is None else self._index.scores_of(rows, self._vector)
+        divisors = self._index.divisors if rows is None else self._index.divisors[rows]
+        return scores / divisors if self._cosine else scores
+
+
+class Search:
+    """A search for the items nearest to some vectors (n, dim), by inner products or, with `cosine`, by cosines."""
+
+    def __init__(self, index: Index, vectors: Float32[Array, "n dim"], *, cosine: bool = False) -> None:
+        self._index, self._vectors, self._cosine = index, vectors, cosine
+        self._sketch = index.sketched() if np.isfinite(vectors).all() else None
+        values = index.scores(vectors.T).T if self._sketch is None else index.bounds(self._sketch, vectors)
+        self._values = values / index.divisors if cosine else values
+
+    def ranking(
+        self, weights: Float32[Array, "n"], allowed: Bool[Array, "items"], ties: Int[Array, "items"]
+    ) -> Ranking:
+        """The ranking of the allowed items for a sum of the vectors; `weights` are at least 0.
+
+        Equal scores are in the order of `ties`.
+        """
+        values = weights @ self._values
+        if self._sketch is None:
+            return Scanned(values, allowed, ties)
+        return Bounded(self._index, weights @ self._vectors, values, allowed, ties, self._cosine)
+
+
+def best(ranking: Ranking, k: int, limits: Sequence[Limits] = ()) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
+    """The rows and scores of the first `k` items of a ranking within limits; fewer where there are fewer."""
+    depth = min(max(4 * k, 16) if limits else k, ranking.usable)
     while True:
-        rows = _top(masked, ties, depth)
-        chosen = _within(rows, k, limits)
-        if len(chosen) == k or depth == usable:
-            return chosen
-        depth = min(8 * depth, usable)
+        rows, scores = ranking.top(depth)
+        places = _within(rows, k, limits)
+        if len(places) == k or depth == ranking.usable:
+            return rows[places], scores[places]
+        depth = min(8 * depth, ranking.usable)
 
 
-def _top(masked: Float32[Array, "items"], ties: Int[Array, "items"], depth: int) -> Int[Array, "n"]:
-    if not depth:
-        return np.empty(0, np.int64)
-    threshold = np.partition(masked, len(masked) - depth)[len(masked) - depth]
-    rows = np.flatnonzero(masked >= threshold)
-    return rows[np.lexsort((ties[rows], -masked[rows]))[:depth]]
+def _ordered(
+    rows: Int[Array, "n"], scores: Float32[Array, "n"], ties: Int[Array, "items"], depth: int
+) -> tuple[Int[Array, "m"], Float32[Array, "m"]]:
+    order = np.lexsort((ties[rows], -scores))[:depth]
+    return rows[order], scores[order]
 
 
 def _within(rows: Int[Array, "n"], k: int, limits: Sequence[Limits]) -> Int[Array, "m"]:
-    """The first `k` of these rows that keep all limits."""
-    if not limits:
-        return rows[:k]
-    chosen = list(_kept(rows, limits, k))
-    return np.array(chosen, np.int64)
+    """The places of the first `k` of these rows that keep all limits."""
+    return np.array(list(_kept(rows, limits, k)), np.int64) if limits else np.arange(min(k, len(rows)))
 
 
 def _kept(rows: Int[Array, "n"], limits: Sequence[Limits], k: int) -> Iterator[int]:
     counts: list[dict[int, int]] = [dict.fromkeys(limit.taken, limit.most) for limit in limits]
     numbers = [limit.groups[rows].tolist() for limit in limits]
     left = k
-    for place, row in enumerate(rows.tolist()):
+    for place in range(len(rows)):
         groups = [number[place] for number in numbers]
         if all(
             group < 0 or count.get(group, 0) < limit.most
@@ -132,7 +160,7 @@ def _kept(rows: Int[Array, "n"], limits: Sequence[Limits], k: int) -> Iterator[i
         ):
             for count, group in zip(counts, groups, strict=True):
                 count[group] = count.get(group, 0) + 1
-            yield row
+            yield place
             left -= 1
             if not left:
                 return

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from timbrec.models.search import Index
+from timbrec.models.index import Index
 from timbrec.types import Array, Bool, Float32, Int
-
-_FACTS = ("title", "artist", "album", "year", "duration_s", "path", "mbid", "isrc")
 
 
 def reasons_for(
@@ -35,15 +33,15 @@ def table_of(
     because: pl.Series | None,
 ) -> pl.DataFrame:
     """The table of a list, made of columns: a frame's own expressions take longer than the search."""
-    number = pl.Series(rows)
-    facts = {name: catalogue[name].gather(number) for name in _FACTS}
-    columns = {
-        "rank": pl.Series(np.arange(1, len(rows) + 1)),
-        "item": catalogue["track"].gather(number),
-        "score": pl.Series(scores.astype(np.float32)),
-        **{name: facts[name] for name in ("title", "artist", "album", "year")},
-        "new": pl.Series(new),
-        "because": pl.Series([None] * len(rows), dtype=pl.List(pl.String)) if because is None else because,
-        **{name: facts[name] for name in ("duration_s", "path", "mbid", "isrc")},
-    }
-    return pl.DataFrame([values.alias(name) for name, values in columns.items()])
+    facts = catalogue[rows]
+    return pl.DataFrame(
+        [
+            pl.Series("rank", np.arange(1, len(rows) + 1)),
+            facts["track"].alias("item"),
+            pl.Series("score", scores.astype(np.float32)),
+            *(facts[name] for name in ("title", "artist", "album", "year")),
+            pl.Series("new", new),
+            pl.Series("because", [None] * len(rows), pl.List(pl.String)) if because is None else because,
+            *(facts[name] for name in ("duration_s", "path", "mbid", "isrc")),
+        ]
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -30,26 +31,30 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def save_scorer(scorer: Scorer, folder: Path) -> None:
+def save_scorer(scorer: Scorer, folder: Path, apart: Sequence[str] = ()) -> None:
     """Write a fitted recommender into a folder, in place of any earlier one.
 
-    Each file is replaced in one step, and `load_scorer` refuses files that do not belong together. Raises DataError
-    for a scorer with a value of a type that cannot be saved.
+    Arrays of the fields `apart` are not written: the caller keeps them, and gives them to `load_scorer`. Each file is
+    replaced in one step, and `load_scorer` refuses files that do not belong together. Raises DataError for a scorer
+    with a value of a type that cannot be saved.
     """
     arrays: dict[str, np.ndarray] = {}
-    structure = {"format": FORMAT, "scorer": packed(scorer, arrays), "arrays": _digest(arrays)}
+    packed_scorer = packed(scorer, arrays)
+    for name in apart:
+        del arrays[f"/{name}"]
+    structure = {"format": FORMAT, "scorer": packed_scorer, "arrays": _digest(arrays)}
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / _STRUCTURE) as described, replacing(folder / _ARRAYS) as stored:
         save_file(arrays, stored)
         described.write_text(json.dumps(structure, indent=1))
 
 
-def load_scorer(folder: Path, *, mapped: bool = False) -> Scorer:
+def load_scorer(folder: Path, *, mapped: bool = False, apart: Mapping[str, np.ndarray] | None = None) -> Scorer:
     """The scorer that `save_scorer` wrote, with the same scores.
 
     With `mapped`, arrays are mapped into memory and their digest is not compared: the caller has compared checksums.
-    Only classes of this package and of installed plug-ins are created. Raises DataError for a folder without a
-    readable scorer.
+    `apart` are the arrays of fields that were not written. Only classes of this package and of installed plug-ins are
+    created. Raises DataError for a folder without a readable scorer.
     """
     try:
         structure = json.loads((folder / _STRUCTURE).read_text())
@@ -58,6 +63,7 @@ def load_scorer(folder: Path, *, mapped: bool = False) -> Scorer:
         arrays = mapped_arrays(folder / _ARRAYS) if mapped else load_file(folder / _ARRAYS)
         if not mapped and structure["arrays"] != _digest(arrays):
             raise ValueError(f"{_ARRAYS} does not belong to {_STRUCTURE}, or was changed")
+        arrays |= {f"/{name}": array for name, array in (apart or {}).items()}
         scorer = unpacked(structure["scorer"], arrays)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise DataError(f"{folder} holds no readable recommender: {error}", fix="Fit and save it again.") from error
