@@ -29,6 +29,7 @@ from timbrec.metrics.shared.base import mean
 from timbrec.protocols import Content, Scorer
 from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import rank
+from timbrec.ranking.scorers import normalised
 from timbrec.recommenders import recommender
 from timbrec.recommenders.artist_mean import ArtistMean
 from timbrec.recommenders.knn import KNN
@@ -590,3 +591,10 @@ def test_random_scores_at_chance() -> None:
         metric = catalog.load("metrics", name)(20)
         differences = metric.values(result) - metric.chance(result)
         assert abs(differences.mean()) < 4 * differences.std() / np.sqrt(len(differences)), name
+
+
+@pytest.mark.parametrize("scale", [1e37, 1e25, 1e-25, 1e-42])
+def test_norms_of_huge_and_tiny_vectors_are_right(scale: float) -> None:
+    vectors = (np.array([[3, 4], [-5, 12], [0, 0]]) * scale).astype(np.float32)
+    expected = [[0.6, 0.8], [-5 / 13, 12 / 13], [0, 0]]
+    np.testing.assert_allclose(normalised(vectors), expected, atol=0.05 if scale == 1e-42 else 1e-6)
