@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,13 +48,22 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def limit_threads(count: int) -> None:
-    """Let torch, and the libraries of linear algebra below numpy and scipy, use at most `count` threads here."""
-    import torch
-    from threadpoolctl import threadpool_limits
+def limit_threads(count: int) -> ExitStack:
+    """Let a computation of PyTorch, NumPy or SciPy use at most `count` threads. Closing the result restores the limits.
 
-    torch.set_num_threads(count)
-    threadpool_limits(count)
+    Call it, or use it in a `with` statement. Waiting threads of linear algebra spin: where several callers compute at
+    once, or matrices are small, two threads a caller take several times the processor time of one.
+    """
+    import torch
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    stack = ExitStack()
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    limits = {library["filepath"]: min(library["num_threads"], count) for library in libraries}
+    stack.enter_context(threadpool_limits(limits))
+    stack.callback(torch.set_num_threads, torch.get_num_threads())
+    torch.set_num_threads(min(torch.get_num_threads(), count))
+    return stack
 
 
 def free_memory() -> int:

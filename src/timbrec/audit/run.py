@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from timbrec.audit.finding import Finding, combined, not_checked
 from timbrec.audit.parts import Parts, default_parts
 from timbrec.audit.table import CHECKS, Check
 from timbrec.audit.trial import Trial
+from timbrec.devices import limit_threads
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Run
 from timbrec.types import Progress
@@ -51,25 +51,12 @@ def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> 
     trial, subjects = Trial(), default_parts() if parts is None else parts
     checks = [check for check in CHECKS if not check.of_run]
     findings = []
-    with _one_thread():
+    with limit_threads(1):  # worlds are so small that waiting threads would take longer than the work
         for done, check in enumerate(checks):
             _report(progress, check.name, done, len(checks))
             findings.append(check_code(check, trial, subjects))
     _report(progress, "", len(checks), len(checks))
     return findings
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run PyTorch on one thread: on worlds this small, waiting threads make it several times slower."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def check_code(check: Check, trial: Trial, parts: Parts) -> Finding:

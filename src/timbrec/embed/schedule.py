@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
-from timbrec.devices import cores
+from timbrec.devices import cores, limit_threads
 from timbrec.embed.encode import Parts
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.passes import Pass, Window
@@ -32,7 +31,7 @@ def process(ledger: Ledger, targets: Sequence[Target], batch: int | None, worker
         shared = _threads(workers, stack)
         executors = {id(encoding): _executor(encoding.encoder, shared, stack) for encoding in passes}
         alone = any(executor is not shared for executor in executors.values())
-        stack.enter_context(_torch_threads(1 if alone else workers))
+        stack.enter_context(limit_threads(max(1, cores() // (1 if alone else workers))))
         _Work(ledger, targets, passes, shared, executors, ahead=2 * workers).run()
     for encoding in passes:
         for target in encoding.targets:
@@ -124,18 +123,3 @@ def _threads(count: int, stack: ExitStack) -> Executor:
     threads = ThreadPoolExecutor(count, thread_name_prefix="embed")
     stack.callback(threads.shutdown, cancel_futures=True)
     return threads
-
-
-@contextmanager
-def _torch_threads(callers: int) -> Iterator[None]:
-    """Limit the threads of torch per caller, so that all callers together use each core once."""
-    torch: Any = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, cores() // callers)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

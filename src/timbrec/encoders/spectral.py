@@ -46,7 +46,9 @@ class Spectral:
     )
 
     def __init__(self) -> None:
-        self._librosa = _librosa()
+        self._librosa = librosa = _librosa()  # whose own functions design their filters again at every call
+        self._mel = librosa.filters.mel(sr=RATE, n_fft=N_FFT)
+        self._chroma = librosa.filters.chroma(sr=RATE, n_fft=N_FFT, tuning=0.0)
         self.card = self.card.loaded(f"librosa {self._librosa.__version__}")
 
     def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n 33"]:
@@ -83,14 +85,16 @@ class Spectral:
             feature.spectral_rolloff(S=spectrum, sr=RATE),
             feature.spectral_flatness(S=spectrum),
             feature.zero_crossing_rate(window, frame_length=N_FFT, hop_length=HOP),
-            feature.chroma_stft(S=spectrum**2, sr=RATE, tuning=0.0),
+            self._librosa.util.normalize(
+                np.einsum("cf,ft->ct", self._chroma, spectrum**2, optimize=True), norm=np.inf, axis=-2
+            ),
         )
         return np.concatenate(rows).T.astype(np.float64)
 
     def _tempo(self, spectrum: Any) -> float:
         """Beats per minute. Without onsets, the most likely tempo before listening: 117.5."""
         librosa = self._librosa
-        decibels = librosa.power_to_db(librosa.feature.melspectrogram(S=spectrum**2, sr=RATE))
+        decibels = librosa.power_to_db(np.einsum("ft,mf->mt", spectrum**2, self._mel, optimize=True))
         onsets = librosa.onset.onset_strength(S=decibels, sr=RATE, hop_length=HOP)
         return float(librosa.feature.tempo(onset_envelope=onsets, sr=RATE, hop_length=HOP)[0])
 

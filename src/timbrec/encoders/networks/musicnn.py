@@ -83,11 +83,6 @@ class _Convolution(Layer):
     def activated(self, convolved: Tensor) -> Tensor:
         return self.norm(relu(convolved + self.bias))
 
-    @property
-    def sign(self) -> Tensor:
-        """-1 for filters with a negative gain in the normalisation, else 1."""
-        return torch.where(self.norm.gamma < 0, -1.0, 1.0)
-
 
 class _Timbral(_Convolution):
     """(n, 187, 96) to (n, 187, filters): the maximum over all positions of the kernel along the bands."""
@@ -98,7 +93,7 @@ class _Timbral(_Convolution):
         A row (patch, frame) holds the 7 frames around it, grouped by band. A position of the kernel is a run of
         columns, and the next position starts one band later.
         """
-        kernel = self.kernel[:, :, 0] * self.sign
+        kernel = self.kernel[:, :, 0] * self.norm.sign
         frames, bands, filters = kernel.shape
         rows = pad(patches, (0, 0, frames // 2, frames // 2)).unfold(1, frames, 1).reshape(-1, MELS * frames)
         windows = rows.unfold(1, bands * frames, frames).transpose(0, 1)  # (positions, rows, columns), a view
@@ -106,7 +101,7 @@ class _Timbral(_Convolution):
         # The products of a few positions at a time stay in a processor's cache until their maximum is taken.
         parts = [torch.bmm(part, matrix.expand(len(part), -1, -1)).amax(0) for part in windows.split(8)]
         largest = torch.stack(parts).amax(0)
-        return self.activated(largest.view(-1, FRAMES, filters) * self.sign)
+        return self.activated(largest.view(-1, FRAMES, filters) * self.norm.sign)
 
 
 class _Temporal(_Convolution):
@@ -114,13 +109,13 @@ class _Temporal(_Convolution):
 
     def forward(self, patches: Tensor) -> Tensor:
         """The maximum over bands, normalised. A column is a (patch, band), and the kernel moves along its rows."""
-        kernel = self.kernel[:, 0, 0] * self.sign
+        kernel = self.kernel[:, 0, 0] * self.norm.sign
         frames, filters = kernel.shape
         columns = pad(patches.mT, ((frames - 1) // 2, frames // 2)).flatten(0, 1)
         windows = columns.unfold(1, frames, 1).permute(1, 2, 0)  # (positions, kernel's frames, columns), a view
         products = torch.bmm(kernel.T.expand(FRAMES, -1, -1), windows)
         largest = products.view(FRAMES, filters, -1, MELS).amax(3).permute(2, 0, 1)
-        return self.activated(largest * self.sign)
+        return self.activated(largest * self.norm.sign)
 
 
 class _Middle(_Convolution):

@@ -31,6 +31,11 @@ class Norm(nn.Module):
         for name in ("gamma", "beta", "moving_mean", "moving_variance"):
             self.register_parameter(name, nn.Parameter(torch.empty(size)))
 
+    @property
+    def sign(self) -> Tensor:
+        """-1 for channels with a negative gain, whose order the normalisation reverses, else 1."""
+        return torch.where(self.gamma < 0, -1.0, 1.0)
+
     def forward(self, x: Tensor) -> Tensor:
         """The normalised values, of the shape of `x`."""
         return (x - self.moving_mean) * (self.gamma * torch.rsqrt(self.moving_variance + EPSILON)) + self.beta

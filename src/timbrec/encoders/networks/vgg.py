@@ -38,16 +38,23 @@ class VGGNetwork(nn.Module):
 
 
 class _Block(Layer):
-    """A convolution of 3 by 3, ReLU, normalisation and a pool; channels come last, as in TensorFlow."""
+    """A convolution of 3 by 3, ReLU, normalisation and a pool; channels come last, as in TensorFlow.
+
+    The pool comes before ReLU and normalisation here, which have fewer values to compute then. Both keep the order of
+    values, so that the result is the same to the bit; where the gain is negative, the convolution's sign is flipped.
+    Bands that a pool leaves out, because it is narrower than its step, are not computed.
+    """
 
     def __init__(self, channels: int, kernel: tuple[int, int], stride: int) -> None:
         super().__init__((3, 3, channels, FILTERS))
         self.norm, self.pool, self.stride = Norm(FILTERS), kernel, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        convolved = conv2d(x.permute(0, 3, 1, 2), self.kernel.permute(3, 2, 0, 1), self.bias, padding=1)
-        normalised = self.norm(relu(convolved).permute(0, 2, 3, 1))
-        return max_pool2d(normalised.permute(0, 3, 1, 2), self.pool, self.stride).permute(0, 2, 3, 1)
+        sign, skipped = self.norm.sign, self.stride if self.pool[1] == 1 else 1
+        kernel = (self.kernel * sign).permute(3, 2, 0, 1)
+        convolved = conv2d(x.permute(0, 3, 1, 2), kernel, self.bias * sign, (1, skipped), padding=1)
+        largest = max_pool2d(convolved, self.pool, (self.stride, self.stride // skipped)).permute(0, 2, 3, 1)
+        return self.norm(relu(largest * sign))
 
 
 def renamed(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:

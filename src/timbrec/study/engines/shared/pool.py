@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from timbrec.devices import limit_threads
 from timbrec.protocols import Content
 from timbrec.study.engines.shared.finishing import finish, workspace_of
 from timbrec.study.experiment import Experiment
@@ -61,9 +62,7 @@ def _mapped(experiments: Sequence[Experiment], inputs: Inputs) -> Iterator[Path]
 
 
 def _start(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
+    limit_threads(threads)
 
 
 def _run(experiment: Experiment, run_folder: Path, folder: Path, device: str) -> None:
