@@ -285,8 +285,8 @@ def test_a_lead_that_is_not_shown_says_how_much_more_data_would_show_it(figures:
     assert more_data("cold", replace(close, values=np.array([0.5, 0.0])), 0, 1) == ""
 
 
-def test_a_baseline_is_beaten_by_any_audio_model_not_by_the_leader_alone() -> None:
-    """The leader owes half of its figure to one track and is told apart from nothing; the second is sure."""
+def test_a_line_that_one_track_carries_neither_leads_nor_hides_another_that_beats_a_baseline() -> None:
+    """The highest line owes half of its figure to one track and is told apart from nothing; the second is sure."""
     rng = np.random.default_rng(0)
     users = rng.standard_normal((200, 3)) * 0.001
     items = rng.standard_normal((80, 3)) * 0.001
@@ -297,16 +297,44 @@ def test_a_baseline_is_beaten_by_any_audio_model_not_by_the_leader_alone() -> No
     comparison = Comparison(np.array([0.16, 0.14, 0.05]), np.full(3, 200), spread)
     verdict = judge("hot", ["a / knn", "b / knn", "popularity"], [0, 1], [2], [0.02] * 3, comparison)
     assert verdict is not None
-    assert (verdict.leader, verdict.winners) == ("a / knn", ("a / knn", "b / knn"))
+    assert (verdict.leader, verdict.winners) == ("b / knn", ("b / knn", "a / knn"))
+    assert (verdict.carried, verdict.highest, verdict.unit) == (("a / knn",), "a / knn", "track")
+    assert verdict.standing == "the highest figure that does not hang on one track"
+    assert verdict.times_chance == pytest.approx(7.0)
+    assert verdict.lead is not None
+    assert verdict.lead.value == pytest.approx(-0.02)
     assert comparison.among([0, 2]).difference(0, 1).low < 0 < comparison.among([1, 2]).difference(0, 1).low
     assert verdict.unbeaten == ()
-    assert verdict.one_track == pytest.approx(0.5)
+    assert verdict.one_track < 0.03
     sure = judge("hot", ["b / knn", "popularity"], [0], [1], [0.02] * 2, comparison.among([1, 2]))
     assert sure is not None
-    assert sure.one_track < 0.03
+    assert (sure.carried, sure.highest) == ((), "")
     alone = judge("hot", ["a / knn", "popularity"], [0], [1], [0.02] * 2, comparison.among([0, 2]))
     assert alone is not None
     assert alone.unbeaten == ("popularity",)
+    assert alone.one_track == pytest.approx(0.5)
+    only = judge("hot", ["a / knn"], [0], [], [None], comparison.among([0]))
+    assert only is not None
+    assert only.sentence == (
+        "Hot: a / knn, the only audio model, is better than chance; one track brings 50 % of the figure."
+    )
+
+
+def test_among_many_tied_lines_the_sentence_names_one_that_no_artist_carries() -> None:
+    rng = np.random.default_rng(0)
+    users, items = rng.standard_normal((200, 4)) * 0.001, rng.standard_normal((80, 4)) * 0.001
+    items[0] = [0.08, 0.02, 0.08, 0.03]
+    spread = Spread(
+        users, items, np.zeros((4, 4)), np.zeros(4), np.arange(4), np.ones(4), 79.0, clustered=True
+    )  # fmt: skip
+    comparison = Comparison(np.array([0.16, 0.14, 0.15, 0.13]), np.full(4, 200), spread)
+    verdict = judge("cold", ["a", "b", "c", "d"], [0, 1, 2, 3], [], [0.02] * 4, comparison)
+    assert verdict is not None
+    assert (verdict.winners, verdict.carried, verdict.highest) == (("b", "d", "a", "c"), ("a", "c"), "a")
+    assert verdict.sentence == (
+        "Cold: 4 of 4 combinations are tied; b has the highest figure that does not hang on one artist, "
+        "7.0 times chance."
+    )
 
 
 def test_a_baseline_that_knows_vectors_by_artist_takes_no_win_but_is_named() -> None:

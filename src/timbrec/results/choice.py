@@ -24,7 +24,7 @@ class Choice:
 
 
 def leader(figures: Figures, scenario: Scenario) -> Choice:
-    """The audio line with the highest figure of a scenario. Raises DataError where the run has no verdict on it."""
+    """The audio line that leads a scenario (see `Verdict`). Raises DataError where the run has no verdict on it."""
     verdict = next((verdict for verdict in figures.verdicts if verdict.scenario == scenario), None)
     if verdict is None:
         raise DataError(f"the run has no verdict on {scenario} lists", fix="Name an encoder and a recommender.")
@@ -39,7 +39,7 @@ def leader(figures: Figures, scenario: Scenario) -> Choice:
         remarks.append(f"No audio model is shown to beat {', '.join(baselines)}.")
     if verdict.reason is not None:
         remarks.append(f"The test cannot tell encoders apart: {verdict.reason}.")
-    return Choice(encoder, label, f"it has the highest figure in {scenario} lists", tuple(remarks))
+    return Choice(encoder, label, f"it has {verdict.standing} in {scenario} lists", tuple(remarks))
 
 
 def expected(figures: Figures, encoder: str | None, label: str, primary: str) -> list[dict[str, Any]]:

@@ -44,8 +44,7 @@ def read_figures(run: Run) -> Figures | None:
     return Figures(figures, standings, gains, differences, users, verdicts)
 
 
-def _verdict(
-    lead: dict[str, Any] | None, winners: list[str], unbeaten: list[str], artist: list[str], **rest: Any
-) -> Verdict:
+def _verdict(lead: dict[str, Any] | None, **rest: Any) -> Verdict:
     interval = None if lead is None else Interval(**lead)
-    return Verdict(lead=interval, winners=tuple(winners), unbeaten=tuple(unbeaten), artist=tuple(artist), **rest)
+    lists = {name: tuple(value) for name, value in rest.items() if isinstance(value, list)}
+    return Verdict(lead=interval, **rest | lists)

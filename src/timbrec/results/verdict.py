@@ -13,25 +13,31 @@ from timbrec.data.split import Scenario
 from timbrec.statistics.comparison import Comparison
 from timbrec.statistics.intervals import Interval
 from timbrec.statistics.needed import needed
+from timbrec.types import Array, Float
 
 State = Literal["too small", "baseline", "chance", "only", "best", "tied"]
 _REALISTIC = 50  # times the data
+CARRIED = 0.25  # a line is carried by one track where the track brings more than this part of its figure
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The result of one scenario on the primary metric.
 
-    `leader` is the audio line with the highest value, `winners` all that are tied with the best, the leader first.
-    `best` is the leader where it is better than every other audio line, else None. `lead` is its lead over `second`,
-    with an interval that holds for all pairs at once; None without a second line. `unbeaten` are the baselines
+    `leader` is the audio line with the highest value of those that are not `carried` by one track: without that track,
+    a carried line would be another. A carried line leads only where it is shown to be best, or all are carried.
+    `highest` is the carried line with the highest value of all; empty where the leader has it. `unit` is "artist" where
+    the tracks of an artist count as one. `winners` are all lines that are tied with the best, the leader first. `best`
+    is the line that is better than every other audio line, else None. `lead` is the leader's lead over `second`, with
+    an interval that holds for all pairs at once; None without a second line. `unbeaten` are the baselines
     without vectors that no audio line is shown to exceed, `artist` the labels of those that know vectors by their
     artist alone. `times_chance` is the leader's value over chance; None where chance is unknown.
     `above_chance`: some line has its interval above chance. `detectable` is the difference that would be found with
     a probability of 80 %. `flattery` is how much being the highest raises the leader's figure on average. `reason` says
     why this test can tell nothing apart; None where it can. `lines` counts the audio lines. `more_data` is a sentence
     on how much more data would show the leader's lead over the second line; empty where the lead is shown or unknown.
-    `one_track` is the part of the leader's value that would be lost without the track it owes most to; 0 if unknown.
+    `one_track` is the part of the leader's value that would be lost without the track (or artist) it owes most to; 0 if
+    unknown.
     """
 
     scenario: Scenario
@@ -50,11 +56,14 @@ class Verdict:
     more_data: str = ""
     one_track: float = 0.0
     artist: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    highest: str = ""
+    unit: Literal["track", "artist"] = "track"
 
     @property
     def sentence(self) -> str:
         """The verdict in one sentence."""
-        return f"{self.scenario.capitalize()}: {self._finding}{self._beyond_artist}."
+        return f"{self.scenario.capitalize()}: {self._finding}{self._on_one_track}{self._beyond_artist}."
 
     @property
     def state(self) -> State:
@@ -95,10 +104,22 @@ class Verdict:
             return f"{self.leader}, the only audio model, {reached}"
         if self.state == "best":
             return f"{self.best} is best{times}"
-        if len(self.winners) > 3:
-            tied = f"{len(self.winners)} of {self.lines} combinations are tied"
-            return f"{tied}; {self.leader} has the highest figure{times}"
-        return f"{_listed(self.winners)} are tied{times}"
+        if len(self.winners) <= 3:
+            return f"{_listed(self.winners)} are tied{times}"
+        tied = f"{len(self.winners)} of {self.lines} combinations are tied"
+        return f"{tied}; {self.leader} has {self.standing}{times}"
+
+    @property
+    def standing(self) -> str:
+        """The place of the leader among the audio lines, e.g. "the highest figure"."""
+        return f"the highest figure{f' that does not hang on one {self.unit}' if self.highest else ''}"
+
+    @property
+    def _on_one_track(self) -> str:
+        """The part of the leader's figure that one track brings, where it is large."""
+        if self.one_track <= CARRIED or self.state not in ("only", "best", "tied"):
+            return ""
+        return f"; one {self.unit} brings {100 * self.one_track:.0f} % of the figure"
 
 
 def judge(
@@ -118,8 +139,12 @@ def judge(
     if not len(audio):
         return None
     contest = comparison.among(audio)
-    order = np.argsort(-contest.values, kind="stable")
-    first = int(order[0])
+    shares = _shares_of_one_track(contest)
+    carried = shares > CARRIED
+    if contest.best is not None:
+        carried[contest.best] = False
+    order = np.lexsort((-contest.values, carried))
+    first, highest = int(order[0]), int(np.argmax(contest.values))
     leader = audio[first]
     tied = [int(place) for place in order if contest.tied[place]]
     chance = chances[leader]
@@ -144,7 +169,10 @@ def judge(
         reason=contest.reason,
         lines=len(audio),
         more_data="" if second is None else more_data(scenario, contest, first, second),
-        one_track=_one_track(contest, first),
+        one_track=float(shares[first]),
+        carried=tuple(names[audio[place]] for place in order if carried[place]),
+        highest="" if contest.values[first] == contest.values[highest] else names[audio[highest]],
+        unit="artist" if contest.spread.clustered else "track",
     )
 
 
@@ -184,10 +212,10 @@ def _is_beaten(comparison: Comparison, audio: Sequence[int], baseline: int) -> b
     return any(interval.low > 0 for interval in intervals[1:])
 
 
-def _one_track(comparison: Comparison, line: int) -> float:
-    """The largest influence of a track on a line's value, over the value."""
-    influences, value = comparison.spread.items[:, line], float(comparison.values[line])
-    return float(influences.max(initial=0.0)) / value if value > 0 else 0.0
+def _shares_of_one_track(comparison: Comparison) -> Float[Array, "lines"]:
+    """The largest influence of a track (or artist) on each line's value, over the value; 0 if unknown."""
+    largest = comparison.spread.items.max(axis=0, initial=0.0)
+    return np.divide(largest, comparison.values, out=np.zeros(len(largest)), where=comparison.values > 0)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from timbrec.report.data import ReportData, Row
 from timbrec.report.shared import numbers
-from timbrec.report.shared.cards import SCENARIOS, strongest, uses_no_vectors
+from timbrec.report.shared.cards import SCENARIOS, name_of, strongest, uses_no_vectors
 from timbrec.results.verdict import Verdict
 
 MUCH = 0.1  # the part of a figure that one track may bring before the page says so
@@ -38,12 +38,17 @@ def _findings(data: ReportData, verdict: Verdict) -> Iterator[str]:
     models = [row for row in rows if data.competes(row)]
     if not models:
         return
-    best, digits = models[0], numbers.decimals(row["value"] for row in models)
+    best = next((row for row in models if name_of(row) == verdict.leader), models[0])
+    digits = numbers.decimals(row["value"] for row in models)
     name = f"{best['encoder']} with {best['recommender']}"
     over = "" if verdict.times_chance is None else f", {verdict.times_chance:.1f} times what a random order reaches"
-    yield f"The highest figure of an audio model is {numbers.fixed(best['value'], digits)}, by {name}{over}."
+    standing = f"{verdict.standing[0].upper()}{verdict.standing[1:]}"
+    yield f"{standing} of an audio model is {numbers.fixed(best['value'], digits)}, by {name}{over}."
+    if verdict.highest:
+        yield f"{verdict.highest} is higher, and owes more than a quarter of its figure to one {verdict.unit}."
     if verdict.one_track >= MUCH:
-        yield f"One track brings {100 * verdict.one_track:.0f} % of this figure: without it, another model may lead."
+        share = f"{100 * verdict.one_track:.0f} %"
+        yield f"One {verdict.unit} brings {share} of this figure: without it, another model may lead."
     yield from _shuffled(best)
     yield from _baselines(data, verdict, rows, digits)
     if verdict.reason is not None:

@@ -40,7 +40,7 @@ class Card:
 
     `missing` is the reason for no verdict. `heading` stands in large type: the winner, the winning baseline, or that
     nothing wins; `subheading` explains it. `audio` is True where the heading names an audio model. `advice` says what
-    to use. `encoder` and `recommender` belong to the audio model with the highest figure.
+    to use. `encoder` and `recommender` belong to the leading audio model.
     """
 
     scenario: str
@@ -77,10 +77,10 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
     contents = [row for row in competing if row["value"] is not None]
     if not contents:
         return Card(scenario, about, missing=why_empty(competing or rows))
-    best = contents[0]
+    verdict = next((verdict for verdict in data.verdicts if verdict.scenario == scenario), None)
+    best = next((row for row in contents if verdict and name_of(row) == verdict.leader), contents[0])
     others = [row for row in rows if row not in competing and row["encoder"] in (None, best["encoder"])]
     digits = numbers.decimals(row["value"] for row in contents)
-    verdict = next((verdict for verdict in data.verdicts if verdict.scenario == scenario), None)
     heading, subheading, audio = _heading(data, verdict, best)
     return Card(
         scenario,
@@ -96,7 +96,7 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
         interval=numbers.interval(best["low"], best["high"], digits),
         facts=tuple(_facts(best, verdict, digits)),
         bars=tuple(_bars(best, others, digits)),
-        cautions=(*_cautions(best, others), *(_leaks(data) if scenario == "cold" else ())),
+        cautions=(*_cautions(best, others), *_carried(verdict), *(_leaks(data) if scenario == "cold" else ())),
     )
 
 
@@ -157,8 +157,12 @@ def _advice(data: ReportData, verdict: Verdict, digits: int) -> str:
 
 
 def cheapest_tied(data: ReportData, verdict: Verdict) -> str | None:
-    """The cheapest audio model tied with the best, with its best recommender; None where cost is unknown."""
+    """The cheapest audio model tied with the best, with its best recommender; None where cost is unknown.
+
+    Lines that one track carries come last.
+    """
     rows = [row for row in data.ranked(verdict.scenario) if name_of(row) in verdict.winners]
+    rows.sort(key=lambda row: name_of(row) in verdict.carried)  # stable: the best first
     name = cheapest(data.tables.get("cost"), [row["encoder"] for row in rows])
     return next((name_of(row) for row in rows if row["encoder"] == name), None)
 
@@ -206,6 +210,12 @@ def _bars(best: Row, others: list[Row], digits: int) -> list[Bar]:
         )
         for label, value, why in figures
     ]
+
+
+def _carried(verdict: Verdict | None) -> Iterator[str]:
+    """A higher figure that one track carries."""
+    if verdict is not None and verdict.highest:
+        yield f"{verdict.highest} has a higher figure, and owes it to one {verdict.unit}."
 
 
 def _leaks(data: ReportData) -> Iterator[str]:
