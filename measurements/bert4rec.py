@@ -1,7 +1,7 @@
 """BERT4Rec against the usual way to write it, against its floor, and sampled against full softmax.
 
-Targets: with the full softmax at equal width at least 4 times the naive tokens per second at no more than a fifth of
-the memory, and at most 2 times the floor; with the sampled softmax at least 2 times the speed of the full one at 56,000
+Targets: with the full softmax at equal width at least 4 times the naive tokens per second at no more than .083 of the
+memory, and at most 2 times the floor; with the sampled softmax at least 2 times the speed of the full one at 56,000
 tracks and 5 times at a million, at 99 % of its NDCG@50 or more (`--quality`).
 
 A token is a track of a sequence; padding is none. A step on sequences of lengths l with t tokens, m of them masked,
@@ -149,9 +149,9 @@ def full_softmax(scale: float, rounds: int) -> None:
         [
             ("naive / ours, full softmax", measured["naive"] / measured["ours"], ">= 4"),
             ("ours / floor, full softmax", measured["ours"] / least, "<= 2"),
-            (f"peak memory, ours / naive, {SLICE} sequences", memory["ours"] / memory["naive"], "<= 0.2"),
+            (f"peak memory, ours / naive, {SLICE} sequences", memory["ours"] / memory["naive"], "<= 0.083"),
             (f"peak memory, ours / naive, {settings.batch} sequences (estimate)",
-             memory["whole"] / (memory["naive"] * settings.batch / SLICE), "<= 0.2"),
+             memory["whole"] / (memory["naive"] * settings.batch / SLICE), "<= 0.083"),
             ("full / sampled, seconds a step", measured["ours"] / measured["sampled"], ">= 2"),
             ("tokens a second, full softmax", measured["tokens"] / measured["ours"], ""),
         ],

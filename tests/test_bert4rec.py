@@ -19,6 +19,7 @@ from timbrec.protocols import Content
 from timbrec.recommenders.bert4rec import BERT4Rec, BERT4RecModel, projected, user_states
 from timbrec.recommenders.random import Random
 from timbrec.recommenders.shared.log_sum import mean_log_sum
+from timbrec.recommenders.shared.projected_log_sum import projected_log_sum
 from timbrec.recommenders.shared.sequences import MASK, PADDING, Sequences
 from timbrec.recommenders.shared.transformer import ItemTransformer, Norm, Positions, Start
 from timbrec.training import validate
@@ -83,7 +84,7 @@ def test_tamm2026_classifies_all_items_and_the_special_tokens() -> None:
     content = Content(WEIGHTS["item_embeddings.weight"][:30].numpy())
     model = BERT4RecModel(BERT4Rec.preset("tamm2026", feed_forward=24, length=20), train, content)
     model.transformer.load_state_dict(study_transformer().state_dict())
-    loss = model.eval()._cross_entropy(places, masked, model.items, None)
+    loss = model.eval()._cross_entropy(places, masked, None)
     expected = cross_entropy(torch.from_numpy(GOLDEN["logits"]).view(-1, 32), torch.from_numpy(labels).view(-1))
     assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
 
@@ -94,10 +95,20 @@ def small_model(**changes: Any) -> BERT4RecModel:
         return BERT4RecModel(replace(SMALL, **changes), PLACE.fold.train, PLACE.content).double().eval()
 
 
-@pytest.mark.parametrize("block", [3, 256])
-def test_loss_and_gradients_equal_those_of_dense_logits(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, train = small_model(), PLACE.fold.train
-    model.block = block
+@pytest.mark.parametrize("logits_in_a_block", [1, 2**20])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {}, {"targets": "catalogue"}, {"learned": ("items",)}, {"learned": ("items",), "targets": "catalogue"},
+        {"width": None}, {"width": None, "learned": ("items",)},
+    ],
+)  # fmt: skip
+def test_loss_and_gradients_equal_those_of_dense_logits(
+    settings: dict[str, Any], logits_in_a_block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, train = small_model(**settings), PLACE.fold.train
+    monkeypatch.setattr("timbrec.recommenders.shared.projected_log_sum._LOGITS", logits_in_a_block)
+    monkeypatch.setattr("timbrec.recommenders.shared.projected_log_sum._FEWEST", 7)
     tracks = Sequences(train).latest(train.users[:20], 12)
     masked = (tracks != PADDING) & (np.random.default_rng(0).random(tracks.shape) < 0.3)
     monkeypatch.setattr("timbrec.recommenders.bert4rec._masked", lambda *_: masked)
@@ -109,12 +120,25 @@ def test_loss_and_gradients_equal_those_of_dense_logits(block: int, monkeypatch:
     columns = np.where(tracks == PADDING, PADDING, model.column_of[tracks])
     table = model.transformer.table(model.items)
     hidden = model.transformer(torch.from_numpy(np.where(masked, MASK, columns)), table)
-    logits = hidden[torch.from_numpy(masked)] @ table[:-2].T
-    expected = cross_entropy(logits, torch.from_numpy(columns[masked]))
+    classes = table if settings.get("targets") == "catalogue" else table[:-2]
+    expected = cross_entropy(hidden[torch.from_numpy(masked)] @ classes.T, torch.from_numpy(columns[masked]))
     expected.backward()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-7, atol=1e-12)
+
+
+def test_memory_of_the_loss_does_not_grow_with_the_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest tensor that a step allocates has the size of a block, not of the items or the logits."""
+    monkeypatch.setattr("timbrec.recommenders.shared.projected_log_sum._LOGITS", 2**14)
+    largest = []
+    for n in (2_000, 20_000):
+        items, rows = torch.randn(n, 8), torch.randn(50, 4, requires_grad=True)
+        project = torch.nn.Linear(8, 4)
+        with torch.profiler.profile(profile_memory=True) as profiled:
+            projected_log_sum(rows, items, project).backward()
+        largest.append(max(event.cpu_memory_usage for event in profiled.events()))
+    assert largest[0] == largest[1] == 4 * 50 * (2**14 // 50)
 
 
 def test_the_sampled_denominator_is_right_on_average(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from torch import nn
 
 from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.shared.log_sum import mean_log_sum
+from timbrec.recommenders.shared.projected_log_sum import projected_log_sum
 from timbrec.recommenders.shared.scaling import Scale, Scaling
 from timbrec.recommenders.shared.sequences import MASK, PADDING, Sequences
 from timbrec.recommenders.shared.transformer import ItemTransformer, Norm, Positions, Start
@@ -46,7 +47,7 @@ class BERT4Rec(TrainedRecommender):
     - `norm`, `positions`, `start`: as in ItemTransformer. `scale`: as for KNN.
     """
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",
@@ -136,15 +137,8 @@ class BERT4RecModel(Trainable[Sequences]):
         tracks = examples.latest(examples.users[rows], self.settings.length)
         columns = np.where(tracks == PADDING, PADDING, self.column_of[tracks])
         masked = _masked(columns != PADDING, self.settings.mask, rng)
-        if len(self.targets) <= self.settings.exact_up_to:
-            return self._cross_entropy(columns, masked, self.items, None)
-        drawn = self.sample.rows(rng)
-        correction = -np.log(self.sample.chances[drawn])
-        kept = np.union1d(columns[columns != PADDING], drawn)
-        places = np.where(columns == PADDING, PADDING, np.searchsorted(kept, columns))
-        vectors = self.items[torch.from_numpy(kept).to(self.device)]
-        classes = torch.from_numpy(np.searchsorted(kept, drawn)).to(self.device)
-        return self._cross_entropy(places, masked, vectors, (classes, torch.from_numpy(correction).to(vectors)))
+        exact = len(self.targets) <= self.settings.exact_up_to
+        return self._cross_entropy(columns, masked, None if exact else self.sample.rows(rng))
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> BERT4RecScorer:
         """A scorer with the states of all users, or of `users` only; the others' are then zero."""
@@ -161,28 +155,42 @@ class BERT4RecModel(Trainable[Sequences]):
         return {"items": distance(self.items, self.catalogue[self.targets])}
 
     def _cross_entropy(
-        self,
-        places: Int[Array, "users length"],
-        masked: Bool[Array, "users length"],
-        vectors: torch.Tensor,
-        sample: tuple[torch.Tensor, torch.Tensor] | None,
+        self, columns: Int[Array, "users length"], masked: Bool[Array, "users length"], drawn: Int[Array, "n"] | None
     ) -> torch.Tensor:
-        """Mean cross-entropy of the masked places over the rows of `vectors` (n, dim).
+        """Mean cross-entropy of the masked places of sequences of targets.
 
-        `sample` holds sampled rows and the corrections of their logits; it replaces the exact denominator. The logit
-        of the target itself always enters exactly once, sampled or not.
+        The denominator is exact, or estimated from the `drawn` targets. Of the projected items only those of the
+        sequences and the drawn ones are kept.
         """
-        table = self.transformer.table(vectors)
+        kept = np.union1d(columns[columns != PADDING], [] if drawn is None else drawn).astype(np.int64)
+        places = np.where(columns == PADDING, PADDING, np.searchsorted(kept, columns))
+        table = self.transformer.table(self.items[torch.from_numpy(kept).to(self.device)])
         hidden, labels = self._hidden(places, masked, table)
         goals = (hidden * nn.functional.embedding(labels, table)).sum(1)
-        if sample is None:
-            classes = table if self.settings.targets == "catalogue" else table[:-2]
-            return mean_log_sum([(hidden, classes)], self.block) - goals.mean()
-        rows, correction = sample
+        if drawn is None:
+            special = self.transformer.special if self.settings.targets == "catalogue" else None
+            return projected_log_sum(hidden, self.items, self.transformer.project, special) - goals.mean()
+        rows = torch.from_numpy(np.searchsorted(kept, drawn)).to(self.device)
+        return self._sampled(hidden, labels, goals, table, rows, drawn) - goals.mean()
+
+    def _sampled(
+        self,
+        hidden: torch.Tensor,
+        labels: torch.Tensor,
+        goals: torch.Tensor,
+        table: torch.Tensor,
+        rows: torch.Tensor,
+        drawn: Int[Array, "samples"],
+    ) -> torch.Tensor:
+        """The mean logarithm of the denominators estimated from the `drawn` targets, which are `rows` of the table.
+
+        The logit of the target itself always enters exactly once, drawn or not.
+        """
+        correction = torch.from_numpy(-np.log(self.sample.chances[drawn])).to(table)
         column = torch.full((len(table),), -1, device=self.device)
         column[rows] = torch.arange(len(rows), device=self.device)
-        sides, own = [(hidden, nn.functional.embedding(rows, table))], column[labels]
-        return mean_log_sum(sides, self.block, own, -math.inf, correction, goals) - goals.mean()
+        sides = [(hidden, nn.functional.embedding(rows, table))]
+        return mean_log_sum(sides, self.block, column[labels], -math.inf, correction, goals)
 
     def _hidden(
         self, places: Int[Array, "users length"], masked: Bool[Array, "users length"], table: torch.Tensor
