@@ -32,6 +32,10 @@ class StoreError(TimbrecError):
     """A vector store is damaged, belongs to another encoder, or lacks a requested vector."""
 
 
+class PlaceError(StoreError):
+    """A bucket or another remote place cannot be reached, read or written, or changed meanwhile."""
+
+
 class AudioError(TimbrecError):
     """An audio file cannot be read, or has no content that can be encoded.
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -16,6 +14,7 @@ import numpy as np
 
 from timbrec.audit.finding import Finding
 from timbrec.files import write_atomically
+from timbrec.places import user_cache
 from timbrec.study.identity import digest_of
 from timbrec.versions import versions
 
@@ -39,15 +38,8 @@ def cached(key: Any, check: Callable[[], Finding]) -> Finding:
 
 
 def _folder() -> Path:
-    """The folder for audits in the platform's user cache."""
-    if configured := os.environ.get("XDG_CACHE_HOME"):
-        base = Path(configured)
-    elif sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
-        base = Path(local)
-    else:
-        home = os.environ.get("HOME")
-        base = (Path(home) if home else Path.home()) / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return base / "timbrec" / "audit"
+    """The folder for audits in the user's cache."""
+    return user_cache() / "audit"
 
 
 def _environment() -> dict[str, Any]:

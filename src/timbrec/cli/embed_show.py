@@ -84,6 +84,7 @@ def write_lists(report: EmbedReport, root: Path) -> None:
 def show_report(report: EmbedReport, outputs: Sequence[Output], root: Path, pruned: bool) -> None:
     """Print remarks, duplicates, failures, counts and stores."""
     from timbrec.store import VectorStore
+    from timbrec.store.manifest import holds_store
 
     _rows(report.remarks.select("path", "reason"), f"remarks, all in {root / 'remarks.csv'}")
     _rows(report.duplicates.select("path", _same("same audio as {}")), "the same audio twice, encoded once")
@@ -101,7 +102,7 @@ def show_report(report: EmbedReport, outputs: Sequence[Output], root: Path, prun
         more = f", and {len(most) - SUFFIXES} more kinds" if len(most) > SUFFIXES else ""
         _print("left aside: " + ", ".join(f"{count:,} {kind}" for kind, count in most[:SUFFIXES]) + more)
     for output in outputs:
-        if next(output.store.glob("manifest-*.json"), None) is not None:
+        if holds_store(output.store):
             store = VectorStore.open(output.store)
             _print(f"{output.store}: {len(store):,} x {store.dim}")
 

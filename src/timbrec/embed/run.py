@@ -15,7 +15,7 @@ from timbrec.embed.target import Target
 from timbrec.embed.tracks import MANIFEST, Listing, list_tracks
 from timbrec.errors import ConfigError, StoreError
 from timbrec.protocols import Encoder
-from timbrec.store.manifest import newest
+from timbrec.store.manifest import holds_store, newest
 from timbrec.types import Progress
 
 
@@ -90,7 +90,7 @@ def tracks_for(source: Path | str, stores: Sequence[Path], ids: str | None = Non
     Raises ConfigError if the stores have different kinds of ids.
     """
     if ids is None and Path(source).is_dir():
-        existing = [store for store in stores if next(store.glob("manifest-*.json"), None) is not None]
+        existing = [store for store in stores if holds_store(store)]
         kept = {newest(store).track_ids for store in existing} - {""}
         if len(kept) > 1:
             raise ConfigError(

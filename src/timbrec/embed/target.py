@@ -15,7 +15,7 @@ from timbrec.audio.file import NAMED, VERSION
 from timbrec.embed.outputs import Output
 from timbrec.embed.tracks import Track, text
 from timbrec.store import Entry, TrackStore
-from timbrec.store.manifest import newest
+from timbrec.store.manifest import holds_store, newest
 from timbrec.store.notes import Note, Notes, Record
 from timbrec.store.speed import add_time
 from timbrec.types import Array, Float32
@@ -34,7 +34,7 @@ class Target:
     def __init__(self, output: Output, ids: str = "", retry: bool = False) -> None:
         self.output, self._ids, self._retry = output, ids, retry
         self._store: TrackStore | None = None
-        exists = next(output.store.glob("manifest-*.json"), None)
+        exists = holds_store(output.store)
         dim = output.dim or (newest(output.store).info.dim if exists else None)
         if dim:
             self._open(dim)

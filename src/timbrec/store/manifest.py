@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from timbrec.errors import StoreError
-from timbrec.store.files import File, write_once
+from timbrec.errors import PlaceError, StoreError
+from timbrec.places import Added, Place, place_of
 
+File = Added  # of a store: immutable, and described in its manifest
 FORMATS = (1, 2, 3)  # 1: ids name rows; 2: tables of tracks name rows by audio; 3: these tables have a column path
 DTYPES = ("float16", "float32")
 _NAME = re.compile(r"manifest-(\d+)\.json")
@@ -113,27 +114,50 @@ def publish(folder: Path, manifest: Manifest) -> bool:
     facts = {"format": manifest.format, "digest": manifest.digest, "info": asdict(manifest.info), "shards": shards}
     facts |= {"tracks": [asdict(file) for file in manifest.tracks]} if manifest.tracks else {}
     facts |= {"track_ids": manifest.track_ids} if manifest.track_ids else {}
-    return write_once(folder, f"manifest-{manifest.version:06d}.json", json.dumps(facts, indent=1).encode())
+    place = place_of(folder)
+    facts |= {"writer": place.token} if place.token else {}
+    return place.create(_name(manifest.version), json.dumps(facts, indent=1).encode())
+
+
+def holds_store(folder: Path) -> bool:
+    """Whether there is a vector store at a path."""
+    return _newest_version(place_of(folder)) is not None
 
 
 def newest(folder: Path) -> Manifest:
     """Return the current state of a store. Raises StoreError if there is none, or its manifest is damaged."""
-    names = [match for path in folder.glob("manifest-*.json") if (match := _NAME.fullmatch(path.name))]
-    if not names:
+    place = place_of(folder)
+    version = _newest_version(place)
+    if version is None:
         raise StoreError(f"there is no vector store at {folder}", fix="Check the path, or create the store first.")
-    name = max(names, key=lambda match: int(match[1]))
     try:
-        facts = json.loads((folder / name[0]).read_bytes())
-        manifest = _manifest(facts, int(name[1])) if facts["format"] in FORMATS else None
+        facts = json.loads(place.read(_name(version)))
+        manifest = _manifest(facts, version) if facts["format"] in FORMATS else None
+    except PlaceError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, StoreError) as error:
         raise StoreError(
-            f"{folder / name[0]} is damaged", fix="Copy it again, or delete it to return to the commit before it."
+            f"{folder / _name(version)} is damaged",
+            fix="Copy it again, or delete it to return to the commit before it.",
         ) from error
     if manifest is None:
         raise StoreError(
             f"{folder} is of format {facts['format']!r}, not {FORMATS[-1]} or older", fix="Update timbrec."
         )
     return manifest
+
+
+def _newest_version(place: Place) -> int | None:
+    """The highest number of a manifest; None without one. A remote listing may lag: numbers above it are asked for."""
+    numbers = [int(match[1]) for name in place.names("manifest-") if (match := _NAME.fullmatch(name))]
+    version = max(numbers, default=-1)
+    while place.token and place.exists(_name(version + 1)):
+        version += 1
+    return version if version >= 0 else None
+
+
+def _name(version: int) -> str:
+    return f"manifest-{version:06d}.json"
 
 
 def _manifest(facts: dict[str, Any], version: int) -> Manifest:

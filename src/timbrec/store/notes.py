@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from timbrec.errors import StoreError
 from timbrec.files import write_atomically
+from timbrec.places import place_of
 
 NAME = "notes.jsonl"
 
@@ -42,12 +43,17 @@ class Notes:
     """Records of a store, one line of JSON each; the last line of a track is valid.
 
     Lines are appended while files are read; `close` rewrites the file with one line per track. Unfinished lines of a
-    killed process are ignored.
+    killed process are ignored. Notes of a remote store are appended to a local file, and `close` writes the remote one
+    together with what others wrote there meanwhile.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path, self._waiting, self._lines = folder / NAME, list[Record](), 0
+        self._place = place_of(folder)
+        self._path, self._waiting, self._lines = self._place.work() / NAME, list[Record](), 0
         self.records: dict[str, Record] = {}
+        self._changed: dict[str, Record] = {}
+        if self._place.token:
+            self.records = self._remote()
         if self._path.is_file():
             for line in self._path.read_bytes().splitlines():
                 self._lines += 1
@@ -70,18 +76,38 @@ class Notes:
     def close(self) -> None:
         """Write all records, one line per track."""
         self.flush()
-        if self._lines > len(self.records):
+        if self._place.token:
+            self._publish()
+        elif self._lines > len(self.records):
             self._write(list(self.records.values()), append=False)
             self._lines = len(self.records)
 
+    def _remote(self) -> dict[str, Record]:
+        """The records of a remote store."""
+        try:
+            lines = self._place.read(NAME).splitlines()
+        except FileNotFoundError:
+            return {}
+        return {record.id: record for line in lines if (record := _parsed(line)) is not None}
+
+    def _publish(self) -> None:
+        """Write the remote file, and remove the local one."""
+        if self._changed:
+            known = self._remote() | self._changed
+            self.records = {name: record for name, record in known.items() if record.notes}
+            self._place.put(NAME, _lines(self.records.values()))
+        self._path.unlink(missing_ok=True)
+        self._changed, self._lines = {}, 0
+
     def _keep(self, record: Record) -> None:
+        self._changed[record.id] = record
         if record.notes:
             self.records[record.id] = record
         else:
             self.records.pop(record.id, None)
 
     def _write(self, records: Sequence[Record], append: bool) -> None:
-        content = "".join(json.dumps(record) + "\n" for record in records).encode()
+        content = _lines(records)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if append:
@@ -93,6 +119,10 @@ class Notes:
             raise StoreError(
                 f"cannot write into {self._path.parent}: {error.strerror}", fix="Check the space and the permissions."
             ) from error
+
+
+def _lines(records: Iterable[Record]) -> bytes:
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 
 def _parsed(line: bytes) -> Record | None:

@@ -11,6 +11,7 @@ import polars as pl
 
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, StoreError
+from timbrec.places import Rows
 from timbrec.store.speed import Speed
 from timbrec.types import Array, Bool, Float32, Int
 
@@ -53,7 +54,7 @@ class VectorSource(ABC):
     def _part_rows(self) -> Sequence[int]: ...
 
     @abstractmethod
-    def _part(self, number: int) -> Array: ...
+    def _part(self, number: int) -> Rows: ...
 
     @property
     def ids(self) -> pl.Series:
@@ -166,7 +167,7 @@ def blocks(vectors: Array, dtype: str) -> Iterator[tuple[int, Array]]:
         yield start, block
 
 
-def _copy(part: Array, rows: Array, places: Array, out: Array) -> None:
+def _copy(part: Rows, rows: Array, places: Array, out: Array) -> None:
     """Assign part[rows] to out[places], a block at a time."""
     step = _rows_at_once(part)
     for start in range(0, len(places), step):
@@ -174,5 +175,5 @@ def _copy(part: Array, rows: Array, places: Array, out: Array) -> None:
         out[places[block]] = part[rows[block]]
 
 
-def _rows_at_once(vectors: Array) -> int:
+def _rows_at_once(vectors: Rows) -> int:
     return max(1, _BLOCK_BYTES // (vectors.shape[1] * max(vectors.itemsize, 4)))

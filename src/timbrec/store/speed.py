@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from timbrec.files import write_atomically
+from timbrec.errors import PlaceError
+from timbrec.places import place_of
 
 _NAME = "speed.json"
 
@@ -29,7 +30,8 @@ def add_time(folder: Path, device: str, tracks: int, seconds: float) -> None:
     times = _read(folder)
     before = times.get(device, _Time(0, 0.0))
     times[device] = _Time(before.tracks + tracks, before.seconds + seconds)
-    write_atomically(folder / _NAME, json.dumps({name: time._asdict() for name, time in times.items()}, indent=1))
+    record = json.dumps({name: time._asdict() for name, time in times.items()}, indent=1)
+    place_of(folder).put(_NAME, record.encode())
 
 
 def speed_of(folder: Path) -> Speed | None:
@@ -42,7 +44,7 @@ def speed_of(folder: Path) -> Speed | None:
 def _read(folder: Path) -> dict[str, _Time]:
     """Tracks and seconds by device; empty for a missing or damaged record."""
     try:
-        record = json.loads((folder / _NAME).read_text())
+        record = json.loads(place_of(folder).read(_NAME))
         return {device: _Time(int(time["tracks"]), float(time["seconds"])) for device, time in record.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, PlaceError):
         return {}

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from timbrec.data.vocabulary import Vocabulary
+from timbrec.places import Rows
 from timbrec.store.source import Ids, VectorSource, as_ids
 from timbrec.store.speed import Speed
 from timbrec.types import Array, Int
@@ -73,7 +74,7 @@ class Subset(VectorSource):
     def _part_rows(self) -> Sequence[int]:
         return self._source._part_rows
 
-    def _part(self, number: int) -> Array:
+    def _part(self, number: int) -> Rows:
         return self._source._part(number)
 
     def _rows(self, ids: pl.Series) -> Int[Array, "n"]:

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 
 from timbrec.data.vocabulary import Vocabulary
-from timbrec.errors import DataError, StoreError
-from timbrec.store.files import File, write_file
-from timbrec.store.manifest import Manifest, Shard, StoreInfo, newest, publish
+from timbrec.errors import DataError, PlaceError, StoreError
+from timbrec.places import Place, Rows, location, place_of
+from timbrec.store.manifest import File, Manifest, Shard, StoreInfo, newest, publish
 from timbrec.store.source import Ids, VectorSource, blocks, count_zeros, distinct_ids
 from timbrec.store.speed import Speed, speed_of
 from timbrec.types import Array, Int
@@ -27,8 +27,12 @@ TRACKS = {
 }  # fmt: skip
 
 
+class KnownError(StoreError):
+    """A store has vectors under some of the ids to be added."""
+
+
 class VectorStore(VectorSource):
-    """Vectors of one encoder, layer and pool, in a folder.
+    """Vectors of one encoder, layer and pool, in a folder or a bucket.
 
     A commit writes a shard (a `.npy` file, which any tool can map, and the ids as parquet) and then a new manifest that
     lists all shards so far. Each number of a manifest can be taken once only: a writer that comes second tries again on
@@ -36,8 +40,8 @@ class VectorStore(VectorSource):
     commit, and unlisted files, which are never read.
 
     Opening checks the hash of the manifest and the size of every file; ids are checked on first use. Vectors are
-    memory-mapped, and only requested rows are read. `verify` compares all checksums, which reads everything. An open
-    store shows the state at the time of opening until it appends.
+    memory-mapped, or read in ranges from a bucket, and only requested rows are read. `verify` compares all checksums,
+    which reads everything. An open store shows the state at the time of opening until it appends.
 
     Rows are named either by ids (`append`) or by hashes of audio (`commit`). In the second case, tables of tracks in
     the same manifest assign audio to tracks, and several tracks may share a row.
@@ -45,17 +49,18 @@ class VectorStore(VectorSource):
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path, self.name = path, str(path)
+        self._place = place_of(path)
         self._manifest = manifest
         self._tables: dict[str, pl.DataFrame] = {}
 
     @classmethod
     def create(cls, path: Path | str, info: StoreInfo) -> VectorStore:
         """Create an empty store in a new folder. Raises StoreError if a store exists."""
-        folder = Path(path)
+        folder = location(path)
         created = info.created or datetime.now(UTC).isoformat(timespec="seconds")
         manifest = Manifest(replace(info, created=created))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            place_of(folder).prepare()
         except OSError as error:
             raise StoreError(f"cannot create {folder}: {error.strerror}", fix="Choose another path.") from error
         if not publish(folder, manifest):
@@ -65,14 +70,15 @@ class VectorStore(VectorSource):
     @classmethod
     def open(cls, path: Path | str, expect: StoreInfo | None = None) -> VectorStore:
         """Open the newest state of a store. Raises StoreError if it is damaged or not as expected."""
-        folder = Path(path)
+        folder = location(path)
         manifest = newest(folder)
         if expect and (differences := manifest.info.differences(expect)):
             raise StoreError(
                 f"the vector store at {folder} is of another kind: {'; '.join(differences)}",
                 fix="Choose a matching store, or another folder to encode the tracks again.",
             )
-        _refuse_damaged(folder, [file for file in manifest.files if not file.has_its_size(folder)])
+        sizes = place_of(folder).sizes([file.name for file in manifest.files])
+        _refuse_damaged(folder, [file for file in manifest.files if sizes.get(file.name) != file.bytes])
         return cls(folder, manifest)
 
     @property
@@ -181,7 +187,7 @@ class VectorStore(VectorSource):
 
     def verify(self) -> None:
         """Read all files, and raise StoreError if a checksum is wrong."""
-        _refuse_damaged(self.path, [file for file in self._manifest.files if not file.is_intact(self.path)])
+        _refuse_damaged(self.path, [file for file in self._manifest.files if not _is_intact(self._place, file)])
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -200,13 +206,12 @@ class VectorStore(VectorSource):
     def _part_rows(self) -> list[int]:
         return [shard.rows for shard in self._manifest.shards]
 
-    def _part(self, number: int) -> Array:
+    def _part(self, number: int) -> Rows:
         """Map the vectors of a shard. The map is not kept, since each holds a file handle."""
         shard = self._manifest.shards[number]
-        dtype, shape = np.dtype(self.info.dtype).newbyteorder("<"), (shard.rows, self.dim)
-        header = shard.vectors.bytes - dtype.itemsize * shard.rows * self.dim
+        dtype = np.dtype(self.info.dtype).newbyteorder("<").str
         try:
-            return np.memmap(self.path / shard.vectors.name, dtype, "r", offset=header, shape=shape)
+            return self._place.array(shard.vectors, dtype, (shard.rows, self.dim))
         except (OSError, ValueError) as error:
             raise _damaged(self.path, [shard.vectors]) from error
 
@@ -221,7 +226,7 @@ class VectorStore(VectorSource):
         """Return a table of the store, read and checked once."""
         if file.name not in self._tables:
             try:
-                content = (self.path / file.name).read_bytes()
+                content = self._place.read(file.name)
             except OSError as error:
                 raise _damaged(self.path, [file]) from error
             if hashlib.sha256(content).hexdigest() != file.sha256:
@@ -234,7 +239,7 @@ class VectorStore(VectorSource):
         manifest = newest(self.path)
         known = ids.to_frame().join(self._ids_in(manifest).to_frame(), on="id", how="semi")["id"]
         if len(known):
-            raise StoreError(
+            raise KnownError(
                 f"{self.name}: some of these ids are in the store already",
                 count=len(known),
                 example=known[0],
@@ -243,12 +248,12 @@ class VectorStore(VectorSource):
         return manifest
 
     def _write_vectors(self, vectors: Array) -> File:
-        return write_file(self.path, ".npy", _npy(vectors, self.info.dtype))
+        return self._place.add(".npy", _npy(vectors, self.info.dtype))
 
     def _write_table(self, table: pl.DataFrame) -> File:
         content = io.BytesIO()
         table.write_parquet(content)
-        return write_file(self.path, ".parquet", [content.getbuffer()])
+        return self._place.add(".parquet", [content.getbuffer()])
 
 
 def _npy(vectors: Array, dtype: str) -> Iterator[bytes | memoryview]:
@@ -259,6 +264,16 @@ def _npy(vectors: Array, dtype: str) -> Iterator[bytes | memoryview]:
     yield header.getvalue()
     for _, block in blocks(vectors, dtype):
         yield block.reshape(-1).view(np.uint8).data
+
+
+def _is_intact(place: Place, file: File) -> bool:
+    """Whether the checksum is right; reads the whole file."""
+    try:
+        return place.sha256(file.name) == file.sha256
+    except PlaceError:
+        raise
+    except OSError:
+        return False
 
 
 def _refuse_damaged(folder: Path, files: list[File]) -> None:

@@ -14,6 +14,7 @@ from timbrec.data.text import TextForm
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError
 from timbrec.store import VectorSource, VectorStore
+from timbrec.store.manifest import holds_store
 from timbrec.store.source import Ids, blocks, count_zeros, distinct_ids
 from timbrec.store.vector_tables import LINES, Columns, id_column, read_matrix
 from timbrec.types import Array
@@ -92,7 +93,7 @@ def read_vectors(
 
 
 def _holds_tables(folder: Path) -> bool:
-    return not any(folder.glob("manifest-*.json")) and any(
+    return not holds_store(folder) and any(
         Path(plain_name(path)).suffix in KINDS for path in folder.rglob("*") if path.is_file()
     )
 

@@ -147,11 +147,13 @@ def _places(name: str, entry: EncoderConfig, config: Config) -> tuple[Path, Path
 
     Raises ConfigError where only the former default, beside the audio, holds a store.
     """
+    from timbrec.store.manifest import holds_store
+
     if entry.audio is None:
         raise ConfigError(f"{name} names neither vectors nor audio")
     audio = config.at(entry.audio)
     store, former = config.at(entry.store or Path("vectors", name)), audio.parent / "vectors" / name
-    if entry.store is None and any(former.glob("manifest-*.json")) and not any(store.glob("manifest-*.json")):
+    if entry.store is None and holds_store(former) and not holds_store(store):
         raise ConfigError(f"{name}: there is a store at {former}, and none at {store}",
                           fix=f"Use it by `store: {former}`, or move it there.")  # fmt: skip
     return audio, store

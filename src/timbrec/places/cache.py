@@ -1,0 +1,145 @@
+"""The user's cache folder, and local copies of remote files in it, up to a total size."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from filelock import FileLock
+
+from timbrec.errors import ConfigError, PlaceError
+
+LIMIT = "20 GB"
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?\s*", re.IGNORECASE)
+
+
+def user_cache() -> Path:
+    """The cache folder: TIMBREC_CACHE, or `timbrec` in the platform's folder for caches."""
+    if own := os.environ.get("TIMBREC_CACHE"):
+        return Path(own).expanduser()
+    if configured := os.environ.get("XDG_CACHE_HOME"):
+        base = Path(configured)
+    elif sys.platform == "win32" and (data := os.environ.get("LOCALAPPDATA")):
+        base = Path(data)
+    else:
+        home = os.environ.get("HOME")
+        base = (Path(home) if home else Path.home()) / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return base / "timbrec"
+
+
+def cache_limit() -> int:
+    """The number of bytes that copies may take: TIMBREC_CACHE_LIMIT, such as "500 MB". Raises ConfigError."""
+    text = os.environ.get("TIMBREC_CACHE_LIMIT", LIMIT)
+    if (size := _SIZE.fullmatch(text)) is None:
+        raise ConfigError("TIMBREC_CACHE_LIMIT is no size", example=text, fix=f"Write it as in {LIMIT!r}.")
+    return int(float(size[1]) * _UNITS[size[2].upper()])
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A cached file. It is kept while `handle` is open, and may be removed afterwards."""
+
+    path: Path
+    handle: BinaryIO
+
+
+class Cache:
+    """Copies of remote files by key. The least recently used ones leave first; files that a process uses stay.
+
+    Safe beside other processes: a copy appears in one rename, and a file in use carries a lock that ends with the
+    process. Times of use are those of this machine.
+    """
+
+    def __init__(self) -> None:
+        self.folder = user_cache() / "objects"
+        self.limit = cache_limit()
+
+    def get(self, key: str, name: str, size: int, fill: Callable[[Path], None]) -> Pinned:
+        """The copy under `key`, called `name`; `fill` writes the file if it is not there yet.
+
+        Raises PlaceError if the file, together with the files in use, is larger than the limit.
+        """
+        while (pinned := self.find(key, name)) is None:
+            self._make_room(size, name)
+            partial = self.folder / f".{uuid4().hex[:12]}"
+            partial.mkdir(parents=True)
+            try:
+                fill(partial / name)
+                with suppress(OSError):  # another process was first
+                    partial.rename(self.folder / key)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        return pinned
+
+    def find(self, key: str, name: str) -> Pinned | None:
+        """The copy under `key`; None if it is not there."""
+        path = self.folder / key / name
+        with suppress(FileNotFoundError):
+            handle = path.open("rb")
+            if _locked(handle, exclusive=False) and os.fstat(handle.fileno()).st_nlink:
+                os.utime(path)
+                return Pinned(path, handle)
+            handle.close()
+        return None
+
+    def _make_room(self, size: int, name: str) -> None:
+        """Remove copies until `size` more bytes fit."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):
+            entries = sorted(self._entries())
+            total = sum(held for _, held, _ in entries)
+            for _, held, path in entries:
+                if total + size <= self.limit:
+                    return
+                total -= held if _removed(path) else 0
+        if total + size > self.limit:
+            raise PlaceError(
+                f"the cache has no room for {name}: it takes {size / 1e6:,.1f} MB, files in use {total / 1e6:,.1f} MB, "
+                f"and the limit is {self.limit / 1e6:,.1f} MB",
+                fix="Raise TIMBREC_CACHE_LIMIT.",
+            )
+
+    def _entries(self) -> Iterator[tuple[int, int, Path]]:
+        """Time of last use, size and path of every copy."""
+        for path in self.folder.glob("[!.]*/*"):
+            with suppress(FileNotFoundError):
+                state = path.stat()
+                yield state.st_mtime_ns, state.st_size, path
+
+
+def _removed(path: Path) -> bool:
+    """Remove a copy, unless a process uses it; returns whether it is gone."""
+    try:
+        with path.open("rb") as handle:
+            if not _locked(handle, exclusive=True):
+                return False
+            path.unlink()
+    except FileNotFoundError:
+        return True
+    except OSError:  # other systems refuse to remove an open file
+        return False
+    with suppress(OSError):
+        path.parent.rmdir()
+    return True
+
+
+def _locked(handle: BinaryIO, exclusive: bool) -> bool:
+    """Lock an open file for as long as it is open; False if others hold it. Without file locks, always True."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+    except OSError:
+        return False
+    return True

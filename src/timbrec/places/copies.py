@@ -1,0 +1,71 @@
+"""Local copies of remote files, which are opened on this machine and called by their URL."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any, cast
+
+from timbrec.places.cache import Cache, Pinned
+from timbrec.places.faults import changed, reaching
+from timbrec.places.locations import Remote
+
+_BLOCK = 8 << 20
+_KINDS = ("ETag", "etag", "version_id", "VersionId", "generation", "md5Hash", "checksum", "size", "mtime",
+          "LastModified", "last_modified", "created")  # fmt: skip
+
+
+class Copy(type(Path())):  # type: ignore[misc]  # the class of paths differs between systems
+    """Path of a local copy: it opens the copy, and `str` is the URL, for messages. The copy stays while this lives."""
+
+    _url: str
+    _pin: Pinned
+
+    @classmethod
+    def of(cls, pinned: Pinned, url: str) -> Copy:
+        """The path of a cached file with its URL."""
+        path = cls(os.fspath(pinned.path))
+        path._url, path._pin = url, pinned
+        return path
+
+    def __str__(self) -> str:
+        return self._url if hasattr(self, "_url") else cast("str", super().__str__())
+
+    def __fspath__(self) -> str:
+        return cast("str", super().__str__())
+
+    def __reduce__(self) -> Any:
+        return Path, (os.fspath(self),)
+
+
+def local(path: Path) -> Path:
+    """The path itself if it is local, else the path of a copy in the cache (see `Copy`).
+
+    A copy is kept under its URL and the version that the place states (ETag, generation), so that a changed file is
+    copied again. Raises PlaceError for a file that changes meanwhile, FileNotFoundError for a missing one.
+    """
+    if not isinstance(path, Remote):
+        return path
+    with reaching(path):
+        fs, key = path.fs, path.key
+        before = fs.info(key)
+        if before["type"] != "file":
+            raise IsADirectoryError(f"{path} is a folder")
+        version = _version(before)
+
+        def fill(target: Path) -> None:
+            source = fs.open(key, "rb", block_size=_BLOCK, cache_type="readahead")  # s3fs reads this version only
+            with source, target.open("wb") as copy:
+                shutil.copyfileobj(source, copy, _BLOCK)
+            if target.stat().st_size != before["size"] or _version(fs.info(key)) != version:
+                raise changed(path)
+
+        name = hashlib.sha256(f"{path} {version}".encode()).hexdigest()[:40]
+        return Copy.of(Cache().get(name, path.name, int(before["size"]), fill), str(path))
+
+
+def _version(facts: dict[str, Any]) -> str:
+    """The version of a remote file, as far as its place states one."""
+    return repr([str(facts[kind]) for kind in _KINDS if facts.get(kind) is not None])

@@ -1,0 +1,83 @@
+"""Errors of remote places as one clear line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from timbrec.errors import PlaceError, TimbrecError
+
+_PACKAGES = {  # by protocol
+    "s3": "timbrec[s3]", "s3a": "timbrec[s3]", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs",
+    "az": "adlfs",
+}  # fmt: skip
+_ACCESS = "Check the credentials and the rights that the bucket gives them."
+_SILENT = ("EndpointConnectionError", "ClientConnectorError", "ConnectTimeoutError", "ConnectionError")
+
+
+@contextmanager
+def reaching(path: Path | str, doing: str = "read") -> Iterator[None]:
+    """Turn errors of a remote place inside the block into a PlaceError.
+
+    Errors about a file that is missing, or exists already, pass through, as do all errors on local paths.
+    """
+    try:
+        yield
+    except TimbrecError:
+        raise
+    except Exception as error:  # each library raises its own exceptions
+        if "://" not in str(path) or (explained := _explained(error, str(path), doing)) is None:
+            raise
+        raise explained from error
+
+
+def is_passing(error: PlaceError) -> bool:
+    """Whether trying again may help."""
+    cause = error.__cause__
+    return not isinstance(cause, ImportError | PermissionError | FileNotFoundError | ValueError) and not _has(
+        cause, "NoCredentialsError", "PartialCredentialsError"
+    )
+
+
+def _explained(error: Exception, path: str, doing: str) -> PlaceError | None:
+    protocol, _, rest = path.partition("://")
+    bucket = f"{protocol}://{rest.partition('/')[0]}"
+    if isinstance(error, FileNotFoundError):
+        missing = "bucket does not exist" in str(error) or _has(error.__cause__, "NoSuchBucket")
+        return PlaceError(f"there is no bucket {bucket}", fix="Check its name, or create it.") if missing else None
+    if isinstance(error, FileExistsError | IsADirectoryError | NotADirectoryError):
+        return None
+    if isinstance(error, PermissionError):
+        return PlaceError(f"{path} may not be {_PARTICIPLES[doing]} with these credentials", fix=_ACCESS)
+    if isinstance(error, ImportError):
+        package = _PACKAGES.get(protocol, "the package that fsspec names")
+        return PlaceError(f"{protocol}:// needs a package that is not installed ({_reason(error)})",
+                          fix=f"Install it: pip install '{package}'.")  # fmt: skip
+    if _has(error, "NoCredentialsError", "PartialCredentialsError", "GoogleAuthError", "DefaultCredentialsError"):
+        return PlaceError(f"there are no credentials for {bucket}", fix="Set them, for example AWS_ACCESS_KEY_ID and "
+                          "AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials.")  # fmt: skip
+    if isinstance(error, ValueError) and "rotocol" in str(error):
+        return PlaceError(f"{path}: {protocol}:// is no known kind of place", fix="Known are s3://, gs:// and hdfs://.")
+    if _has(error, *_SILENT):
+        return PlaceError(f"nobody answers for {bucket} ({_reason(error)})", fix="Check the endpoint and the network.")
+    if _has(error, "FileExpired"):
+        return changed(path)
+    return PlaceError(f"{path} cannot be {_PARTICIPLES[doing]}: {_reason(error)}", fix="Try again, or check the place.")
+
+
+def changed(path: Path | str) -> PlaceError:
+    """The error for a file that changed while it was read."""
+    return PlaceError(f"{path} changed while it was read", fix="Start again when nothing writes to it any more.")
+
+
+_PARTICIPLES = {"read": "read", "write": "written", "list": "listed"}
+
+
+def _has(error: BaseException | None, *names: str) -> bool:
+    """Whether the error is of a class with one of these names, which belong to libraries that may not be installed."""
+    return any(kind.__name__ in names for kind in type(error).__mro__)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:160] or type(error).__name__
