@@ -73,7 +73,8 @@ class _Gathered:
 
 def normalised(vectors: Vectors) -> Vectors:
     """Rows divided by their L2 norms; zero rows stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if len(extreme := np.flatnonzero(~((norms > 1e-12) & (norms < 1e12)))):  # their squares leave the range of float32
         vectors = vectors.copy()
         vectors[extreme] /= np.abs(vectors[extreme]).max(1, keepdims=True).clip(np.finfo(vectors.dtype).tiny)
