@@ -283,6 +283,22 @@ def test_the_variance_over_clusters_is_a_lower_limit_and_that_over_items_is_not(
     assert replace(spread, clustered=True).errors(difference).standard[0] ** 2 == pytest.approx(0.08)
 
 
+def test_degrees_of_freedom_are_those_of_the_variance_itself() -> None:
+    """Twice the squared variance over the variance of its parts: what is in both parts counts in neither (PP)."""
+    rng = np.random.default_rng(0)
+    users, items = (np.column_stack([rng.standard_normal(n) ** 3 / 100, np.zeros(n)]) for n in (60, 40))
+    spread = Spread(users, items, np.diag([0.01, 0.0]), np.zeros(2), np.arange(2), np.ones(2), 39.0)
+    totals, uncertainty = [(users**2).sum() * 60 / 59, (items**2).sum()], 0.0
+    for total, part in zip(totals, (users[:, 0], items[:, 0]), strict=True):
+        squares, n = part**2, len(part)
+        uncertainty += total**2 / np.clip(2 * squares.sum() ** 2 / (n * squares.var()), 1, n - 1)
+    variance = sum(totals) - 0.01
+    errors = spread.errors(np.array([[1.0, -1.0]]))
+    assert errors.standard[0] ** 2 == pytest.approx(variance)
+    assert errors.degrees[0] == pytest.approx(variance**2 / uncertainty)
+    assert LEAST < errors.degrees[0] < 39
+
+
 # Nothing can be told
 
 

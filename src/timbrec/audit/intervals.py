@@ -141,7 +141,7 @@ def half_width(line: Ranked, metric: Values, k: int, seeds: Seeds) -> float:
     share = np.bincount(line.cluster[line.wanted], weights=1 / relevant[line.owner]) / n
     most = max(min(n - 1, 1 / (share**2).sum() - 1), 1.0)
     uncertainty = users**2 / user_degrees + items**2 / item_degrees
-    degrees = np.clip((users + items) ** 2 / uncertainty if uncertainty > 0 else most, min(_LEAST, most), most)
+    degrees = np.clip(crossed**2 / uncertainty if uncertainty > 0 else most, min(_LEAST, most), most)
     uncertainty = crossed**2 / degrees + seeds.variance**2 / seeds.degrees
     variance = crossed + seeds.variance
     all_degrees = max(variance**2 / uncertainty if uncertainty > 0 else most, 1.0)

@@ -101,7 +101,7 @@ class Spread:
         over_seeds = contrasts**2 * self.seeds
         variance = crossed + over_seeds.sum(1)
         degrees = _ratio(
-            (over_users + over_items) ** 2,
+            crossed**2,
             over_users**2 / user_degrees + over_items**2 / item_degrees,
             self.most_degrees,
         )
