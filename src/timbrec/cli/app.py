@@ -13,6 +13,7 @@ from timbrec.cli.add import add
 from timbrec.cli.bench import CORES, ConfigFile, Jobs, bench, finish
 from timbrec.cli.compare import compare
 from timbrec.cli.data import data
+from timbrec.cli.doctor import doctor
 from timbrec.cli.embed import embed
 from timbrec.cli.fit import fit
 from timbrec.cli.history import history
@@ -95,6 +96,7 @@ def audit(
 app.command(rich_help_panel=_BENCHMARK)(init)
 app.command(rich_help_panel=_BENCHMARK)(schema)
 app.command(rich_help_panel=_BENCHMARK)(bench)
+app.command(rich_help_panel=_BENCHMARK)(doctor)
 app.command(rich_help_panel=_BENCHMARK)(compare)
 app.command(rich_help_panel=_BENCHMARK)(probe)
 app.command(rich_help_panel=_MODEL)(fit)
