@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 import small_world
 from timbrec.cli.app import app
+from timbrec.protocols import Content
 from timbrec.study import calibration, machine
 from timbrec.study.config import read_config
 from timbrec.study.inputs import load_inputs
@@ -131,9 +133,10 @@ def test_every_cell_counts_with_the_time_of_its_recommender(planned: Any, monkey
 
 
 def test_no_trial_starts_after_the_time(planned: Any) -> None:
-    estimate, tried = calibration.calibrated(*planned, seconds=0.0)
+    experiments, inputs = planned
+    estimate, tried = calibration.calibrated(experiments, inputs, seconds=0.0)
     assert tried == 0
-    assert estimate.left(planned[0]) is None
+    assert estimate.left(experiments) is None
 
 
 def test_a_training_counts_with_all_its_steps(planned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,9 +145,9 @@ def test_a_training_counts_with_all_its_steps(planned: Any, monkeypatch: pytest.
 
     _, inputs = planned
     ticks = iter(range(100))
-    monkeypatch.setattr(calibration.time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     settings: Any = recommender("hybrid", {"epochs": 7, "batch": 10, "width": 4})
-    content = calibration.Content(inputs.sources["good"].aligned(inputs.catalogue.ids))
+    content = Content(inputs.sources["good"].aligned(inputs.catalogue.ids))
     users = len(inputs.split.test.train.users)
     expected = 1 / 3 * -(-users // 10) * 7 * 2  # fitted twice: for validation, and on all of train
     assert calibration._training(settings, inputs, content) == pytest.approx(expected)
