@@ -13,6 +13,7 @@ import polars as pl
 
 from timbrec.audit.finding import Finding
 from timbrec.audit.stored import StoredAudit, read_audit, write_audit
+from timbrec.cluster import session
 from timbrec.data.split import SCENARIOS, Scenario
 from timbrec.errors import ConfigError, DataError, listing
 from timbrec.models import Model
@@ -135,8 +136,9 @@ def bench(
     interactions: Any = None,
     items: Any = None,
     encoders: Mapping[str, Any] | None = None,
-    jobs: int = 1,
+    jobs: int | None = 1,
     only: Sequence[str] = (),
+    engine: str = "local",
     **settings: Any,
 ) -> Result:
     """Run a benchmark, or resume an interrupted one; finished cells are not run again.
@@ -144,7 +146,8 @@ def bench(
     `config` is a YAML file or its content. `interactions` and `items` may be polars or pandas frames, and `encoders` a
     mapping of names to (ids, array), frames, or encoder objects with audio (see `timbrec.study.memory`); `settings` are
     further keys of a config. Without `output`, a run from memory goes to a new temporary folder. `jobs` trained cells
-    run at once; `only` names encoders, representations or recommenders: other cells wait for a later call.
+    run at once, None as many as cores and memory allow; `only` names encoders, representations or recommenders: other
+    cells wait for a later call. `engine` is `local`, `ray` (a Ray cluster started for this run) or `ray://HOST:PORT`.
     `progress(step, done, total)` is called during each long step. Raises TimbrecError for wrong input, with all
     problems in one error where possible.
     """
@@ -157,7 +160,12 @@ def bench(
         if config is None:
             raise ConfigError("there is nothing to run", fix="Give a config, or `interactions` and `encoders`.")
         config = make_config(dict(config)) if isinstance(config, Mapping) else read_config(Path(config))
-    inputs = load_inputs(config, progress)
+    with session(engine):
+        return _bench(config, progress, jobs, only, engine)
+
+
+def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Sequence[str], engine: str) -> Result:
+    inputs = load_inputs(config, progress, engine=engine)
     run = Run.create(config.at(config.output), describe_run(config, inputs), inputs.split)
     if run.kept:
         _LOG.warning("%s", run.kept)
@@ -165,24 +173,26 @@ def bench(
     inputs.tracks.write_parquet(run.folder / TRACKS)
     write_leaks(run, config, inputs, progress)
     write_truth(run, inputs)
-    run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device)
+    run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
     if config.probes or config.mir_scores:
-        _log_failures(run_probes(config, inputs, run.folder, progress))
+        _log_failures(run_probes(config, inputs, run.folder, progress, engine))
     tables = _tables(run, progress)
     if read_audit(run).missing:
         audit(run, inputs, progress)
     return _page(run, tables, progress)
 
 
-def probe(config: Config | Path | str, progress: Progress | None = None) -> Probed:
+def probe(config: Config | Path | str, progress: Progress | None = None, engine: str = "local") -> Probed:
     """Run the probes of a config alone and keep their records in its `output`, where `report` finds them.
 
-    Finished probes are not run again. Raises ConfigError for a config without probes.
+    Finished probes are not run again. `engine` is that of `bench`. Raises ConfigError for a config without probes.
     """
     settings = config if isinstance(config, Config) else read_config(Path(config))
     if not settings.probes:
         raise ConfigError("the config has no `probes`", fix="Add some, such as `probes: [{labels: genres.csv}]`.")
-    return run_probes(settings, load_inputs(settings, progress), settings.at(settings.output), progress)
+    with session(engine):
+        inputs = load_inputs(settings, progress, engine=engine)
+        return run_probes(settings, inputs, settings.at(settings.output), progress, engine)
 
 
 def probe_vectors(
@@ -192,13 +202,15 @@ def probe_vectors(
     ids: Path | str | None = None,
     columns: str | None = None,
     progress: Progress | None = None,
+    engine: str = "local",
 ) -> Probed:
     """Run probes, given as in a config, on files of vectors by encoder name; nothing is kept.
 
     `ids` is the file of ids for .npy vectors, `columns` a pattern for the columns of vectors in tables. Relative
-    paths start at the working folder.
+    paths start at the working folder. `engine` is that of `bench`.
     """
-    return run_on_files(vectors, probes, ids, columns, progress)
+    with session(engine):
+        return run_on_files(vectors, probes, ids, columns, progress, engine)
 
 
 def published_disparity(scores: Path | str, study: str = "tamm2026") -> pl.DataFrame:

@@ -128,7 +128,14 @@ CATALOG: dict[str, dict[str, Part]] = {
         "jspf": Part("timbrec.formats.jspf:JSPF", "A playlist as ListenBrainz reads it (XSPF as JSON)"),
         "csv": Part("timbrec.formats.csv_table:CSV", "A row per track with all columns"),
     },
-    "engines": {"local": Part("timbrec.study.engines.local:Local", "One cell after the other, in this process")},
+    "engines": {
+        "local": Part("timbrec.study.engines.local:Local", "Cells in processes on this machine"),
+        "ray": Part("timbrec.study.engines.ray:Ray", "Cells as tasks of a Ray cluster"),
+    },
+    "embed-engines": {
+        "local": Part("timbrec.embed.engines.local:Local", "Threads of this process"),
+        "ray": Part("timbrec.embed.engines.ray:Ray", "Workers of a Ray cluster, fed by Ray Data"),
+    },
     "importers": {
         "listenbrainz": Part("timbrec.importers.listenbrainz:ListenBrainz", "Exports, dumps and answers of the API"),
         "spotify": Part("timbrec.importers.spotify:Spotify", "Extended streaming history, or account data"),

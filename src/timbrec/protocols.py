@@ -288,6 +288,10 @@ class Recommender(ABC):
             raise ConfigError(f"there is no preset called {name!r}", fix=f"{hint}Known: {', '.join(known)}.")
         return cls(**checked(cls, cls.presets.get(name, {}) | changes))
 
+    def memory(self, n_users: int, n_items: int, dim: int) -> int:
+        """Upper bound of the bytes that a fit takes beside log and vectors (n_items, dim): tables, sorted copies."""
+        return 4 * (n_users + n_items) * dim
+
     @abstractmethod
     def fit(
         self,

@@ -10,7 +10,7 @@ import typer
 from timbrec import __version__
 from timbrec.cli import encoders
 from timbrec.cli.add import add
-from timbrec.cli.bench import CORES, ConfigFile, Jobs, bench, finish
+from timbrec.cli.bench import ConfigFile, Jobs, bench, finish
 from timbrec.cli.compare import compare
 from timbrec.cli.data import data
 from timbrec.cli.doctor import doctor
@@ -120,7 +120,7 @@ def demo(
     tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1000,
     users: Annotated[int, typer.Option(help="Listeners to make up.", min=20)] = 1000,
     seed: Annotated[int, typer.Option(help="Which world.")] = 0,
-    jobs: Jobs = CORES,
+    jobs: Jobs = None,
     full: Annotated[bool, typer.Option("--full", help="Full trainings, all seeds and controls; takes hours.")] = False,
 ) -> None:
     """Synthesise a small music world, benchmark every encoder at hand on it, and write the report."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timbrec.cli.options import texts_of
+from timbrec.cli.options import Engine, texts_of
 
 if TYPE_CHECKING:
     from timbrec.api import Result
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
     from timbrec.study.inputs import Inputs
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to run; the README shows one.")]
-Jobs = Annotated[int, typer.Option(help="Trained cells that run at once; by default the cores.", min=1)]
-CORES = os.cpu_count() or 1
+Jobs = Annotated[
+    int | None, typer.Option(help="Cells that run at once; by default as many as cores and memory allow.", min=1)
+]
 _Only = Annotated[list[str], typer.Option(metavar="NAME", help="Run this encoder or recommender only; repeatable.")]
 _Add = Annotated[
     list[str],
@@ -31,7 +31,8 @@ _DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run, wi
 
 def bench(
     config: ConfigFile,
-    jobs: Jobs = CORES,
+    jobs: Jobs = None,
+    engine: Engine = "local",
     only: _Only = [],  # noqa: B006 - typer reads it
     add: _Add = [],  # noqa: B006 - typer reads it
     dry_run: _DryRun = False,
@@ -53,7 +54,7 @@ def bench(
     from timbrec.cli.show import progress_bars
 
     with progress_bars() as progress:
-        result = run_bench(settings, progress, jobs=jobs, only=only)
+        result = run_bench(settings, progress, jobs=jobs, only=only, engine=engine)
     return finish(result)
 
 
@@ -88,10 +89,8 @@ def show_plan(config: Config) -> None:
 
 
 def memory_of(experiments: Sequence[Experiment], inputs: Inputs) -> str:
-    """The memory of the largest cell as a phrase: three copies of its vectors and a block of scores."""
-    from timbrec.ranking.rank import MEMORY
+    """The memory of the largest cell as a phrase."""
+    from timbrec.study import needs
 
-    used = {source.encoder for item in experiments if item.representation for source in item.representation.sources}
-    dims = [inputs.sources[name].dim for name in used]
-    size = 3 * 4 * len(inputs.catalogue) * max(dims, default=1) + MEMORY
-    return f"about {size / 2**30:.1f} GiB of memory for vectors and scores at a time"
+    largest = max((needs.memory_of(experiment, inputs) for experiment in experiments), default=0)
+    return f"a cell takes at most {needs.in_gib(largest)} of memory"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from timbrec.cli.options import Engine
 from timbrec.errors import ConfigError
 from timbrec.types import WindowPolicy
 
@@ -47,6 +48,7 @@ def embed(
     prune: Annotated[bool, typer.Option(help="Remove the vectors of tracks that are not in AUDIO.")] = False,
     retry: Annotated[bool, typer.Option(help="Read files again that failed before, even if unchanged.")] = False,
     options: _Options = [],  # noqa: B006 - typer reads it
+    engine: Engine = "local",
 ) -> None:
     """Encode audio files into stores of vectors, or resume an interrupted run.
 
@@ -57,24 +59,26 @@ def embed(
     from timbrec.audio import Windows
     from timbrec.cli.embed_show import progress_bar, show_end, show_report, write_lists
     from timbrec.cli.options import options_by_encoder, weights_by_encoder
-    from timbrec.devices import device_of
+    from timbrec.cluster import session
     from timbrec.embed import embed_all, outputs
     from timbrec.embed.tracks import check_ids
 
-    device = "cpu" if device == "cpu" else str(device_of(device))
     ids = None if ids is None else check_ids(ids)
     root = store or Path("vectors")
     names = [name for part in encoder for name in part.split(",")]
-    loaded = _load(names, weights_by_encoder(weights, names), options_by_encoder(options, names), layers, device)
-    chosen: list[Output] = []
-    for model in loaded:
-        chosen += outputs(model, root, _layers(layers, model), pool.split(","), Windows(windows, count))
-    if store is None:
-        _refuse_stores_elsewhere(chosen, audio)
-    with progress_bar(audio.name) as progress:
-        report = embed_all(
-            audio, chosen, batch=batch, workers=workers, prune=prune, ids=ids, retry=retry, progress=progress
-        )
+    with session(engine):
+        given = weights_by_encoder(weights, names), options_by_encoder(options, names)
+        loaded = _load(names, *given, layers, device, engine)
+        chosen: list[Output] = []
+        for model in loaded:
+            chosen += outputs(model, root, _layers(layers, model), pool.split(","), Windows(windows, count))
+        if store is None:
+            _refuse_stores_elsewhere(chosen, audio)
+        with progress_bar(audio.name) as progress:
+            report = embed_all(
+                audio, chosen, batch=batch, workers=workers, prune=prune, ids=ids, retry=retry, progress=progress,
+                engine=engine,
+            )  # fmt: skip
     show_report(report, chosen, root, prune)
     write_lists(report, root)
     raise typer.Exit(show_end(report, max_failures))
@@ -98,11 +102,13 @@ def _load(
     options: dict[str, dict[str, Any]],
     layers: str,
     device: str,
+    engine: str,
 ) -> list[Encoder]:
+    """Load encoders, up to the deepest requested layer."""
     from timbrec import encoders
     from timbrec.cli.embed_show import loading
+    from timbrec.embed import load_encoder
 
-    """Load encoders, up to the deepest requested layer."""
     loaded = []
     for name in names:
         given = dict(options.get(name, {}))
@@ -110,7 +116,7 @@ def _load(
             deepest = card.layers if layers == "all" else max(_numbers(layers))
             given.setdefault("layer", max(deepest, card.layer))
         with loading(name):
-            loaded.append(encoders.load(name, weights.get(name), device, **given))
+            loaded.append(load_encoder(name, weights.get(name), device, engine, **given))
     return loaded
 
 

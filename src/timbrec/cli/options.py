@@ -1,11 +1,18 @@
-"""Parsing of options of encoders on the command line: KEY=VALUE."""
+"""Options that several commands share, and the parsing of KEY=VALUE."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from timbrec.errors import ConfigError
+
+Engine = Annotated[
+    str,
+    typer.Option(metavar="local|ray|ray://HOST:PORT", help="Where work runs: this machine, or a Ray cluster."),
+]
 
 
 def count(number: int, noun: str) -> str:

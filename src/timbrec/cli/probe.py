@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from timbrec.cli.options import Engine
 from timbrec.errors import ConfigError
 
 _Config = Annotated[
@@ -41,6 +42,7 @@ def probe(
         str | None,
         typer.Option(metavar="TABLE", help="Correlate published scores (or `mteb`) with tamm2026's figures instead."),
     ] = None,
+    engine: Engine = "local",
     out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write all figures to a table.")] = None,
 ) -> None:
     """Predict labels (genre, tags, moods, keys, your own) from frozen vectors with a small model.
@@ -63,11 +65,16 @@ def probe(
             raise ConfigError("--labels, --probe, --ids, --columns and --set belong to --vectors",
                               fix="Name the probes under `probes` of the config.")  # fmt: skip
         with progress_bars() as progress:
-            probed = api.probe(config, progress=progress)
+            probed = api.probe(config, progress=progress, engine=engine)
     else:
         with progress_bars() as progress:
             probed = api.probe_vectors(
-                _named(vectors), _entries(labels, probes, settings), ids=ids, columns=columns, progress=progress
+                _named(vectors),
+                _entries(labels, probes, settings),
+                ids=ids,
+                columns=columns,
+                progress=progress,
+                engine=engine,
             )
     show_probes(probed)
     if out is not None:

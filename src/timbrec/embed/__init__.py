@@ -4,7 +4,7 @@ from timbrec.embed.encode import length_invariance
 from timbrec.embed.outputs import Output, outputs
 from timbrec.embed.pooling import POOLS, pool
 from timbrec.embed.report import EmbedReport
-from timbrec.embed.run import embed, embed_all, tracks_for
+from timbrec.embed.run import embed, embed_all, load_encoder, tracks_for
 from timbrec.embed.tracks import Listing, Track, find_tracks, list_tracks
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "find_tracks",
     "length_invariance",
     "list_tracks",
+    "load_encoder",
     "outputs",
     "pool",
     "tracks_for",

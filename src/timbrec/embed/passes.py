@@ -130,8 +130,11 @@ class Pass:
             vectors = {} if job.error else {target.kind: self._vector(job, target) for target in job.targets}
         except AudioError as error:
             job.error = error
-        if job.error is not None:
-            return
+        if job.error is None:
+            self.store(job, vectors)
+
+    def store(self, job: Job, vectors: dict[Kind, Float[Array, "d"]]) -> None:
+        """Add the vectors of a job, by layer and pool, to its targets, for all tracks of its audio."""
         self.encoded += 1
         for target in job.targets:
             for place, reading in enumerate(job.readings):

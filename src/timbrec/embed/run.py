@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+from timbrec import catalog
 from timbrec.audio import Windows
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.outputs import Output
 from timbrec.embed.report import EmbedReport
-from timbrec.embed.schedule import process
 from timbrec.embed.target import Target
 from timbrec.embed.tracks import MANIFEST, Listing, list_tracks
 from timbrec.errors import ConfigError, StoreError
@@ -46,6 +47,7 @@ def embed_all(
     ids: str | None = None,
     retry: bool = False,
     progress: Progress | None = None,
+    engine: str = "local",
 ) -> EmbedReport:
     """Encode the audio of a folder or manifest (see `list_tracks`) into one store per output.
 
@@ -57,7 +59,8 @@ def embed_all(
     `batch` is the number of windows encoded at once, of one length and of any tracks (None: 60 s of audio on a CPU,
     480 s on a GPU). `workers` threads (None: one per core, at most 16) read ahead and, on a CPU, encode. `ids` chooses
     the ids of a folder's tracks (see `list_tracks`); by default, the choice kept in the stores. `progress` counts
-    tracks.
+    tracks. `engine` is `local`, `ray` (a Ray cluster started for this run) or `ray://HOST:PORT`, where `workers` are
+    the threads of each worker; its encoders come from `load_encoder`, or are sent as they are.
 
     An unusable file becomes a row of the report, and its track loses the vector of an earlier state of the file. The
     file is read again after it changes, or with `retry`. A track keeps its vector while its own file exists: another
@@ -75,13 +78,27 @@ def embed_all(
         for output in outputs:
             targets.append(Target(output, "" if listing.ids == MANIFEST else listing.ids, retry))
         ledger = Ledger(listing, targets, progress)
-        process(ledger, targets, batch, workers)
+        _engine(engine).run(ledger, targets, batch, workers)
         report = ledger.report()
         if prune:
             present = {track.id for track in listing.tracks}
             for target in targets:
                 target.drop(set(target.tracks["id"]) - present)
     return report
+
+
+def load_encoder(
+    name: str, weights: Path | str | None = None, device: str = "auto", engine: str = "local", **options: Any
+) -> Encoder:
+    """The encoder called `name` for an engine, as `timbrec.encoders.load` returns it; on Ray, workers load it."""
+    loaded: Encoder = _engine(engine).load(name, weights, device, options)
+    return loaded
+
+
+def _engine(engine: str) -> Any:
+    """The engine with this name, or a name and an address. Raises ConfigError for an unknown one."""
+    kind = catalog.load("embed-engines", engine.split("://")[0])
+    return kind(address=engine) if "://" in engine else kind()
 
 
 def tracks_for(source: Path | str, stores: Sequence[Path], ids: str | None = None) -> Listing:

@@ -21,17 +21,23 @@ _MOST_WORKERS = 16
 _BATCH_SECONDS = {"cpu": 60.0, "gpu": 480.0}  # of audio: small batches suit the cache of a CPU, large ones a GPU
 
 
-def process(ledger: Ledger, targets: Sequence[Target], batch: int | None, workers: int | None) -> None:
-    """Read and encode all tracks that the ledger lists as lacking; every finished batch is stored at once."""
+def process(
+    ledger: Ledger, targets: Sequence[Target], batch: int | None, workers: int | None, threads: int | None = None
+) -> None:
+    """Read and encode all tracks that the ledger lists as lacking; every finished batch is stored at once.
+
+    `threads` is the number of cores to use, by default all.
+    """
     if not ledger.lacking:
         return
-    workers = workers or min(cores(), _MOST_WORKERS)
-    passes = _passes(targets, batch)
+    threads = threads or cores()
+    workers = workers or min(threads, _MOST_WORKERS)
+    passes = passes_of(targets, batch)
     with ExitStack() as stack:
         shared = _threads(workers, stack)
         executors = {id(encoding): _executor(encoding.encoder, shared, stack) for encoding in passes}
         alone = any(executor is not shared for executor in executors.values())
-        stack.enter_context(limit_threads(max(1, cores() // (1 if alone else workers))))
+        stack.enter_context(limit_threads(max(1, threads // (1 if alone else workers))))
         _Work(ledger, targets, passes, shared, executors, ahead=2 * workers).run()
     for encoding in passes:
         for target in encoding.targets:
@@ -91,7 +97,7 @@ class _Work:
             target.flush()
 
 
-def _passes(targets: Sequence[Target], batch: int | None) -> list[Pass]:
+def passes_of(targets: Sequence[Target], batch: int | None) -> list[Pass]:
     """Group targets by encoder and cut, a pass for each group."""
     together: dict[object, list[Target]] = {}
     for target in targets:

@@ -37,6 +37,10 @@ class EASE(Recommender):
     l2: Positive = 200.0
     max_items: Count = 20_000
 
+    def memory(self, n_users: int, n_items: int, dim: int) -> int:
+        """Three float64 matrices over items: the Gram matrix, its factors and its inverse."""
+        return 3 * 8 * min(n_items, self.max_items) ** 2
+
     def fit(
         self,
         train: Interactions,

@@ -20,16 +20,22 @@ def run_study(
     run: Run,
     progress: Progress | None = None,
     *,
-    jobs: int = 1,
+    jobs: int | None = 1,
     only: Sequence[str] = (),
     device: str = "auto",
     engine: str = "local",
 ) -> int:
     """Run the unfinished experiments of the plan; returns their number.
 
-    `jobs` is the number of trained cells that may run at once. `only` names representations or recommenders; other
-    cells wait for a later call. Cells of one representation run together, so that its vectors are read once.
+    `jobs` is the number of cells that may run at once, None as many as cores and memory allow. `only` names
+    representations or recommenders; other cells wait for a later call. Cells of one representation run together, so
+    that its vectors are read once. `engine` is the name of an engine, or a name and an address such as
+    `ray://HOST:10001`. Raises ConfigError for an unknown engine and for jobs below 1.
     """
+    if jobs is not None and jobs < 1:
+        raise ConfigError("`jobs` must be 1 or more", example=jobs, fix="Leave it out for the default.")
+    kind = catalog.load("engines", engine.split("://")[0])
+    place = {"address": engine} if "://" in engine else {}
     experiments = plan(config, inputs)
     run.plan(experiments)
     chosen = _only(experiments, only)
@@ -43,7 +49,7 @@ def run_study(
             before = finished if step.startswith("cells") else 0
             progress(step, done + before, total + before)
 
-    catalog.load("engines", engine)(jobs=jobs, device=device).run(missing, inputs, run, report)
+    kind(jobs=jobs, device=device, **place).run(missing, inputs, run, report)
     return len(missing)
 
 

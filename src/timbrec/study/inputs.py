@@ -117,11 +117,14 @@ class Inputs:
         return representation.vectors(self.sources, self.catalogue, self.split.test.train.items)
 
 
-def load_inputs(config: Config, progress: Progress | None = None, *, encode: bool = True) -> Inputs:
+def load_inputs(
+    config: Config, progress: Progress | None = None, *, encode: bool = True, engine: str = "local"
+) -> Inputs:
     """Read everything the config names, and encode the audio that has no vectors yet.
 
     Without `encode`, audio is neither opened nor encoded, and its tracks count as having vectors, which is enough to
-    check a config. Raises all errors at once, as SeveralErrors if there is more than one.
+    check a config. `engine` encodes (see `timbrec.embed.embed_all`). Raises all errors at once, as SeveralErrors if
+    there is more than one.
     """
     errors: list[TimbrecError] = []
     log: Events | None = None
@@ -135,7 +138,7 @@ def load_inputs(config: Config, progress: Progress | None = None, *, encode: boo
     truth: VectorSource | None = None
     with _collecting(errors):
         truth = None if config.truth is None else read_vectors(config.at(config.truth), columns={"vector": "*"})
-    sources, files = _read_sources(config, progress, encode, errors)
+    sources, files = _read_sources(config, progress, encode, errors, engine)
     if errors or log is None:
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
     catalogue = shared_catalogue(log, sources)
@@ -198,7 +201,7 @@ def _new_pairs(events: Events, split: Split, window: Window) -> int:
 
 
 def _read_sources(
-    config: Config, progress: Progress | None, encode: bool, errors: list[TimbrecError]
+    config: Config, progress: Progress | None, encode: bool, errors: list[TimbrecError], engine: str
 ) -> tuple[dict[str, VectorSource], pl.DataFrame]:
     """The vectors by encoder, in the config's order, and the table of odd audio files; adds errors to `errors`."""
     sources: dict[str, VectorSource] = {}
@@ -214,7 +217,7 @@ def _read_sources(
                 files.append(listed)
     for names in grouped_by_audio(config) if encode else ():
         with _collecting(errors):
-            stores, listed = encoded_vectors(names, config, progress)
+            stores, listed = encoded_vectors(names, config, progress, engine)
             sources |= stores
             files.append(listed)
     shared = shared_ids(sources) if sources else None

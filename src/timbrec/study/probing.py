@@ -48,20 +48,23 @@ class Probed:
     failures: tuple[tuple[str, str, str], ...] = ()
 
 
-def run_probes(config: Config, inputs: Inputs, folder: Path, progress: Progress | None = None) -> Probed:
+def run_probes(
+    config: Config, inputs: Inputs, folder: Path, progress: Progress | None = None, engine: str = "local"
+) -> Probed:
     """Run the probes of a config and keep their records in the run's `folder`; finished ones are not run again.
 
     Probes of own tracks run on every representation of the run. Probes of data sets run on encoders whose vectors the
-    probe names, and on encoders that can encode its audio. A probe that fails does not stop the others.
+    probe names, and on encoders that can encode its audio. A probe that fails does not stop the others. `engine` runs
+    probes and encodes audio; it must be connected.
     """
     failures: list[tuple[str, str, str]] = []
-    probes = list(_prepared(config, inputs, folder, failures, progress))
+    probes = list(_prepared(config, inputs, folder, failures, progress, engine))
     places = {(item.label, name): digest_of(*item.identity(name)) for item in probes for name in item.sources}
 
     def place(item: Prepared, encoder: str) -> Path:
         return folder / _FOLDER / places[item.label, encoder]
 
-    records = list(run(probes, place, _collector(failures), progress))
+    records = list(run(probes, place, _collector(failures), progress, engine))
     folder.mkdir(parents=True, exist_ok=True)
     try:
         _keep_scores(config, folder)
@@ -79,7 +82,7 @@ def run_probes(config: Config, inputs: Inputs, folder: Path, progress: Progress 
 
 def run_on_files(
     vectors: Mapping[str, Path | str], entries: Sequence[Mapping[str, Any]], ids: Path | str | None = None,
-    columns: str | None = None, progress: Progress | None = None,
+    columns: str | None = None, progress: Progress | None = None, engine: str = "local",
 ) -> Probed:  # fmt: skip
     """Run probes, given as in a config, on files of vectors by encoder name, without a run; nothing is kept.
 
@@ -102,7 +105,7 @@ def run_on_files(
             probes.append(prepared(entry.name, entry.use, part, part.labels(Context()), sources))
         except TimbrecError as error:
             failures.append((entry.name, "", str(error)))
-    records = list(run(probes, _nowhere, _collector(failures), progress))
+    records = list(run(probes, _nowhere, _collector(failures), progress, engine))
     records.sort(key=lambda record: names.index(record.probe))
     return Probed(tuple(records), tuple(failures))
 
@@ -177,7 +180,12 @@ def _named(record: Record, label: str, encoder: str) -> Record:
 
 
 def _prepared(
-    config: Config, inputs: Inputs, folder: Path, failures: list[tuple[str, str, str]], progress: Progress | None
+    config: Config,
+    inputs: Inputs,
+    folder: Path,
+    failures: list[tuple[str, str, str]],
+    progress: Progress | None,
+    engine: str,
 ) -> Iterator[Prepared]:
     items = None if config.items is None else config.items.at(config.base)
     context = Context(config.base, inputs.split, inputs.tracks, items)
@@ -188,16 +196,16 @@ def _prepared(
             part = probe(entry.use, entry.settings)
             labels = part.labels(context)
             if part.own_tracks and not entry.vectors:
-                own = own or _own(config, inputs, progress)
+                own = own or _own(config, inputs, progress, engine)
                 sources = own
             else:
-                sources = _of_data_set(entry, labels, config, folder, encoded, progress)
+                sources = _of_data_set(entry, labels, config, folder, encoded, progress, engine)
             yield prepared(entry.name, entry.use, part, labels, sources)
         except TimbrecError as error:
             failures.append((entry.name, "", str(error)))
 
 
-def _own(config: Config, inputs: Inputs, progress: Progress | None) -> dict[str, Loadable]:
+def _own(config: Config, inputs: Inputs, progress: Progress | None, engine: str) -> dict[str, Loadable]:
     """The vectors of the run's tracks: those of every representation, and MFCC where there is audio to encode."""
     ids = inputs.catalogue.ids
     sources = {}
@@ -215,7 +223,7 @@ def _own(config: Config, inputs: Inputs, progress: Progress | None) -> dict[str,
     audio = next((entry for entry in config.encoders.values() if entry.audio is not None), None)
     if audio is not None and not _has_baseline(config):
         vectors = _encoded(
-            BASELINE, EncoderConfig.model_validate({"audio": audio.audio, "ids": audio.ids}), config, progress
+            BASELINE, EncoderConfig.model_validate({"audio": audio.audio, "ids": audio.ids}), config, progress, engine
         )
         sources[BASELINE] = vectors
     return sources
@@ -225,16 +233,16 @@ def _has_baseline(config: Config) -> bool:
     return any((entry.encoder or name) == BASELINE for name, entry in config.encoders.items())
 
 
-def _encoded(name: str, entry: EncoderConfig, config: Config, progress: Progress | None) -> Loadable:
+def _encoded(name: str, entry: EncoderConfig, config: Config, progress: Progress | None, engine: str) -> Loadable:
     changed = config.model_copy(update={"encoders": {name: entry}})
-    stores, _ = encoded_vectors([name], changed, progress)
+    stores, _ = encoded_vectors([name], changed, progress, engine)
     store = stores[name]
     return Loadable(store.ids, store.digest, partial(_same, store), _datasets(name, entry))
 
 
 def _of_data_set(
     entry: ProbeConfig, labels: Labels, config: Config, folder: Path, encoded: dict[str, Mapping[str, Loadable]],
-    progress: Progress | None,
+    progress: Progress | None, engine: str,
 ) -> Mapping[str, Loadable]:  # fmt: skip
     """The vectors of a data set: files that the probe names, and vectors of its audio, encoded where missing."""
     sources = {}
@@ -248,7 +256,7 @@ def _of_data_set(
         write_atomically(manifest, labels.tracks.select("id", "path").write_csv())
         key = checksum(manifest)
         if key not in encoded:
-            encoded[key] = _audio_of(manifest, entry, config, progress)
+            encoded[key] = _audio_of(manifest, entry, config, progress, engine)
         sources = dict(encoded[key]) | sources
     if not sources:
         raise ConfigError(
@@ -258,7 +266,9 @@ def _of_data_set(
     return sources
 
 
-def _audio_of(manifest: Path, entry: ProbeConfig, config: Config, progress: Progress | None) -> dict[str, Loadable]:
+def _audio_of(
+    manifest: Path, entry: ProbeConfig, config: Config, progress: Progress | None, engine: str
+) -> dict[str, Loadable]:
     """The vectors of the audio of a manifest, by every encoder of the config that encodes audio, and by MFCC."""
     encoders = {name: given for name, given in config.encoders.items() if given.audio is not None}
     if not _has_baseline(config):
@@ -266,7 +276,7 @@ def _audio_of(manifest: Path, entry: ProbeConfig, config: Config, progress: Prog
     sources = {}
     for name, given in encoders.items():
         place = {"audio": manifest.absolute(), "store": Path("vectors", entry.use, name), "ids": None}
-        sources[name] = _encoded(name, given.model_copy(update=place), config, progress)
+        sources[name] = _encoded(name, given.model_copy(update=place), config, progress, engine)
     if not sources:
         raise DataError(f"no encoder of the config encodes audio, as probe {entry.name!r} needs")
     return sources

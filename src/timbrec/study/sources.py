@@ -86,24 +86,22 @@ def _not_audio(path: Path) -> str:
 
 
 def encoded_vectors(
-    names: list[str], config: Config, progress: Progress | None
+    names: list[str], config: Config, progress: Progress | None, engine: str = "local"
 ) -> tuple[dict[str, VectorSource], pl.DataFrame]:
     """The stores of encoders of the same audio, after encoding the missing vectors, and a table of odd files."""
     from timbrec.audio import Windows
-    from timbrec.devices import device_of
-    from timbrec.embed import Output, embed_all
-    from timbrec.encoders import load
+    from timbrec.embed import Output, embed_all, load_encoder
     from timbrec.store import Subset, VectorStore
 
     outputs = {}
-    device = str(device_of(config.device))
     for name in names:
         entry = config.encoders[name]
         audio, store = _places(name, entry, config)
         weights = None if entry.weights is None else config.at(entry.weights)
-        encoder = load(encoder_name(name, entry, config), weights, device, **entry.options)
+        encoder = load_encoder(encoder_name(name, entry, config), weights, config.device, engine, **entry.options)
         outputs[name] = Output(encoder, store, Windows(entry.windows, entry.count), entry.layer, entry.pool)
-    report = embed_all(audio, list(outputs.values()), ids=_ids(names, config), progress=progress)
+    ids = _ids(names, config)
+    report = embed_all(audio, list(outputs.values()), ids=ids, progress=progress, engine=engine)
     sources: dict[str, VectorSource] = {  # a store may hold tracks of other folders
         name: Subset(VectorStore.open(output.store), report.tracks) for name, output in outputs.items()
     }

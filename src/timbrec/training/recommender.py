@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from timbrec.training.scorer import TrainedScorer
     from timbrec.training.trainable import Trainable
 
+_TABLES = 6  # copies of a table of vectors
+_BATCH = 2**29  # bytes: gradients of the scores of a block
+
 
 @dataclass(frozen=True)
 class TrainedRecommender(TrainingSettings, Recommender):
@@ -35,6 +38,12 @@ class TrainedRecommender(TrainingSettings, Recommender):
         self, train: Interactions, content: Content, rng: np.random.Generator, workspace: Workspace = Workspace()
     ) -> Trainable[Any]:
         """The model before training. The caller has seeded torch."""
+
+    def memory(self, n_users: int, n_items: int, dim: int) -> int:
+        """Upper bound of the bytes of a training: tables of users and items, each as weights, gradients, two moments
+        of the optimiser, best weights and averages, and the work of a batch."""
+        widest = max(dim, getattr(self, "width", None) or 0, getattr(self, "factors", None) or 0)
+        return _TABLES * 4 * (n_users + n_items) * widest + _BATCH
 
     def fit(
         self,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, partial, reduce
 from math import isfinite
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from timbrec.cluster import Calls
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, TimbrecError, listing
 from timbrec.probes.shared.base import Probe
@@ -85,34 +87,87 @@ def run(
     place: Callable[[Prepared, str], Path | None],
     fail: Callable[[Prepared, str, str], None],
     progress: Progress | None = None,
+    engine: str = "local",
 ) -> Iterator[Record]:
     """The records of all probes, encoder by encoder; a finished record is read, not computed again.
 
     `place` gives the folder of a record, None to keep none. A probe that fails on an encoder is passed to `fail` with
-    the reason, and the others go on.
+    the reason, and the others go on. On Ray, several probes are computed at once; `engine` must be connected.
     """
-    encoders = list(dict.fromkeys(name for item in probes for name in item.sources))
     total, done = sum(len(item.sources) for item in probes), 0
-    for encoder in encoders:
-        for source, members in _by_source(probes, encoder):
-            matrix: _Matrix | None = None
-            for item in members:
-                if progress:
-                    progress(f"probes: {item.label} on {encoder}", done, total)
-                folder = place(item, encoder)
-                record = read_record(folder) if folder is not None else None
-                try:
-                    if record is None:
-                        matrix = matrix or _Matrix.of(source, members)
-                        record = _record(item, encoder, matrix.rows(item.targets.ids))
-                        if folder is not None:
-                            write_record(record, folder)
-                    yield replace(record, probe=item.label, encoder=encoder)  # names are for readers
-                except Exception as error:  # noqa: BLE001 - the other probes go on
-                    fail(item, encoder, str(error) if isinstance(error, TimbrecError) else repr(error))
-                done += 1
+    calls, waiting = Calls(engine), deque[_Work]()
+    for work in _works(probes, place):
+        if progress:
+            progress(f"probes: {work.item.label} on {work.encoder}", done, total)
+        work.start(calls)
+        waiting.append(work)
+        if len(waiting) > calls.ahead:
+            yield from waiting.popleft().records(fail)
+            done += 1
+    for work in waiting:
+        yield from work.records(fail)
     if progress:
         progress("probes", total, total)
+
+
+def _works(probes: Sequence[Prepared], place: Callable[[Prepared, str], Path | None]) -> Iterator[_Work]:
+    """All probes on all encoders, encoder by encoder; the vectors of an encoder are read once."""
+    for encoder in dict.fromkeys(name for item in probes for name in item.sources):
+        for source, members in _by_source(probes, encoder):
+            matrix = _Matrix(source, members)
+            for item in members:
+                yield _Work(item, encoder, place(item, encoder), matrix)
+
+
+class _Work:
+    """A probe on an encoder, whose record is read from `folder` or computed."""
+
+    def __init__(self, item: Prepared, encoder: str, folder: Path | None, matrix: _Matrix) -> None:
+        self.item, self.encoder, self.folder, self.matrix = item, encoder, folder, matrix
+        self.fetch: Callable[[], Record] = partial(_raised, DataError("the probe was not started"))
+
+    def start(self, calls: Calls) -> None:
+        """Read the record, or submit its computation. An error is raised by `fetch`."""
+        try:
+            record = read_record(self.folder) if self.folder is not None else None
+            if record is None:
+                given = _alone(self.item, self.encoder), self.encoder, self.matrix.rows(self.item.targets.ids)
+                self.fetch = partial(self._stored, calls.submit(_record, *given))
+            else:
+                self.fetch = partial(_same, record)
+        except Exception as error:  # noqa: BLE001 - the other probes go on
+            self.fetch = partial(_raised, error)
+
+    def records(self, fail: Callable[[Prepared, str, str], None]) -> Iterator[Record]:
+        """The record; nothing for a probe that failed."""
+        try:
+            yield replace(self.fetch(), probe=self.item.label, encoder=self.encoder)  # names are for readers
+        except Exception as error:  # noqa: BLE001 - the other probes go on
+            fail(self.item, self.encoder, str(error) if isinstance(error, TimbrecError) else repr(error))
+
+    def _stored(self, compute: Callable[[], Record]) -> Record:
+        record = compute()
+        if self.folder is not None:
+            write_record(record, self.folder)
+        return record
+
+
+def _alone(item: Prepared, encoder: str) -> Prepared:
+    """The probe with one encoder, whose vectors cannot be loaded: small enough to be sent to another process."""
+    source = replace(item.sources[encoder], ids=item.targets.ids.clear(), load=_nowhere)
+    return replace(item, sources={encoder: source})
+
+
+def _nowhere() -> VectorSource:
+    raise DataError("the vectors of a probe are loaded where it was started")
+
+
+def _raised(error: Exception) -> Record:
+    raise error
+
+
+def _same(record: Record) -> Record:
+    return record
 
 
 def _by_source(probes: Sequence[Prepared], encoder: str) -> Iterator[tuple[Loadable, list[Prepared]]]:
@@ -125,19 +180,24 @@ def _by_source(probes: Sequence[Prepared], encoder: str) -> Iterator[tuple[Loada
     yield from members.values()
 
 
-@dataclass(frozen=True, eq=False)
 class _Matrix:
-    """The vectors of all tracks that some probes use."""
+    """The vectors of all tracks that some probes use, loaded at first use."""
 
-    known: Vocabulary
-    vectors: Float32[Array, "n dim"]
+    def __init__(self, source: Loadable, members: Sequence[Prepared]) -> None:
+        self._source, self._members = source, members
 
-    @classmethod
-    def of(cls, source: Loadable, members: Sequence[Prepared]) -> _Matrix:
-        known = Vocabulary.of(pl.concat([item.targets.ids for item in members]))
-        return cls(known, source.load().aligned(known.ids))
+    @cached_property
+    def known(self) -> Vocabulary:
+        """The tracks of all members."""
+        return Vocabulary.of(pl.concat([item.targets.ids for item in self._members]))
+
+    @cached_property
+    def vectors(self) -> Float32[Array, "n dim"]:
+        """(tracks, dim) vectors, in the order of `known`."""
+        return self._source.load().aligned(self.known.ids)
 
     def rows(self, ids: pl.Series) -> Float32[Array, "m dim"]:
+        """The vectors of some tracks."""
         return self.vectors[self.known.rows(ids)]
 
 

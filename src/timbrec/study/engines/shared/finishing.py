@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from timbrec.data.split import Split
 from timbrec.errors import TimbrecError
 from timbrec.protocols import Content, Workspace
-from timbrec.study.cell import run_cell
+from timbrec.study.cell import Cell, run_cell
 from timbrec.study.experiment import Experiment
 from timbrec.study.runs import Run
 from timbrec.training import drop_checkpoints
 from timbrec.types import Progress
 
+NO_MEMORY = "not enough memory. Use smaller settings, fewer --jobs, or a machine with more memory."
+
 
 def finish(experiment: Experiment, run: Run, split: Split, content: Content, workspace: Workspace) -> None:
     """Run a cell and store it; after a TimbrecError or without enough memory, store the reason instead."""
+    keep(attempt(experiment, split, content, workspace), experiment, run, workspace)
+
+
+def attempt(experiment: Experiment, split: Split, content: Content, workspace: Workspace) -> Cell | str:
+    """The finished cell, or the reason why it failed: a TimbrecError, or not enough memory."""
     try:
-        run.write(run_cell(experiment, split, content, workspace))
+        return run_cell(experiment, split, content, workspace)
     except TimbrecError as error:
-        run.fail(experiment, str(error))
+        return str(error)
     except MemoryError:
-        run.fail(experiment, "not enough memory. Use smaller settings, fewer --jobs, or a machine with more memory.")
-    else:
-        drop_checkpoints(workspace)
+        return NO_MEMORY
 
 
-def workspace_of(run: Run, experiment: Experiment, device: str, progress: Progress | None = None) -> Workspace:
-    """The workspace of an experiment: a folder with a readable name below `training/` in the run's folder.
+def keep(outcome: Cell | str, experiment: Experiment, run: Run, workspace: Workspace) -> None:
+    """Store a cell, and then delete its checkpoints; or store the reason why it failed."""
+    if isinstance(outcome, str):
+        run.fail(experiment, outcome)
+        return
+    run.write(outcome)
+    drop_checkpoints(workspace)
+
+
+def workspace_of(folder: Path, experiment: Experiment, device: str, progress: Progress | None = None) -> Workspace:
+    """The workspace of an experiment: a folder with a readable name below `training/` in the run's `folder`.
 
     `training/shared` keeps fitted models that several cells use. `progress` is called at every step.
     """
@@ -37,5 +52,5 @@ def workspace_of(run: Run, experiment: Experiment, device: str, progress: Progre
         if progress:
             progress(f"training: {step}", done, total)
 
-    folder = run.folder / "training"
-    return Workspace(folder / f"{readable}-{experiment.hash}", folder / "shared", report, device)
+    trainings = folder / "training"
+    return Workspace(trainings / f"{readable}-{experiment.hash}", trainings / "shared", report, device)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from timbrec.devices import limit_threads
+from timbrec.devices import cores, limit_threads
 from timbrec.protocols import Content
 from timbrec.study.engines.shared.finishing import finish, workspace_of
 from timbrec.study.experiment import Experiment
@@ -33,7 +33,7 @@ def run_in_pool(
 
     An interrupt, and an error outside any cell, stop the pool; finished cells stay stored.
     """
-    threads = max((multiprocessing.cpu_count() or 1) // jobs, 1)
+    threads = max(cores() // jobs, 1)
     context = multiprocessing.get_context("spawn")  # a forked copy of OpenMP's threads may hang
     with _mapped(experiments, inputs) as folder, ProcessPoolExecutor(jobs, context, _start, (threads,)) as pool:
         futures = {pool.submit(_run, experiment, run.folder, folder, device): experiment for experiment in experiments}
@@ -74,4 +74,4 @@ def _run(experiment: Experiment, run_folder: Path, folder: Path, device: str) ->
     else:
         vectors = np.load(folder / f"{experiment.representation.digest}.npy", mmap_mode="r")
     content = Content(np.asarray(vectors), np.load(artists) if artists.exists() else None)
-    finish(experiment, run, split, content, workspace_of(run, experiment, device))
+    finish(experiment, run, split, content, workspace_of(run.folder, experiment, device))

@@ -1,0 +1,1 @@
+"""Code for engines whose workers run in other processes."""

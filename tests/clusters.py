@@ -1,0 +1,32 @@
+"""A real Ray cluster of two nodes with a core each, on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+STORE = 100 * 2**20  # bytes of each node's object store
+
+
+@contextmanager
+def two_nodes(**head: int) -> Iterator[str]:
+    """Start two nodes; yields the engine that joins them. Options are those of the head node."""
+    from ray.cluster_utils import Cluster
+
+    options: dict[str, Any] = {"num_cpus": 1, "object_store_memory": STORE}
+    cluster = Cluster(initialize_head=True, head_node_args=options | {"include_dashboard": False} | head)
+    before = os.environ.get("RAY_ADDRESS")
+    try:
+        cluster.add_node(**options)
+        cluster.wait_for_nodes()
+        os.environ["RAY_ADDRESS"] = cluster.address
+        yield "ray://auto"
+    finally:
+        if before is None:
+            os.environ.pop("RAY_ADDRESS", None)
+        else:
+            os.environ["RAY_ADDRESS"] = before
+        cluster.shutdown()  # type: ignore[no-untyped-call]
