@@ -101,6 +101,7 @@ def assert_same_stores(first: Path, second: Path) -> None:
         assert stores[0].aligned(ids).tobytes() == stores[1].aligned(ids).tobytes()
 
 
+@pytest.mark.slow
 def test_audio_encoded_on_two_nodes_equals_local_vectors_to_the_bit(cluster: str, music: Path, tmp_path: Path) -> None:
     steps: list[tuple[str, int, int]] = []
     local = embed_all(music, outputs_of(tmp_path / "local", "local"))
@@ -116,6 +117,7 @@ def test_audio_encoded_on_two_nodes_equals_local_vectors_to_the_bit(cluster: str
     assert (again.done, again.skipped) == (0, 6)
 
 
+@pytest.mark.slow
 def test_probes_on_two_nodes_equal_local_ones(cluster: str, tmp_path: Path) -> None:
     probes = [{"use": "labels", "path": "genre.csv", "columns": {"id": "track"}, "label": "genre"}]
     path = small_world.write(tmp_path, recommenders=["knn"], seeds=[0], probes=probes)
@@ -273,6 +275,7 @@ with two_nodes(ray_client_server_port={port}):
 # Errors
 
 
+@pytest.mark.slow
 def test_workers_with_other_versions_are_refused(
     cluster: str, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +284,7 @@ def test_workers_with_other_versions_are_refused(
         run_study(world[0], world[1], start(world, tmp_path), engine=cluster)
 
 
+@pytest.mark.slow
 def test_a_worker_without_the_weights_is_named(cluster: str, tmp_path: Path) -> None:
     with session(cluster), pytest.raises(ConfigError, match=r"mert-95m: a worker on .* cannot go on: .*nowhere"):
         load_encoder("mert-95m", tmp_path / "nowhere", "cpu", cluster)
@@ -288,6 +292,7 @@ def test_a_worker_without_the_weights_is_named(cluster: str, tmp_path: Path) -> 
         load_encoder("mfcc", None, "cuda", cluster)
 
 
+@pytest.mark.slow
 def test_a_cell_that_no_node_can_hold_is_refused(
     cluster: str, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

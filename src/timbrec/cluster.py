@@ -158,6 +158,7 @@ def _outcome(ray: ModuleType, reference: Any) -> Any:
 
 def _module() -> ModuleType:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes longer than the default
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its warnings are for Ray's own developers
     try:
         import ray
@@ -171,7 +172,13 @@ def _connect(ray: ModuleType, address: str) -> None:
     if address == "ray":
         least, most = _STORE
         store = min(max(free_memory() // 5, least), most)
-        ray.init("local", num_cpus=cores(), object_store_memory=store, include_dashboard=False, **quiet)
+        try:
+            ray.init("local", num_cpus=cores(), object_store_memory=store, include_dashboard=False, **quiet)
+        except Exception as error:
+            raise ConfigError(
+                f"Ray could not be started on this machine: {_first_line(error)}",
+                fix="See /tmp/ray/session_latest/logs, or use `--engine local`.",
+            ) from error
         return
     if address != "auto":
         _refuse_silent(address)
