@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import nullcontext
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.contrastive import Contrastive, ContrastiveScorer
 from timbrec.recommenders.elsa import ELSA
+from timbrec.recommenders.shared import fitted_once
 from trained_world import world
 
 PLACE = world(60, 50, 12)
@@ -83,7 +84,12 @@ def test_a_damaged_scorer_is_fitted_again(tmp_path: Path, fits: list[int], caplo
 
 
 def _in_a_process(shared: Path) -> tuple[int, bytes]:
-    return os.getpid(), fitted(shared).sides["collaborative items"].tobytes()
+    """The number of fits that this call made, and the factors."""
+    fit, counted = ELSA.fit, list[int]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ELSA, "fit", lambda *arguments: (counted.append(1), fit(*arguments))[1])
+        factors = fitted(shared).sides["collaborative items"].tobytes()
+    return len(counted), factors
 
 
 @pytest.mark.slow
@@ -91,11 +97,13 @@ def test_processes_of_a_pool_share_it(tmp_path: Path) -> None:
     with get_context("spawn").Pool(2) as pool:
         results = pool.map(_in_a_process, [tmp_path] * 4, chunksize=1)
     assert {bits for _, bits in results} == {fitted(None).sides["collaborative items"].tobytes()}
-    assert len(list(tmp_path.iterdir())) == 1, "the process that lost the race left no folder"
+    assert sum(fits for fits, _ in results) == 1, "the others waited for the first"
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_second_process_to_write_leaves_no_partial_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes that both found nothing: the other one finishes while this one fits."""
+    """Two processes on a disk without locks that both found nothing: the other one finishes while this one fits."""
+    monkeypatch.setattr(fitted_once, "FileLock", lambda _: nullcontext())
     fit = ELSA.fit
 
     def overtaken(self: ELSA, *arguments: Any) -> Any:

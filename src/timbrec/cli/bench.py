@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,9 +55,22 @@ def bench(
     from timbrec.api import bench as run_bench
     from timbrec.cli.show import progress_bars
 
-    with progress_bars() as progress:
-        result = run_bench(settings, progress, jobs=jobs, only=only, engine=engine)
+    with _together(settings.device) as leads:
+        if not leads:
+            return None
+        jobs = 1 if "RANK" in os.environ else jobs  # processes that torchrun started train one cell together
+        with progress_bars() as progress:
+            result = run_bench(settings, progress, jobs=jobs, only=only, engine=engine)
     return finish(result)
+
+
+def _together(device: str) -> AbstractContextManager[bool]:
+    """Join the processes that torchrun started, if it did; see `timbrec.training.together`."""
+    if "RANK" not in os.environ:
+        return nullcontext(True)
+    from timbrec.training.together import leading
+
+    return leading(device.split(":")[0])
 
 
 def finish(result: Result) -> None:

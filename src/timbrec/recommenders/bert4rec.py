@@ -110,6 +110,7 @@ class BERT4RecModel(Trainable[Sequences]):
     """The transformer and the item table; `items` holds the targets' vectors before projection."""
 
     items: torch.Tensor
+    divides = True
     block = 1024
 
     def __init__(self, settings: BERT4Rec, train: Interactions, content: Content) -> None:
@@ -137,6 +138,7 @@ class BERT4RecModel(Trainable[Sequences]):
         tracks = examples.latest(examples.users[rows], self.settings.length)
         columns = np.where(tracks == PADDING, PADDING, self.column_of[tracks])
         masked = _masked(columns != PADDING, self.settings.mask, rng)
+        columns, masked = self._own(columns, masked)
         exact = len(self.targets) <= self.settings.exact_up_to
         return self._cross_entropy(columns, masked, None if exact else self.sample.rows(rng))
 
@@ -153,6 +155,15 @@ class BERT4RecModel(Trainable[Sequences]):
     def moved(self) -> dict[str, float]:
         """Relative change of the item table."""
         return {"items": distance(self.items, self.catalogue[self.targets])}
+
+    def _own(
+        self, columns: Int[Array, "users length"], masked: Bool[Array, "users length"]
+    ) -> tuple[Int[Array, "_ length"], Bool[Array, "_ length"]]:
+        """The share of a batch that this process computes. If it masks nothing, a track that does not count is."""
+        if self.share is not None:
+            columns, masked = columns[self.share], masked[self.share]
+        self.terms = int(masked.sum())
+        return columns, masked if self.terms else _masked(columns != PADDING, 0.0, np.random.default_rng(0))
 
     def _cross_entropy(
         self, columns: Int[Array, "users length"], masked: Bool[Array, "users length"], drawn: Int[Array, "n"] | None

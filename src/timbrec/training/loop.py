@@ -16,20 +16,22 @@ import torch
 
 from timbrec.devices import ran_out
 from timbrec.errors import ConfigError
+from timbrec.protocols import Workspace
 from timbrec.training.averaging import Average
 from timbrec.training.judge import batches, judge_of
 from timbrec.training.log import Log
 from timbrec.training.randomness import rewinding, seeded
+from timbrec.training.together import group
 from timbrec.training.trainable import E
 from timbrec.types import Array, Int
 
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
     from timbrec.data.split import Fold
-    from timbrec.protocols import Workspace
     from timbrec.training.checkpoint import Checkpoint, Tensors
     from timbrec.training.judge import Judge
     from timbrec.training.settings import TrainingSettings
+    from timbrec.training.together import Group
     from timbrec.training.trainable import Trainable
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -73,10 +75,42 @@ def train_model(
     The training is saved to `checkpoint` after every epoch, if there is one, and resumed from it. On a CPU the same
     seed gives the same bits, whether the training was resumed or not. Raises ConfigError if the loss, a weight or the
     judge's value is not finite, if memory runs out, and for a checkpoint of other settings.
+
+    In a process that leads others (together.py), a model that divides is trained by all of them, each with its share of
+    every batch; the loss and its gradient are those of the whole batch.
     """
-    training = _Training(model, settings, judge_of(settings, validation, model.can_rank_cold), workspace)
-    if checkpoint is not None:
-        training.resume(checkpoint)
+    processes = group() if model.divides else None
+    saved = checkpoint.load() if checkpoint is not None else None
+    if processes is not None:
+        processes.share((_help, (model, settings, pairs, validation, seed, saved)))
+    return _train(model, settings, pairs, validation, seed, workspace, checkpoint, saved, processes)
+
+
+def _help(
+    model: Trainable[E], settings: TrainingSettings, pairs: Interactions, validation: Fold | None, seed: int,
+    saved: tuple[Tensors, dict[str, Any]] | None,
+) -> None:  # fmt: skip
+    """Take part in a training that another process leads."""
+    processes = group()
+    if processes is not None:
+        _train(model.to(processes.device), settings, pairs, validation, seed, Workspace(), None, saved, processes)
+
+
+def _train(
+    model: Trainable[E],
+    settings: TrainingSettings,
+    pairs: Interactions,
+    validation: Fold | None,
+    seed: int,
+    workspace: Workspace,
+    checkpoint: Checkpoint | None,
+    saved: tuple[Tensors, dict[str, Any]] | None,
+    processes: Group | None,
+) -> Course:
+    judge = judge_of(settings, validation, model.can_rank_cold)
+    training = _Training(model, settings, judge, workspace, checkpoint, processes)
+    if saved is not None:
+        training.resume(saved)
     examples = model.examples(pairs)
     with closing(Log(workspace.folder, training.course.log)) as log:
         while training.continues:
@@ -93,12 +127,18 @@ def train_model(
 class _Training(Generic[E]):
     """A model with its optimiser, schedule and history."""
 
-    checkpoint: Checkpoint | None = None
-
     def __init__(
-        self, model: Trainable[E], settings: TrainingSettings, judge: Judge | None, workspace: Workspace
+        self,
+        model: Trainable[E],
+        settings: TrainingSettings,
+        judge: Judge | None,
+        workspace: Workspace,
+        checkpoint: Checkpoint | None,
+        processes: Group | None,
     ) -> None:
         self.model, self.settings, self.judge, self.workspace = model, settings, judge, workspace
+        self.checkpoint, self.processes = checkpoint, processes
+        self.call = model if processes is None else processes.replica(model)
         self.optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), settings.lr)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, "max" if judge and judge.rises else "min", factor=_DROP, patience=settings.plateau
@@ -136,13 +176,15 @@ class _Training(Generic[E]):
         """Set and return the next epoch's learning rate; without a judge, by the drops in the settings."""
         drops = self.course.lr_drops if self.judge else self.settings.lr_drops
         lr = self.settings.lr * _DROP ** sum(drop <= self.course.epoch for drop in drops)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = lr
         return lr
 
     def _learn(self, examples: E, rng: np.random.Generator) -> float:
         """Train on all examples once; returns the mean of the batches' losses."""
         self.model.train()
+        if self.processes is not None:  # dropout must differ between shares
+            torch.manual_seed((torch.initial_seed() + self.processes.rank) % 2**63)
         order = batches(len(examples), self.settings.batch, rng if self.settings.shuffle else None)
         losses: list[float] = []
         for rows in order:
@@ -160,9 +202,9 @@ class _Training(Generic[E]):
         while True:
             rewind = rewinding(rng)
             try:
-                return self._update(self.model(examples, rows, rng), step)
+                return self._update(*self._loss(examples, rows, rng), step)
             except (RuntimeError, MemoryError) as error:
-                if not ran_out(error):
+                if not ran_out(error) or self.processes is not None:  # the others would wait for this process
                     raise
                 if self.model.block <= 1:
                     where = f"step {step} of epoch {self.course.epoch + 1}"
@@ -172,8 +214,18 @@ class _Training(Generic[E]):
             rewind()  # to draw the same negatives, masks and dropout again
             _LOG.warning("out of memory in step %d: working in blocks of %d from now on", step, self.model.block)
 
-    def _update(self, loss: torch.Tensor, step: int) -> float:
-        value = loss.item()
+    def _loss(self, examples: E, rows: Int[Array, "batch"], rng: np.random.Generator) -> tuple[torch.Tensor, float]:
+        """The loss to derive, and the mean loss of the batch: with several processes, the mean over all shares."""
+        if self.processes is None:
+            loss = self.call(examples, rows, rng)
+            return loss, loss.item()
+        self.model.share = self.processes.rows(len(rows))
+        loss, self.model.share = self.call(examples, rows, rng), None
+        terms = self.model.terms
+        summed, total = self.processes.total(loss.item() * terms, terms)
+        return loss * (terms * self.processes.size / total), summed / total
+
+    def _update(self, loss: torch.Tensor, value: float, step: int) -> float:
         if not math.isfinite(value):
             raise self._diverged(f"the loss is {value}", f"step {step} of epoch {self.course.epoch + 1}")
         self.optimizer.zero_grad()
@@ -211,16 +263,13 @@ class _Training(Generic[E]):
             fix=f"Lower `lr`, or look at the vectors.{kept}",
         )
 
-    def resume(self, checkpoint: Checkpoint) -> None:
-        """Save to this checkpoint after every epoch, and continue from it if it exists."""
-        self.checkpoint = checkpoint
-        if (saved := checkpoint.load()) is None:
-            return
+    def resume(self, saved: tuple[Tensors, dict[str, Any]]) -> None:
+        """Continue from the tensors and facts of a checkpoint."""
         tensors, facts = saved
         self.course = Course(**facts["course"])
         if self.course.epoch > self.settings.epochs:
             raise ConfigError(
-                f"the checkpoint in {checkpoint.folder} is of epoch {self.course.epoch}, past the last one",
+                f"the checkpoint is of epoch {self.course.epoch}, past the last one",
                 example=f"epochs: {self.settings.epochs}",
                 fix="Train in another folder, or move the checkpoint away; it was not changed.",
             )

@@ -15,6 +15,7 @@ from timbrec.training.checkpoint import Checkpoint, identity
 from timbrec.training.loop import Course, train_model
 from timbrec.training.randomness import seeded
 from timbrec.training.settings import TrainingSettings
+from timbrec.training.together import group
 
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
@@ -61,7 +62,8 @@ class TrainedRecommender(TrainingSettings, Recommender):
         seed = int(rng.integers(2**63))
         with seeded(seed, 0) as model_rng:
             model = self.model(train, content, model_rng, workspace)
-        model.to(device_of(workspace.device))
+        processes = group()
+        model.to(device_of(workspace.device) if processes is None else processes.device)
         checkpoint = self._checkpoint(train, content, validation, seed, workspace)
         course = train_model(model, self, train, validation, seed, workspace, checkpoint)
         return self._scorer(model, course, content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sized
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -22,14 +22,17 @@ E = TypeVar("E", bound=Sized)  # the examples of a model, such as pairs, items o
 class Trainable(nn.Module, ABC, Generic[E]):
     """A model under training. Calling it returns the mean loss of some examples.
 
-    A training step only calls the model, and only `TrainedRecommender.fit` moves it to a device, so a library that
-    distributes a module over several devices can wrap the model at these two places.
+    A model that `divides` can be trained by several processes: it draws random numbers for all rows of a batch, and
+    computes the rows at `share` alone (None: all). `terms` is the number of terms of which its last loss is the mean.
 
     `block` bounds the number of rows processed at once. It changes the memory, and the result by rounding alone.
     """
 
+    divides: ClassVar[bool] = False
     can_rank_cold: bool = True
     block: int = 1
+    share: slice | None = None
+    terms: int = 0
 
     @abstractmethod
     def examples(self, pairs: Interactions) -> E:

@@ -39,6 +39,7 @@ class Autoencoder(Trainable[Histories]):
     always zero.
     """
 
+    divides = True
     block = 256
 
     def __init__(self, targets: Targets, train: Interactions) -> None:
@@ -58,6 +59,8 @@ class Autoencoder(Trainable[Histories]):
 
     def forward(self, examples: Histories, rows: Int[Array, "batch"], rng: np.random.Generator) -> torch.Tensor:
         """The normalised mean squared error of the reconstruction."""
+        rows = rows if self.share is None else rows[self.share]
+        self.terms = len(rows)
         starts, items = examples.csr(rows)
         columns = torch.from_numpy(self.column_of[items]).to(self.device)
         return nmse(torch.from_numpy(starts).to(self.device), columns, self.vectors(), len(self.columns), self.block)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from filelock import FileLock
 
 from timbrec.errors import DataError
 from timbrec.files import aside
@@ -36,15 +37,23 @@ def fitted_once(
     """The scorer of a recommender that reads no content, fitted to `train` for all its `epochs`.
 
     If the workspace has a `shared` folder, the scorer is stored there and reused by every call with the same settings,
-    train part and seed, in any process. On a CPU a stored scorer equals a new fit to the bit. A damaged scorer is
-    fitted again. The fit writes its log to the subfolder `name` of the workspace.
+    train part and seed, in any process; processes that need it at the same time wait for the first of them. On a CPU a
+    stored scorer equals a new fit to the bit. A damaged scorer is fitted again. The fit writes its log to the subfolder
+    `name` of the workspace.
     """
     seed = int(rng.integers(2**63))
-    place = None if workspace.shared is None else workspace.shared / f"{name}-{_key(recommender, train, seed)}"
-    if place is not None and (kept := _read(place)) is not None:
-        return kept
-    scorer = recommender.fit(train, content, None, np.random.default_rng(seed), workspace.inside(name))
-    if place is not None:
+
+    def fit() -> Scorer:
+        return recommender.fit(train, content, None, np.random.default_rng(seed), workspace.inside(name))
+
+    if workspace.shared is None:
+        return fit()
+    place = workspace.shared / f"{name}-{_key(recommender, train, seed)}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.parent.with_name(f".{place.name}.lock")):  # another process may be fitting it
+        if (kept := _read(place)) is not None:
+            return kept
+        scorer = fit()
         _store(scorer, place)
     return scorer
 
