@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from timbrec.cluster import session
-from timbrec.devices import cores, limit_threads
+from timbrec.devices import cores, use_threads
 from timbrec.study.config import read_config
 from timbrec.study.description import describe_run
 from timbrec.study.engines.shared.order import is_trained
@@ -65,7 +65,7 @@ def alone(path: Path, only: list[str], encoder: str | None, way: str) -> None:
     inputs = load_inputs(config)
     cells = [item for item in plan(config, inputs) if is_trained(item) and item.label in (only or [item.label])]
     stated = sum(sorted(memory_of(item, inputs) for item in cells)[-(jobs or cores()) :])
-    limit_threads(threads)
+    use_threads(threads)
     before = processor()
     with tempfile.TemporaryDirectory() as folder, session(engine):
         run = Run.create(Path(folder, "run"), describe_run(config, inputs), inputs.split)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from timbrec.devices import cores, free_memory, limit_threads
+from timbrec.devices import cores, free_memory, use_threads
 from timbrec.errors import ConfigError, listing
 from timbrec.versions import versions
 
@@ -136,7 +136,7 @@ class Calls:
 
 
 def _with_a_core(call: Callable[..., Any], *arguments: Any) -> Any:
-    limit_threads(1)
+    use_threads(1)
     return call(*arguments)
 
 

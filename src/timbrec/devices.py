@@ -66,6 +66,14 @@ def limit_threads(count: int) -> ExitStack:
     return stack
 
 
+def use_threads(count: int) -> None:
+    """Let this process compute with `count` threads from now on, also if it had fewer before."""
+    import torch
+
+    torch.set_num_threads(count)
+    limit_threads(count)
+
+
 def free_memory() -> int:
     """Bytes of memory that a new process may take: what the system has free, within the limit of the container."""
     available = [_system_memory()]

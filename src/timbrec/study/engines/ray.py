@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from timbrec.cluster import connected, nodes, refusing_lost_work
-from timbrec.devices import limit_threads
+from timbrec.devices import use_threads
 from timbrec.errors import ConfigError, DataError
 from timbrec.protocols import Content, Workspace
 from timbrec.study.cell import Cell
@@ -172,7 +172,7 @@ def _run(
     """Run a cell in a worker; returns it, or the reason why it failed."""
     import ray
 
-    limit_threads(threads)
+    use_threads(threads)
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # the object store's arrays are not
     whole = ray.get(split[0])
     if vectors is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from timbrec.audio import Clip, Cut
-from timbrec.devices import limit_threads
+from timbrec.devices import use_threads
 from timbrec.embed.engines.shared.remote import Chunk, Known, Plan, Recipe, Sheet
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.outputs import Output
@@ -36,7 +36,7 @@ class Worker:
         self._plan, self._known = plan, known
         self._error: TimbrecError | None = None
         try:
-            limit_threads(plan.threads)
+            use_threads(plan.threads)
             self._outputs = _outputs(plan)
         except TimbrecError as error:
             self._error = error
