@@ -204,8 +204,10 @@ class _Training(Generic[E]):
             try:
                 return self._update(*self._loss(examples, rows, rng), step)
             except (RuntimeError, MemoryError) as error:
-                if not ran_out(error) or self.processes is not None:  # the others would wait for this process
+                if not ran_out(error):
                     raise
+                if self.processes is not None:  # the others wait for this process, which must therefore end
+                    raise RuntimeError(f"process {self.processes.rank} ran out of memory: lower `batch`") from error
                 if self.model.block <= 1:
                     where = f"step {step} of epoch {self.course.epoch + 1}"
                     what = f"{type(self.settings).__name__} ran out of memory in {where}"

@@ -22,7 +22,7 @@ class Group:
 
     def __init__(self, accelerator: str = "auto") -> None:
         fabric = _fabric()
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
 
         here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
         self._fabric = fabric(
@@ -107,9 +107,9 @@ def leading(accelerator: str = "auto") -> Iterator[bool]:
         if own.rank:
             _serve(own)
         yield own.rank == 0
-    finally:
-        if own.rank == 0:
+        if own.rank == 0:  # not after an error: torchrun ends processes that wait for one that failed
             own.share(None)
+    finally:
         _groups.remove(own)
 
 
