@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from timbrec import catalog
 from timbrec.audit.finding import Finding
 from timbrec.audit.stored import StoredAudit, read_audit, write_audit
 from timbrec.cluster import session
@@ -160,8 +162,14 @@ def bench(
         if config is None:
             raise ConfigError("there is nothing to run", fix="Give a config, or `interactions` and `encoders`.")
         config = make_config(dict(config)) if isinstance(config, Mapping) else read_config(Path(config))
-    with session(engine):
+    with _session(engine):
         return _bench(config, progress, jobs, only, engine)
+
+
+def _session(engine: str) -> AbstractContextManager[None]:
+    """The session of an engine. Raises ConfigError for an unknown engine."""
+    catalog.load("engines", engine.split("://")[0])
+    return session(engine)
 
 
 def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Sequence[str], engine: str) -> Result:
@@ -190,7 +198,7 @@ def probe(config: Config | Path | str, progress: Progress | None = None, engine:
     settings = config if isinstance(config, Config) else read_config(Path(config))
     if not settings.probes:
         raise ConfigError("the config has no `probes`", fix="Add some, such as `probes: [{labels: genres.csv}]`.")
-    with session(engine):
+    with _session(engine):
         inputs = load_inputs(settings, progress, engine=engine)
         return run_probes(settings, inputs, settings.at(settings.output), progress, engine)
 
@@ -209,7 +217,7 @@ def probe_vectors(
     `ids` is the file of ids for .npy vectors, `columns` a pattern for the columns of vectors in tables. Relative
     paths start at the working folder. `engine` is that of `bench`.
     """
-    with session(engine):
+    with _session(engine):
         return run_on_files(vectors, probes, ids, columns, progress, engine)
 
 
