@@ -9,6 +9,7 @@ from typing import Any
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_raylet_start_wait_time_s"] = "180"  # noqa: SIM112 - the name that Ray reads
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - workers of a busy machine would otherwise stand still
 STORE = 100 * 2**20  # bytes of each node's object store
 
 
