@@ -204,7 +204,7 @@ def test_a_killed_driver_goes_on_where_it_stopped(tmp_path: Path) -> None:
     config = read_config(small_world.write(tmp_path, recommenders=["knn"], seeds=[0]))
     command = [sys.executable, "-c", COMMAND, "bench", str(tmp_path / "config.yaml"), "--engine", "ray"]
     driver = subprocess.Popen(command, env=os.environ | {"TIMBREC_CODE_CHECKS": "off"}, cwd=tmp_path)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 400
     while not list(tmp_path.glob("run/cells/*/cell.json")) and driver.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
     driver.kill()
@@ -235,7 +235,7 @@ def test_a_cluster_of_one_core_ends(world: Any, music: Path, tmp_path: Path, mon
         run_study(world[0], world[1], run, jobs=None, engine="ray")
     assert (report.done, len(report.failures)) == (5, 1)
     assert not run.missing
-    assert time.monotonic() - began < 180
+    assert time.monotonic() - began < 600
 
 
 @pytest.mark.slow
