@@ -57,7 +57,7 @@ def test_an_address_where_nobody_answers_is_one_line_and_exit_code_2(tmp_path: P
         closed.bind(("127.0.0.1", 0))
         address = f"ray://127.0.0.1:{closed.getsockname()[1]}"
     command = [sys.executable, "-m", "timbrec", "bench", str(config), "--engine", address]
-    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=300, check=False)
     assert done.returncode == 2
     assert f"nobody answers at {address}" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -86,8 +86,13 @@ def test_a_damaged_scorer_is_fitted_again(tmp_path: Path, fits: list[int], caplo
 def _in_a_process(shared: Path) -> tuple[int, bytes]:
     """The number of fits that this call made, and the factors."""
     fit, counted = ELSA.fit, list[int]()
+
+    def counting(self: ELSA, *arguments: Any) -> Any:
+        counted.append(1)
+        return fit(self, *arguments)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ELSA, "fit", lambda *arguments: (counted.append(1), fit(*arguments))[1])
+        patch.setattr(ELSA, "fit", counting)
         factors = fitted(shared).sides["collaborative items"].tobytes()
     return len(counted), factors
 
