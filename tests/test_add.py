@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ from audio_files import write_wav
 from timbrec.audio import Windows
 from timbrec.embed import embed
 from timbrec.encoders import load
-from timbrec.errors import CannotRankError, ConfigError, DataError
+from timbrec.errors import CannotRankError, ConfigError, DataError, StoreError
 from timbrec.models import from_music
 from timbrec.models.catalogue import CATALOGUE, further_recordings, recordings
 from timbrec.models.histories import matched_history
@@ -213,6 +214,56 @@ def test_release_years_come_from_tags(tmp_path: Path) -> None:
     assert timbrec.add_audio(tmp_path / "model", late).model.catalogue["year"].to_list()[-1] == 2001
 
 
+def test_a_model_json_that_says_too_little_is_refused(folder: Path) -> None:
+    facts = json.loads((folder / "model.json").read_text())
+    files = {name: entry for name, entry in facts["files"].items() if name != "scorer.json"}
+    wrong: list[Any] = [[1], {}, facts | {"card": None}, facts | {"files": []}, facts | {"files": files}]
+    messages = (
+        ["says nothing of a model"] * 2 + ["was changed after it was written"] * 2 + ["does not name scorer.json"]
+    )
+    for content, message in zip(wrong, messages, strict=True):
+        (folder / "model.json").write_text(json.dumps(content))
+        with pytest.raises(DataError, match=f"holds no readable model: model.json {message}"):
+            timbrec.Model.load(folder)
+
+
+def test_a_model_never_replaces_other_files(music: Path, fitted: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "diary.txt").write_text("dear")
+    model = timbrec.Model.load(fitted)
+    for place in (music, tmp_path / "other", music / "broken.wav"):
+        with pytest.raises(ConfigError, match=r"holds other files|is a file"):
+            timbrec.fit_music(music, place, encoder="mfcc")
+        with pytest.raises(ConfigError, match=r"holds other files|is a file"):
+            model.save(place)
+    assert (tmp_path / "other" / "diary.txt").read_text() == "dear"
+    assert len(list(music.iterdir())) == 9
+    (folder / "lists").mkdir()
+    (folder / "lists" / "party.m3u").write_text("a song")
+    timbrec.Model.load(folder).save(folder)
+    assert (folder / "lists" / "party.m3u").read_text() == "a song", "what a user keeps beside a model stays"
+
+
+def test_a_model_without_its_store_takes_no_audio(folder: Path, tmp_path: Path) -> None:
+    shutil.rmtree(folder / "vectors")
+    with pytest.raises(StoreError, match="no vector store"):
+        timbrec.add_audio(folder, write_wav(tmp_path / "new.wav", tone(30), RATE))
+    assert not (folder / "vectors").exists()
+
+
+def test_tables_of_ids_that_the_model_lacks_show_both_sides(fitted: Path, tmp_path: Path) -> None:
+    table = tmp_path / "ids.csv"
+    table.write_text("track\n17\n18\n17\n")
+    with pytest.raises(DataError, match=r"the model has none of them \(2 in all, e\.g\. \('17', 'Band 0 - Song 0'\)\)"):
+        matched_history([table], timbrec.Model.load(fitted).catalogue)
+
+
+def test_tracks_are_named_by_relative_paths(music: Path, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(music.parent)
+    model = timbrec.Model.load(fitted)
+    assert model.similar(f"{music.name}/Band 2 - Song 2.wav").equals(model.similar("Song 2"))
+
+
 OWN = """
 import numpy as np
 from timbrec.protocols import EncoderCard
@@ -259,6 +310,8 @@ def test_a_time_zone_is_for_histories_with_clock_times(music: Path, fitted: Path
     with pytest.raises(ConfigError, match="a table of track ids, whose times are not read"):
         matched_history([ids], catalogue, "Asia/Tokyo")
     command: list[str | Path] = [TIMBREC, "recommend", fitted, "--seed", "Song 1", "--time-zone", "Asia/Tokyo"]
+    with pytest.raises(ConfigError, match="the time zone has no name"):
+        matched_history([apple], catalogue, "")
     assert "--time-zone goes with --history" in subprocess.run(command, capture_output=True, text=True).stderr
 
 

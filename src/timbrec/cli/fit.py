@@ -57,10 +57,13 @@ def fit(
         raise ConfigError("say what to fit", fix="--best hot, cold or mixed; or --encoder NAME --recommender LABEL.")
     from timbrec.api import fit_run
     from timbrec.cli.show import progress_bars
+    from timbrec.models.folder import check_place
 
+    folder = out or run_dir / "model"
+    check_place(folder)  # a fit may take hours
     with progress_bars() as progress:
         model = fit_run(run_dir, best, encoder=encoder, recommender=recommender, on=on, progress=progress)
-    return show_model(model, model.save(out or run_dir / "model"))
+    return show_model(model, model.save(folder))
 
 
 def fit_folder(music: Path, out: Path, **options: Any) -> None:

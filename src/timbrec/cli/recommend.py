@@ -182,9 +182,13 @@ def _share(text: str | None) -> float | Literal["auto"] | None:
 
 
 def _format_of(out: Path) -> str:
-    """The format with a file's suffix, by default a table."""
+    """The format with a file's suffix: a table for text, and for a name without one. Raises ConfigError for others."""
     suffixes = {catalog.load("formats", name).suffix: name for name in catalog.names("formats")} | {".m3u": "m3u"}
-    return suffixes.get(out.suffix.lower(), "table")
+    suffixes |= {"": "table", ".txt": "table"}
+    if out.suffix.lower() not in suffixes:
+        known = ", ".join(filter(None, suffixes))
+        raise ConfigError(f"no format has the suffix {out.suffix!r}", fix=f"Known: {known}; or name a --format.")
+    return suffixes[out.suffix.lower()]
 
 
 def _write(tracks: pl.DataFrame, title: str, count: int, form: str | None, out: Path | None) -> None:

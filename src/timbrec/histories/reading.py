@@ -71,8 +71,10 @@ def load_history(
     exactly.
 
     Raises DataError for files that no importer knows, naming what they look like; ConfigError for an unknown importer,
-    and a `time_zone` for times that are in UTC already.
+    and a `time_zone` that is empty, or for times that are in UTC already.
     """
+    if time_zone is not None and not time_zone.strip():
+        raise ConfigError("the time zone has no name", fix="For example: Europe/Vienna.")
     given = [paths] if isinstance(paths, Path | str) else list(paths)
     if not given:
         raise ConfigError("no history was named", fix="Name the file, archive or folder of an export.")

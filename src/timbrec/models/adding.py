@@ -20,7 +20,7 @@ from timbrec.embed.report import EmbedReport
 from timbrec.encoders import load
 from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.histories.library import names_of
-from timbrec.models.folder import VECTORS, add_to_folder
+from timbrec.models.folder import LOCK, VECTORS, add_to_folder
 from timbrec.models.model import Model
 from timbrec.store import VectorStore
 from timbrec.types import Progress
@@ -63,6 +63,8 @@ def add_audio(
         model = Model.load(folder)
         encoders = _with_weights(_encoders(model), weights)
         tracks = _named(_files(paths), model)
+        for entry in encoders:
+            VectorStore.open(folder / VECTORS / entry["name"])  # a missing one would begin anew, without the others
         outputs = [_output(entry, folder, device) for entry in encoders]
         report = _encoded(tracks, outputs, progress)
         known, new, present = _sorted(tracks, model, VectorStore.open(outputs[0].store).tracks, report)
@@ -77,7 +79,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock of a model's folder. Raises DataError if another process holds it."""
     if not folder.is_dir():
         raise DataError(f"{folder} holds no model", fix="Name a folder that `timbrec fit` wrote.")
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(blocking=False)
     except Timeout:

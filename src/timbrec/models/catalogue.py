@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -139,7 +140,8 @@ def rows_of(names: Iterable[str], items: Vocabulary, catalogue: pl.DataFrame) ->
 def _by_name(name: str, catalogue: pl.DataFrame) -> int:
     title, artist = catalogue["title"].str.to_lowercase(), catalogue["artist"].str.to_lowercase()
     plain = name.strip().lower()
-    for same in (catalogue["path"] == name, _named(plain, artist, title), _named(plain, title, artist), title == plain):
+    path = catalogue["path"].is_in([name, str(Path(name).absolute())]).fill_null(False)
+    for same in (path, _named(plain, artist, title), _named(plain, title, artist), title == plain):
         matches = same.arg_true()
         if len(matches) == 1:
             return int(matches[0])

@@ -8,6 +8,7 @@ again; `model.json` is replaced last.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ import polars as pl
 
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
-from timbrec.errors import DataError
+from timbrec.errors import ConfigError, DataError
 from timbrec.files import checksum, replacing
 from timbrec.models.index import Index
 from timbrec.models.stores import read_stores, write_stores
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 
 Vectors = Float32[Array, "n _"]
 FORMAT = 3
-MODEL, VECTORS = "model.json", "vectors"
+MODEL, VECTORS, LOCK = "model.json", "vectors", ".lock"
 _INDEX, _STEPS, _STEP_ARRAYS = "index.safetensors", "steps.json", "steps.safetensors"
 _SCORER = ("scorer.json", "scorer.safetensors", _STEPS, _STEP_ARRAYS)
+_TABLES = ("users.parquet", "items.parquet", "played.parquet")
 _SERVED = ("users", "items")  # arrays of a scorer that the index holds
 _AGAIN = "Fit and save it again."
 
@@ -54,12 +56,14 @@ def write_model(
 ) -> Path:
     """Write the fields of a model into a folder that appears in one step; returns the folder.
 
-    Stores of vectors that the folder already holds are kept, and linked rather than copied.
+    Stores of vectors that the folder already holds are kept, and linked rather than copied; a user's files beside an
+    earlier model are copied. Raises ConfigError for a folder of other files, DataError where nothing can be written.
     """
     from safetensors.numpy import save_file
 
     from timbrec.recommenders.shared.saving import packed, save_scorer
 
+    check_place(folder)
     with _writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder) as partial:
@@ -75,9 +79,34 @@ def write_model(
             catalogue.with_columns(recording=pl.Series(recording)).write_parquet(partial / "items.parquet")
             played.frame().write_parquet(partial / "played.parquet")
             files = {path.name: _described(path) for path in sorted(partial.iterdir())}
+            _keep_others(folder, partial)
             write_stores(partial / VECTORS, folder / VECTORS, stores, catalogue["track"])
             write_facts(partial, {"format": FORMAT, "card": card, "files": files, "served": served})
     return folder
+
+
+def check_place(folder: Path) -> None:
+    """Raise ConfigError for a place where a model would replace something else: a file, or a folder of other files.
+
+    A folder with nothing but vectors is one where a fit was interrupted.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file", fix="Name a new folder for the model.")
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if MODEL not in names and (others := names - {VECTORS, LOCK}):
+        raise ConfigError(f"{folder} holds other files, and a model takes a folder of its own", count=len(others),
+                          example=min(others), fix="Name a new folder for the model.")  # fmt: skip
+
+
+def _keep_others(folder: Path, partial: Path) -> None:
+    """Copy what a user put beside an earlier model."""
+    own = {MODEL, VECTORS, LOCK, _INDEX, *_TABLES, *_SCORER}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name not in own and not path.name.startswith("added-"):
+            if path.is_dir():
+                shutil.copytree(path, partial / path.name, symlinks=True)
+            else:
+                shutil.copy2(path, partial / path.name, follow_symlinks=False)
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
@@ -92,10 +121,16 @@ def read_facts(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{folder} holds no model", fix="Name a folder that `timbrec fit` or `Model.save` wrote.")
     try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(facts, dict) or "format" not in facts:
+            raise ValueError(f"{MODEL} says nothing of a model")
         if facts["format"] != FORMAT:
-            raise ValueError(f"format {facts['format']}, this version reads {FORMAT}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"format {facts['format']!r}, this version reads {FORMAT}")
+        if not all(isinstance(facts.get(key), dict) for key in ("card", "files")):
+            raise ValueError(f"{MODEL} was changed after it was written")
+        if missing := {*_TABLES, *_SCORER} - facts["files"].keys():
+            raise ValueError(f"{MODEL} does not name {min(missing)}")
+    except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no readable model: {error}", fix=_AGAIN) from error
     return facts
 
@@ -105,7 +140,7 @@ def read_model(folder: Path, parts_of: Callable[..., Any]) -> dict[str, Any]:
     facts = read_facts(folder)
     try:
         _check(folder, facts, [name for name in facts["files"] if name not in _SCORER])
-        users, items, played = (pl.read_parquet(folder / f"{name}.parquet") for name in ("users", "items", "played"))
+        users, items, played = (pl.read_parquet(folder / name) for name in _TABLES)
         if more := facts.get("added"):
             items = pl.concat([items, pl.read_parquet(folder / more["items"])])
         index = _index(folder, facts)

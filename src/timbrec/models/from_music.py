@@ -19,7 +19,7 @@ from timbrec.errors import ConfigError, DataError
 from timbrec.histories import Matched, library
 from timbrec.models.catalogue import catalogue_of
 from timbrec.models.fits import facts_of, pairs_of
-from timbrec.models.folder import VECTORS
+from timbrec.models.folder import VECTORS, check_place
 from timbrec.models.histories import matched_history
 from timbrec.models.model import Model
 from timbrec.protocols import Content
@@ -83,6 +83,7 @@ def fit_music(
     if weights is not None and encoder is None:
         raise ConfigError("weights were given without their encoder", example=str(weights), fix="Name it: --encoder.")
     folder, out = Path(folder), Path(out)
+    check_place(out)
     plays = [Path(path) for path in ([history] if isinstance(history, Path | str) else history)]
     tags = library(folder, ids, progress)
     name, why = (located(encoder, Path.cwd()), "it was asked for") if encoder else default_encoder()

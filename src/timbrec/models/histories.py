@@ -23,36 +23,48 @@ def matched_history(paths: Sequence[Path], catalogue: pl.DataFrame, time_zone: s
     `user` is read where it has one. `time_zone` is the zone of times without one in an export. Raises DataError where
     nothing matches, ConfigError for a zone that changes nothing.
     """
-    if len(paths) == 1 and (table := _table_of_ids(paths[0], catalogue)) is not None:
+    ids = _ids_of(paths[0]) if len(paths) == 1 else None
+    if ids is not None and ids["id"].is_in(catalogue["track"].implode()).any():
         if time_zone is not None:
             raise ConfigError(f"{paths[0]} is a table of track ids, whose times are not read", fix=_LEAVE_OUT)
-        return table
-    return match(load_history(list(paths), time_zone=time_zone).plays, catalogue)
+        return _matched(ids, catalogue)
+    try:
+        history = load_history(list(paths), time_zone=time_zone)
+    except DataError as error:
+        if ids is None or not len(ids):
+            raise
+        raise DataError(
+            f"{paths[0]} has a column of track ids, and the model has none of them", count=ids["id"].n_unique(),
+            example=(ids["id"][0], catalogue["track"][0]),
+            fix="The example shows an id of the table and one of the model: make them the same kind.",
+        ) from error  # fmt: skip
+    return match(history.plays, catalogue)
 
 
-def _table_of_ids(path: Path, catalogue: pl.DataFrame) -> Matched | None:
-    """A table of plays by id as matched plays; None for other files, and for ids of which the catalogue has none."""
+def _ids_of(path: Path) -> pl.DataFrame | None:
+    """The columns `id` and, if it has one, `user` of a table of plays by track id, as text; None for other files."""
     if not path.is_file() or Path(plain_name(path)).suffix.lower() not in KINDS:
         return None
     try:
         table = open_table(path)
         name = next(name for name in IDS if name in table.names)
-        rows = table.read([name, *(column for column in ("user", "time") if column in table.names)])
+        rows = table.read([name, *(column for column in ("user",) if column in table.names)])
     except (DataError, StopIteration):
         return None  # an importer says what is wrong with the file
-    ids = rows[name].cast(pl.String)
-    known = ids.is_in(catalogue["track"].to_list())
-    if not known.any():
-        return None
-    user = rows["user"].cast(pl.String) if "user" in rows.columns else pl.Series(["me"] * len(rows), dtype=pl.String)
-    time = pl.Series([None] * len(rows), dtype=pl.Datetime("us"))
-    pairs = pl.DataFrame(
-        {"user": user, "track": ids, "time": time, "plays": pl.Series([1] * len(rows), dtype=pl.Int64)}
+    return rows.select(pl.col(name).alias("id"), *(column for column in ("user",) if column in rows.columns)).cast(
+        pl.String
     )
-    counts = pl.DataFrame({"id": ids}).group_by("id", maintain_order=True).len("plays")
-    there = pl.col("id").is_in(catalogue["track"].to_list())
-    how = counts.select(
-        "plays", method=pl.when(there).then(pl.lit("id")).otherwise(pl.lit("unmatched")),
-        track=pl.when(there).then("id"), title="id",
+
+
+def _matched(ids: pl.DataFrame, catalogue: pl.DataFrame) -> Matched:
+    """The rows of a table with their ids as tracks, where the catalogue has these."""
+    known = pl.col("id").is_in(catalogue["track"].implode())
+    user = pl.col("user") if "user" in ids.columns else pl.lit("me")
+    pairs = ids.filter(known).select(
+        user=user, track="id", time=pl.lit(None, pl.Datetime("us")), plays=pl.lit(1, pl.Int64)
+    )
+    how = ids.group_by("id", maintain_order=True).len("plays").select(
+        "plays", method=pl.when(known).then(pl.lit("id")).otherwise(pl.lit("unmatched")),
+        track=pl.when(known).then("id"), title="id",
     )  # fmt: skip
-    return Matched(pairs.filter(known), how)
+    return Matched(pairs, how)
