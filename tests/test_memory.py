@@ -99,8 +99,8 @@ def test_a_finished_run_is_neither_audited_nor_counted_again(disk: Path, monkeyp
     first = timbrec.bench(disk / "config.yaml")
     page = first.report.read_bytes()
     with monkeypatch.context() as patch:
-        for name in ("audit", "compute_figures"):
-            patch.setattr(f"timbrec.api.{name}", lambda *_: pytest.fail("done again"))
+        for name in ("api.audit", "result.compute_figures"):
+            patch.setattr(f"timbrec.{name}", lambda *_: pytest.fail("done again"))
         again = timbrec.bench(disk / "config.yaml")
     for name in ("figures", "standings", "gains", "differences"):
         assert_frame_equal(getattr(again, name), getattr(first, name))

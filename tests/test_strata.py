@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 import small_world
-from timbrec.api import Result, report
+from timbrec.api import report
 from timbrec.errors import ConfigError, DataError
 from timbrec.metrics.ndcg import NDCG
+from timbrec.result import Result
 from timbrec.results.lines import lines
 from timbrec.results.strata import NAMES, compute_strata
 from timbrec.study.config import make_config, read_config

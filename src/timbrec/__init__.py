@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from timbrec.api import Result as Result
     from timbrec.api import audit_all as audit_all
     from timbrec.api import bench as bench
     from timbrec.api import compare as compare
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from timbrec.models import fit as fit
     from timbrec.models.adding import add_audio as add_audio
     from timbrec.models.from_music import fit_music as fit_music
+    from timbrec.result import Result as Result
     from timbrec.study.config import Config as Config
     from timbrec.study.config import make_config as make_config
     from timbrec.study.config import read_config as read_config
@@ -30,7 +30,7 @@ _HOMES = {
     "Config": "study.config",
     "Inputs": "study.inputs",
     "Model": "models",
-    "Result": "api",
+    "Result": "result",
     "TimbrecError": "errors",
     "add_audio": "models.adding",
     "audit_all": "api",

@@ -6,7 +6,7 @@ import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,121 +14,30 @@ import polars as pl
 
 from timbrec import catalog
 from timbrec.audit.finding import Finding
-from timbrec.audit.stored import StoredAudit, read_audit, write_audit
+from timbrec.audit.stored import read_audit, write_audit
 from timbrec.cluster import session
 from timbrec.data.split import SCENARIOS, Scenario
-from timbrec.errors import ConfigError, DataError, listing
+from timbrec.errors import ConfigError, listing
 from timbrec.models import Model
 from timbrec.models.from_run import On, chosen_experiment, fit_experiment, inputs_of
 from timbrec.probes.shared.published import read_scores_table
-from timbrec.report import ReportData, draw_figures, write_report
+from timbrec.result import Result, page_of, run_of, tables_of
 from timbrec.results.choice import Choice, expected, leader
-from timbrec.results.figures import Figures, compute_figures
 from timbrec.results.leaks import write_leaks
-from timbrec.results.lines import baselines
 from timbrec.results.published import beside_published
 from timbrec.results.published import published_disparity as correlate
-from timbrec.results.reference import compare_with, encoders, read_reference, write_reference
-from timbrec.results.stored import read_figures, write_figures
-from timbrec.results.summary import summarise
-from timbrec.results.tables import further_tables
+from timbrec.results.reference import compare_with, encoders, write_reference
 from timbrec.results.truth import write_truth
-from timbrec.results.verdict import Verdict
 from timbrec.study.config import Config, make_config, read_config
 from timbrec.study.description import describe_run
 from timbrec.study.grid import run_study
-from timbrec.study.inputs import FILES, Inputs, load_inputs
+from timbrec.study.inputs import Inputs, load_inputs
 from timbrec.study.memory import stored_inputs
 from timbrec.study.probing import Probed, run_on_files, run_probes
 from timbrec.study.runs import TRACKS, Run
 from timbrec.types import Progress
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Result:
-    """A finished or interrupted run: its folder, figures, verdicts and audit, and the page that shows them.
-
-    `figures` has one row per (encoder, recommender, control, scenario, metric, seed); `standings` one row per line and
-    control, with intervals; `gains` the gain of real vectors over each control; `summary` is the wide view of these.
-    """
-
-    run: Run
-    tables: Figures
-    audit: StoredAudit
-    report: Path
-
-    @property
-    def verdict(self) -> tuple[Verdict, ...]:
-        """The verdict on every scenario that has lines with audio."""
-        return self.tables.verdicts
-
-    @property
-    def figures(self) -> pl.DataFrame:
-        """The value of every metric on every cell."""
-        return self.tables.figures
-
-    @property
-    def standings(self) -> pl.DataFrame:
-        """Means over seeds with 95 % intervals and the chance level."""
-        return self.tables.standings
-
-    @property
-    def gains(self) -> pl.DataFrame:
-        """Real vectors against each control, paired."""
-        return self.tables.gains
-
-    @property
-    def differences(self) -> pl.DataFrame:
-        """All pairs of lines on the primary metric, paired, with simultaneous intervals."""
-        return self.tables.differences
-
-    @property
-    def reference(self) -> pl.DataFrame | None:
-        """Every encoder minus the config's `reference`, as `timbrec.compare` returns it; None without a reference."""
-        return read_reference(self.run)
-
-    @property
-    def summary(self) -> pl.DataFrame:
-        """One wide row per (encoder, recommender, scenario, metric)."""
-        return summarise(self.tables)
-
-    @property
-    def findings(self) -> list[Finding]:
-        """The findings of the audit; empty if the run has no valid audit."""
-        return list(self.audit.findings)
-
-    @property
-    def primary(self) -> str:
-        """The label of the primary metric."""
-        return str(self.run.facts["config"]["primary"])
-
-    def plot(self) -> Any:
-        """The plot of hot against cold figures, as SVG that notebooks show; None when no line has both."""
-        return draw_figures(self._data)
-
-    @property
-    def _data(self) -> ReportData:
-        return _report_data(self.run, self.tables, self.audit, {})
-
-    def __repr__(self) -> str:
-        leads = " ".join(verdict.sentence for verdict in self.verdict) or "no verdict"
-        missing = len(self.run.missing)
-        state = f", {missing} cells missing" if missing else ""
-        return f"<timbrec.Result {self.run.folder} ({leads}{state}; audit {self._audit_state})>"
-
-    def _repr_html_(self) -> str:
-        rows = self.summary.filter(metric=self.primary).sort("scenario", "value", descending=[False, True])
-        columns = ["encoder", "recommender", "scenario", "value", "low", "high", "chance", "shuffled"]
-        table: str = rows.select(columns)._repr_html_()
-        return f"<p><b>{self.primary}</b>, audit {self._audit_state}</p>{table}"
-
-    @property
-    def _audit_state(self) -> str:
-        if self.audit.missing:
-            return f"does not count ({self.audit.missing})"
-        return "passed" if self.audit.passed else "REFUSED"
 
 
 def bench(
@@ -184,10 +93,10 @@ def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Se
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
     if config.probes or config.mir_scores:
         _log_failures(run_probes(config, inputs, run.folder, progress, engine))
-    tables = _tables(run, progress)
+    tables = tables_of(run, progress)
     if read_audit(run).missing:
         audit(run, inputs, progress)
-    return _page(run, tables, progress)
+    return page_of(run, tables, progress)
 
 
 def probe(config: Config | Path | str, progress: Progress | None = None, engine: str = "local") -> Probed:
@@ -252,7 +161,7 @@ def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Fi
 
 def report(run: Run, progress: Progress | None = None) -> Result:
     """Write report.html and the figures of the finished cells as CSV; unchanged figures are not computed again."""
-    return _page(run, _tables(run, progress), progress)
+    return page_of(run, tables_of(run, progress), progress)
 
 
 def compare(
@@ -263,7 +172,7 @@ def compare(
     Returns the table that `timbrec.results.reference.compare_with` describes, on the primary metric. Raises ConfigError
     without a reference, for one that the run lacks, and for a run with a single encoder.
     """
-    run = _run_of(run)
+    run = run_of(run)
     reference = reference or run.facts["config"].get("reference")
     if reference is None:
         raise ConfigError(
@@ -281,8 +190,8 @@ def compare_published(
 
     Returns the table that `timbrec.results.published.beside_published` describes.
     """
-    run = _run_of(run)
-    return beside_published(run, _tables(run, progress), study)
+    run = run_of(run)
+    return beside_published(run, tables_of(run, progress), study)
 
 
 def fit_run(
@@ -300,10 +209,10 @@ def fit_run(
     combination. `on="train"` fits on the train part alone. The run's figures are in the model's card under "expected".
     Raises ConfigError for a combination that the run lacks, DataError if the inputs of the run have changed.
     """
-    run = _run_of(run)
+    run = run_of(run)
     config = make_config(run.facts["config"])
     inputs = inputs_of(run, config, progress)
-    tables = _tables(run, progress)
+    tables = tables_of(run, progress)
     if best is not None:
         if best not in SCENARIOS or encoder or recommender:
             raise ConfigError("give a scenario, or an encoder and a recommender", example=best,
@@ -319,64 +228,6 @@ def fit_run(
     return replace(model, card=model.card | why | {"expected": figures})
 
 
-def _run_of(run: Run | Result | Path | str) -> Run:
-    return run if isinstance(run, Run) else run.run if isinstance(run, Result) else Run(Path(run))
-
-
-def _tables(run: Run, progress: Progress | None) -> Figures:
-    """The figures of the finished cells; also writes them to the run's folder."""
-    if not run.finished:
-        raise DataError(f"{run.folder} has no finished cell yet", fix="Run the benchmark again.")
-    if (tables := read_figures(run)) is None:
-        config = make_config(run.facts["config"])
-        tables = compute_figures(run, config.metrics, config.k, config.primary, progress)
-        write_figures(run, tables)
-    return tables
-
-
-def _page(run: Run, tables: Figures, progress: Progress | None = None) -> Result:
-    stored = read_audit(run)
-    further = further_tables(run, tables, progress)
-    if (table := further.get("reference")) is not None:
-        write_reference(run, table)
-    page = write_report(_report_data(run, tables, stored, further), run.folder / "report.html")
-    return Result(run, tables, stored, page)
-
-
-def _report_data(run: Run, tables: Figures, stored: StoredAudit, further: Mapping[str, pl.DataFrame]) -> ReportData:
-    facts = run.facts
-    config = make_config(facts["config"])
-    return ReportData(
-        name=config.name,
-        created=facts["created"],
-        version=facts["version"],
-        protocol=config.split.protocol,
-        primary=config.primary,
-        synthetic=config.note,
-        data_card=[tuple(row) for row in facts["data_card"]],
-        split=run.split.describe(),
-        summary=summarise(tables),
-        differences=tables.differences,
-        tables=further,
-        facts=facts,
-        settings={experiment.label: experiment.settings for experiment in run.experiments},
-        findings=stored.findings,
-        not_audited=stored.missing,
-        missing=[(experiment.title, run.failure(experiment) or "not run yet") for experiment in run.missing],
-        verdicts=tables.verdicts,
-        encoders=facts["encoders"],
-        baselines=baselines(run),
-        commands=[
-            "timbrec bench CONFIG.yaml",
-            f"timbrec audit {config.output}",
-            *(
-                f"timbrec fit {config.output} --best {verdict.scenario}  # {verdict.leader}"
-                for verdict in tables.verdicts
-            ),
-        ],
-    )
-
-
 def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Finding]:
     """Audit the running code on planted worlds and, if a folder is named, the run in it; returns the findings."""
     from timbrec.audit import audit_code
@@ -385,9 +236,3 @@ def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Fin
         return audit_code(progress)
     run = Run(folder)
     return audit(run, load_inputs(make_config(run.facts["config"]), progress), progress)
-
-
-def read_files(run: Run) -> pl.DataFrame:
-    """The audio files (encoder, id, path, outcome, reason, fix) of the last benchmark that failed or have a remark."""
-    path = run.folder / "files.csv"
-    return pl.read_csv(path, infer_schema=False) if path.is_file() else pl.DataFrame(schema=FILES)

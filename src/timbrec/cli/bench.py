@@ -14,7 +14,7 @@ import typer
 from timbrec.cli.options import Engine, texts_of
 
 if TYPE_CHECKING:
-    from timbrec.api import Result
+    from timbrec.result import Result
     from timbrec.study.config import Config
     from timbrec.study.experiment import Experiment
     from timbrec.study.inputs import Inputs

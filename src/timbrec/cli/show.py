@@ -14,8 +14,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from timbrec.api import Result
     from timbrec.audit import Finding
+    from timbrec.result import Result
     from timbrec.study.inputs import Inputs
 
 _out = Console(highlight=False)
@@ -78,8 +78,8 @@ def show_result(result: Result) -> None:
     """Print the primary metric of every line, the audit's outcome and the path of the report."""
     import polars as pl
 
-    from timbrec.api import read_files
     from timbrec.data.split import SCENARIOS
+    from timbrec.result import read_files
 
     for verdict in result.verdict:
         _out.print(escape(verdict.sentence))
@@ -129,7 +129,7 @@ def _audit_line(result: Result) -> str:
 
 def show_end(result: Result) -> int:
     """Print the exit code with its reasons, and return it: 1 if anything is missing or refused."""
-    from timbrec.api import read_files
+    from timbrec.result import read_files
 
     files, allowed = read_files(result.run), result.run.facts["config"].get("max_failures", 0)
     failed = files.filter(outcome="failed")["path"].n_unique() if "outcome" in files.columns else 0
