@@ -1,4 +1,4 @@
-"""Coverage, errors, power and speed of the comparison of lines, on simulated worlds whose true values are known.
+"""Coverage, errors, power and speed of the comparison of lines, on simulated worlds with known true values.
 
     python measurements/comparison.py [--worlds 2000] [--processes 1] [--only KIND] [--out FILE]
     python measurements/comparison.py --speed

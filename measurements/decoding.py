@@ -1,7 +1,7 @@
 """MP3 decoders against each other, and the cost of mixing, resampling and hashing.
 
 Targets: our decoder at most 1.2 times the fastest; decoded, mixed down and resampled to 16 or 24 kHz at most 1.5 times
-the decoder alone. Times are those of the processor, on one thread, so other work on the machine counts little.
+the decoder alone. Times are processor times, on one thread, so other work on the machine counts little.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Encoders of the published sizes on 30 s of noise, with random weights in the official layout.
 
 Each runs in a process of its own: loading from a file as published, one window in float32, and the memory both took at
-most. The time of a window is told by that of its arithmetic in bare matrix products, measured in the same process by
-turns. Weights of one encoder take up to 2.7 GB in a temporary folder.
+most. The time of a window is compared with the time of its arithmetic in bare matrix products, measured in the same
+process by turns. Weights of one encoder take up to 2.7 GB in a temporary folder.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Log:
 
 
 def planted(seed: int) -> Log:
-    """A world whose plays follow from taste, popularity and company; their order within a month means nothing."""
+    """A world in which plays follow from taste, popularity and company, and their order within a month is random."""
     world = PlantedWorld(users=1000, items=1000, seed=seed)
     return Log(world.split, world.vectors(0.7))
 
@@ -72,10 +72,10 @@ def hetrec(seed: int) -> Log:
 
 
 def sessions(seed: int, users: int = 600, groups: int = 20, size: int = 15, last: int = 4) -> Log:
-    """A log whose order means much: runs of three to six tracks of one group, then of another, the last run longer.
+    """A log in which order matters: runs of three to six tracks of one group, then of another, the last run longer.
 
-    A track in ten is any track. The last four of a user are held out: they are mostly of the group played last, which
-    what else the user has played does not tell.
+    A track in ten is any track. The last four tracks of a user are held out. Most of them are of the group played last,
+    which cannot be seen without the order.
     """
     rng = np.random.default_rng([seed, *b"sessions"])
     rows = [
@@ -227,7 +227,7 @@ def refitted(made: ELSA, log: Log, seed: int) -> Scorer:
 
 
 def compare_bert4rec(log: Log, seed: int, environment: Environment) -> dict[str, float]:
-    """BERT4Rec that knows tracks by a vector of their own, which is learned: what `rectools` calls id embeddings.
+    """Compare BERT4Rec with a learned vector per track, as with the id embeddings of `rectools`.
 
     Half of the users with held-out tracks choose the epoch, the other half are the test, for both alike.
     """
@@ -285,7 +285,7 @@ def disordered(train: Interactions, seed: int) -> Interactions:
 
 
 def compare_knn(log: Log, seed: int, environment: Environment) -> dict[str, float]:
-    """Lists of KNN beside those of an exact faiss index: where they differ, by how much the scores do."""
+    """Compare lists of KNN with lists of an exact faiss index; where they differ, also the scores."""
     fold, train = log.split.test, log.split.test.train
     scorer = KNN().fit(train, Content(log.vectors), None, np.random.default_rng(seed))
     answers: dict[str, float] = {}

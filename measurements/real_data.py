@@ -1,6 +1,6 @@
-"""What real listening data can show, and what it cannot: the tables of docs/real-data.md.
+"""Evidence that real listening data give, and its limits: the tables of docs/real-data.md.
 
-The data sets are no part of this project. `--data` names the folder that holds theirs, under the names used below.
+The data sets are no part of this project. `--data` names the folder that holds them, under the names used below.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def hetrec_trained(data: Path, out: Path, splits: int, listeners: int = 1) -> No
     """All recommenders on tags-128 and on its vectors dealt at random, over halves and held-out artists as above.
 
     The settings are the default ones. Artists with fewer `listeners` are left out before the split. One seed per split.
-    What is finished lies in `out` and never runs again.
+    Finished runs lie in `out` and are never repeated.
     """
     rows, folder = [], out / f"hetrec-trained-{listeners}"
     for seed in range(splits):
@@ -115,7 +115,7 @@ def judged(made: Recommender, split: Split, content: Content, seed: int) -> pl.D
 
 
 def fitted(made: Recommender, split: Split, content: Content, seed: int) -> tuple[Scorer, dict[str, Any]]:
-    """The scorer that serves, and what validation chose for it."""
+    """The scorer that serves, and the settings that validation chose."""
     chosen: dict[str, Any] = {}
     if made.validates:
         first = made.fit(split.validation.train, content, split.validation, np.random.default_rng(seed))
@@ -172,7 +172,7 @@ def over_splits(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
 
 
 def widths(summary: pl.DataFrame) -> pl.DataFrame:
-    """What single runs say of their uncertainty, and what other halves and held-out artists made of the value."""
+    """Intervals of single runs, beside the spread of values over other halves and other held-out artists."""
     best = (pl.col("encoder") == "tags-128") & (pl.col("recommender") == "knn")
     rows = summary.filter(best, pl.col("metric").is_in(SHOWN))
     return rows.group_by("scenario", "metric", maintain_order=True).agg(
@@ -330,7 +330,7 @@ def taste_profile(data: Path, out: Path, splits: int) -> None:
 
 
 def lastfm_1k(data: Path, out: Path, splits: int) -> None:
-    """What the parser finds in the first 5,000 lines."""
+    """The parser on the first 5,000 lines."""
     dataset = LastFM1K(data / "lastfm1k_head5000")
     log, items = dataset.events(), dataset.items()
     row = {

@@ -102,10 +102,10 @@ def representations(audio: np.ndarray, tags: np.ndarray, seed: int) -> dict[str,
     components = left * sizes
     length = np.linalg.norm(tags, axis=1, keepdims=True)
     fused = np.hstack([audio / np.linalg.norm(audio, axis=1, keepdims=True), tags[:, :32] / np.maximum(length, 1e-9)])
-    made = {name: audio[:, [names.index(feature) for feature in group]] for name, group in GROUPS.items()}
-    made |= {"audio": audio, "audio-pca-2": components[:, :2], "audio-pca-5": components[:, :5]}
-    made |= {f"tags-{size}": tags[:, :size] for size in (4, 16, 64)}
-    return made | {"fused": fused, "shuffled": audio[np.random.default_rng(seed).permutation(len(audio))]}
+    groups = {name: audio[:, [names.index(feature) for feature in group]] for name, group in GROUPS.items()}
+    groups |= {"audio": audio, "audio-pca-2": components[:, :2], "audio-pca-5": components[:, :5]}
+    groups |= {f"tags-{size}": tags[:, :size] for size in (4, 16, 64)}
+    return groups | {"fused": fused, "shuffled": audio[np.random.default_rng(seed).permutation(len(audio))]}
 
 
 if __name__ == "__main__":

@@ -44,18 +44,18 @@ def relevant(pairs: Interactions, split: Split) -> dict[str, set[str]]:
     return table
 
 
-def ndcg(listed: list[str], wanted: set[str]) -> float:
-    gains = [1 / np.log2(place + 2) for place, item in enumerate(listed) if item in wanted]
-    return sum(gains) / sum(1 / np.log2(place + 2) for place in range(min(len(wanted), K)))
+def ndcg(listed: list[str], liked: set[str]) -> float:
+    gains = [1 / np.log2(place + 2) for place, item in enumerate(listed) if item in liked]
+    return sum(gains) / sum(1 / np.log2(place + 2) for place in range(min(len(liked), K)))
 
 
-def recall(listed: list[str], wanted: set[str]) -> float:
-    return len(wanted & set(listed)) / len(wanted)
+def recall(listed: list[str], liked: set[str]) -> float:
+    return len(liked & set(listed)) / len(liked)
 
 
 def mean(values: Iterator[float]) -> str:
-    found = list(values)
-    return f"{np.mean(found):.3f} ±{1.96 * np.std(found) / max(len(found), 1) ** 0.5:.3f}"
+    figures = list(values)
+    return f"{np.mean(figures):.3f} ±{1.96 * np.std(figures) / max(len(figures), 1) ** 0.5:.3f}"
 
 
 def mixed(model: timbrec.Model, hot: dict[str, set[str]], cold: dict[str, set[str]], users: int) -> None:

@@ -30,7 +30,7 @@ IMPORTS = (sys.executable, "-c", "import numpy, polars, typer, pydantic")
 TIMBREC = Path(sys.executable).with_name("timbrec")
 
 
-def made(tracks: int) -> timbrec.Model:
+def model_of(tracks: int) -> timbrec.Model:
     """Tracks around artists in 40 directions, with a little of all others, as encoders give them."""
     rng = np.random.default_rng(0)
     artists = rng.standard_normal((tracks // 8, 40), np.float32)
@@ -70,8 +70,8 @@ def least(call: Callable[[], object], times: int) -> tuple[float, float]:
 
 
 def used() -> float:
-    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def show(what: str, figures: tuple[float, float]) -> None:
@@ -81,7 +81,7 @@ def show(what: str, figures: tuple[float, float]) -> None:
 def main() -> None:
     tracks = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     with tempfile.TemporaryDirectory() as place:
-        folder = made(tracks).save(Path(place) / "model")
+        folder = model_of(tracks).save(Path(place) / "model")
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         print(f"{tracks:,} tracks x {DIM}, {USERS:,} users: {size / 2**20:,.0f} MiB on disk")
         commands = {

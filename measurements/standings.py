@@ -1,7 +1,7 @@
 """Tables of docs/recommender-measurements.md: default settings on validation folds, and their gain from popularity.
 
-Beside each figure stands that of the same scores with the log of the item's players added, in the share that is best
-for the users training stopped on: what a recommender gains by it, it has not learned of popularity itself.
+Beside each figure stands the figure of the same scores with the log of the item's players added, in the share that is
+best for the users training stopped on. A gain shows popularity that the recommender has not learned itself.
 """
 
 from __future__ import annotations

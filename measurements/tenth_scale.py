@@ -1,7 +1,7 @@
-"""KNN and the four trained content models at a tenth of the study's scale, as `timbrec bench` fits and asks them.
+"""KNN and the four trained content models at a tenth of the study's scale, as `timbrec bench` fits and ranks.
 
-Default settings; fitted to early stop on the month before the test, fitted again on all of train, then asked hot, cold
-and mixed. Target: under 30 minutes on two idle cores, all five together. Vectors carry half of what listeners care for.
+Default settings; fitted to early stop on the month before the test, fitted again on all of train, then ranked hot,
+cold and mixed. Target: under 30 minutes on two idle cores, all five together. Vectors carry half of the taste.
 """
 
 from __future__ import annotations

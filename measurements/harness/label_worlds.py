@@ -48,7 +48,7 @@ class LabelWorld:
 
 
 def draw(tau: float, encoders: int, seed: int, size: Size = Size()) -> LabelWorld:
-    """A world whose encoders come from a population in which label and taste quality have this Kendall's tau."""
+    """A world with encoders from a population in which label and taste quality have this Kendall's tau."""
     rng = np.random.default_rng([seed, round(1000 * (tau + 1))])
     correlation = np.sin(np.pi / 2 * tau)
     first = rng.standard_normal(encoders)

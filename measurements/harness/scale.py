@@ -1,4 +1,4 @@
-"""The study's scale, and parts of it: who played what, and vectors for the tracks."""
+"""Plays and vectors at the paper's scale, and at parts of it."""
 
 from __future__ import annotations
 

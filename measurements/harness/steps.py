@@ -22,7 +22,7 @@ from .floor import Probe, Rates
 
 
 class Steps:
-    """The batches of an epoch, over and over; a call is a step. `rows` are those of the last one."""
+    """The batches of an epoch, repeated; a call is a step. `rows` are the rows of the last batch."""
 
     def __init__(self, model: Trainable, settings: TrainedRecommender, pairs: Interactions) -> None:
         self.training, self.examples = _Training(model, settings, None, Workspace()), model.examples(pairs)

@@ -1,4 +1,4 @@
-"""Worlds of users and items whose ranked lists come from scores with known qualities.
+"""Worlds of users and items with ranked lists from scores of known quality.
 
 A world draws users and items anew from one process; the number of candidates is fixed. Users and items have latent
 tastes, and items have a popularity. The relevant items of a user are drawn by affinity and popularity, without

@@ -2,8 +2,8 @@
 
     python faiss_lists.py question.npz answer.npz
 
-The question: `user` and `item` rows of the train pairs, `vectors` (items, dim), the `users` asked, the `candidates`
-and `k`. The answer: `items` and `scores` (users asked, k), without what the user has in train, -1 where they ran out.
+The question: `user` and `item` rows of the train pairs, `vectors` (items, dim), the rows of `users`, the
+`candidates` and `k`. The answer: `items` and `scores` (users, k) without the user's train items, -1 past the end.
 """
 
 import sys

@@ -2,9 +2,9 @@
 
     python rectools_lists.py question.npz answer.npz
 
-The question: `user`, `item` and `place` (in the user's history) of the train pairs, the `users` asked, `k`, and the
+The question: `user`, `item` and `place` (in the user's history) of the train pairs, the rows of `users`, `k`, and the
 settings `width`, `layers`, `heads`, `length`, `mask`, `dropout`, `batch`, `lr`, `epochs`, `seed`. The answer: `items`
-(epochs, users asked, k), what each user has in train left out.
+(epochs, users, k) without the user's train items.
 """
 
 import logging
