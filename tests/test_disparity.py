@@ -15,7 +15,7 @@ import probe_world
 from report_samples import sample
 from timbrec import api
 from timbrec.report.sections.disparity import Disparity
-from timbrec.results.disparity import DISPARITY, groups_of, sentences
+from timbrec.results.disparity import DISPARITY, groups_of, of_the_log, sentences
 from timbrec.results.published import published_figures
 from timbrec.statistics.agreement import agreement, critical_tau, holm, kendall, null_counts, p_value, partial, spearman
 from timbrec.study.config import read_config
@@ -182,6 +182,27 @@ class TestRun:
 
     def test_a_run_without_probes_has_no_section(self) -> None:
         assert Disparity().content(sample()) is None
+
+
+def test_the_probe_of_the_log_that_goes_with_cold_start_most_is_named() -> None:
+    taus = {
+        "taste": {"knn": 0.9, "shallow": 0.5}, "artist": {"knn": 0.6, "shallow": 0.4}, "year": {"knn": -0.2},
+        "genre": {"knn": 1.0, "shallow": 1.0}, "popularity": {"knn": None},
+    }  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        {"probe": probe, "among": among, "scenario": scenario, "recommender": recommender, "tau": tau}
+        for probe, of in taus.items() for recommender, tau in of.items()
+        for among, scenario in (("encoders", "cold"), ("encoders", "hot"), ("variants of a", "cold"))
+    ]  # fmt: skip
+    for row in rows:
+        if row["scenario"] == "hot" or row["among"] != "encoders":
+            row["tau"] = 0.99
+    table = pl.DataFrame([dict.fromkeys(DISPARITY) | row for row in rows], schema=DISPARITY)
+    assert of_the_log(table) == (
+        "Of what the log says of tracks, taste goes with cold start most: tau +0.70 (mean over 2 recommenders), "
+        "artist +0.50, year -0.20. No test says that one of them goes with it more than another."
+    )
+    assert of_the_log(table.filter(pl.col("probe").is_in(["taste", "genre"]))) is None
 
 
 def test_layers_of_an_encoder_are_its_variants() -> None:

@@ -189,6 +189,16 @@ class TestDataset:
             load_inputs(make_config(hetrec(tmp_path, **changes)))
 
 
+def test_a_model_names_items_that_have_no_artists(tmp_path: Path) -> None:
+    config = make_config(hetrec(tmp_path))
+    inputs = load_inputs(config)
+    titles = dict(run_catalogue(inputs, config, None).select("track", "title").iter_rows())
+    assert titles.pop("7") == "Seven"
+    assert set(titles.values()) == {None}
+    (tmp_path / "data" / "artists.dat").unlink()
+    assert run_catalogue(inputs, config, None)["title"].is_null().all()
+
+
 class TestWriting:
     def test_tables_and_config_give_what_the_data_set_gives(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

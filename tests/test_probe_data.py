@@ -21,7 +21,7 @@ from timbrec.errors import ConfigError, DataError
 from timbrec.probes import probe
 from timbrec.probes.shared.base import Context, Probe
 from timbrec.probes.shared.labels import Labels, prepare
-from timbrec.probes.shared.metrics import KEYS
+from timbrec.probes.shared.metrics import KEYS, metrics
 from timbrec.study.config import read_config
 from timbrec.study.inputs import Inputs, load_inputs
 
@@ -138,6 +138,20 @@ class TestMTGJamendo:
         assert len(labels.names) == tags
         remarks = prepare(labels, labels.tracks["id"], 0).remarks
         assert not any("are in train" in remark for remark in remarks), "splits are by artist"
+
+
+def test_published_predictions_of_mediaeval_2019_score_as_published(test_data: Path) -> None:
+    """The baseline's predictions give the organisers' macro ROC-AUC and PR-AUC, to 6 decimals."""
+    root = test_data / "data" / "mtg_jamendo_tags"
+    predictions = next(root.glob("*/mediaeval2019/baseline_vggish_predictions.npy"), None)
+    truth = next(root.glob("**/split-0/autotagging_moodtheme-test.npy"), None)
+    if predictions is None or truth is None:
+        pytest.skip(
+            f"{root} has no mediaeval2019/baseline_vggish_predictions.npy, or no autotagging_moodtheme-test.npy beside "
+            "its split: both are in the repository github.com/MTG/mtg-jamendo-dataset"
+        )
+    values = metrics("tags", np.load(truth).astype(bool), np.load(predictions), [])
+    assert {name: round(value, 6) for name, value in values.items()} == {"roc-auc": 0.725821, "pr-auc": 0.107734}
 
 
 class TestMSDTags:

@@ -11,8 +11,10 @@ import polars as pl
 import pytest
 
 import small_world
+from audio_files import write_wav
 from timbrec import api
 from timbrec.errors import ConfigError, SeveralErrors
+from timbrec.probes import gtzan
 from timbrec.probes.shared import running, scoring
 from timbrec.study.config import make_config, read_config
 from timbrec.study.inputs import load_inputs
@@ -144,6 +146,41 @@ def test_wrong_probes_of_a_config(probes: list[Any], message: str) -> None:
     settings = small_world.CONFIG | {"probes": probes}
     with pytest.raises((ConfigError, SeveralErrors), match=message):
         make_config(settings)
+
+
+def test_audio_of_a_data_set_is_encoded_and_probed(tmp_path: Path) -> None:
+    """GTZAN's layout with noise of a colour per genre; MFCC hears the colour."""
+    rng = np.random.default_rng(0)
+
+    def noise(colour: float) -> Any:
+        return np.convolve(rng.normal(0, 0.2, 11_025), np.cos(np.arange(16) * colour) / 8, "same").astype(np.float32)
+
+    clips = gtzan.split().with_columns(genre=pl.col("id").str.split(".").list.first())
+    clips = clips.filter(pl.col("genre").is_in(["blues", "metal"])).group_by("genre", "part").head(6)
+    for name, genre in clips.select("id", "genre").iter_rows():
+        folder = tmp_path / "gtzan" / "genres_original" / genre
+        folder.mkdir(parents=True, exist_ok=True)
+        write_wav(folder / f"{name}.wav", noise(0.5 if genre == "blues" else 2.5), 11_025)
+    (tmp_path / "audio").mkdir()
+    for track in range(12):
+        write_wav(tmp_path / "audio" / f"t{track}.wav", noise(track / 4), 11_025)
+    plays = pl.DataFrame(
+        {"user_id": np.repeat(np.arange(20), 6), "track_id": [f"t{n}" for n in rng.integers(0, 12, 120)]}
+    )
+    plays.unique(maintain_order=True).write_csv(tmp_path / "plays.csv")
+    settings = make_config(
+        {
+            "name": "noise", "output": "run", "base": tmp_path, "interactions": {"path": "plays.csv"},
+            "encoders": {"mfcc": {"audio": "audio"}}, "probes": [{"use": "gtzan", "path": "gtzan"}],
+            "split": {"protocol": "item-holdout"},
+        }
+    )  # fmt: skip
+    probed = run_probes(settings, load_inputs(settings), tmp_path / "run")
+    assert probed.failures == ()
+    (record,) = probed.records
+    assert (record.probe, record.encoder, record.metric, record.value) == ("gtzan", "mfcc", "accuracy", 1.0)
+    assert sorted(record.test["id"]) == sorted(clips.filter(part="test")["id"])
+    assert any(f"{930 - len(clips)} clips have no audio" in remark for remark in record.remarks)
 
 
 def test_a_data_set_needs_audio_or_vectors(config: Path) -> None:

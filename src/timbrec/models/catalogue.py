@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from timbrec.data.names import plain, without_accents
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, did_you_mean
 from timbrec.types import Array, Int
@@ -68,12 +69,12 @@ def recordings(catalogue: pl.DataFrame) -> Int[Array, "tracks"]:
     version, by the words of title and album, is another recording whatever its ids say. Without a length, equal names
     prove nothing.
     """
-    plain = catalogue.select(
+    rows = catalogue.select(
         "audio", "mbid", "isrc", "duration_s", artist=_plain("artist"), title=_plain("title"), version=_version()
     ).with_row_index("row")
-    pairs = [_twins(plain, ["audio"])]
-    pairs += [_twins(plain, [key, "version"]) for key in ("mbid", "isrc")]
-    timed = plain.drop_nulls(["artist", "title", "duration_s"]).sort("artist", "title", "version", "duration_s")
+    pairs = [_twins(rows, ["audio"])]
+    pairs += [_twins(rows, [key, "version"]) for key in ("mbid", "isrc")]
+    timed = rows.drop_nulls(["artist", "title", "duration_s"]).sort("artist", "title", "version", "duration_s")
     gap = pl.col("duration_s").diff().fill_null(0.0) > _SAME_LENGTH
     timed = timed.with_columns(length=gap.cast(pl.Int32).cum_sum().over("artist", "title", "version"))
     pairs.append(_twins(timed, ["artist", "title", "version", "length"]))
@@ -139,9 +140,9 @@ def rows_of(names: Iterable[str], items: Vocabulary, catalogue: pl.DataFrame) ->
 
 def _by_name(name: str, catalogue: pl.DataFrame) -> int:
     title, artist = catalogue["title"].str.to_lowercase(), catalogue["artist"].str.to_lowercase()
-    plain = name.strip().lower()
+    spelled = name.strip().lower()
     path = catalogue["path"].is_in([name, str(Path(name).absolute())]).fill_null(False)
-    for same in (path, _named(plain, artist, title), _named(plain, title, artist), title == plain):
+    for same in (path, _named(spelled, artist, title), _named(spelled, title, artist), title == spelled):
         matches = same.arg_true()
         if len(matches) == 1:
             return int(matches[0])
@@ -190,10 +191,8 @@ def _cleaned(name: str, column: pl.Series) -> pl.Series:
 
 
 def _plain(name: str) -> pl.Expr:
-    """Lower case without accents, punctuation and repeated blanks; null for names of nothing else."""
-    decomposed = pl.col(name).str.normalize("NFKD").str.replace_all(r"\p{M}", "").str.to_lowercase()
-    words = decomposed.str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars()
-    return pl.when(words != "").then(words)
+    """The name without case, accents and punctuation."""
+    return without_accents(plain(pl.col(name)))
 
 
 def _version() -> pl.Expr:

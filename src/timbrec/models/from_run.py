@@ -146,12 +146,21 @@ def audio_files(source: VectorSource) -> pl.DataFrame:
 def _items(config: Config) -> pl.DataFrame | None:
     """All columns of the items table, the track's id as `track`; columns that the config names go first."""
     if (source := tracks_table(config)) is None:
-        return None
+        return _names(config)
     table, columns = source
     rows = table.read(table.names)
     item, artist = columns.get("item", "track_id"), columns.get("artist", "artist_id")
     rows = rows.with_columns(pl.col(item).cast(pl.String).alias("track"))
     return rows if {"artist", "artist_name"} & {*rows.columns} else rows.with_columns(pl.col(artist).alias("artist"))
+
+
+def _names(config: Config) -> pl.DataFrame | None:
+    """The items of a data set without artists of tracks, such as HetRec; None where their file is not there."""
+    try:
+        items = None if config.data is None else config.data.items()
+    except DataError:
+        return None
+    return None if items is None else items.rename({"track_id": "track"})
 
 
 def _vectors(

@@ -33,6 +33,7 @@ DISPARITY = {
     "reason": pl.String,
 }  # fmt: skip
 ENCODERS = "encoders"
+OF_THE_LOG = ("popularity", "artist", "year", "taste")  # probes of what recommendation itself depends on
 LEVEL = 0.05
 
 
@@ -232,7 +233,7 @@ def _adjusted(table: pl.DataFrame) -> pl.DataFrame:
 def sentences(table: pl.DataFrame, metric: str) -> Iterator[str]:
     """The findings in words: one sentence per probe and scenario, about the recommender with the largest |tau|.
 
-    Cold start comes first, then hot and mixed.
+    Cold start comes first, then hot and mixed; last, which probe of the log goes with cold start most.
     """
     order = pl.col("scenario").replace_strict({"cold": 0, "hot": 1, "mixed": 2})
     chosen = table.filter(among=ENCODERS).sort(order, maintain_order=True)
@@ -242,6 +243,27 @@ def sentences(table: pl.DataFrame, metric: str) -> Iterator[str]:
             yield f"{str(scenario).capitalize()}, {probe}: {rows['reason'][0]}."
             continue
         yield sentence(known.sort(pl.col("tau").abs(), descending=True).row(0, named=True), metric)
+    if (last := of_the_log(table)) is not None:
+        yield last
+
+
+def of_the_log(table: pl.DataFrame) -> str | None:
+    """Which of the probes OF_THE_LOG goes with cold start most, by its mean tau over recommenders.
+
+    None unless at least two of them have a tau.
+    """
+    cold = table.filter(pl.col("probe").is_in(OF_THE_LOG), pl.col("tau").is_not_null(), among=ENCODERS, scenario="cold")
+    means = cold.group_by("probe").agg(pl.mean("tau")).sort("tau", "probe", descending=[True, False])
+    if len(means) < 2:
+        return None
+    (best, highest), *others = means.iter_rows()
+    rest = ", ".join(f"{probe} {tau:+.2f}" for probe, tau in others)
+    count = cold["recommender"].n_unique()
+    over = f"{count} recommenders" if count > 1 else cold["recommender"][0]
+    return (
+        f"Of what the log says of tracks, {best} goes with cold start most: tau {highest:+.2f} (mean over {over}), "
+        f"{rest}. No test says that one of them goes with it more than another."
+    )
 
 
 def sentence(row: Mapping[str, Any], metric: str) -> str:
