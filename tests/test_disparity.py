@@ -185,7 +185,7 @@ class TestRun:
 
 
 def test_the_probe_of_the_log_that_goes_with_cold_start_most_is_named() -> None:
-    taus = {
+    taus: dict[str, dict[str, float | None]] = {
         "taste": {"knn": 0.9, "shallow": 0.5}, "artist": {"knn": 0.6, "shallow": 0.4}, "year": {"knn": -0.2},
         "genre": {"knn": 1.0, "shallow": 1.0}, "popularity": {"knn": None},
     }  # fmt: skip
