@@ -216,6 +216,33 @@ class TestGiantSteps:
         assert prepare(labels, labels.tracks["id"], 0).groups.max() < 2_000, "clips of a track are one example"
 
 
+class TestMulan:
+    ARFF = "@RELATION x\n@ATTRIBUTE 'a tag' {0, 1}\n@attribute MFCC_1 numeric\n@ATTRIBUTE b {0,1}\n@DATA\n% none\n"
+
+    def test_tags_and_features_stand_in_any_order(self, tmp_path: Path) -> None:
+        (tmp_path / "CAL500.arff").write_text(self.ARFF + "0,1.5,1\n1,-2,0\n")
+        labels = read("mulan", path=tmp_path)
+        assert labels.names == ("a tag", "b")
+        assert labels.values.tolist() == [[False, True], [True, False]]
+        assert labels.tracks["id"].to_list() == ["0", "1"]
+        assert probe("mulan", {"path": tmp_path}).read(Context())[2].tolist() == [[1.5], [-2.0]]  # type: ignore[attr-defined]
+
+    @pytest.mark.parametrize("rows", ["", "0,1\n", "{0 1, 2 1}\n", "0,a,1\n"])
+    def test_other_files_are_refused(self, tmp_path: Path, rows: str) -> None:
+        (tmp_path / "emotions.arff").write_text(self.ARFF + rows)
+        with pytest.raises(DataError, match="is no dense ARFF file of numbers"):
+            read("mulan", path=tmp_path, collection="emotions")
+
+    @pytest.mark.parametrize(
+        ("collection", "songs", "tags", "features"), [("CAL500", 502, 174, 68), ("emotions", 593, 6, 72)]
+    )
+    def test_real_counts(self, test_data: Path, collection: str, songs: int, tags: int, features: int) -> None:
+        part = probe("mulan", {"path": test_data / "data" / "mulan_music", "collection": collection})
+        labels = part.labels(Context())
+        assert labels.values.shape == (songs, tags)
+        assert part.read(Context())[2].shape == (songs, features)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", [name for name in DATA_SETS if name != "gtzan"])
 def test_another_layout_names_what_was_looked_for(name: str, tmp_path: Path) -> None:
     kind: type[Probe] = catalog.load("probes", name)

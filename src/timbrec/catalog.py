@@ -81,6 +81,7 @@ CATALOG: dict[str, dict[str, Part]] = {
         "msd-tags": Part("timbrec.probes.msd_tags:MSDTags", "50 tags of the Million Song Dataset"),
         "emomusic": Part("timbrec.probes.emomusic:EmoMusic", "Arousal and valence of 45 s clips"),
         "giantsteps": Part("timbrec.probes.giantsteps:GiantSteps", "The key of electronic dance music"),
+        "mulan": Part("timbrec.probes.mulan:Mulan", "Tags of CAL500, moods of emotions"),
         "popularity": Part("timbrec.probes.popularity:PopularityProbe", "Plays of each track, from its vector"),
         "artist": Part("timbrec.probes.artist:ArtistProbe", "The artist of each track, from its vector"),
         "year": Part("timbrec.probes.year:YearProbe", "The year of each track, from its vector"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote_plus
@@ -12,7 +12,7 @@ import polars as pl
 
 from timbrec.data.events import Events, make_events
 from timbrec.data.tables import open_table
-from timbrec.datasets.shared.base import Dataset, reading
+from timbrec.datasets.shared.base import Dataset, reading, with_count
 from timbrec.errors import DataError
 from timbrec.store.vector_tables import LINES
 
@@ -47,7 +47,7 @@ class ThirtyMusic(Dataset):
             plays = pl.concat([_session_plays(lines) for lines in _lines(path)])
             kept = plays.filter((pl.col("ratio") >= self.least_ratio).fill_null(True)).drop("ratio")
             events = make_events(kept)
-        return replace(events, facts=(("rows left out: short plays", f"{len(plays) - len(kept):,}"),))
+        return with_count(events, "rows left out: short plays", len(plays) - len(kept))
 
     def items(self) -> pl.DataFrame:
         """`track_id`, `artist_id`, `album` (an id) and `name`, which is the artist's and the track's."""
