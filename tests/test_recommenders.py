@@ -596,5 +596,5 @@ def test_random_scores_at_chance() -> None:
 @pytest.mark.parametrize("scale", [1e37, 1e25, 1e-25, 1e-42])
 def test_norms_of_huge_and_tiny_vectors_are_right(scale: float) -> None:
     vectors = (np.array([[3, 4], [-5, 12], [0, 0]]) * scale).astype(np.float32)
-    expected = [[0.6, 0.8], [-5 / 13, 12 / 13], [0, 0]]
+    expected: list[list[float]] = [[0.6, 0.8], [-5 / 13, 12 / 13], [0, 0]]
     np.testing.assert_allclose(normalised(vectors), expected, atol=0.05 if scale == 1e-42 else 1e-6)
