@@ -75,6 +75,30 @@ def test_more_users_and_items_than_one_block_holds() -> None:
         assert np.array_equal(result.scores, scores)
 
 
+@pytest.mark.parametrize("levels", [1, 1000])
+def test_the_operations_of_a_gpu_give_the_same_lists(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run on the CPU here: what is chosen by device is only how the largest values and true places are found."""
+    monkeypatch.setattr("timbrec.ranking.selection._on_cpu", lambda _: False)
+    table, seen, _ = world(1, 40, 5000, levels)
+    items, scores = brute_force(table, np.arange(40), np.arange(5000), seen, 30, 0)
+    result = rank(TableScorer(table), np.arange(40), np.arange(5000), seen, 30)
+    assert np.array_equal(result.items, items)
+    assert np.array_equal(result.scores, scores)
+
+
+@pytest.mark.parametrize("tile", [32, 64, 2048])
+def test_tiles_change_no_list(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with scores that rise from tile to tile, so that every tile holds better candidates than all before it."""
+    monkeypatch.setattr(ranking, "_TILE", tile)
+    table, seen, _ = world(2, 40, 1000, 50)
+    order = np.argsort(tie_order(1000, 0))
+    table[20:, order] = np.arange(1000) // 3
+    items, scores = brute_force(table, np.arange(40), np.arange(1000), seen, 70, 0)
+    result = rank(TableScorer(table), np.arange(40), np.arange(1000), seen, 70)
+    assert np.array_equal(result.items, items)
+    assert np.array_equal(result.scores, scores)
+
+
 @pytest.mark.parametrize("k", [1, 3, 6])
 def test_every_order_of_scores_is_found(k: int) -> None:
     table = np.array(list(permutations(range(5))), np.float32)

@@ -94,13 +94,17 @@ class Best:
 
 def _largest(values: torch.Tensor, k: int) -> torch.Tensor:
     """The k largest values of each row, in no order; NaN is largest."""
-    if values.device.type != "cpu":
-        return values.topk(k, sorted=False).values
-    return torch.from_numpy(np.partition(values.numpy(), values.shape[1] - k, axis=1)[:, -k:])  # several times faster
+    if _on_cpu(values):  # numpy is several times faster than torch there
+        return torch.from_numpy(np.partition(values.numpy(), values.shape[1] - k, axis=1)[:, -k:])
+    return values.topk(k, sorted=False).values
 
 
 def _places(mask: torch.Tensor) -> torch.Tensor:
     """The places of the true elements of the flattened mask, ascending."""
-    if mask.device.type != "cpu":
-        return mask.flatten().nonzero()[:, 0]
-    return torch.from_numpy(np.flatnonzero(mask.numpy()))  # several times faster
+    if _on_cpu(mask):
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.flatten().nonzero()[:, 0]
+
+
+def _on_cpu(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu"
