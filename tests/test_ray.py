@@ -221,7 +221,7 @@ def test_a_killed_driver_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert_equal(whole, run)
 
 
-# A single core, and clients
+# A single core
 
 
 @pytest.mark.slow
@@ -236,6 +236,40 @@ def test_a_cluster_of_one_core_ends(world: Any, music: Path, tmp_path: Path, mon
     assert (report.done, len(report.failures)) == (5, 1)
     assert not run.missing
     assert time.monotonic() - began < 600
+
+
+# Errors
+
+
+@pytest.mark.slow
+def test_workers_with_other_versions_are_refused(
+    cluster: str, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("timbrec.cluster.versions", lambda: versions() | {"torch": "1.0"})
+    with pytest.raises(ConfigError, match=r"workers differ from this machine: .* has torch .* \(here 1\.0\)"):
+        run_study(world[0], world[1], start(world, tmp_path), engine=cluster)
+
+
+@pytest.mark.slow
+def test_a_worker_without_the_weights_is_named(cluster: str, tmp_path: Path) -> None:
+    with session(cluster), pytest.raises(ConfigError, match=r"mert-95m: a worker on .* cannot go on: .*nowhere"):
+        load_encoder("mert-95m", tmp_path / "nowhere", "cpu", cluster)
+    with session(cluster), pytest.raises(ConfigError, match="no node of the cluster has a GPU"):
+        load_encoder("mfcc", None, "cuda", cluster)
+
+
+@pytest.mark.slow
+def test_a_cell_that_no_node_can_hold_is_refused(
+    cluster: str, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("timbrec.study.engines.ray.memory_of", lambda *_: 10**15)
+    with pytest.raises(ConfigError, match=r"a cell may take 931322\.6 GiB of memory, and no node"):
+        run_study(world[0], world[1], start(world, tmp_path), engine=cluster)
+    with pytest.raises(ConfigError, match="no node of the cluster has a GPU"):
+        run_study(world[0], world[1], start(world, tmp_path), engine=cluster, device="cuda")
+
+
+# A client, last: Ray does not join a cluster in a process that was a client before
 
 
 @pytest.mark.slow
@@ -270,34 +304,3 @@ with two_nodes(ray_client_server_port={port}):
     local = start(world, tmp_path / "local run")
     run_study(world[0], world[1], local)
     assert_equal(local, run)
-
-
-# Errors
-
-
-@pytest.mark.slow
-def test_workers_with_other_versions_are_refused(
-    cluster: str, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("timbrec.cluster.versions", lambda: versions() | {"torch": "1.0"})
-    with pytest.raises(ConfigError, match=r"workers differ from this machine: .* has torch .* \(here 1\.0\)"):
-        run_study(world[0], world[1], start(world, tmp_path), engine=cluster)
-
-
-@pytest.mark.slow
-def test_a_worker_without_the_weights_is_named(cluster: str, tmp_path: Path) -> None:
-    with session(cluster), pytest.raises(ConfigError, match=r"mert-95m: a worker on .* cannot go on: .*nowhere"):
-        load_encoder("mert-95m", tmp_path / "nowhere", "cpu", cluster)
-    with session(cluster), pytest.raises(ConfigError, match="no node of the cluster has a GPU"):
-        load_encoder("mfcc", None, "cuda", cluster)
-
-
-@pytest.mark.slow
-def test_a_cell_that_no_node_can_hold_is_refused(
-    cluster: str, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("timbrec.study.engines.ray.memory_of", lambda *_: 10**15)
-    with pytest.raises(ConfigError, match=r"a cell may take 931322\.6 GiB of memory, and no node"):
-        run_study(world[0], world[1], start(world, tmp_path), engine=cluster)
-    with pytest.raises(ConfigError, match="no node of the cluster has a GPU"):
-        run_study(world[0], world[1], start(world, tmp_path), engine=cluster, device="cuda")
