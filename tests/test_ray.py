@@ -262,11 +262,11 @@ def test_a_worker_without_the_weights_is_named(cluster: str, tmp_path: Path) -> 
 def test_a_cell_that_no_node_can_hold_is_refused(
     cluster: str, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with pytest.raises(ConfigError, match="no node of the cluster has a GPU"):
+        run_study(world[0], world[1], start(world, tmp_path), engine=cluster, device="cuda")
     monkeypatch.setattr("timbrec.study.engines.ray.memory_of", lambda *_: 10**15)
     with pytest.raises(ConfigError, match=r"a cell may take 931322\.6 GiB of memory, and no node"):
         run_study(world[0], world[1], start(world, tmp_path), engine=cluster)
-    with pytest.raises(ConfigError, match="no node of the cluster has a GPU"):
-        run_study(world[0], world[1], start(world, tmp_path), engine=cluster, device="cuda")
 
 
 # A client, last: Ray does not join a cluster in a process that was a client before
