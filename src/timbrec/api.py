@@ -20,6 +20,7 @@ from timbrec.data.split import SCENARIOS, Scenario
 from timbrec.errors import ConfigError, listing
 from timbrec.models import Model
 from timbrec.models.from_run import On, chosen_experiment, fit_experiment, inputs_of
+from timbrec.places import location
 from timbrec.probes.shared.published import read_scores_table
 from timbrec.result import Result, page_of, run_of, tables_of
 from timbrec.results.choice import Choice, expected, leader
@@ -33,6 +34,7 @@ from timbrec.study.description import describe_run
 from timbrec.study.grid import run_study
 from timbrec.study.inputs import Inputs, load_inputs
 from timbrec.study.memory import stored_inputs
+from timbrec.study.mirror import working_folder
 from timbrec.study.probing import Probed, run_on_files, run_probes
 from timbrec.study.runs import TRACKS, Run
 from timbrec.types import Progress
@@ -93,6 +95,7 @@ def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Se
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
     if config.probes or config.mir_scores:
         _log_failures(run_probes(config, inputs, run.folder, progress, engine))
+        run.publish()
     tables = tables_of(run, progress)
     if read_audit(run).missing:
         audit(run, inputs, progress)
@@ -109,7 +112,8 @@ def probe(config: Config | Path | str, progress: Progress | None = None, engine:
         raise ConfigError("the config has no `probes`", fix="Add some, such as `probes: [{labels: genres.csv}]`.")
     with _session(engine):
         inputs = load_inputs(settings, progress, engine=engine)
-        return run_probes(settings, inputs, settings.at(settings.output), progress, engine)
+        with working_folder(settings.at(settings.output)) as folder:
+            return run_probes(settings, inputs, folder, progress, engine)
 
 
 def probe_vectors(
@@ -146,7 +150,7 @@ def _log_failures(probed: Probed) -> None:
 
 def _config_from_memory(settings: dict[str, Any], progress: Progress | None, **tables: Any) -> dict[str, Any]:
     output = settings.get("output") or tempfile.mkdtemp(prefix="timbrec-")
-    stored = stored_inputs(Path(output), progress=progress, **tables)
+    stored = stored_inputs(location(output), progress=progress, **tables)
     return {"name": "run"} | settings | {"output": output} | stored
 
 
@@ -156,6 +160,7 @@ def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Fi
 
     findings = audit_run(run, inputs, progress) + audit_code(progress, run_parts(run))
     write_audit(run, findings)
+    run.publish()
     return findings
 
 
@@ -180,6 +185,7 @@ def compare(
         )
     table = compare_with(run, reference, make_config(run.facts["config"]).primary, progress)
     write_reference(run, table)
+    run.publish()
     return table
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from timbrec.audit.finding import Finding
 from timbrec.audit.stored import StoredAudit, read_audit
 from timbrec.errors import DataError
+from timbrec.places import location
 from timbrec.report import ReportData, draw_figures, write_report
 from timbrec.results.figures import Figures, compute_figures
 from timbrec.results.lines import baselines
@@ -96,7 +97,7 @@ class Result:
         leads = " ".join(verdict.sentence for verdict in self.verdict) or "no verdict"
         missing = len(self.run.missing)
         state = f", {missing} cells missing" if missing else ""
-        return f"<timbrec.Result {self.run.folder} ({leads}{state}; audit {self._audit_state})>"
+        return f"<timbrec.Result {self.run.location} ({leads}{state}; audit {self._audit_state})>"
 
     def _repr_html_(self) -> str:
         rows = self.summary.filter(metric=self.primary).sort("scenario", "value", descending=[False, True])
@@ -113,13 +114,13 @@ class Result:
 
 def run_of(run: Run | Result | Path | str) -> Run:
     """The run of a result or in a folder."""
-    return run if isinstance(run, Run) else run.run if isinstance(run, Result) else Run(Path(run))
+    return run if isinstance(run, Run) else run.run if isinstance(run, Result) else Run(location(run))
 
 
 def tables_of(run: Run, progress: Progress | None) -> Figures:
     """The figures of the finished cells; also writes them to the run's folder."""
     if not run.finished:
-        raise DataError(f"{run.folder} has no finished cell yet", fix="Run the benchmark again.")
+        raise DataError(f"{run.location} has no finished cell yet", fix="Run the benchmark again.")
     if (tables := read_figures(run)) is None:
         config = make_config(run.facts["config"])
         tables = compute_figures(run, config.metrics, config.k, config.primary, progress)
@@ -134,6 +135,7 @@ def page_of(run: Run, tables: Figures, progress: Progress | None = None) -> Resu
     if (table := further.get("reference")) is not None:
         write_reference(run, table)
     page = write_report(_report_data(run, tables, stored, further), run.folder / "report.html")
+    run.publish()
     return Result(run, tables, stored, page)
 
 

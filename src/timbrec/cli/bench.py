@@ -98,8 +98,9 @@ def show_plan(config: Config) -> None:
         typer.echo(f"{label}: {count:,} cells")
     output = config.at(config.output)
     finished = 0
-    if (output / "run.json").is_file():
-        finished = sum(Run(output).has(experiment) for experiment in experiments)
+    if (output / "run.json").is_file():  # a plain copy lies there in a bucket too
+        run = Run(output)
+        finished = sum(run.has(experiment) for experiment in experiments)
     typer.echo(f"{len(experiments):,} cells in all, {finished:,} of them finished; {memory_of(experiments, inputs)}")
 
 

@@ -62,9 +62,10 @@ def embed(
     from timbrec.cluster import session
     from timbrec.embed import embed_all, outputs
     from timbrec.embed.tracks import check_ids
+    from timbrec.places import location
 
     ids = None if ids is None else check_ids(ids)
-    root = store or Path("vectors")
+    root = location(store or Path("vectors"))
     names = [name for part in encoder for name in part.split(",")]
     with session(engine):
         given = weights_by_encoder(weights, names), options_by_encoder(options, names)

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from timbrec.errors import StoreError
-from timbrec.files import write_atomically
+from timbrec.places import place_of
 
 if TYPE_CHECKING:
     from timbrec.embed import EmbedReport, Output
@@ -67,17 +67,18 @@ def progress_bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
 
 def write_lists(report: EmbedReport, root: Path) -> None:
     """Write failures.csv and remarks.csv of all files, including earlier runs; remove a list without rows."""
+    place = place_of(root)
     for name, table in (("failures", report.failures), ("remarks", report.remarks)):
-        path = root / f"{name}.csv"
+        file = f"{name}.csv"
         try:
             if len(table):
-                root.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, table.write_csv())
+                place.prepare()
+                place.put(file, table.write_csv().encode())
             else:
-                path.unlink(missing_ok=True)
+                place.delete([file])
         except OSError as error:
             raise StoreError(
-                f"cannot write {path}: {error.strerror}", fix="The vectors are stored; move that file away."
+                f"cannot write {root / file}: {error.strerror}", fix="The vectors are stored; move that file away."
             ) from error
 
 

@@ -56,6 +56,10 @@ def fit(
     if best is None and recommender is None and encoder is None:
         raise ConfigError("say what to fit", fix="--best hot, cold or mixed; or --encoder NAME --recommender LABEL.")
     from timbrec.api import fit_run
+    from timbrec.places import is_remote, location
+
+    if out is None and is_remote(location(run_dir)):
+        raise ConfigError("a model is written to a folder of this machine", fix="Name it with --out.")
     from timbrec.cli.show import progress_bars
     from timbrec.models.folder import check_place
 

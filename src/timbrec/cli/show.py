@@ -109,11 +109,13 @@ def show_result(result: Result) -> None:
             table.add_row(*map(escape, row))
         _out.print(table)
         if len(files) > 20:
-            _out.print(f"all {len(files):,} are in {result.run.folder / 'files.csv'}")
+            _out.print(f"all {len(files):,} are in {result.run.location / 'files.csv'}")
     for experiment in result.run.missing:
         _out.print(f"missing: {escape(experiment.title)}: {escape(result.run.failure(experiment) or 'not run yet')}")
     _out.print(_audit_line(result))
     _out.print(f"report: {result.report.resolve()}", soft_wrap=True)
+    if result.run.location != result.run.folder:
+        _out.print(f"the run, its report included: {result.run.location}", soft_wrap=True)
 
 
 def _audit_line(result: Result) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ def plain_name(path: Path) -> str:
 def _zstandard(path: Path) -> Any:
     import pyarrow as pa
 
-    return pa.input_stream(str(path), compression="zstd")
+    return pa.input_stream(os.fspath(path), compression="zstd")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from timbrec.data.tables import Source
 from timbrec.data.text import TextForm
+from timbrec.places import AnyPath, is_remote, location
 
 
 def _as_name(value: object) -> object:
@@ -20,7 +21,7 @@ def _as_name(value: object) -> object:
 Name = Annotated[str, BeforeValidator(_as_name), WithJsonSchema({"type": ["string", "number"]})]
 TableT = TypeVar("TableT", bound="TablePart")
 Paths = Annotated[
-    tuple[Path, ...],
+    tuple[AnyPath, ...],
     BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value]),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
@@ -63,4 +64,5 @@ class TablePart(TextPart):
 
 def resolved(base: Path, path: Path) -> Path:
     """The path, relative to the folder `base` unless absolute; `~` is the user's home."""
-    return base / path.expanduser()
+    path = location(path).expanduser()
+    return path if is_remote(path) or path.is_absolute() else location(base) / path

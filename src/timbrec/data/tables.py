@@ -17,6 +17,7 @@ from timbrec.data import text
 from timbrec.data.compression import check_file, compression, opened, plain_name
 from timbrec.data.text import TextForm, TextTable
 from timbrec.errors import DataError, did_you_mean, listing
+from timbrec.places import local, location, matches
 
 PARQUET, ARROW, JSON = (".parquet", ".pqt", ".pq"), (".arrow", ".feather", ".ipc"), (".json", ".jsonl", ".ndjson")
 KINDS = (*PARQUET, *text.SUFFIXES, *JSON, *ARROW)
@@ -191,8 +192,8 @@ def open_table(source: Source | Path | str | pl.DataFrame, form: TextForm | None
     if isinstance(source, pl.DataFrame):
         return _Frame(source, Path("the table"))
     if not isinstance(source, Source):
-        source = Source((Path(source),), form or TextForm())
-    paths = [path.expanduser() for path in source.paths]
+        source = Source((location(source),), form or TextForm())
+    paths = [location(path).expanduser() for path in source.paths]
     paths = [match for path in paths for match in _matches(path)] if source.glob else paths
     if len(paths) == 1 and not paths[0].is_dir():
         return _open_file(paths[0], source.form)
@@ -232,6 +233,7 @@ def readable(path: Path) -> Iterator[None]:
 
 def _open_file(path: Path, form: TextForm) -> Table:
     check_file(path)
+    path = local(path)
     kind = Path(plain_name(path)).suffix.lower()
     with readable(path):
         if kind in PARQUET:
@@ -296,8 +298,7 @@ def _is_one_object(content: bytes) -> bool:
 
 def _matches(pattern: Path) -> list[Path]:
     """The files that match a pattern, sorted."""
-    anchor = Path(pattern.anchor)
-    paths = sorted(anchor.glob(str(pattern.relative_to(anchor)))) if pattern.parts else []
+    paths = matches(pattern)
     if not paths:
         raise DataError(f"no file matches {pattern}", fix="Check the path.")
     return paths

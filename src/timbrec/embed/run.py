@@ -15,6 +15,7 @@ from timbrec.embed.report import EmbedReport
 from timbrec.embed.target import Target
 from timbrec.embed.tracks import MANIFEST, Listing, list_tracks
 from timbrec.errors import ConfigError, StoreError
+from timbrec.places import location
 from timbrec.protocols import Encoder
 from timbrec.store.manifest import holds_store, newest
 from timbrec.types import Progress
@@ -33,7 +34,7 @@ def embed(
     progress: Progress | None = None,
 ) -> EmbedReport:
     """Encode the audio of a folder or manifest into one store; see `embed_all`."""
-    output = Output(encoder, Path(store), windows or Windows(), layer, pool)
+    output = Output(encoder, location(store), windows or Windows(), layer, pool)
     return embed_all(source, [output], batch=batch, workers=workers, progress=progress)
 
 

@@ -17,6 +17,7 @@ from timbrec.audio.tags import read_tag
 from timbrec.data.compression import plain_name
 from timbrec.data.tables import KINDS, open_table
 from timbrec.errors import ConfigError, DataError
+from timbrec.places import is_remote, location
 
 STEM, PATH, TAG, MANIFEST = "stem", "path", "tag", "manifest"
 DEFAULT_TAG = "musicbrainz_trackid"
@@ -58,7 +59,9 @@ def list_tracks(source: Path | str, ids: str | None = None, *, distinct: bool = 
     manifest's folder. Raises DataError if there are no tracks, a tag is missing, or (with `distinct`) two tracks have
     the same id; ConfigError for an unknown kind of ids.
     """
-    source = Path(source)
+    source = location(source)
+    if is_remote(source):
+        raise ConfigError(f"{source}: audio must lie on this machine", fix="Copy it here; its vectors may go anywhere.")
     if not source.exists():
         raise DataError(f"{source} does not exist", fix="Check the path.")
     if source.is_dir():

@@ -85,7 +85,7 @@ def fit_experiment(
         scorer = fitted.fit(played, content, None, np.random.default_rng(experiment.seed), workspace)
     card = facts_of(experiment.recommender, fitted, experiment.seed, representation) | {
         "name": config.name,
-        "run": str(run.folder.resolve()),
+        "run": str(run.location.resolve()),
         "encoder": experiment.encoder,
         "label": experiment.label,
         "version": experiment.version,
@@ -107,7 +107,7 @@ def inputs_of(run: Run, config: Config, progress: Progress | None = None) -> Inp
         stored[name] != value for name, value in inputs.digests.items() if name in stored
     ):
         raise DataError(
-            f"the inputs of {run.folder} have changed since its cells were ranked",
+            f"the inputs of {run.location} have changed since its cells were ranked",
             fix="Run the benchmark again, then fit.",
         )
     return inputs

@@ -84,8 +84,8 @@ class Bucket(Place):
         return {name: content for name, content in read if isinstance(content, bytes)}
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
-        """The sizes of these files: listed at once, then asked for one by one where the listing lacks them."""
-        listed = self.listed()
+        """The sizes of these files: listed at once if they are many, and asked for one by one where that lacks them."""
+        listed = self.listed() if len(names) > 2 else {}
         sizes = {name: listed[name] for name in names if name in listed}
         for name in names:
             if name not in sizes:
@@ -126,6 +126,11 @@ class Bucket(Place):
         """Write a local file, or replace it."""
         self._tried(name, lambda: self._fs.put_file(str(source), self._at(name)))
 
+    def download(self, name: str, target: Path) -> None:
+        """Write a file's content to a local file."""
+        with reaching(self.path / name):
+            self._fs.get_file(self._at(name), str(target))
+
     def delete(self, names: Iterable[str]) -> None:
         """Delete these files, as far as they exist."""
         for name in names:
@@ -154,8 +159,7 @@ class Bucket(Place):
         name = name or file.name
 
         def fill(target: Path) -> None:
-            with reaching(self.path / name):
-                self._fs.get_file(self._at(name), str(target))
+            self.download(name, target)
             with target.open("rb") as copy:
                 if hashlib.file_digest(copy, "sha256").hexdigest() != file.sha256:
                     raise PlaceError(f"{self.path / name} is not as it was written", fix="Copy or compute it again.")

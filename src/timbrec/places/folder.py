@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,6 +63,11 @@ class Folder(Place):
     def put(self, name: str, content: bytes) -> None:
         """Write a file, or replace it."""
         write_atomically(self.path / name, content)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete these files, as far as they exist."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
 
     def add(self, suffix: str, chunks: Chunks) -> Added:
         """Write an immutable file, named by its checksum."""

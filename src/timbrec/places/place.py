@@ -81,6 +81,10 @@ class Place(ABC):
         """Write a file, or replace it as a whole."""
 
     @abstractmethod
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete these files, as far as they exist."""
+
+    @abstractmethod
     def add(self, suffix: str, chunks: Chunks) -> Added:
         """Write an immutable file, named by its checksum, so that writers cannot overwrite each other's files."""
 

@@ -13,6 +13,7 @@ import polars as pl
 from timbrec.data.ids import checked_ids, examples, meaningless
 from timbrec.data.tables import Table, open_table
 from timbrec.errors import ConfigError, DataError, listing
+from timbrec.places import AnyPath
 from timbrec.probes.shared.base import Context, Probe
 from timbrec.probes.shared.labels import Kind, Labels, class_labels
 from timbrec.probes.shared.metrics import KEYS, key_number
@@ -39,7 +40,7 @@ class OwnLabels(Probe):
     validation, test) the split is by artist, of the table or of the run's items table.
     """
 
-    path: Path = Path("labels.csv")
+    path: AnyPath = Path("labels.csv")
     columns: dict[Literal["id", "label", "artist", "part"], str | list[str]] = field(default_factory=dict)
     kind: Literal["classes", "tags", "numbers", "key"] | None = None
     separator: str = "|"

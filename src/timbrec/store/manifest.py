@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from timbrec.errors import PlaceError, StoreError
-from timbrec.places import Added, Place, place_of
+from timbrec.places import Added, place_of
+from timbrec.places.numbered import newest_number, numbered
 
 File = Added  # of a store: immutable, and described in its manifest
 FORMATS = (1, 2, 3)  # 1: ids name rows; 2: tables of tracks name rows by audio; 3: these tables have a column path
 DTYPES = ("float16", "float32")
-_NAME = re.compile(r"manifest-(\d+)\.json")
+_STEM = "manifest"
 
 
 @dataclass(frozen=True)
@@ -116,28 +116,28 @@ def publish(folder: Path, manifest: Manifest) -> bool:
     facts |= {"track_ids": manifest.track_ids} if manifest.track_ids else {}
     place = place_of(folder)
     facts |= {"writer": place.token} if place.token else {}
-    return place.create(_name(manifest.version), json.dumps(facts, indent=1).encode())
+    return place.create(numbered(_STEM, manifest.version), json.dumps(facts, indent=1).encode())
 
 
 def holds_store(folder: Path) -> bool:
     """Whether there is a vector store at a path."""
-    return _newest_version(place_of(folder)) is not None
+    return newest_number(place_of(folder), _STEM) is not None
 
 
 def newest(folder: Path) -> Manifest:
     """Return the current state of a store. Raises StoreError if there is none, or its manifest is damaged."""
     place = place_of(folder)
-    version = _newest_version(place)
+    version = newest_number(place, _STEM)
     if version is None:
         raise StoreError(f"there is no vector store at {folder}", fix="Check the path, or create the store first.")
     try:
-        facts = json.loads(place.read(_name(version)))
+        facts = json.loads(place.read(numbered(_STEM, version)))
         manifest = _manifest(facts, version) if facts["format"] in FORMATS else None
     except PlaceError:
         raise
     except (OSError, ValueError, KeyError, TypeError, StoreError) as error:
         raise StoreError(
-            f"{folder / _name(version)} is damaged",
+            f"{folder / numbered(_STEM, version)} is damaged",
             fix="Copy it again, or delete it to return to the commit before it.",
         ) from error
     if manifest is None:
@@ -145,19 +145,6 @@ def newest(folder: Path) -> Manifest:
             f"{folder} is of format {facts['format']!r}, not {FORMATS[-1]} or older", fix="Update timbrec."
         )
     return manifest
-
-
-def _newest_version(place: Place) -> int | None:
-    """The highest number of a manifest; None without one. A remote listing may lag: numbers above it are asked for."""
-    numbers = [int(match[1]) for name in place.names("manifest-") if (match := _NAME.fullmatch(name))]
-    version = max(numbers, default=-1)
-    while place.token and place.exists(_name(version + 1)):
-        version += 1
-    return version if version >= 0 else None
-
-
-def _name(version: int) -> str:
-    return f"manifest-{version:06d}.json"
 
 
 def _manifest(facts: dict[str, Any], version: int) -> Manifest:

@@ -13,6 +13,7 @@ from timbrec.data.tables import KINDS, open_table, readable
 from timbrec.data.text import TextForm
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError
+from timbrec.places import local, location
 from timbrec.store import VectorSource, VectorStore
 from timbrec.store.manifest import holds_store
 from timbrec.store.source import Ids, blocks, count_zeros, distinct_ids
@@ -76,7 +77,7 @@ def read_vectors(
 
     Raises DataError for unsuitable files, ConfigError for contradictory `columns`, and StoreError for a damaged store.
     """
-    path, columns = Path(path).expanduser(), columns or {}
+    path, columns = location(path).expanduser(), columns or {}
     if unknown := columns.keys() - {"id", "vector"}:
         raise ConfigError(f"{path}: `columns` has no key {min(unknown)!r}", fix="Its keys are id and vector.")
     if path.is_dir() and not _holds_tables(path):
@@ -103,7 +104,7 @@ def _array_vectors(vectors: Path, ids: Path | str | None, columns: Columns, form
     array = _array(vectors)
     if ids is None:
         raise DataError(f"{vectors}: a .npy has no ids in it", fix="Give `ids`, a file with one id per row.")
-    path = Path(ids).expanduser()
+    path = location(ids).expanduser()
     name = plain_name(path)
     if name.endswith(".npy"):
         names: Ids = _id_array(path)
@@ -132,6 +133,7 @@ def _id_array(path: Path) -> Array:
 def _array(path: Path) -> Array:
     """Open a `.npy` array, mapped unless it is compressed, and never unpickled."""
     check_file(path)
+    path = local(path)
     with readable(path):
         try:
             if not compression(path):

@@ -21,6 +21,7 @@ from timbrec.devices import device_of
 from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean, listing
 from timbrec.histories.importing import ImportConfig
 from timbrec.metrics.shared.base import GainMetric
+from timbrec.places import AnyPath, location
 from timbrec.probes import probe
 from timbrec.recommenders import recommender
 from timbrec.settings import checked
@@ -69,7 +70,7 @@ class Config(Part):
     """
 
     name: str = Field(min_length=1)
-    output: Path
+    output: AnyPath
     interactions: _Log | None = None
     items: ItemsConfig | None = None
     encoders: dict[Name, EncoderConfig] = Field(min_length=1)
@@ -89,12 +90,12 @@ class Config(Part):
     dataset: _Dataset | None = None
     cells: list[PartConfig] = [PartConfig(use="ranking")]
     probes: list[ProbeConfig] = []
-    mir_scores: Path | None = None
+    mir_scores: AnyPath | None = None
     max_failures: int = Field(0, ge=0)
-    truth: Path | None = None
+    truth: AnyPath | None = None
     device: str = "auto"
     note: str | None = None
-    base: Path = Path()
+    base: AnyPath = Path()
 
     @model_validator(mode="before")
     @classmethod
@@ -184,6 +185,7 @@ def _representation(value: Any) -> Any:
 
 def read_config(path: Path) -> Config:
     """Read and check a YAML config. Raises ConfigError, or SeveralErrors when more than one thing is wrong."""
+    path = location(path)
     if not path.is_file():
         raise ConfigError(f"there is no config {path}", fix="The README has one to start from.")
     try:

@@ -51,7 +51,8 @@ def _tracks(place: Path, split: Split) -> str:
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    moved = {"output"}  # a run may be moved, also to a bucket
+    return sorted(key for key in old.keys() | new.keys() if key not in moved and old.get(key) != new.get(key))
 
 
 def _split_digest(folder: Path) -> str | None:

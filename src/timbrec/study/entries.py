@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from timbrec import catalog
 from timbrec.data.settings import Name, Part, TextPart, resolved
 from timbrec.datasets.shared.base import Dataset
+from timbrec.places import AnyPath
 from timbrec.settings import checked
 from timbrec.types import Pool, WindowPolicy
 
@@ -38,14 +39,14 @@ class EncoderConfig(TextPart):
     an empty list stands for the artist and for the columns album, year and genre, if there are any.
     """
 
-    vectors: Path | None = None
+    vectors: AnyPath | None = None
     dataset: Name | None = None
     metadata: list[Name] | None = None
-    ids: Path | None = None
+    ids: AnyPath | None = None
     columns: dict[Literal["id", "vector"], Name | list[str]] = {}
-    audio: Path | None = None
+    audio: AnyPath | None = None
     encoder: str | None = None
-    store: Path | None = None
+    store: AnyPath | None = None
     weights: Path | None = None
     options: dict[str, Any] = {}
     layer: Annotated[int, Field(ge=0)] | None = None

@@ -11,6 +11,7 @@ import polars as pl
 
 from timbrec.errors import ConfigError
 from timbrec.files import replacing
+from timbrec.places import is_remote
 
 if TYPE_CHECKING:
     from timbrec.types import Progress
@@ -29,6 +30,10 @@ def stored_inputs(
     the `encoder` of an entry is an object or a class, its audio is encoded now. Files go to `inputs` in the output
     folder. Raises ConfigError for anything else.
     """
+    given = (interactions, items, *(encoders or {}).values())
+    if is_remote(output) and not all(value is None or isinstance(value, Mapping) for value in given):
+        raise ConfigError("frames, arrays and encoders from memory are written to a folder of this machine",
+                          fix="Give a local `output`, or name files or URLs.")  # fmt: skip
     folder = output / _FILES
     entries: dict[str, Any] = {}
     for key, table in (("interactions", interactions), ("items", items)):

@@ -19,9 +19,11 @@ from timbrec.data.split import SCENARIOS, Split, load_split, save_split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.files import checksum, replacing, write_atomically
+from timbrec.places import location
 from timbrec.study.cell import Cell
 from timbrec.study.earlier import keep_earlier
 from timbrec.study.experiment import FORMAT, Experiment, read_experiments
+from timbrec.study.mirror import Mirror, mirror_of
 from timbrec.study.old import read_old_experiments
 from timbrec.types import Array, Int
 
@@ -31,15 +33,21 @@ TRACKS = "tracks.parquet"  # artists and genres of the catalogue's tracks, in ro
 class Run:
     """A run's folder. The split is read on first use, cells one at a time.
 
+    `location` is the folder, or the URL of a run in a bucket; `folder` is local, and for a run in a bucket the working
+    copy of all but the cells' tables. There, `publish` commits what was written to it (see `mirror`).
     `kept` is a sentence that says where `create` kept an earlier run of the folder; None without an earlier run.
     """
 
     kept: str | None = None
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "run.json").is_file():
-            raise DataError(f"{folder} is not a finished or interrupted run", fix="Name the `output` of a config.")
-        self.folder = folder
+        self._open(location(folder), mirror_of(location(folder)))
+
+    def _open(self, place: Path, mirror: Mirror | None) -> None:
+        self.location, self._mirror = place, mirror
+        self.folder = place if mirror is None else mirror.folder
+        if not (self.folder / "run.json").is_file():
+            raise DataError(f"{place} is not a finished or interrupted run", fix="Name the `output` of a config.")
         self._hashed: dict[tuple[Path, int, int], str] = {}
 
     @classmethod
@@ -49,6 +57,9 @@ class Run:
         If the folder holds a run of another config or split, that run moves to `earlier/` and can still be reported.
         The new run reuses its cells. Raises DataError for a run of another format.
         """
+        place = location(folder)
+        mirror = mirror_of(place)
+        folder = place if mirror is None else mirror.folder
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_other_format(folder)
         kept = keep_earlier(folder, facts, split)
@@ -56,10 +67,17 @@ class Run:
             shutil.rmtree(leftover, ignore_errors=True)  # left by a run that was stopped while writing
         save_split(split, folder / "split")
         write_atomically(folder / "run.json", json.dumps({"format": FORMAT} | facts, indent=2, default=str))
-        run = cls(folder)
+        run = cls.__new__(cls)
+        run._open(place, mirror)
         run.__dict__["split"] = split
-        run.kept = kept
+        run.kept = kept and kept.replace(str(folder), str(place))
+        run.publish()
         return run
+
+    def publish(self) -> None:
+        """Commit what was written to the working copy of a run in a bucket; do nothing for a local run."""
+        if self._mirror is not None:
+            self._mirror.push()
 
     @cached_property
     def split(self) -> Split:
@@ -94,7 +112,8 @@ class Run:
 
     def has(self, experiment: Experiment) -> bool:
         """Whether the cell is finished."""
-        return (self._cell(experiment) / "cell.json").is_file()
+        folder = self._cell(experiment)
+        return (folder / "cell.json").is_file() if self._mirror is None else self._mirror.has(folder.name)
 
     def write(self, cell: Cell) -> None:
         """Store a finished cell in one step, and delete the record of an earlier failure."""
@@ -114,6 +133,8 @@ class Run:
                 "versions": cell.versions,
             }
             (partial / "cell.json").write_text(json.dumps(facts, indent=2))
+        if self._mirror is not None:
+            self._mirror.add_cell(folder)
         self._failure(cell.experiment).unlink(missing_ok=True)
 
     def read(self, experiment: Experiment, names: Sequence[str] = SCENARIOS) -> Cell:
@@ -123,12 +144,15 @@ class Run:
         """
         folder = self._cell(experiment)
         try:
+            if self._mirror is not None and not self.has(experiment):
+                raise FileNotFoundError("it has no cell.json")
             facts = json.loads((folder / "cell.json").read_text())
             if self._old:
                 return _old_cell(folder, experiment, facts, names)
             if read_experiments([facts["experiment"]], str(folder))[0].hash != folder.name:
                 raise ValueError("its name is not the hash of its experiment")
-            records = {name: _table(folder, name, facts["records"][name]) for name in names if name in facts["records"]}
+            stored = facts["records"]
+            records = {name: self._table(folder, name, stored[name]) for name in names if name in stored}
         except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
             raise DataError(f"{folder} is damaged: {error}", fix="Delete it and run the benchmark again.") from error
         return Cell(
@@ -137,7 +161,22 @@ class Run:
 
     def checksums(self, experiment: Experiment) -> dict[str, str]:
         """The current checksums of a cell's files; empty for an unfinished cell."""
-        return {path.name: self._checksum(path) for path in sorted(self._cell(experiment).glob("*"))}
+        folder = self._cell(experiment)
+        if self._mirror is None:
+            return {path.name: self._checksum(path) for path in sorted(folder.glob("*"))}
+        if not self.has(experiment):
+            return {}
+        tables = json.loads((folder / "cell.json").read_text()).get("records", {})  # names hold checksums there
+        named = {f"{name}.parquet": sha256 for name, sha256 in tables.items()}
+        return dict(sorted(({"cell.json": checksum(folder / "cell.json")} | named).items()))
+
+    def _table(self, folder: Path, name: str, expected: str) -> pl.DataFrame:
+        if self._mirror is not None:
+            return pl.read_parquet(self._mirror.table(folder.name, name, expected))
+        path = folder / f"{name}.parquet"
+        if checksum(path) != expected:
+            raise ValueError(f"{path.name} was changed after it was written")
+        return pl.read_parquet(path)
 
     def _checksum(self, path: Path) -> str:
         """The checksum of a file, hashed again only if its size or modification time changed."""
@@ -152,6 +191,8 @@ class Run:
         path = self._failure(experiment)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, reason)
+        if self._mirror is not None:
+            self._mirror.fail(experiment.hash)
 
     def failure(self, experiment: Experiment) -> str | None:
         """The reason why a cell failed last time; None for finished cells and for cells that never ran."""
@@ -167,17 +208,30 @@ class Run:
     @property
     def finished(self) -> list[Experiment]:
         """The planned experiments with a finished cell."""
-        return [experiment for experiment in self.experiments if self.has(experiment)]
+        self._refresh()
+        return [experiment for experiment in self.experiments if self._has_now(experiment)]
 
     @property
     def missing(self) -> list[Experiment]:
         """The planned experiments without a finished cell."""
-        return [experiment for experiment in self.experiments if not self.has(experiment)]
+        self._refresh()
+        return [experiment for experiment in self.experiments if not self._has_now(experiment)]
 
     def plan(self, experiments: Sequence[Experiment]) -> None:
         """Store the plan. Cells of earlier plans stay in the folder, and later plans reuse them."""
         records = [asdict(experiment) for experiment in experiments]
         write_atomically(self.folder / "plan.json", json.dumps(records, indent=1))
+        if self._mirror is not None:
+            self._mirror.push()
+            self._mirror.refresh()
+
+    def _refresh(self) -> None:
+        """Look again at a bucket, unless all planned cells are known to be finished."""
+        if self._mirror is not None and not all(self._has_now(experiment) for experiment in self.experiments):
+            self._mirror.refresh()
+
+    def _has_now(self, experiment: Experiment) -> bool:
+        return self.has(experiment) if self._mirror is None else self._mirror.knows(self._cell(experiment).name)
 
     def _cell(self, experiment: Experiment) -> Path:
         names = [name for name, old in self._old.items() if old == experiment]
@@ -205,10 +259,3 @@ def _old_cell(folder: Path, experiment: Experiment, facts: dict[str, Any], names
     """A cell of format 1: lists without checksums, as deep as the largest k."""
     records = {name: pl.read_parquet(folder / f"{name}.parquet") for name in names if name not in facts["refused"]}
     return Cell(experiment, records, facts["refused"], facts["facts"], facts["chosen"], facts["seconds"])
-
-
-def _table(folder: Path, name: str, expected: str) -> pl.DataFrame:
-    path = folder / f"{name}.parquet"
-    if checksum(path) != expected:
-        raise ValueError(f"{path.name} was changed after it was written")
-    return pl.read_parquet(path)

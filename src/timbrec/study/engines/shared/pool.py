@@ -36,7 +36,9 @@ def run_in_pool(
     threads = max(cores() // jobs, 1)
     context = multiprocessing.get_context("spawn")  # a forked copy of OpenMP's threads may hang
     with _mapped(experiments, inputs) as folder, ProcessPoolExecutor(jobs, context, _start, (threads,)) as pool:
-        futures = {pool.submit(_run, experiment, run.folder, folder, device): experiment for experiment in experiments}
+        futures = {
+            pool.submit(_run, experiment, run.location, folder, device): experiment for experiment in experiments
+        }
         try:
             for future in as_completed(futures):
                 future.result()
@@ -65,8 +67,10 @@ def _start(threads: int) -> None:
     limit_threads(threads)
 
 
-def _run(experiment: Experiment, run_folder: Path, folder: Path, device: str) -> None:
-    run = _runs.setdefault(run_folder, Run(run_folder))
+def _run(experiment: Experiment, location: Path, folder: Path, device: str) -> None:
+    if location not in _runs:
+        _runs[location] = Run(location)
+    run = _runs[location]
     split = run.split
     artists = folder / "artists.npy"
     if experiment.representation is None:
