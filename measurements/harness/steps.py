@@ -25,7 +25,7 @@ class Steps:
     """The batches of an epoch, repeated; a call is a step. `rows` are the rows of the last batch."""
 
     def __init__(self, model: Trainable, settings: TrainedRecommender, pairs: Interactions) -> None:
-        self.training, self.examples = _Training(model, settings, None, Workspace()), model.examples(pairs)
+        self.training, self.examples = _Training(model, settings, None, Workspace(), None, None), model.examples(pairs)
         self.rng, self.rows, self.done = np.random.default_rng(0), np.zeros(0, np.int64), 0
         order = batches(len(self.examples), settings.batch, self.rng)
         self.per_epoch, self._order = len(order), cycle(order)
