@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
 
 _ROWS = 8192  # items projected at once outside training
-_SEQUENCES = 16  # users in a block outside training
+_TOKENS = 4800  # tracks in a block outside training, of 16 users or more
 _CHUNKS, _CHUNK_USERS = 8, 4  # a training batch is split into about 8 chunks of at least 4 users
 
 
@@ -208,10 +210,11 @@ class BERT4RecModel(Trainable[Sequences]):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """States (m, width) at the m masked places, and the rows (m,) of the table that were masked there.
 
-        Users with sequences of similar length share a chunk, because padding costs as much as tracks.
+        Users with sequences of similar length share a chunk, because padding costs as much as tracks, and each chunk
+        costs time by itself.
         """
         lengths = (places != PADDING).sum(1)
-        groups = _chunks(lengths, max(_CHUNK_USERS, len(lengths) // _CHUNKS))
+        groups = _merged(_chunks(lengths, max(_CHUNK_USERS, len(lengths) // _CHUNKS)), lengths)
         chunks = [np.s_[group, : lengths[group].max()] for group in groups]
         inputs = [torch.from_numpy(np.where(masked, MASK, places)[chunk]).to(self.device) for chunk in chunks]
         vectors = nn.functional.embedding(torch.cat([tracks.flatten() for tracks in inputs]) % len(table), table)
@@ -240,8 +243,9 @@ def user_states(
     device, out = transformer.special.device, np.empty((len(users), items.shape[1]), np.float32)
     with torch.no_grad():
         table = torch.cat([torch.from_numpy(items).to(device), transformer.special])
-        for chunk in _chunks(sequences.lengths[users], _SEQUENCES):
-            latest = sequences.latest(users[chunk], transformer.settings["length"] - 1)
+        longest = transformer.settings["length"]
+        for chunk in _chunks(sequences.lengths[users], max(16, _TOKENS // longest)):
+            latest = sequences.latest(users[chunk], longest - 1)
             ends = (latest != PADDING).sum(1)
             places = np.pad(latest, ((0, 0), (0, 1)), constant_values=PADDING)
             places[np.arange(len(chunk)), ends] = MASK
@@ -266,3 +270,10 @@ def _masked(
 def _chunks(lengths: Int[Array, "n"], size: int) -> list[Int[Array, "m"]]:
     """The places 0 to n - 1 in ascending order of their lengths, in chunks of `size`."""
     return np.split(np.argsort(lengths, kind="stable"), range(size, len(lengths), size))
+
+
+def _merged(chunks: Sequence[Array], lengths: Int[Array, "n"]) -> list[Array]:
+    """The chunks in order, with neighbours that have the same longest length as one."""
+    longest = np.array([lengths[chunk].max() for chunk in chunks])
+    starts = np.flatnonzero(np.diff(longest, prepend=-1))
+    return [np.concatenate(chunks[start:end]) for start, end in pairwise([*starts, len(chunks)])]
