@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pty
@@ -26,6 +27,7 @@ from rich.console import Console
 import small_world
 from timbrec import __version__, catalog
 from timbrec.api import bench
+from timbrec.cli.main import main
 from timbrec.cli.show import add_names, narrow_table
 
 TIMBREC = Path(sys.executable).with_name("timbrec")
@@ -33,6 +35,16 @@ TIMBREC = Path(sys.executable).with_name("timbrec")
 
 def timbrec(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([TIMBREC, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def in_process(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The same without a new process, which imports everything again; for commands after the first of a test."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["timbrec", *map(str, arguments)])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main()
+    return subprocess.CompletedProcess([], int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @pytest.mark.parametrize("command", [["--help"], ["list"]])
@@ -119,10 +131,10 @@ def test_bench_then_report_then_audit(tmp_path: Path) -> None:
     assert value["good"] > value["poor"]
     cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
     (tmp_path / "run" / "report.html").unlink()
-    again = timbrec("report", tmp_path / "run", cwd=tmp_path)
+    again = in_process("report", tmp_path / "run", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "run" / "report.html").is_file()
-    assert timbrec("bench", config, cwd=tmp_path).returncode == 0
+    assert in_process("bench", config, cwd=tmp_path).returncode == 0
     assert cells == {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
 
 
@@ -177,7 +189,7 @@ def test_a_mistake_in_the_config_is_reported_before_torch_is_loaded(tmp_path: Pa
 
 
 def test_validate_describes_the_data(tmp_path: Path) -> None:
-    answer = timbrec("validate", small_world.write(tmp_path), cwd=tmp_path)
+    answer = in_process("validate", small_world.write(tmp_path), cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     for text in ("120", "200", "cold", "good", "poor", "usable, with 1 warning"):
         assert text in answer.stdout
@@ -187,7 +199,7 @@ def test_validate_reports_everything_that_is_wrong_in_one_go(tmp_path: Path) -> 
     config = small_world.write(tmp_path)
     (tmp_path / "plays.csv").write_text("who,track,played_at\na,b,2019-01-01\n")
     (tmp_path / "ids.txt").write_text("only one\n")
-    answer = timbrec("validate", config, cwd=tmp_path)
+    answer = in_process("validate", config, cwd=tmp_path)
     assert answer.returncode == 2
     assert "Traceback" not in answer.stderr
     assert "3 things to put right" in answer.stderr
@@ -209,7 +221,7 @@ def test_validate_reports_everything_that_is_wrong_in_one_go(tmp_path: Path) -> 
     ],
 )
 def test_a_wrong_config_is_one_message_and_exit_2(tmp_path: Path, changes: Any, message: str) -> None:
-    answer = timbrec("bench", small_world.write(tmp_path, **changes), cwd=tmp_path)
+    answer = in_process("bench", small_world.write(tmp_path, **changes), cwd=tmp_path)
     assert answer.returncode == 2, answer.stderr
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr
@@ -223,8 +235,8 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path: Path) -> None:
 
 
 def test_an_unknown_command_and_a_missing_run_exit_2(tmp_path: Path) -> None:
-    assert timbrec("bensh", cwd=tmp_path).returncode == 2
-    answer = timbrec("report", "nowhere", cwd=tmp_path)
+    assert in_process("bensh", cwd=tmp_path).returncode == 2
+    answer = in_process("report", "nowhere", cwd=tmp_path)
     assert answer.returncode == 2
     assert "nowhere" in answer.stderr
 
@@ -244,7 +256,7 @@ def test_an_interrupted_bench_resumes(tmp_path: Path, how: Any) -> None:
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "the same command continues" in stderr
-    assert timbrec("bench", config, cwd=tmp_path).returncode == 0
+    assert in_process("bench", config, cwd=tmp_path).returncode == 0
     assert finished.items() <= {path: path.stat().st_mtime_ns for path in cells.glob("[!.]*/cell.json")}.items()
     whole = pl.read_csv(tmp_path / "run" / "results.csv", infer_schema_length=None)
     assert set(whole["scenario"]) == {"hot", "cold", "mixed"}

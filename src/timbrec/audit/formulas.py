@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from scipy.special import gammaln
@@ -13,9 +14,13 @@ Values = Callable[[Bool[Array, "users k"], Int[Array, "users"], int], Float[Arra
 
 
 def _ideal(relevant: Int[Array, "users"], k: int) -> Float[Array, "users"]:
-    return np.array([sum(1 / np.log2(place + 1) for place in range(1, min(k, count) + 1)) for count in range(k + 1)])[
-        np.minimum(relevant, k)
-    ]
+    return _ideals(k)[np.minimum(relevant, k)]
+
+
+@cache
+def _ideals(k: int) -> Float[Array, "n"]:
+    """The ideal gain by the number of relevant items, from 0 to k."""
+    return np.array([sum(1 / np.log2(place + 1) for place in range(1, count + 1)) for count in range(k + 1)])
 
 
 def _ndcg(hits: Bool[Array, "users k"], relevant: Int[Array, "users"], k: int) -> Float[Array, "users"]:

@@ -207,5 +207,5 @@ def _figure(row: dict[str, Any] | None) -> str:
     return f"{row['value']:.3f}{around}{' =' if row['tied'] else '  '}"
 
 
-def _count(value: float | None) -> str:
+def _count(value: int | float | None) -> str:
     return "–" if value is None else f"{value:,.10g}"

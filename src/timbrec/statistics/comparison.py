@@ -53,7 +53,7 @@ class Comparison:
         half_widths = t.ppf((1 + LEVEL) / 2, self._errors.degrees) * self.standard_errors
         return np.where(self.users < 2, np.nan, half_widths)
 
-    @property
+    @cached_property
     def intervals(self) -> tuple[Interval, ...]:
         """The 95 % interval of each value by itself, clipped to [0, 1]; NaN limits with fewer than two users."""
         limits = zip(self.values.tolist(), self.half_widths.tolist(), strict=True)

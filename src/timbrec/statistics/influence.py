@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -64,12 +65,12 @@ def influence(
     users = np.zeros(len(per_user))
     if defined.any():
         users[defined] = (per_user[defined] - per_user[defined].mean()) / defined.sum()
-    effective, undefined = effective_items(task, clusters), int((~defined).sum())
+    sizes, undefined = _sizes(task, clusters), int((~defined).sum())
     value = float(of_seeds.mean())
     if not (isinstance(metric, GainMetric) and all(is_deep_enough(outcome, metric) for outcome in outcomes)):
-        return Influence(value, of_seeds, users, None, None, effective, undefined)
-    items, pairs = _over_items(outcomes, task, metric, _groups(task, clusters))
-    return Influence(value, of_seeds, users, items, pairs, effective, undefined, clusters is not None)
+        return Influence(value, of_seeds, users, None, None, sizes.effective, undefined)
+    items, pairs = _over_items(outcomes, task, metric, sizes.groups)
+    return Influence(value, of_seeds, users, items, pairs, sizes.effective, undefined, clusters is not None)
 
 
 def effective_items(task: Task, clusters: Int[Array, "items"] | None = None) -> float:
@@ -77,11 +78,35 @@ def effective_items(task: Task, clusters: Int[Array, "items"] | None = None) -> 
 
     With `clusters`, the shares are those of clusters, and the result is the effective number of clusters.
     """
+    return _sizes(task, clusters).effective
+
+
+@dataclass(frozen=True, eq=False)
+class _Sizes:
+    """The cluster of each item, and the effective number of clusters in the test."""
+
+    clusters: Int[Array, "items"] | None
+    groups: Int[Array, "items"]
+    effective: float
+
+
+_known: WeakKeyDictionary[Task, _Sizes] = WeakKeyDictionary()  # the same for all metrics and controls of a line
+
+
+def _sizes(task: Task, clusters: Int[Array, "items"] | None) -> _Sizes:
+    sizes = _known.get(task)
+    if sizes is None or sizes.clusters is not clusters:
+        groups = _groups(task, clusters)
+        sizes = _known[task] = _Sizes(clusters, groups, _effective(task, groups))
+    return sizes
+
+
+def _effective(task: Task, every: Int[Array, "items"]) -> float:
     users = task.users
     if not len(users):
         return 0.0
     places, items = task.relevant.of_users(users)
-    groups = _groups(task, clusters)[items]
+    groups = every[items]
     share = np.bincount(groups, weights=1 / task.relevant.user_items[users][places]) / len(users)
     return float(1 / (share**2).sum())
 

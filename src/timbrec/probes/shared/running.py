@@ -14,6 +14,7 @@ import polars as pl
 
 from timbrec.cluster import Calls
 from timbrec.data.vocabulary import Vocabulary
+from timbrec.devices import cores, limit_threads
 from timbrec.errors import DataError, TimbrecError, listing
 from timbrec.probes.shared.base import Probe
 from timbrec.probes.shared.heads import settings_of
@@ -24,6 +25,7 @@ from timbrec.probes.shared.scoring import score
 from timbrec.store import VectorSource
 from timbrec.types import Array, Float32, Progress
 
+SMALL = 1_000_000  # numbers in a matrix of vectors; below it, waiting threads take longer than the work
 FORMAT = 1  # raise it when the split, a head or a metric changes numbers
 
 
@@ -203,7 +205,8 @@ class _Matrix:
 
 def _record(item: Prepared, encoder: str, vectors: Float32[Array, "n dim"]) -> Record:
     targets, source = item.targets, item.sources[encoder]
-    result = score(targets, vectors, item.probe.head, item.probe.seed)
+    with limit_threads(1 if vectors.size < SMALL else cores()):
+        result = score(targets, vectors, item.probe.head, item.probe.seed)
     low, high = (limit if isfinite(limit) else None for limit in (result.interval.low, result.interval.high))
     return Record(
         item.label, item.use, targets.kind, encoder, item.probe.head, dict(result.values), low, high,
