@@ -49,7 +49,7 @@ class BERT4Rec(TrainedRecommender):
     - `norm`, `positions`, `start`: as in ItemTransformer. `scale`: as for KNN.
     """
 
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {
             "width": None, "learned": ("items",), "targets": "catalogue", "scale": "none",
