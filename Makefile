@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: help demo demo-full test check format slow measurements clean
+.PHONY: help demo demo-full test check docs format slow measurements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ check: .venv/dev ## Lint, format, types and import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/dev ## The documentation site, in site/; a warning is an error
+	$(BIN)/mkdocs build --strict
+
 format: .venv/dev ## Rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -34,7 +37,7 @@ measurements: .venv/dev ## Speed and memory, as ratios measured in one run; see 
 	for name in ranking metrics split store_open shallow contrastive hybrid bert4rec; do $(BIN)/python measurements/$$name.py || exit 1; done
 
 clean: ## Remove the virtual environment and the demo
-	rm -rf .venv demo demo-full
+	rm -rf .venv demo demo-full site
 
 # torch goes first: its pinned version then satisfies everything that asks for torch.
 .venv/installed: pyproject.toml constraints.txt

@@ -72,7 +72,8 @@ def test_a_folder_with_a_log_tracks_and_arrays_is_drafted(folder: Path) -> None:
     assert [entry.use for entry in config.recommenders] == ["knn", "artist-mean"]
     split = load_inputs(config).split
     assert len(split.test.hot)
-    assert len(split.test.cold)
+    cold = split.items.ids.gather(split.test.cold.item)
+    assert set(cold) == {"t05", "t15", "t25"}, "the day of the split is that with most new tracks after it"
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from timbrec.results.choice import Choice, expected, leader
 from timbrec.results.leaks import write_leaks
 from timbrec.results.published import beside_published
 from timbrec.results.published import published_disparity as correlate
+from timbrec.results.record import record_of
 from timbrec.results.reference import compare_with, encoders, write_reference
 from timbrec.results.truth import write_truth
 from timbrec.study.config import Config, make_config, read_config
@@ -198,6 +199,20 @@ def compare_published(
     """
     run = run_of(run)
     return beside_published(run, tables_of(run, progress), study)
+
+
+def log_run(
+    run: Run | Result | Path | str, tracker: str, project: str | None = None, progress: Progress | None = None
+) -> str:
+    """Log a run to an experiment tracker, `mlflow` or `wandb`; returns where it is there.
+
+    `project` names the project, in MLflow the experiment. Raises ConfigError for an unknown tracker, for one whose
+    client is not installed (an extra of timbrec), and for a service that does not take the run.
+    """
+    kind = catalog.load("trackers", tracker)
+    run = run_of(run)
+    where: str = kind(project).log(record_of(run, tables_of(run, progress)))
+    return where
 
 
 def fit_run(

@@ -129,6 +129,10 @@ CATALOG: dict[str, dict[str, Part]] = {
         "jspf": Part("timbrec.formats.jspf:JSPF", "A playlist as ListenBrainz reads it (XSPF as JSON)"),
         "csv": Part("timbrec.formats.csv_table:CSV", "A row per track with all columns"),
     },
+    "trackers": {
+        "mlflow": Part("timbrec.trackers.mlflow:MLflow", "A run of MLflow"),
+        "wandb": Part("timbrec.trackers.wandb:WandB", "A run of Weights & Biases, also offline"),
+    },
     "engines": {
         "local": Part("timbrec.study.engines.local:Local", "Cells in processes on this machine"),
         "ray": Part("timbrec.study.engines.ray:Ray", "Cells as tasks of a Ray cluster"),

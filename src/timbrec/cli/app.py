@@ -18,6 +18,7 @@ from timbrec.cli.embed import embed
 from timbrec.cli.fit import fit
 from timbrec.cli.history import history
 from timbrec.cli.init import init
+from timbrec.cli.log import log
 from timbrec.cli.manifest import manifest
 from timbrec.cli.probe import probe
 from timbrec.cli.recommend import path, recommend, similar
@@ -98,6 +99,7 @@ app.command(rich_help_panel=_BENCHMARK)(schema)
 app.command(rich_help_panel=_BENCHMARK)(bench)
 app.command(rich_help_panel=_BENCHMARK)(doctor)
 app.command(rich_help_panel=_BENCHMARK)(compare)
+app.command(rich_help_panel=_BENCHMARK)(log)
 app.command(rich_help_panel=_BENCHMARK)(probe)
 app.command(rich_help_panel=_MODEL)(fit)
 app.command(rich_help_panel=_MODEL)(recommend)

@@ -150,7 +150,7 @@ def working_moment(
     With `artists`, the split is `by_artist`.
     """
     usable = None
-    for share in (0.85, 0.7, 0.95, 0.8, 0.9, 0.6, 0.5):
+    for share in (0.85, 0.7, 0.95):
         moment = events.table["time"].quantile(share, "nearest")
         if not isinstance(moment, datetime):
             return None
@@ -164,6 +164,35 @@ def working_moment(
             return day
         usable = usable or day
     return usable
+
+
+def best_moment(events: Events) -> datetime | None:
+    """The day T, in the later half of the log, with most new tracks in the month after it; None where none works.
+
+    Candidates are the first days of months, and days at equal shares of the log. Ties go to the earlier day.
+    """
+    times = events.table["time"]
+    shares = [times.quantile(share / 20, "nearest") for share in range(10, 20)]
+    marks = [moment for moment in shares if isinstance(moment, datetime)]
+    if not marks:
+        return None
+    months = pl.datetime_range(marks[0], marks[-1], "1mo", eager=True).dt.month_start().dt.truncate("1d")
+    days = {datetime(mark.year, mark.month, mark.day) for mark in (*marks, *months) if mark is not None}
+    first = events.table.group_by("item").agg(pl.col("time").min())["time"]
+    new = {day: int(first.is_between(day, _moved(day, "1mo"), "left").sum()) for day in sorted(days)}
+    for day in sorted(new, key=lambda day: -new[day])[:3]:
+        if _has_both(events, SplitConfig(test_at=day)):
+            return day
+    return working_moment(events)
+
+
+def _has_both(events: Events, config: SplitConfig) -> bool:
+    """Whether a split has hot and cold test pairs."""
+    try:
+        split = _cut(events, config, None)
+    except DataError:
+        return False
+    return bool(len(split.test.hot) and len(split.test.cold))
 
 
 def _utc(moment: datetime) -> datetime:

@@ -13,7 +13,7 @@ import polars as pl
 from timbrec import encoders
 from timbrec.data.items import COLUMNS as ITEM_COLUMNS
 from timbrec.data.items import OPTIONAL
-from timbrec.data.splitting import working_moment
+from timbrec.data.splitting import best_moment
 from timbrec.data.tables import open_table
 from timbrec.data.text import TextForm
 from timbrec.errors import ConfigError, DataError, listing
@@ -93,7 +93,7 @@ def settle(drafted: Draft, progress: Progress | None = None) -> Inputs:
     if not inputs.log.timed:
         drafted.below["split"] = "the log has no times, so tracks are held out at random"
         return inputs
-    moment = working_moment(inputs.events)
+    moment = best_moment(inputs.events)
     if moment is None:
         drafted.unclear.append("no day leaves known and new tracks on both sides: tracks are held out at random")
         drafted.below["split"] = "test_at: 2019-03-01  # instead: train before this day, test in the month after it"
