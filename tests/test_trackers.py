@@ -31,7 +31,12 @@ def figures(run: Path) -> dict[str, float]:
     """The figures of the run by the names that trackers get, from the table that the run wrote."""
     table = pl.read_csv(run / "results.csv", infer_schema_length=None).filter(control="real").drop_nulls("value")
     names = pl.concat_str(
-        "scenario", "encoder", "recommender", pl.col("metric").str.replace("@", "_at_"), separator="/", ignore_nulls=True
+        "scenario",
+        "encoder",
+        "recommender",
+        pl.col("metric").str.replace("@", "_at_"),
+        separator="/",
+        ignore_nulls=True,
     )
     return dict(table.select(names, "value").iter_rows())
 
@@ -111,7 +116,7 @@ def test_a_missing_extra_is_one_line(run: Path, name: str, monkeypatch: pytest.M
 
 
 def test_an_unknown_tracker_is_named_with_the_known_ones(run: Path) -> None:
-    with pytest.raises(ConfigError, match="no tracker called 'mlfow'. Did you mean 'mlflow'"):
+    with pytest.raises(ConfigError, match=r"no tracker called 'mlfow'\. Did you mean 'mlflow'"):
         log_run(run, "mlfow")
 
 

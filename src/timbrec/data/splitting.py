@@ -172,16 +172,16 @@ def best_moment(events: Events) -> datetime | None:
     Candidates are the first days of months, and days at equal shares of the log. Ties go to the earlier day.
     """
     times = events.table["time"]
-    shares = [times.quantile(share / 20, "nearest") for share in range(10, 20)]
-    marks = [moment for moment in shares if isinstance(moment, datetime)]
+    shares: list[Any] = [times.quantile(share / 20, "nearest") for share in range(10, 20)]  # typed as floats
+    marks = [datetime(mark.year, mark.month, mark.day) for mark in shares if isinstance(mark, datetime)]
     if not marks:
         return None
-    months = pl.datetime_range(marks[0], marks[-1], "1mo", eager=True).dt.month_start().dt.truncate("1d")
-    days = {datetime(mark.year, mark.month, mark.day) for mark in (*marks, *months) if mark is not None}
+    months = pl.datetime_range(marks[0], marks[-1], "1mo", eager=True).dt.month_start()
+    days = {*marks, *months}
     first = events.table.group_by("item").agg(pl.col("time").min())["time"]
     new = {day: int(first.is_between(day, _moved(day, "1mo"), "left").sum()) for day in sorted(days)}
     for day in sorted(new, key=lambda day: -new[day])[:3]:
-        if _has_both(events, SplitConfig(test_at=day)):
+        if _has_both(events, SplitConfig.model_validate({"test_at": day})):
             return day
     return working_moment(events)
 

@@ -15,7 +15,9 @@ class WandB:
         """Log parameters as the config, metrics as the summary, and files; returns the folder or address of the run."""
         wandb = self._wandb
         try:
-            with wandb.init(project=self._project or "timbrec", name=record.name, config=dict(record.parameters)) as run:
+            with wandb.init(
+                project=self._project or "timbrec", name=record.name, config=dict(record.parameters)
+            ) as run:
                 run.summary.update(dict(record.metrics))
                 for file in record.files:
                     run.save(str(file), base_path=str(file.parent), policy="now")
