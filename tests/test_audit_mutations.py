@@ -515,7 +515,7 @@ def silence_counts(patch: Patch) -> None:
         ("controls-by-definition", half_in_place),
         ("controls-by-definition", gaussian_of_all_tracks),
         pytest.param("settings-matter", no_temperature, marks=pytest.mark.slow),
-        ("settings-matter", no_confidence),
+        pytest.param("settings-matter", no_confidence, marks=pytest.mark.slow),
         ("sequences-masked", all_masked),
         ("sequences-masked", visible_tracks),
         ("sequences-masked", histories_without_order),

@@ -74,6 +74,7 @@ def finite(run: Run) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_users_and_tracks_with_one_play_odd_vectors_and_a_k_beyond_the_catalogue(tmp_path: Path) -> None:
     plays = [*usual(), ("once", "t3", -50), ("once too", "t4", -9), ("u0", "t10", -60), ("once", "t2", 3)]
     vectors = np.concatenate([VECTORS, np.zeros((1, 6))])

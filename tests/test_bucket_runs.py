@@ -86,6 +86,7 @@ def test_a_bench_in_a_bucket_gives_the_figures_of_a_local_one(
     assert ran == []
 
 
+@pytest.mark.slow
 def test_a_run_moved_to_a_bucket_goes_on_there(world: Path, bucket: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = api.bench(world).figures
     folder = world.parent / "run"

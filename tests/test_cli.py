@@ -241,7 +241,8 @@ def test_an_unknown_command_and_a_missing_run_exit_2(tmp_path: Path) -> None:
     assert "nowhere" in answer.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_bench_resumes(tmp_path: Path, how: Any) -> None:
     config = small_world.write(tmp_path)
     cells = tmp_path / "run" / "cells"

@@ -384,6 +384,7 @@ print(report.done, peak() - before, sep="|")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
 def test_ten_hours_stream_in_little_memory(tmp_path: Path) -> None:
     """36 million samples are 137 MiB as float32; at most 17 windows of a second are held, and a block of 256 KiB."""

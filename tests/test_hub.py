@@ -200,6 +200,7 @@ def test_without_a_connection_and_without_a_copy(monkeypatch: pytest.MonkeyPatch
     from huggingface_hub import constants
 
     nobody = "http://127.0.0.1:9"
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client's pauses between tries
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     monkeypatch.setattr(constants, "ENDPOINT", nobody)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", nobody + "/{repo_id}/resolve/{revision}/{filename}")

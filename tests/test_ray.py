@@ -64,6 +64,7 @@ def assert_equal(first: Run, second: Run) -> None:
             assert tables[0][name].equals(tables[1][name]), experiment.title
 
 
+@pytest.mark.slow
 def test_a_grid_on_two_nodes_equals_the_local_one_to_the_bit(cluster: str, world: Any, tmp_path: Path) -> None:
     config, inputs = world
     runs = [start(world, tmp_path / name) for name in ("local", "ray")]

@@ -700,6 +700,7 @@ def test_the_time_left_sums_the_unfinished_cells(world: Any) -> None:
 # An encoder added to a run
 
 
+@pytest.mark.slow
 def test_an_added_encoder_keeps_finished_cells_where_the_catalogue_stays(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

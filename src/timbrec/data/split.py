@@ -82,7 +82,11 @@ class Fold:
         if scenario == "cold":
             return Task(scenario, self._new(cold_candidates or self.cold_candidates), self.cold)
         new = self._new(cold_candidates or self.mixed_candidates)
-        return Task(scenario, np.union1d(self.train.items, new), self.hot.joined(self.cold))
+        return Task(scenario, np.union1d(self.train.items, new), self._hot_and_cold)
+
+    @cached_property
+    def _hot_and_cold(self) -> Interactions:
+        return self.hot.joined(self.cold)
 
     def _new(self, policy: Candidates) -> Int[Array, "n"]:
         return self.cold.items if policy == "tested" else np.flatnonzero(self.train.item_users == 0)

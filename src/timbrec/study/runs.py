@@ -25,6 +25,7 @@ from timbrec.study.earlier import keep_earlier
 from timbrec.study.experiment import FORMAT, Experiment, read_experiments
 from timbrec.study.mirror import Mirror, mirror_of
 from timbrec.study.old import read_old_experiments
+from timbrec.study.recent import Recent
 from timbrec.types import Array, Int
 
 TRACKS = "tracks.parquet"  # artists and genres of the catalogue's tracks, in row order
@@ -49,6 +50,7 @@ class Run:
         if not (self.folder / "run.json").is_file():
             raise DataError(f"{place} is not a finished or interrupted run", fix="Name the `output` of a config.")
         self._hashed: dict[tuple[Path, int, int], str] = {}
+        self._recent = Recent()
 
     @classmethod
     def create(cls, folder: Path, facts: dict[str, Any], split: Split) -> Run:
@@ -174,9 +176,9 @@ class Run:
         if self._mirror is not None:
             return pl.read_parquet(self._mirror.table(folder.name, name, expected))
         path = folder / f"{name}.parquet"
-        if checksum(path) != expected:
+        if self._checksum(path) != expected:
             raise ValueError(f"{path.name} was changed after it was written")
-        return pl.read_parquet(path)
+        return self._recent.get(expected, lambda: pl.read_parquet(path))
 
     def _checksum(self, path: Path) -> str:
         """The checksum of a file, hashed again only if its size or modification time changed."""
