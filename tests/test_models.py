@@ -42,6 +42,12 @@ def scores_of(history: list[str]) -> dict[str, float]:
     return dict(zip(IDS, cosine(VECTORS) @ profile, strict=True))
 
 
+def test_frames_may_have_the_names_of_a_config() -> None:
+    renamed = LOG.rename({"user": "user_id", "item": "track_id"})
+    again = timbrec.fit(renamed, (IDS, VECTORS), "knn", scale="none")
+    assert again.users.ids.equals(timbrec.fit(LOG, (IDS, VECTORS), "knn", scale="none").users.ids)
+
+
 def test_a_known_user_gets_the_best_unplayed_items(model: timbrec.Model) -> None:
     user = LOG["user"][0]
     history = LOG.filter(user=user)["item"].unique().to_list()

@@ -279,6 +279,7 @@ def test_bad_parquets(tmp_path: Path, kind: str) -> None:
         ({"id": ["id", "v"]}, "names several ids"),
         ({"vector": ["v", "v"]}, "names a column twice"),
         ({"vector": ["id", "v"]}, "names a column twice"),
+        ({"vector": []}, "names no column"),
     ],
 )
 def test_columns_that_make_no_sense(tmp_path: Path, columns: dict[str, str | list[str]], message: str) -> None:

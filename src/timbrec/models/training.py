@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from timbrec.data.interactions import Interactions
+from timbrec.data.log import COLUMNS
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.models.catalogue import catalogue_of
@@ -25,13 +26,15 @@ def fit(
 ) -> Model:
     """A model fitted to all interactions.
 
-    `interactions` is a polars or pandas frame with the columns `user` and `item` and optionally `plays` and `time`;
-    the plays of rows with the same pair are summed. `vectors` is a pair (ids, array) or a vector source; its items are
+    `interactions` is a polars or pandas frame with the columns `user` and `item` and optionally `plays` and `time`, or
+    with the names that a config takes by default (`user_id`, `track_id`, `timestamp`); the plays of rows with the same
+    pair are summed. `vectors` is a pair (ids, array) or a vector source; its items are
     the catalogue, with or without plays. Interactions with other items are dropped. `settings` are those of the
     recommender. Raises DataError if no item of the interactions has a vector, ConfigError for unknown settings.
     """
     source = vectors if isinstance(vectors, VectorSource) else Vectors(vectors[0], np.asarray(vectors[1]), name)
     log = interactions if isinstance(interactions, pl.DataFrame) else pl.from_pandas(interactions)
+    log = log.rename({name: role for role, name in COLUMNS.items() if name in log.columns and role not in log.columns})
     items = Vocabulary(pl.Series(source.ids).cast(pl.String).sort())
     chosen = make_recommender(recommender, settings)
     users, played = _pairs(log, items)

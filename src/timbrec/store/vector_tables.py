@@ -78,6 +78,8 @@ def _vector_columns(table: Table, key: str, columns: Columns) -> tuple[list[str]
     if "vector" in columns:
         given = columns["vector"]
         names = [name for entry in ([given] if isinstance(given, str) else given) for name in _matching(entry, names)]
+        if not names:
+            raise ConfigError(f"{table.path}: `columns.vector` names no column", fix=_HOW)
         if len(set(names)) < len(names) or key in names:
             raise ConfigError(f"{table.path}: `columns` names a column twice", example=names[:5],
                               fix="Name each column once.")  # fmt: skip
