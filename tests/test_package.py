@@ -103,7 +103,7 @@ def test_the_archives_hold_what_they_should(archives: tuple[Path, Path]) -> None
     assert {"README.md", "LICENSE", "CITATION.cff", "Makefile", "tests/smoke.py", "docs/settings.md"} <= names
     assert set(files) <= names
     assert not [name for name in names if name.startswith((".ci", ".venv", "demo", "dist", "runs"))]
-    assert sdist.stat().st_size < 5e6
+    assert sdist.stat().st_size < 8e6  # of which 6 MB are expected values of encoders, for the tests
 
 
 @pytest.mark.slow
