@@ -13,7 +13,8 @@ from made import TableScorer, interactions
 from timbrec.data.interactions import Interactions
 from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.ranking import rank as ranking
-from timbrec.ranking.rank import rank, tie_order
+from timbrec.ranking.rank import rank
+from timbrec.ranking.ties import tie_order
 from timbrec.ranking.scorers import DotScorer
 
 NAN, INF = float("nan"), float("inf")

@@ -15,7 +15,7 @@ import polars as pl
 from timbrec import catalog
 from timbrec.audit.finding import Finding
 from timbrec.audit.stored import read_audit, write_audit
-from timbrec.cluster import session
+from timbrec.cluster import kind_of, session
 from timbrec.data.split import SCENARIOS, Scenario
 from timbrec.errors import ConfigError, listing
 from timbrec.models import Model
@@ -80,7 +80,7 @@ def bench(
 
 def _session(engine: str) -> AbstractContextManager[None]:
     """The session of an engine. Raises ConfigError for an unknown engine."""
-    catalog.load("engines", engine.split("://")[0])
+    catalog.load("engines", kind_of(engine))
     return session(engine)
 
 

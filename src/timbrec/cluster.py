@@ -25,10 +25,15 @@ _CHECKED = ("timbrec", "code", "python", "torch", "numpy", "polars")
 _STORE = (100 * 2**20, 4 * 2**30)  # least and most bytes of the object store of a cluster that is started here
 
 
+def kind_of(engine: str) -> str:
+    """The name of an engine without an address: `ray` for `ray://HOST:PORT`."""
+    return engine.split("://")[0]
+
+
 @contextmanager
 def session(engine: str) -> Iterator[None]:
     """Keep the cluster of an engine connected within the `with` block; other engines than Ray need none."""
-    with connected(engine) if engine.split("://")[0] == "ray" else nullcontext():
+    with connected(engine) if kind_of(engine) == "ray" else nullcontext():
         yield
 
 
@@ -125,7 +130,7 @@ class Calls:
     """
 
     def __init__(self, engine: str) -> None:
-        self._ray = _module() if engine.split("://")[0] == "ray" else None
+        self._ray = _module() if kind_of(engine) == "ray" else None
         self.ahead = 0 if self._ray is None else max(int(sum(place["CPU"] for place in nodes(self._ray))), 1)
 
     def submit(self, call: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from timbrec import catalog
 from timbrec.audio import Windows
+from timbrec.cluster import kind_of
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.outputs import Output
 from timbrec.embed.report import EmbedReport
@@ -98,7 +99,7 @@ def load_encoder(
 
 def _engine(engine: str) -> Any:
     """The engine with this name, or a name and an address. Raises ConfigError for an unknown one."""
-    kind = catalog.load("embed-engines", engine.split("://")[0])
+    kind = catalog.load("embed-engines", kind_of(engine))
     return kind(address=engine) if "://" in engine else kind()
 
 

@@ -15,6 +15,7 @@ from timbrec.models.hubs import Proximity, density
 from timbrec.models.index import Index
 from timbrec.models.mixing import calibrated, shared_out
 from timbrec.models.search import Limits, Scanned, Search, best
+from timbrec.ranking.ties import tie_order
 from timbrec.types import Array, Bool, Float32, Int
 
 _ONCE = np.ones(1, np.float32)
@@ -101,7 +102,7 @@ class Lists:
     @cached_property
     def ties(self) -> Int[Array, "tracks"]:
         """(tracks,) the place of each track among equal scores, as in rankings of the run."""
-        return np.random.default_rng([self.seed, 0x71E5]).permutation(len(self.catalogue))
+        return tie_order(len(self.catalogue), self.seed)
 
     @cached_property
     def _proximity(self) -> Proximity:

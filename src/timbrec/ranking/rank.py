@@ -12,6 +12,7 @@ from timbrec.devices import device_of
 from timbrec.errors import CannotRankError, DataError
 from timbrec.protocols import Scorer
 from timbrec.ranking.selection import EMPTY, GROUP, NOTHING, Best, unpacked
+from timbrec.ranking.ties import tie_order
 from timbrec.types import Array, Float32, Int
 
 MEMORY = 2**28  # bytes of the scores of the candidates that are bound at a time
@@ -31,11 +32,6 @@ class TopK:
     users: Int[Array, "u"]
     items: Int[Array, "u k"]
     scores: Float32[Array, "u k"]
-
-
-def tie_order(n_items: int, seed: int) -> Int[Array, "n_items"]:
-    """A seeded random place for each item, by which ties are broken; row order would leak ids and time."""
-    return np.random.default_rng([seed, 0x71E5]).permutation(n_items)
 
 
 def rank(

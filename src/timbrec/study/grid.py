@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from timbrec import catalog
+from timbrec.cluster import kind_of
 from timbrec.errors import ConfigError, did_you_mean, listing
 from timbrec.study.config import Config
 from timbrec.study.experiment import Experiment
@@ -34,7 +35,7 @@ def run_study(
     """
     if jobs is not None and jobs < 1:
         raise ConfigError("`jobs` must be 1 or more", example=jobs, fix="Leave it out for the default.")
-    kind = catalog.load("engines", engine.split("://")[0])
+    kind = catalog.load("engines", kind_of(engine))
     place = {"address": engine} if "://" in engine else {}
     experiments = plan(config, inputs)
     run.plan(experiments)

@@ -161,11 +161,9 @@ class Mirror:
 def working_folder(path: Path) -> Iterator[Path]:
     """Yield the local folder of a run; at the end, publish what was written to that of a run in a bucket."""
     path = location(path)
-    if not isinstance(path, Remote):
+    if (mirror := mirror_of(path)) is None:
         yield path
         return
-    mirror = Mirror(path)
-    mirror.pull()
     yield mirror.folder
     mirror.push()
 
