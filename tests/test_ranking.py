@@ -14,8 +14,8 @@ from timbrec.data.interactions import Interactions
 from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.ranking import rank as ranking
 from timbrec.ranking.rank import rank
-from timbrec.ranking.ties import tie_order
 from timbrec.ranking.scorers import DotScorer
+from timbrec.ranking.ties import tie_order
 
 NAN, INF = float("nan"), float("inf")
 
