@@ -156,7 +156,7 @@ def test_audio_of_a_data_set_is_encoded_and_probed(tmp_path: Path) -> None:
         return np.convolve(rng.normal(0, 0.2, 11_025), np.cos(np.arange(16) * colour) / 8, "same").astype(np.float32)
 
     clips = gtzan.split().with_columns(genre=pl.col("id").str.split(".").list.first())
-    clips = clips.filter(pl.col("genre").is_in(["blues", "metal"])).group_by("genre", "part").head(6)
+    clips = clips.filter(pl.col("genre").is_in(["blues", "metal"])).group_by("genre", "part", maintain_order=True).head(12)
     for name, genre in clips.select("id", "genre").iter_rows():
         folder = tmp_path / "gtzan" / "genres_original" / genre
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +178,8 @@ def test_audio_of_a_data_set_is_encoded_and_probed(tmp_path: Path) -> None:
     probed = run_probes(settings, load_inputs(settings), tmp_path / "run")
     assert probed.failures == ()
     (record,) = probed.records
-    assert (record.probe, record.encoder, record.metric, record.value) == ("gtzan", "mfcc", "accuracy", 1.0)
+    assert (record.probe, record.encoder, record.metric) == ("gtzan", "mfcc", "accuracy")
+    assert record.low > record.majority == 0.5
     assert sorted(record.test["id"]) == sorted(clips.filter(part="test")["id"])
     assert any(f"{930 - len(clips)} clips have no audio" in remark for remark in record.remarks)
 
