@@ -156,7 +156,9 @@ def test_audio_of_a_data_set_is_encoded_and_probed(tmp_path: Path) -> None:
         return np.convolve(rng.normal(0, 0.2, 11_025), np.cos(np.arange(16) * colour) / 8, "same").astype(np.float32)
 
     clips = gtzan.split().with_columns(genre=pl.col("id").str.split(".").list.first())
-    clips = clips.filter(pl.col("genre").is_in(["blues", "metal"])).group_by("genre", "part", maintain_order=True).head(12)
+    clips = (
+        clips.filter(pl.col("genre").is_in(["blues", "metal"])).group_by("genre", "part", maintain_order=True).head(12)
+    )
     for name, genre in clips.select("id", "genre").iter_rows():
         folder = tmp_path / "gtzan" / "genres_original" / genre
         folder.mkdir(parents=True, exist_ok=True)

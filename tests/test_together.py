@@ -19,17 +19,17 @@ import json, sys
 from trained_world import world
 import numpy as np
 from timbrec.recommenders import recommender
-from timbrec.training import loop
+from timbrec.training.steps import Steps
 from timbrec.training.together import group, leading
 
 steps = []
-update = loop._Training._update
+update = Steps._update
 
 def noted(self, loss, value, step):
     steps.append(value)
     return update(self, loss, value, step)
 
-loop._Training._update = noted
+Steps._update = noted
 small = {
     "hybrid": {"epochs": 2, "width": 16, "batch": 50},
     "bert4rec": {"epochs": 2, "width": 16, "feed_forward": 16, "length": 24, "batch": 25, "dropout": 0.0},

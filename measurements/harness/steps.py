@@ -11,10 +11,10 @@ from itertools import cycle
 import numpy as np
 
 from timbrec.data.interactions import Interactions
-from timbrec.protocols import Workspace
+from timbrec.training.averaging import Average
 from timbrec.training.judge import batches
-from timbrec.training.loop import _Training
 from timbrec.training.recommender import TrainedRecommender
+from timbrec.training.steps import Steps as Optimiser
 from timbrec.training.trainable import Trainable
 
 from . import machine, seconds
@@ -25,7 +25,8 @@ class Steps:
     """The batches of an epoch, repeated; a call is a step. `rows` are the rows of the last batch."""
 
     def __init__(self, model: Trainable, settings: TrainedRecommender, pairs: Interactions) -> None:
-        self.training, self.examples = _Training(model, settings, None, Workspace(), None, None), model.examples(pairs)
+        self.optimiser, self.examples = Optimiser(model, settings), model.examples(pairs)
+        self.average = Average(model) if settings.average else None
         self.rng, self.rows, self.done = np.random.default_rng(0), np.zeros(0, np.int64), 0
         order = batches(len(self.examples), settings.batch, self.rng)
         self.per_epoch, self._order = len(order), cycle(order)
@@ -34,9 +35,9 @@ class Steps:
     def __call__(self) -> None:
         self.rows = next(self._order)
         self.done += 1
-        self.training._step(self.examples, self.rows, self.rng, self.done)
-        if self.training.average is not None:
-            self.training.average.add(self.done)
+        self.optimiser.take(self.examples, self.rows, self.rng, f"step {self.done}")
+        if self.average is not None:
+            self.average.add(self.done)
 
 
 def interleaved(calls: dict[str, Callable[[], float]], probe: Probe, rounds: int) -> tuple[dict[str, float], Rates]:

@@ -25,7 +25,7 @@ from timbrec.recommenders.contrastive import Contrastive
 from timbrec.recommenders.hybrid import Hybrid
 from timbrec.recommenders.shallow import ShallowNet
 from timbrec.training import Trainable, TrainedRecommender
-from timbrec.training.loop import train_model
+from timbrec.training.loop import Training, train_model
 from timbrec.training.negatives import Unplayed
 from timbrec.training.randomness import seeded
 
@@ -71,7 +71,7 @@ def frozen_stays_frozen(part: RecommenderPart) -> Finding:
     with seeded(SEED, 0) as rng:
         model = recommender.model(train, world.content, rng)
     start = _tables(model)
-    train_model(model, recommender, train, None, SEED, Workspace(), None)
+    train_model(Training(model, recommender, train, None, SEED))
     moved = {name: not torch.equal(start[name], now) for name, now in _tables(model).items()}
     fitted = recommender.fit(train, world.content, None, np.random.default_rng(SEED))
     reported = {name.removeprefix("moved "): by > 0 for name, by in fitted.facts.items() if name.startswith("moved ")}

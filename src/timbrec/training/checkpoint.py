@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,16 @@ class Checkpoint:
                 f"{self.path} belongs to another training: {differences}",
                 fix="Train in another folder, or move the checkpoint away; it was not changed.",
             )
+
+
+def joined(parts: Mapping[str, Tensors]) -> Tensors:
+    """The tensors of all parts, each named `part/name`."""
+    return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+
+def part_of(tensors: Tensors, part: str) -> Tensors:
+    """The tensors of a part, by their names inside it."""
+    return {name.removeprefix(f"{part}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{part}/")}
 
 
 def drop_checkpoints(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ import torch
 from timbrec.devices import device_of
 from timbrec.protocols import Content, Recommender, Workspace
 from timbrec.training.checkpoint import Checkpoint, identity
-from timbrec.training.loop import Course, train_model
+from timbrec.training.loop import Course, Training, train_model
 from timbrec.training.randomness import seeded
 from timbrec.training.settings import TrainingSettings
 from timbrec.training.together import group
@@ -65,7 +65,7 @@ class TrainedRecommender(TrainingSettings, Recommender):
         processes = group()
         model.to(device_of(workspace.device) if processes is None else processes.device)
         checkpoint = self._checkpoint(train, content, validation, seed, workspace)
-        course = train_model(model, self, train, validation, seed, workspace, checkpoint)
+        course = train_model(Training(model, self, train, validation, seed), workspace, checkpoint)
         return self._scorer(model, course, content)
 
     def _checkpoint(
