@@ -252,14 +252,14 @@ def test_a_split_by_artist_without_cold_tracks_names_the_option(read: Read) -> N
 @pytest.mark.parametrize(
     ("output", "problem"),
     [
-        (".", "which holds the config"),
-        ("..", "which holds the config"),
-        ("plays.csv", "which is a file"),
-        ("notes", r"which holds other files \(1 in all, e\.g\. 'a\.txt'\)"),
+        (".", "`output` is .*, which contains the config"),
+        ("..", "`output` is .*, which contains the config"),
+        ("plays.csv", "plays.csv is a file, and `output` takes a folder of its own"),
+        ("notes", r"notes holds other files, and `output` takes a folder of its own \(1 in all, e\.g\. 'a\.txt'\)"),
     ],
 )
 def test_a_run_is_not_written_among_other_files(read: Read, tmp_path: Path, output: str, problem: str) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").touch()
-    with pytest.raises(TimbrecError, match=f"`output` is .*, {problem}. Name a folder for this run alone"):
+    with pytest.raises(TimbrecError, match=f"{problem}. Name a folder for this run alone"):
         read(output=output)

@@ -20,10 +20,11 @@ import polars as pl
 
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
-from timbrec.errors import ConfigError, DataError
+from timbrec.errors import DataError
 from timbrec.files import checksum, replacing
 from timbrec.models.index import Index
 from timbrec.models.stores import read_stores, write_stores
+from timbrec.places.ownership import check_own_folder
 from timbrec.ranking.scorers import DotScorer
 from timbrec.types import Array, Float32, Int
 
@@ -86,16 +87,11 @@ def write_model(
 
 
 def check_place(folder: Path) -> None:
-    """Raise ConfigError for a place where a model would replace something else: a file, or a folder of other files.
+    """Raise ConfigError for a file, and for a folder of other files, which a model would replace.
 
     A folder with nothing but vectors is one where a fit was interrupted.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file", fix="Name a new folder for the model.")
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if MODEL not in names and (others := names - {VECTORS, LOCK}):
-        raise ConfigError(f"{folder} holds other files, and a model takes a folder of its own", count=len(others),
-                          example=min(others), fix="Name a new folder for the model.")  # fmt: skip
+    check_own_folder(folder, "a model", [MODEL], [VECTORS], fix="Name a new folder for the model.")
 
 
 def _keep_others(folder: Path, partial: Path) -> None:

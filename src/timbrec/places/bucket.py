@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TypeVar
 from uuid import uuid4
 
 from timbrec.errors import PlaceError
@@ -20,6 +20,7 @@ from timbrec.places.locations import Remote
 from timbrec.places.place import Added, Chunks, Place, Rows
 from timbrec.places.ranges import RemoteRows
 
+T = TypeVar("T")
 _BLOCK = 8 << 20
 _PAUSES = (0.2, 1.0, 4.0)  # seconds before another try
 _creating = threading.RLock()  # fsspec's memory:// checks a name and takes it in two steps
@@ -103,20 +104,19 @@ class Bucket(Place):
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a file unless one of that name exists."""
-        for pause in (*_PAUSES, None):
+
+        def put() -> bool:
             try:
-                with reaching(self.path / name, "write"):
-                    self._put_new(name, content)
-                return True
+                self._put_new(name, content)
             except FileExistsError:
                 return self._content(name) == content  # put by an earlier try, the library's own ones included
-            except PlaceError as error:
-                if is_passing(error) and (stored := self._content(name)) is not None:
-                    return stored == content
-                if pause is None or not is_passing(error):
-                    raise
-                time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+            return True
+
+        def stored() -> bool | None:
+            stored = self._content(name)
+            return None if stored is None else stored == content
+
+        return self._tried(name, put, stored)
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file, or replace it."""
@@ -171,17 +171,24 @@ class Bucket(Place):
         key = hashlib.sha256(str(self.path).encode()).hexdigest()[:16]
         return user_cache() / "work" / f"{self.path.name or 'root'}-{key}"
 
-    def _tried(self, name: str, put: Callable[[], Mapping[str, Any] | None]) -> None:
-        """Put a file that may replace an equal one, several times if need be."""
+    def _tried(self, name: str, put: Callable[[], T], outcome: Callable[[], T | None] = lambda: None) -> T:
+        """The result of `put`, which is called again, after pauses, while it fails for a reason that may pass.
+
+        A put that failed may have reached the place: `outcome` then returns its result, or None to call it again.
+        """
         for pause in (*_PAUSES, None):
             try:
                 with reaching(self.path / name, "write"):
-                    put()
-                return
+                    return put()
             except PlaceError as error:
-                if pause is None or not is_passing(error):
+                if not is_passing(error):
+                    raise
+                if (result := outcome()) is not None:
+                    return result
+                if pause is None:
                     raise
                 time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
 
     def _put_new(self, name: str, content: bytes) -> None:
         """Put a file unless it exists. Places without conditional puts are asked first, which two writers may both be.
