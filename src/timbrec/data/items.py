@@ -9,7 +9,8 @@ import polars as pl
 
 from timbrec.data.ids import checked_ids, meaningless
 from timbrec.data.settings import Name, TablePart
-from timbrec.data.tables import Table, open_table
+from timbrec.data.table_kinds import Table
+from timbrec.data.tables import open_table
 from timbrec.errors import DataError
 
 COLUMNS = {"item": "track_id", "artist": "artist_id"}

@@ -11,7 +11,8 @@ from pydantic import model_validator
 from timbrec.data.events import Events, make_events
 from timbrec.data.ids import checked_ids, meaningless
 from timbrec.data.settings import Name, TablePart
-from timbrec.data.tables import Table, as_numbers, open_table
+from timbrec.data.table_kinds import Table, as_numbers
+from timbrec.data.tables import open_table
 from timbrec.data.times import TimeForm, Unit, read_times
 from timbrec.errors import DataError
 

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from timbrec.data.ids import checked_ids, examples, meaningless
-from timbrec.data.tables import Table, open_table
+from timbrec.data.table_kinds import Table
+from timbrec.data.tables import open_table
 from timbrec.errors import ConfigError, DataError, listing
 from timbrec.places import AnyPath
 from timbrec.probes.shared.base import Context, Probe

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import polars as pl
 
-from timbrec.data.tables import readable
+from timbrec.data.faults import readable
 from timbrec.errors import DataError
 from timbrec.probes.shared.audio import with_audio
 from timbrec.probes.shared.base import Context, Probe, find_file

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from timbrec.data.compression import opened
-from timbrec.data.tables import readable
+from timbrec.data.faults import readable
 from timbrec.errors import DataError
 from timbrec.probes.shared.base import Context, Probe, find_file
 from timbrec.probes.shared.labels import Labels

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from timbrec.data.tables import Table
+from timbrec.data.table_kinds import Table
 from timbrec.data.text import TextForm
 from timbrec.errors import ConfigError, DataError, listing
 from timbrec.types import Array, Float32

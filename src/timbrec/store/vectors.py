@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from timbrec.data.compression import check_file, compression, opened, plain_name
-from timbrec.data.tables import KINDS, open_table, readable
+from timbrec.data.faults import readable
+from timbrec.data.tables import KINDS, open_table
 from timbrec.data.text import TextForm
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError

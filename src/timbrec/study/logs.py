@@ -10,7 +10,8 @@ import polars as pl
 from timbrec.data.events import Events
 from timbrec.data.items import make_items
 from timbrec.data.log import read_log
-from timbrec.data.tables import Table, open_table
+from timbrec.data.table_kinds import Table
+from timbrec.data.tables import open_table
 from timbrec.errors import ConfigError
 from timbrec.histories.importing import ImportConfig, import_log
 from timbrec.study.config import Config

@@ -6,7 +6,7 @@ import csv
 
 import polars as pl
 
-from timbrec.data.tables import readable
+from timbrec.data.faults import readable
 from timbrec.data.text import TextForm, TextTable
 from timbrec.errors import DataError
 from timbrec.importers.shared.files import HistoryFile

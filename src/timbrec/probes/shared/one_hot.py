@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from timbrec.data.compression import opened
-from timbrec.data.tables import readable
+from timbrec.data.faults import readable
 from timbrec.errors import DataError
 from timbrec.types import Array, Bool
 

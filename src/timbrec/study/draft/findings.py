@@ -12,7 +12,8 @@ import polars as pl
 
 from timbrec.audio import CONTAINERS
 from timbrec.data.compression import plain_name
-from timbrec.data.tables import KINDS, Table, open_table
+from timbrec.data.table_kinds import Table
+from timbrec.data.tables import KINDS, open_table
 from timbrec.data.text import SUFFIXES, TextForm
 from timbrec.errors import DataError, TimbrecError
 from timbrec.histories.reading import detect
