@@ -13,8 +13,9 @@ from timbrec.audit.audited import Audited
 from timbrec.audit.splits import split_clean
 from timbrec.errors import ConfigError, DataError, SeveralErrors
 from timbrec.study.config import read_config
+from timbrec.study.data_card import data_card
 from timbrec.study.description import describe_run
-from timbrec.study.inputs import data_card, load_inputs
+from timbrec.study.inputs import load_inputs
 from timbrec.study.runs import Run
 
 TESTED = {"cold_candidates": "tested", "mixed_candidates": "tested"}

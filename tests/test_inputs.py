@@ -15,10 +15,11 @@ import yaml
 import small_world
 from made import log
 from timbrec.data.cuts import by_items, by_time, tamm2026
-from timbrec.data.splitting import SplitConfig
+from timbrec.data.splitting import SplitConfig, make_split
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
 from timbrec.study.config import make_config, read_config
-from timbrec.study.inputs import Inputs, data_card, load_inputs, make_split
+from timbrec.study.data_card import data_card
+from timbrec.study.inputs import Inputs, load_inputs
 
 Change = Callable[[Path], None]
 Read = Callable[..., Inputs]

@@ -11,7 +11,7 @@ from timbrec.data.split import Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.datasets.hetrec import HetRec
 from timbrec.protocols import Content
-from timbrec.study.inputs import shared_catalogue
+from timbrec.study.catalogue import shared_catalogue
 
 
 def hetrec_split(data: Path, seed: int, listeners: int) -> tuple[Split, Content]:

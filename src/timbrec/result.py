@@ -22,8 +22,8 @@ from timbrec.results.summary import summarise
 from timbrec.results.tables import further_tables
 from timbrec.results.verdict import Verdict
 from timbrec.study.config import make_config
-from timbrec.study.inputs import FILES
 from timbrec.study.runs import Run
+from timbrec.study.sources import FILES
 from timbrec.types import Progress
 
 

@@ -153,7 +153,7 @@ def show_end(result: Result) -> int:
 
 def show_inputs(inputs: Inputs) -> None:
     """Print the data card and the sizes of every scenario."""
-    from timbrec.study.inputs import data_card
+    from timbrec.study.data_card import data_card
 
     card = narrow_table()
     card.show_header = False

@@ -9,7 +9,8 @@ from typing import Any
 from timbrec import catalog
 from timbrec.protocols import EncoderCard
 from timbrec.study.config import Config
-from timbrec.study.inputs import Inputs, data_card
+from timbrec.study.data_card import data_card
+from timbrec.study.inputs import Inputs
 from timbrec.versions import commit, versions
 
 _CARD = (

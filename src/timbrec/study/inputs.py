@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from timbrec.data.events import Events
-from timbrec.data.ids import likeness
 from timbrec.data.split import Split
 from timbrec.data.splitting import Window, make_split, window_of
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, SeveralErrors, TimbrecError
 from timbrec.store.vectors import read_vectors
+from timbrec.study.catalogue import artists_of, column_of, shared_catalogue, shared_ids
 from timbrec.study.config import Config
 from timbrec.study.leaks import albums_of, without_leaks
+from timbrec.study.left_out import left_out
 from timbrec.study.logs import read_interactions, read_tracks
-from timbrec.study.metadata import metadata_vectors, unheard
+from timbrec.study.metadata import metadata_vectors
 from timbrec.study.output import check_output
 from timbrec.study.representation import Representation, Source, representations_of
 from timbrec.study.sources import (
@@ -37,8 +38,6 @@ from timbrec.types import Array, Float32, Int, Progress
 
 if TYPE_CHECKING:
     from timbrec.store import VectorSource
-
-__all__ = ["FILES", "Inputs", "data_card", "load_inputs", "make_split", "shared_catalogue"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +142,7 @@ def load_inputs(
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
     catalogue = shared_catalogue(log, sources)
     events = log.restricted_to(catalogue)
-    artists = None if items is None else _artists(items, catalogue)
+    artists = None if items is None else artists_of(items, catalogue)
     rows = None if artists is None else Vocabulary.numbers(artists)
     try:
         split = make_split(events, config.split, rows)
@@ -152,7 +151,7 @@ def load_inputs(
         raise DataError(f"{error} {_how_read(log)}".strip()) from error
     metadata = frozenset(name for name, entry in config.encoders.items() if entry.metadata is not None)
     unopened = {name: len(sources[name]) for name, entry in config.encoders.items() if entry.audio and not encode}
-    genres, albums = (_optional(items, catalogue, name) for name in ("genre", "album"))
+    genres, albums = (column_of(items, catalogue, name) for name in ("genre", "album"))
     whole = None
     if config.leaks == "remove":
         opened = {name: source for name, source in sources.items() if name not in unopened.keys() | metadata}
@@ -169,35 +168,8 @@ def load_inputs(
         log, events, split, sources, artists, genres, albums, whole, files,
         representations=representations_of(config, sources), window=window_of(config.split),
         warnings=tuple(warnings), unopened=unopened, metadata=metadata,
-        notes=tuple(_notes(events, split, whole, config, artists)), truth=truth,
+        notes=tuple(left_out(events, split, whole, config, artists)), truth=truth,
     )  # fmt: skip
-
-
-def _notes(
-    events: Events, split: Split, whole: Split | None, config: Config, artists: pl.Series | None
-) -> Iterator[tuple[str, str]]:
-    """Rows for the data card on tracks without an artist, and on cold test pairs that are left out."""
-    if artists is not None:
-        yield "tracks of the catalogue without an artist", f"{artists.null_count():,}"
-    window, complete = window_of(config.split), whole or split
-    if config.split.by_artist and window is not None:
-        left_out = _new_pairs(events, complete, window) - len(complete.test.cold)
-        yield "cold test pairs left out, of new tracks by artists in train", f"{left_out:,}"
-    if whole is not None:
-        removed = len(whole.test.cold) - len(split.test.cold)
-        yield "cold test pairs left out, of tracks with an album or a near copy in train", f"{removed:,}"
-
-
-def _new_pairs(events: Events, split: Split, window: Window) -> int:
-    """The number of pairs of the test's time, of users in train and tracks that nobody played in train."""
-    in_train = pl.Series(split.test.train.item_users > 0)
-    known_user = pl.Series(split.users.rows(events.users.ids) >= 0)
-    rows = events.table.filter(
-        (pl.col("time") >= window.test_at) & (pl.col("time") < window.end),
-        ~in_train.gather(events.table["item"]),
-        known_user.gather(events.table["user"]),
-    )
-    return rows.select("user", "item").n_unique()
 
 
 def _read_sources(
@@ -228,81 +200,9 @@ def _read_sources(
     return {name: sources[name] for name in config.encoders if name in sources}, pl.concat(files)
 
 
-def shared_catalogue(log: Events, sources: dict[str, VectorSource]) -> Vocabulary:
-    """The tracks for which every source has a vector, in ascending order of id.
-
-    The catalogue does not depend on the log, so that nothing played after T can move a row. Raises DataError when the
-    sources share no track, or the log has none of the shared tracks.
-    """
-    catalogue = Vocabulary(shared_ids(sources))
-    if not len(catalogue):
-        ids = [source.ids for source in sources.values()]
-        near = next((near for other in ids[1:] if (near := likeness(ids[0], other))), None)
-        what = "no track has a vector from every encoder"
-        raise DataError(
-            f"{what}: ids differ by {near}" if near else what,
-            example=[other[0] for other in ids],
-            fix="Make the ids the same kind.",
-        )
-    if not (catalogue.rows(log.items.ids) >= 0).any():
-        near = likeness(log.items.ids, catalogue.ids)
-        raise DataError(
-            "no track of the log has vectors" + (f": ids differ by {near}" if near else ""),
-            example=None if near else (log.items.ids[0], catalogue.ids[0]),
-            fix="Make the ids of the log and of the vectors the same kind.",
-        )
-    return catalogue
-
-
-def shared_ids(sources: dict[str, VectorSource]) -> list[str]:
-    """The ids for which every source has a vector, in ascending order."""
-    return sorted(set.intersection(*(set(source.ids) for source in sources.values())))
-
-
-def data_card(inputs: Inputs) -> list[tuple[str, str]]:
-    """A description of the data as rows (label, value); warnings come last."""
-    log, events = inputs.log, inputs.events
-    rows = [
-        ("rows in the log", f"{len(log):,}"),
-        *log.facts,
-        ("rows that equal another row (counted as plays)", f"{log.repeated:,}"),
-        *_time_rows(inputs),
-        ("users", f"{len(log.users):,}"),
-        ("tracks in the log", f"{len(log.items):,}"),
-        ("catalogue: tracks with vectors from every encoder", f"{len(inputs.catalogue):,}"),
-        ("rows of the log about these tracks", f"{len(events):,} ({len(events) / len(log):.1%})"),
-    ]
-    for name, source in inputs.sources.items():
-        share = source.has(log.items.ids).mean()
-        lost = sum(not known for known in inputs.catalogue.rows(source.ids) >= 0)
-        rows.append((f"{name}: vectors", f"{len(source.ids):,} x {source.dim}; {share:.1%} of the log's tracks"))
-        rows += [(f"{name}: {what}", how) for what, how in source.facts]
-        rows.append((f"{name}: tracks another encoder lacks, left out", f"{lost:,}"))
-        if name in inputs.metadata:
-            count, cold = unheard(source, inputs.split)
-            rows.append((f"{name}: cold test tracks that share no value with a train track", f"{count:,} of {cold:,}"))
-        if name in inputs.unopened:
-            rows.append((f"{name}: audio files not opened", f"{inputs.unopened[name]:,}"))
-    return [*rows, *inputs.notes, *(("warning", warning) for warning in inputs.warnings)]
-
-
 def _how_read(log: Events) -> str:
     """A sentence on how the log was read, for errors that a wrong reading may have caused."""
     return f"The log was read with {'; '.join(f'{what}: {how}' for what, how in log.facts)}." if log.facts else ""
-
-
-def _time_rows(inputs: Inputs) -> list[tuple[str, str]]:
-    """Rows for the time span of the log and the number of plays outside the split's window."""
-    if not inputs.log.timed:
-        return []
-    times = inputs.log.table["time"]
-    first, last = (str(moment)[:16] for moment in (times.min(), times.max()))
-    rows = [("time span (UTC)", f"{first} to {last}")]
-    if inputs.window is not None:
-        before, after = int((times < inputs.window.start).sum()), int((times >= inputs.window.end).sum())
-        start, end = (f"{moment:%Y-%m-%d}" for moment in (inputs.window.start, inputs.window.end))
-        rows.append((f"rows outside the split, {start} to {end}", f"{before:,} before, {after:,} after"))
-    return rows
 
 
 @contextmanager
@@ -313,26 +213,3 @@ def _collecting(errors: list[TimbrecError]) -> Iterator[None]:
         errors.extend(several.errors)
     except TimbrecError as error:
         errors.append(error)
-
-
-def _artists(items: pl.DataFrame, catalogue: Vocabulary) -> pl.Series:
-    artists = _aligned(items, catalogue, "artist")
-    if artists.is_null().all():
-        near = likeness(items["item"], catalogue.ids)
-        raise DataError(
-            "the items table knows the artist of no track that has vectors"
-            + (f": ids differ by {near}" if near else ""),
-            example=None if near else (items["item"].first(), catalogue.ids[0]),
-            fix="Make the ids of the table and of the vectors the same kind.",
-        )
-    return artists
-
-
-def _optional(items: pl.DataFrame | None, catalogue: Vocabulary, column: str) -> pl.Series | None:
-    """A column of the items table by track; None without the table or the column."""
-    return None if items is None or column not in items.columns else _aligned(items, catalogue, column)
-
-
-def _aligned(items: pl.DataFrame, catalogue: Vocabulary, column: str) -> pl.Series:
-    """A column of the items table for the catalogue's tracks, in row order; null for tracks that it lacks."""
-    return catalogue.ids.to_frame("item").join(items, on="item", how="left", maintain_order="left")[column]

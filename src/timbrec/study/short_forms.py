@@ -1,0 +1,63 @@
+"""Short forms of a config, written out: a name in place of a part with settings, one value in place of a list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def expanded(data: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a config in their long form.
+
+    `- knn` stands for `- {use: knn}`, `of: mert` for `of: [mert]`, `metadata:` for all its columns, and `thinning` for
+    a further entry of `cells`. Values of other types are left to the checks of the config.
+    """
+    lists: dict[str, Any] = {
+        key: _parts(data[key]) for key in ("recommenders", "cells") if isinstance(data.get(key), list)
+    }
+    if isinstance(data.get("probes"), list):
+        lists["probes"] = [_probe(entry) for entry in data["probes"]]
+    if "thinning" in data:
+        data = dict(data)
+        settings = data.pop("thinning")
+        if settings not in (None, False):
+            cell = {"use": "thinning"} | (settings if isinstance(settings, dict) else {})
+            lists["cells"] = [*lists.get("cells", [{"use": "ranking"}]), cell]
+    if isinstance(data.get("encoders"), dict) and data["encoders"].get("metadata", "absent") in (None, {}):
+        lists["encoders"] = data["encoders"] | {"metadata": {"metadata": []}}
+    if isinstance(data.get("representations"), dict):
+        lists["representations"] = {name: _representation(value) for name, value in data["representations"].items()}
+    return data | lists
+
+
+def _parts(entries: list[Any]) -> list[Any]:
+    return [{"use": entry} if isinstance(entry, str) else entry for entry in entries]
+
+
+def _probe(entry: Any) -> Any:
+    """`- gtzan` stands for `- {use: gtzan}`, `- {labels: genres.csv}` for `- {use: labels, path: genres.csv}`."""
+    if isinstance(entry, str):
+        return {"use": entry}
+    if not isinstance(entry, dict):
+        return entry
+    if "use" not in entry and "labels" in entry:
+        path = entry["labels"]
+        entry = {"use": "labels", "path": path, "label": Path(str(path)).stem} | {
+            key: value for key, value in entry.items() if key != "labels"
+        }
+    if isinstance(entry.get("vectors"), dict):
+        named = {name: {"vectors": value} if isinstance(value, str | Path) else value
+                 for name, value in entry["vectors"].items()}  # fmt: skip
+        entry = entry | {"vectors": named}
+    return entry
+
+
+def _representation(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    names = value.get("of")
+    transforms = value.get("transforms", [])
+    return value | {
+        "of": names if isinstance(names, list) else [names],
+        "transforms": _parts(transforms) if isinstance(transforms, list) else transforms,
+    }
