@@ -12,8 +12,9 @@ import pytest
 import timbrec
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, ConfigError, DataError
-from timbrec.models.catalogue import catalogue_of, further_recordings, recordings, rows_of
+from timbrec.models.catalogue import catalogue_of, further_recordings, recordings
 from timbrec.models.filters import Filters
+from timbrec.models.names import Names
 from timbrec.worlds.planted import PlantedWorld
 
 WORLD = PlantedWorld(users=60, items=90, dim=8, seed=2)
@@ -130,14 +131,11 @@ def test_tracks_are_named_as_people_write_them() -> None:
         }
     )
     catalogue = catalogue_of(ids, table)
-    rows = rows_of(
-        ["grosse straße", "duo - live - song", "Song - Duo - Live", "DUO - live - Song 2", "d"],
-        Vocabulary(ids),
-        catalogue,
-    )
+    names = Names(Vocabulary(ids), catalogue)
+    rows = names.rows(["grosse straße", "duo - live - song", "Song - Duo - Live", "DUO - live - Song 2", "d"])
     assert rows.tolist() == [0, 1, 1, 2, 3]
     with pytest.raises(DataError, match=r"2 tracks are called 'song': Song - Duo - Live \(b\); Song \(d\)"):
-        rows_of(["song"], Vocabulary(ids), catalogue)
+        names.rows(["song"])
     assert Filters(deny=["die STRAßE"]).allowed(catalogue, np.zeros(4, bool)).tolist() == [False, True, True, True]
 
 

@@ -86,6 +86,24 @@ def test_a_path_is_the_same_with_bounds(monkeypatch: pytest.MonkeyPatch) -> None
     np.testing.assert_array_equal(bounded, way(Index.of(items[:0], items), ends, 6, allowed, ties))
 
 
+@pytest.mark.usefixtures("sketched")
+@pytest.mark.parametrize("kind", ["few", "even", "repeated"])
+def test_a_path_takes_the_best_track_that_the_limits_leave_at_each_point(kind: str) -> None:
+    items, ties = vectors(kind), np.random.default_rng(3).permutation(N)
+    ends = np.array([3, 4])
+    allowed, groups = np.arange(N) % 3 > 0, np.random.default_rng(4).integers(0, 40, N)
+    lengths = np.linalg.norm(items, axis=1, keepdims=True)
+    unit = np.divide(items, lengths, out=np.zeros_like(items), where=lengths > 0).astype(float)
+    expected: list[int] = []
+    for weights in arc(unit[3].astype(np.float32), unit[4].astype(np.float32), 12):
+        cosines = (unit @ (weights @ unit[ends])).round(5)  # items with equal vectors differ by rounding alone
+        free = allowed & ~np.isin(groups, groups[expected]) & (groups != 7)
+        order = np.lexsort((ties, -cosines))
+        expected.append(int(order[free[order]][0]))
+    rows = way(Index.of(items[:0], items), ends, 12, allowed, ties, [Limits(groups, 1, frozenset([7]))])
+    assert rows.tolist() == expected
+
+
 def test_points_of_an_arc_are_at_equal_angles() -> None:
     start, end = np.eye(3, dtype=np.float32)[:2]
     weights = arc(start, end, 2)
@@ -102,11 +120,13 @@ def test_vectors_that_are_not_numbers_are_refused() -> None:
             Search(index, query).ranking(np.ones(1, np.float32), np.ones(len(index), bool), np.arange(len(index)))
 
 
+@pytest.mark.parametrize("ascending", [False, True])
 @pytest.mark.parametrize("count", [1, 3, 20, 900])
-def test_rows_of_few_ids_are_those_of_many(count: int) -> None:
-    ids = [f"track {number * 7919 % 5_000}" for number in range(5_000)]
+def test_rows_of_few_ids_are_those_of_many(count: int, ascending: bool) -> None:
+    ids = [f"track {number * 7919 % 5_000}\u00e9\U0001f600"[: 11 + number % 2] for number in range(5_000)]
+    ids = sorted(ids) if ascending else ids
     known = {name: row for row, name in enumerate(ids)}
-    queries: list[Any] = [*ids[40 : 40 + count - 1], "track 99999"]
+    queries: list[Any] = [*ids[-1:], *ids[40 : 40 + count - 2], "track 99999"][-count:]
     queries[count // 2] = None if count > 3 else queries[count // 2]
     rows = Vocabulary(ids).rows(pl.Series(queries, dtype=pl.String))
     assert rows.dtype == np.int64

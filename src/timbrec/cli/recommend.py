@@ -99,7 +99,7 @@ def similar(
         track, count, kind=kind, per_artist=per_artist, since=since, until=until, allow=_names(allow),
         deny=_names(deny), hubs=hubs or False,
     )  # fmt: skip
-    _write(tracks, f"similar to {_name(loaded, track)}, by {_made(loaded)}", count, format, out)
+    _write(tracks, f"similar to {loaded.names.label(track)}, by {_made(loaded)}", count, format, out)
 
 
 def path(
@@ -120,7 +120,7 @@ def path(
     tracks = loaded.path(
         start, end, steps, per_artist=per_artist, since=since, until=until, allow=_names(allow), deny=_names(deny)
     )
-    title = f"from {_name(loaded, start)} to {_name(loaded, end)}, by {_made(loaded)}"
+    title = f"from {loaded.names.label(start)} to {loaded.names.label(end)}, by {_made(loaded)}"
     _write(tracks, title, steps + 2, format, out)
 
 
@@ -147,12 +147,6 @@ def _history(path: Path, model: Model, time_zone: str | None) -> list[str]:
 def _made(model: Model) -> str:
     names = (model.card.get("encoder"), model.card.get("label") or model.card.get("recommender"))
     return " / ".join(name for name in names if name)
-
-
-def _name(model: Model, track: str) -> str:
-    from timbrec.models.catalogue import labels, rows_of
-
-    return str(labels(model.catalogue[rows_of([track], model.items, model.catalogue)])[0])
 
 
 def _names(entries: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -69,11 +70,18 @@ class Vocabulary:
     def _rows_of_few(self, queries: pl.Series) -> Int[Array, "n"]:
         """`rows` for so few ids that a hash table of all takes longer than a comparison with all."""
         if len(queries) > _FEWER:
-            present = self.ids.is_in(queries.implode()).arg_true()
+            present = self.ids.is_in(queries.implode()).arg_true().to_list()
+        elif self._ascending:
+            present = [bisect_left(self.ids, name, hi=len(self) - 1) for name in queries if name is not None]
         else:
-            present = pl.concat([pl.Series([], dtype=pl.UInt32), *((self.ids == name).arg_true() for name in queries)])
-        row_of = dict(zip(self.ids.gather(present), present, strict=True))
+            present = [row for name in queries for row in (self.ids == name).arg_true()]
+        row_of = {self.ids[row]: row for row in present}
         return np.array([row_of.get(name, -1) for name in queries], np.int64)
+
+    @cached_property
+    def _ascending(self) -> bool:
+        """Whether the ids ascend by code point, so that one is found without reading all."""
+        return self.ids.is_sorted()
 
     def take(self, rows: Int[Array, "n"]) -> pl.Series:
         """The ids of these rows, in the given order."""

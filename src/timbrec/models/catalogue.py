@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 from timbrec.data.names import plain, without_accents
-from timbrec.data.vocabulary import Vocabulary
-from timbrec.errors import DataError, did_you_mean
+from timbrec.errors import did_you_mean
 from timbrec.types import Array, Int
 
 CATALOGUE = {
@@ -32,7 +30,6 @@ _COLUMNS = {
     "audio": ("audio",),
 }
 _VERSION = r"\b(live|remaster(?:ed)?|remix|mix|acoustic|demo|edit|version|instrumental|karaoke|unplugged|session)\b"
-_DASH = " - "  # between an artist and a title
 _SAME_LENGTH = 2.0  # seconds within which two files are the same recording
 _LONGEST = 20_000  # a duration above it is in milliseconds
 
@@ -124,43 +121,6 @@ def _components(left: Int[Array, "pairs"], right: Int[Array, "pairs"], n: int) -
         if (smaller == labels).all():
             return labels
         labels = smaller
-
-
-def rows_of(names: Iterable[str], items: Vocabulary, catalogue: pl.DataFrame) -> Int[Array, "n"]:
-    """The rows of tracks named by id, by path, by "artist - title" or "title - artist", or by a title that is unique.
-
-    Raises DataError for a name of no track, with the nearest names, and for a title of several tracks.
-    """
-    names = list(names)
-    rows = items.rows(names).copy()
-    for place in np.flatnonzero(rows < 0):
-        rows[place] = _by_name(names[place], catalogue)
-    return rows
-
-
-def _by_name(name: str, catalogue: pl.DataFrame) -> int:
-    title, artist = catalogue["title"].str.to_lowercase(), catalogue["artist"].str.to_lowercase()
-    spelled = name.strip().lower()
-    path = catalogue["path"].is_in([name, str(Path(name).absolute())]).fill_null(False)
-    for same in (path, _named(spelled, artist, title), _named(spelled, title, artist), title == spelled):
-        matches = same.arg_true()
-        if len(matches) == 1:
-            return int(matches[0])
-        if len(matches) > 1:
-            shown = labels(catalogue[matches]) + " (" + catalogue["track"].gather(matches) + ")"
-            more = "; …" if len(matches) > 5 else ""
-            raise DataError(f"{len(matches)} tracks are called {name!r}: {'; '.join(shown[:5])}{more}",
-                            fix="Name one by its id.")  # fmt: skip
-    raise DataError(f"the model has no track {name!r}", fix=f"{nearest(name, catalogue)}Give an id or a title.")
-
-
-def _named(name: str, first: pl.Series, second: pl.Series) -> pl.Series:
-    """Whether each row is called "first - second"; either may hold " - " itself."""
-    words = name.split(_DASH)
-    same = pl.repeat(False, len(first), eager=True)
-    for place in range(1, len(words)):
-        same |= (first == _DASH.join(words[:place])) & (second == _DASH.join(words[place:]))
-    return same
 
 
 def nearest(name: str, catalogue: pl.DataFrame) -> str:

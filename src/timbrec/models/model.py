@@ -14,11 +14,12 @@ import polars as pl
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import CannotRankError, DataError
-from timbrec.models.catalogue import catalogue_of, further_recordings, labels, recordings, rows_of
+from timbrec.models.catalogue import catalogue_of, further_recordings, labels, recordings
 from timbrec.models.filters import Filters
 from timbrec.models.index import Index
 from timbrec.models.listeners import history_of, known_user
 from timbrec.models.lists import Lists
+from timbrec.models.names import Names
 from timbrec.models.parts import Parts, grown_index, index_of
 from timbrec.models.paths import way
 from timbrec.models.shown import reasons_for, table_of
@@ -75,6 +76,11 @@ class Model:
         """The ids of all tracks, in row order."""
         return Vocabulary(self.catalogue["track"])
 
+    @cached_property
+    def names(self) -> Names:
+        """The tracks by the names that people give them."""
+        return Names(self.items, self.catalogue)
+
     @property
     def scorer(self) -> Scorer:
         """The fitted recommender."""
@@ -123,7 +129,7 @@ class Model:
         if user is not None:
             who, played = known_user(user, self.users, self.played)
         elif seeds is not None:
-            played = np.unique(rows_of(seeds, self.items, self.catalogue))
+            played = np.array(sorted({*self.names.rows(seeds).tolist()}))  # np.unique imports numpy.ma
             who = self._folded_in(self.items.take(played).to_list())[0]
         else:
             who, played = self._folded_in(list(history or ()))
@@ -142,7 +148,7 @@ class Model:
         track, CannotRankError for a recommender without vectors of items.
         """
         index = self._lists.vectors
-        row = rows_of([track], self.items, self.catalogue)
+        row = self.names.rows([track])
         chosen = Filters(**{"heard": True} | filters)
         allowed = chosen.allowed(self.catalogue, self.new)
         allowed[row] = False
@@ -161,7 +167,7 @@ class Model:
         cosine with the track before. Raises as `similar` does.
         """
         index = self._lists.vectors
-        ends = rows_of([start, end], self.items, self.catalogue)
+        ends = self.names.rows([start, end])
         if ends[0] == ends[1]:
             raise DataError("the path starts and ends with the same track", example=start, fix="Name another track.")
         chosen = Filters(**{"heard": True} | filters)

@@ -15,6 +15,8 @@ from timbrec.types import Array, Bool, Float32, Int
 NOTHING = np.float32("-inf")
 _SHORTLIST = 64  # items scored to find how high the bound of a listed item is at least
 _MOST = 1 / 8  # share of the items above which scoring all of them is faster
+_FEW = 1 / 64  # share above which a shortlist of this ranking's own is worth its search
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,8 @@ class Bounded:
     """The ranking of `Scanned` for the inner products with a vector, of which most items' are only bounded.
 
     `bounds` (items,) exceed the inner products, or equal them. With `cosine`, both are divided by the items' lengths.
+    `shortlist` are rows of items that are probably near, such as those of a similar ranking; reading the ranking
+    replaces them by its own.
     """
 
     def __init__(
@@ -76,25 +80,35 @@ class Bounded:
         allowed: Bool[Array, "items"],
         ties: Int[Array, "items"],
         cosine: bool,
+        shortlist: Int[Array, "m"] = _NONE,
     ) -> None:
         self._index, self._vector, self._bounds, self._ties, self._cosine = index, vector, bounds, ties, cosine
-        self._allowed, self.usable = allowed, int(np.count_nonzero(allowed))
+        self._allowed, self.usable, self.shortlist = allowed, int(np.count_nonzero(allowed)), shortlist
         np.copyto(bounds, NOTHING, where=~allowed)
 
     def top(self, depth: int) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
         """The rows and scores of the `depth` best items, best first."""
         if not depth:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        first = min(max(_SHORTLIST, 2 * depth), self.usable)
-        rows = self._above(np.partition(self._bounds, len(self._bounds) - first)[len(self._bounds) - first])
-        if len(rows) <= _MOST * len(self._bounds):
-            rows = self._above(np.partition(self._scores(rows), len(rows) - depth)[len(rows) - depth])
-        if len(rows) > _MOST * len(self._bounds):
+        rows = self._near(self.shortlist[self._allowed[self.shortlist]], depth)
+        if rows is None or len(rows) > _FEW * len(self._bounds):
+            rows = self._near(self._highest(min(max(_SHORTLIST, 2 * depth), self.usable)), depth)
+        if rows is None or len(rows) > _MOST * len(self._bounds):
             return Scanned(self._scores(), self._allowed, self._ties).top(depth)
+        self.shortlist = rows
         return _ordered(rows, self._scores(rows), self._ties, depth)
 
-    def _above(self, threshold: np.float32) -> Int[Array, "n"]:
-        return np.flatnonzero(self._bounds >= threshold)
+    def _near(self, shortlist: Int[Array, "m"], depth: int) -> Int[Array, "n"] | None:
+        """The rows whose bounds reach the `depth` best scores of a shortlist; None if it is too short or too long."""
+        if not depth <= len(shortlist) <= _MOST * len(self._bounds):
+            return None
+        scores = self._scores(shortlist)
+        return np.flatnonzero(self._bounds >= np.partition(scores, len(scores) - depth)[len(scores) - depth])
+
+    def _highest(self, count: int) -> Int[Array, "n"]:
+        """The rows of the `count` highest bounds, and of those equal to the last of them."""
+        place = len(self._bounds) - count
+        return np.flatnonzero(self._bounds >= np.partition(self._bounds, place)[place])
 
     def _scores(self, rows: Int[Array, "n"] | None = None) -> Float32[Array, "n"]:
         """The scores of these rows, or of all."""
@@ -111,18 +125,22 @@ class Search:
         self._sketch = index.sketched() if np.isfinite(vectors).all() else None
         values = index.scores(vectors.T).T if self._sketch is None else index.bounds(self._sketch, vectors)
         self._values = values / index.divisors if cosine else values
+        self._last: Bounded | None = None
 
     def ranking(
         self, weights: Float32[Array, "n"], allowed: Bool[Array, "items"], ties: Int[Array, "items"]
     ) -> Ranking:
         """The ranking of the allowed items for a sum of the vectors; `weights` are at least 0.
 
-        Equal scores are in the order of `ties`.
+        Equal scores are in the order of `ties`. A ranking starts from what the one before it found.
         """
         values = weights @ self._values
         if self._sketch is None:
             return Scanned(values, allowed, ties)
-        return Bounded(self._index, weights @ self._vectors, values, allowed, ties, self._cosine)
+        shortlist = _NONE if self._last is None else self._last.shortlist
+        vector = weights @ self._vectors
+        self._last = Bounded(self._index, vector, values, allowed, ties, self._cosine, shortlist)
+        return self._last
 
 
 def best(ranking: Ranking, k: int, limits: Sequence[Limits] = ()) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:

@@ -48,7 +48,12 @@ class Sketch:
         heads = vectors @ self.basis
         rests = np.linalg.norm(vectors - heads @ self.basis.T, axis=1)
         weights = np.column_stack([heads, rests, np.linalg.norm(vectors, axis=1)]).astype(np.float32)
-        return np.asarray(weights @ self.table)
+        out = np.empty((len(vectors), self.table.shape[1]), np.float32)
+        for start in range(0, out.shape[1], _BLOCK):  # a block is read into the processor's cache once for all vectors
+            block = slice(start, start + _BLOCK)
+            for row, bounds in zip(weights, out, strict=True):
+                np.matmul(row, self.table[:, block], out=bounds[block])
+        return out
 
 
 class SketchLater:

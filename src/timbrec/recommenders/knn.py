@@ -89,4 +89,7 @@ def _profiles(knn: KNN, histories: Interactions, vectors: Vectors) -> Float32[Ar
     """Profiles divided by their norms, which does not change a user's ranking."""
     weights = np.log1p(histories.plays).astype(np.float32) if knn.weights == "log" else None
     averaged = normalised(vectors) if knn.profile == "unit" else vectors
+    if histories.n_users == 1:  # without importing SciPy, which takes longer than a list
+        rows = averaged[histories.item]
+        return normalised((rows if weights is None else rows * weights[:, None]).sum(0, keepdims=True))
     return normalised(np.asarray(histories.csr(weights) @ averaged))
