@@ -18,10 +18,15 @@ from timbrec.datasets.lfm_2b import LFM2b
 from timbrec.datasets.million_playlist import MillionPlaylist
 from timbrec.datasets.music4all import Music4All
 from timbrec.datasets.nowplaying_rs import FEATURES, NowPlayingRS
+from timbrec.datasets.shared.base import Dataset
+from timbrec.datasets.shared.writing import write_dataset
 from timbrec.datasets.talkplaydata_2 import TalkPlayData2
 from timbrec.datasets.thirty_music import ThirtyMusic
 from timbrec.datasets.yambda import Yambda
 from timbrec.errors import DataError
+from timbrec.models.catalogue import catalogue_of, labels
+from timbrec.models.from_run import items_table
+from timbrec.study.config import read_config
 
 
 def rows(events: Events) -> list[tuple[Any, ...]]:
@@ -35,6 +40,15 @@ def write(folder: Path, name: str, *lines: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return folder
+
+
+def shown(dataset: Dataset, folder: Path) -> list[str]:
+    """What a model of the data set, written as tables with a config, calls its tracks."""
+    write_dataset(dataset, folder / "written")
+    config = read_config(folder / "written" / "config.yaml")
+    items = items_table(config)
+    assert items is not None
+    return labels(catalogue_of(items["track"], items)).to_list()
 
 
 def test_music4all(tmp_path: Path) -> None:
@@ -52,6 +66,7 @@ def test_music4all(tmp_path: Path) -> None:
     assert dataset.items().row(1) == ("0010xmHR6UICBOYT", 'Oh "Land', "White Nights", "Oh Land")
     write(tmp_path, "id_genres.csv", "id\tgenres", "0009fFIM1eYThaPg\tpop,dance")
     assert dataset.items()["genre"].to_list() == ["pop", None]
+    assert shown(dataset, tmp_path) == ["Rain on Me - Cheryl", 'White Nights - Oh "Land']
 
 
 def test_yambda(tmp_path: Path) -> None:
@@ -76,6 +91,7 @@ def test_yambda(tmp_path: Path) -> None:
     pl.DataFrame({"album_id": [1], "item_id": [7]}).write_parquet(tmp_path / "album_item_mapping.parquet")
     assert dataset.has_artists()
     assert dataset.items().rows() == [("7", "3", "1"), ("8", "4", None)]
+    assert shown(dataset, tmp_path) == ["3", "4"], "its artists are numbers, and its tracks have no names"
     vectors = {
         "item_id": [9, 6, 8, 7],
         "embed": [[2.0, 0.0]] * 4,
@@ -100,6 +116,7 @@ def test_lfm_1b(tmp_path: Path) -> None:
     assert dataset.items().rows() == [
         ("3", "2", 'Hells "Bells', "Rob Zombie"), ("4", "2", "Demon Speeding", "Rob Zombie"),
     ]  # fmt: skip
+    assert shown(dataset, tmp_path) == ['Hells "Bells - Rob Zombie', "Demon Speeding - Rob Zombie"]
 
 
 def test_lfm_2b(tmp_path: Path) -> None:
@@ -108,6 +125,7 @@ def test_lfm_2b(tmp_path: Path) -> None:
     dataset = LFM2b(tmp_path)
     assert rows(dataset.events()) == [("7", "11", 1, datetime(2013, 1, 19, 15, 31, 32))]
     assert dataset.items().rows() == [("11", "Helstar", 'The "Black" Cat')]
+    assert shown(dataset, tmp_path) == ['The "Black" Cat - Helstar']
     write(tmp_path, "listening_events.tsv", "user_id\ttrack_id\ttimestamp", "7\t11\t2020-01-19 15:31:32")
     assert rows(LFM2b(tmp_path, "listening_events.tsv").events())[0][3] == datetime(2020, 1, 19, 15, 31, 32)
 
@@ -122,6 +140,7 @@ def test_lastfm_360k(tmp_path: Path) -> None:
     assert rows(events) == [(user, "betty blowtorch", 2137), (user, 'die "Ärzte', 1099)]
     assert ("rows left out: no name or no play", "2") in events.facts
     assert dataset.items().row(0) == ("betty blowtorch", "3bd73256-3905-4f3a-97e2-8b341527f805")
+    assert shown(dataset, tmp_path)[:2] == ["betty blowtorch", 'die "Ärzte']
 
 
 def playlist(pid: int, *tracks: str) -> dict[str, Any]:
@@ -143,6 +162,7 @@ def test_million_playlist(tmp_path: Path) -> None:
     assert MillionPlaylist(tmp_path).items().row(1) == (
         "spotify:track:b", "spotify:artist:b", "Tb", "Ab", "spotify:album:1",
     )  # fmt: skip
+    assert shown(MillionPlaylist(tmp_path), tmp_path) == ["Ta - Aa", "Tb - Ab"]
 
 
 def test_thirty_music(tmp_path: Path) -> None:
@@ -163,7 +183,8 @@ def test_thirty_music(tmp_path: Path) -> None:
         ("44361", "4698874", 1, start), ("44361", "838286", 1, datetime(2014, 1, 20, 15, 22, 6)),
     ]  # fmt: skip
     assert rows(ThirtyMusic(tmp_path, least_ratio=0.6).events()) == rows(dataset.events())[1:]
-    assert dataset.items().rows() == [("4698874", "7", None, "Rob Zombie/_/Demon Speeding")]
+    assert dataset.items().rows() == [("4698874", "7", None, "Rob Zombie", "Demon Speeding")]
+    assert shown(dataset, tmp_path) == ["Demon Speeding - Rob Zombie"]
     write(tmp_path, "relations/sessions.idomaar", "event.session\t1\tx")
     with pytest.raises(DataError, match=r"sessions\.idomaar: lines are not in the Idomaar format"):
         dataset.events()
@@ -185,6 +206,7 @@ def test_nowplaying_rs(tmp_path: Path) -> None:
     assert dataset.items().rows() == [("t1", "a1"), ("t2", "a2")]
     features = dataset.vectors()["spotify"]
     assert features.ids.to_list() == ["t1"]
+    assert shown(dataset, tmp_path) == ["a1", "a2"], "its artists are numbers, and its tracks have no names"
     np.testing.assert_array_equal(features.aligned(["t1"]), np.full((1, 9), 0.5, np.float32))
 
 
@@ -200,8 +222,8 @@ def test_talkplaydata_2(tmp_path: Path, dated: bool) -> None:
     )
     (tmp_path / "data").mkdir()
     pl.DataFrame(row).write_parquet(tmp_path / "data" / "test-00000-of-00001.parquet")
-    found = rows(TalkPlayData2(tmp_path).events())
-    assert [play[:3] for play in found] == [("u1", "3hGui3fVxJSf3OBPXAt8b3", 1), ("u1", "4pbJqGIASGPr0ZpGpnWkDn", 1)]
-    assert [play[3:] for play in found] == [(datetime(2019, 7, 1),) if dated else ()] * 2
+    plays = rows(TalkPlayData2(tmp_path).events())
+    assert [play[:3] for play in plays] == [("u1", "3hGui3fVxJSf3OBPXAt8b3", 1), ("u1", "4pbJqGIASGPr0ZpGpnWkDn", 1)]
+    assert [play[3:] for play in plays] == [(datetime(2019, 7, 1),) if dated else ()] * 2
     with pytest.raises(DataError, match=r"has no file data/train-"):
         TalkPlayData2(tmp_path, "train").events()

@@ -199,6 +199,24 @@ def test_a_model_names_items_that_have_no_artists(tmp_path: Path) -> None:
     assert run_catalogue(inputs, config, None)["title"].is_null().all()
 
 
+@pytest.mark.parametrize(
+    ("columns", "changes", "message"),
+    [
+        ({"artist": None}, {"recommenders": ["artist-mean"]}, "'artist-mean' needs the artist of each track"),
+        ({"artist": None}, {"strata": ["artist"]}, "`strata` by artist need"),
+        ({"artist": None}, {"split": {"protocol": "item-holdout", "by_artist": True}}, "needs the artist of each"),
+        ({"genre": None}, {}, "name a column for genre; only `artist` may be null"),
+    ],
+)
+def test_a_table_without_artists_gives_no_artists(
+    tmp_path: Path, columns: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "names.csv").write_text("track_id,name\n7,Seven\n")
+    items = {"path": "names.csv", "columns": columns}
+    with pytest.raises((ConfigError, SeveralErrors), match=message):
+        make_config(hetrec(tmp_path, items=items, **changes))
+
+
 class TestWriting:
     def test_tables_and_config_give_what_the_data_set_gives(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -208,7 +226,10 @@ class TestWriting:
         assert {path.name for path in (tmp_path / "out").rglob("*.*")} == {
             "interactions.parquet", "items.parquet", "tags-4.parquet", "tags-8.parquet", "config.yaml", "SOURCE.txt",
         }  # fmt: skip
-        written = load_inputs(read_config(tmp_path / "out" / "config.yaml"))
+        config = read_config(tmp_path / "out" / "config.yaml")
+        written = load_inputs(config)
+        assert written.artists is None
+        assert run_catalogue(written, config, None).filter(track="7")["title"].to_list() == ["Seven"]
         assert written.log.digest == named.log.digest
         ids = list(named.catalogue.ids)
         np.testing.assert_array_equal(written.sources["tags-4"].aligned(ids), named.sources["tags"].aligned(ids))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import polars as pl
+from pydantic import model_validator
 
 from timbrec.data.ids import checked_ids, meaningless
 from timbrec.data.settings import Name, TablePart
@@ -18,9 +19,23 @@ OPTIONAL = ("genre", "album")  # columns of these names are read if the table ha
 
 
 class ItemsConfig(TablePart):
-    """Location of the items table; `columns` maps the roles item, artist, genre and album to column names."""
+    """Location of the items table; `columns` maps the roles item, artist, genre and album to column names.
 
-    columns: dict[Literal["item", "artist", "genre", "album"], Name] = {}
+    `artist: null` says that the table names the tracks, and no artists.
+    """
+
+    columns: dict[Literal["item", "artist", "genre", "album"], Name | None] = {}
+
+    @model_validator(mode="after")
+    def _named(self) -> ItemsConfig:
+        if unnamed := [role for role, name in self.columns.items() if name is None and role != "artist"]:
+            raise ValueError(f"name a column for {unnamed[0]}; only `artist` may be null, for tables without artists")
+        return self
+
+    @property
+    def has_artists(self) -> bool:
+        """Whether the table names the artists of tracks."""
+        return self.columns.get("artist", "") is not None
 
 
 def read_items(config: ItemsConfig) -> pl.DataFrame:
@@ -28,13 +43,15 @@ def read_items(config: ItemsConfig) -> pl.DataFrame:
     return make_items(open_table(config.source), config.columns)
 
 
-def make_items(table: Table, columns: Mapping[Any, str]) -> pl.DataFrame:
+def make_items(table: Table, columns: Mapping[Any, str | None]) -> pl.DataFrame:
     """A table of `item`, `artist` and, with such columns, `genre` and `album` as text; missing values are null.
+
+    `artist` is left out where `columns` gives None for it.
 
     Raises DataError for an unreadable file, a missing column and a track with several rows.
     """
-    names = COLUMNS | {name: name for name in OPTIONAL if name in table.names}
-    names |= {str(role): name for role, name in columns.items()}
+    roles = COLUMNS | {name: name for name in OPTIONAL if name in table.names} | dict(columns)
+    names = {str(role): name for role, name in roles.items() if name is not None}
     rows = table.read(list(dict.fromkeys(names.values())))
     for name in OPTIONAL:  # lists, such as several genres per track, and figures are not read unless a role names them
         if name in names and name not in columns and (rows[name].dtype.is_nested() or rows[name].dtype.is_float()):

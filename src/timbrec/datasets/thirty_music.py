@@ -16,6 +16,7 @@ from timbrec.datasets.shared.base import Dataset, reading, with_count
 from timbrec.errors import DataError
 from timbrec.store.vector_tables import LINES
 
+_BETWEEN = "/_/"  # artist and title in the name of a track
 _ID = pl.Struct({"id": pl.Int64})
 _PLAY = pl.Struct({"id": pl.Int64, "playstart": pl.Float64, "playratio": pl.Float64})
 _LINKED = pl.Struct({"subjects": pl.List(_ID), "objects": pl.List(_PLAY)})
@@ -50,7 +51,7 @@ class ThirtyMusic(Dataset):
         return with_count(events, "rows left out: short plays", len(plays) - len(kept))
 
     def items(self) -> pl.DataFrame:
-        """`track_id`, `artist_id`, `album` (an id) and `name`, which is the artist's and the track's."""
+        """`track_id`, `artist_id`, `album` (an id), `artist` and `title`."""
         path = self.file("entities/tracks.idomaar")
         with reading(path):
             return pl.concat([_tracks(lines) for lines in _lines(path)])
@@ -86,9 +87,11 @@ def _tracks(lines: pl.Series) -> pl.DataFrame:
         role: pl.col(kind).list.first().struct.field("id").cast(pl.String)
         for role, kind in (("artist_id", "artists"), ("album", "albums"))
     }
-    return linked.select("track_id", **first).with_columns(
-        name=pl.Series([None if name is None else unquote_plus(name) for name in names], dtype=pl.String)
-    )
+    known = pl.Series("name", [None if name is None else unquote_plus(name) for name in names], pl.String)
+    named = known.str.splitn(_BETWEEN, 2).struct.rename_fields(["artist", "title"]).struct.unnest()
+    titled = pl.col("title").is_not_null()
+    whole = named.with_columns(title=pl.coalesce("title", "artist"), artist=pl.when(titled).then("artist"))
+    return pl.concat([linked.select("track_id", **first), whole], how="horizontal")
 
 
 def _refuse(lines: pl.Series, wrong: pl.Series) -> None:

@@ -124,7 +124,7 @@ def all_plays(inputs: Inputs) -> tuple[Vocabulary, Interactions]:
 
 def run_catalogue(inputs: Inputs, config: Config, representation: Representation | None) -> pl.DataFrame:
     """The catalogue of a run: its items table, then paths and audio hashes from the stores of encoded audio."""
-    catalogue = catalogue_of(inputs.catalogue.ids, _items(config))
+    catalogue = catalogue_of(inputs.catalogue.ids, items_table(config))
     names = list(inputs.sources) if representation is None else [part.encoder for part in representation.sources]
     for name in [*names, *inputs.sources]:
         if len(files := audio_files(inputs.sources[name])):
@@ -143,15 +143,19 @@ def audio_files(source: VectorSource) -> pl.DataFrame:
     return store.tracks.select(pl.col("id").alias("track"), "path", "audio")
 
 
-def _items(config: Config) -> pl.DataFrame | None:
-    """All columns of the items table, the track's id as `track`; columns that the config names go first."""
+def items_table(config: Config) -> pl.DataFrame | None:
+    """All columns of a config's items table, with the track's id as `track`; None without a table.
+
+    The column of artists is also called `artist`, unless the table has a column of that name.
+    """
     if (source := tracks_table(config)) is None:
         return _names(config)
     table, columns = source
     rows = table.read(table.names)
     item, artist = columns.get("item", "track_id"), columns.get("artist", "artist_id")
-    rows = rows.with_columns(pl.col(item).cast(pl.String).alias("track"))
-    return rows if {"artist", "artist_name"} & {*rows.columns} else rows.with_columns(pl.col(artist).alias("artist"))
+    rows = rows.with_columns(pl.col(str(item)).cast(pl.String).alias("track"))
+    named = artist is None or {"artist", "artist_name"} & {*rows.columns}
+    return rows if named else rows.with_columns(pl.col(str(artist)).alias("artist"))
 
 
 def _names(config: Config) -> pl.DataFrame | None:

@@ -67,7 +67,7 @@ def _impossible_settings(config: Config) -> Iterator[object]:
     for entry in config.recommenders:
         if refused := _refusal(recommender, entry.use, entry.settings, config.budget):
             yield refused
-        elif not config.knows_tracks and catalog.load("recommenders", entry.use).uses_artists:
+        elif not config.knows_artists and catalog.load("recommenders", entry.use).uses_artists:
             yield f"recommender {entry.use!r} needs the artist of each track. Name a table of tracks under `items`."
     if not config.knows_tracks and (
         names := [name for name, entry in config.encoders.items() if entry.metadata is not None]
@@ -83,11 +83,11 @@ def _impossible_settings(config: Config) -> Iterator[object]:
             "`leaks: remove` leaves out new tracks that train knows, which would be candidates. Set `cold_candidates` "
             "and `mixed_candidates` to tested."
         )
-    if not config.knows_tracks:
-        for key in [name for name in ("artist", "discovery", "genre") if name in config.strata]:
+    for key in ("artist", "discovery", "genre"):
+        if key in config.strata and not (config.knows_tracks if key == "genre" else config.knows_artists):
             yield f"`strata` by {key} need a table of tracks. Name it under `items`."
-        if config.split.by_artist:
-            yield "`split.by_artist` needs the artist of each track. Name a table of tracks under `items`."
+    if config.split.by_artist and not config.knows_artists:
+        yield "`split.by_artist` needs the artist of each track. Name a table of tracks under `items`."
     if config.device not in ("auto", "cpu") and (refused := _refusal(device_of, config.device)):
         yield refused
 

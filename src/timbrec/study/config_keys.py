@@ -105,9 +105,14 @@ class Config(Part):
 
     @property
     def knows_tracks(self) -> bool:
-        """Whether the artists of tracks are known, from an items table or from the data set."""
+        """Whether there is a table of tracks: the user's, or that of a data set with artists."""
         data = self.data
         return self.items is not None or (data is not None and data.has_artists())
+
+    @property
+    def knows_artists(self) -> bool:
+        """Whether the table of tracks names their artists."""
+        return self.knows_tracks and (self.items is None or self.items.has_artists)
 
     @property
     def log_name(self) -> str:

@@ -142,7 +142,7 @@ def load_inputs(
         raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
     catalogue = shared_catalogue(log, sources)
     events = log.restricted_to(catalogue)
-    artists = None if items is None else artists_of(items, catalogue)
+    artists = None if items is None or "artist" not in items.columns else artists_of(items, catalogue)
     rows = None if artists is None else Vocabulary.numbers(artists)
     try:
         split = make_split(events, config.split, rows)

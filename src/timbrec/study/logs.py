@@ -35,7 +35,7 @@ def read_tracks(config: Config) -> pl.DataFrame | None:
     return None if source is None else make_items(*source)
 
 
-def tracks_table(config: Config) -> tuple[Table, Mapping[Any, str]] | None:
+def tracks_table(config: Config) -> tuple[Table, Mapping[Any, str | None]] | None:
     """The open items table and its columns by role: the user's, else that of a data set with artists."""
     if config.items is not None:
         return open_table(config.items.at(config.base).source), config.items.columns

@@ -78,8 +78,9 @@ def _read(entry: EncoderConfig, config: Config) -> tuple[pl.DataFrame, list[str]
         raise ConfigError("metadata needs a table of tracks", fix="Name one under `items`.")
     table, roles = source[0], COLUMNS | {str(role): name for role, name in source[1].items()}
     usual = [roles["artist"], *(roles.get(name, name) for name in USUAL)]
-    names = entry.metadata or [name for name in dict.fromkeys(usual) if name in table.names]
-    rows = table.read([roles["item"], *names])
+    names = entry.metadata or [name for name in dict.fromkeys(usual) if name and name in table.names]
+    item = str(roles["item"])
+    rows = table.read([item, *names])
     text = pl.DataFrame([rows[name].cast(pl.String) for name in names])
     text = text.with_columns(pl.when(~meaningless(text[name])).then(name).alias(name) for name in names)
-    return text.with_columns(item=rows[roles["item"]].cast(pl.String)).unique("item", keep="first"), list(names)
+    return text.with_columns(item=rows[item].cast(pl.String)).unique("item", keep="first"), list(names)

@@ -54,8 +54,10 @@ def _config(dataset: Dataset, events: Events, vectors: list[str], items: bool) -
     """A config to start from; without vectors, the user names audio."""
     encoders: dict[str, Any] = {name: {"vectors": f"vectors/{name}.parquet"} for name in vectors}
     config: dict[str, Any] = {"name": dataset.name, "output": "run", "interactions": {"path": "interactions.parquet"}}
-    if items and dataset.has_artists():
+    if items:
         config["items"] = {"path": "items.parquet"}
+        if not dataset.has_artists():
+            config["items"]["columns"] = {"artist": None}
     config["encoders"] = encoders or {"mfcc": {"audio": "AUDIO"}}
     config["split"] = _split(events)
     return config | {"dataset": dataset.name}
