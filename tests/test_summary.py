@@ -345,7 +345,7 @@ def test_a_baseline_that_knows_vectors_by_artist_takes_no_win_but_is_named() -> 
 
     def sentence(artist: float) -> str:
         comparison = Comparison(np.array([0.16, 0.05, artist, 0.1]), np.full(4, 200), spread)
-        verdict = judge("cold", names, [0], [1], [0.02] * 4, comparison, by_artist=[2, 3])
+        verdict = judge("cold", names, [0], [1], [0.02] * 4, comparison, by_artist={2: "artist-mean", 3: "artist-mean"})
         assert verdict is not None
         assert (verdict.unbeaten, verdict.state) == ((), "only")
         return verdict.sentence

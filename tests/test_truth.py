@@ -78,7 +78,9 @@ def test_agreement_counts_separated_pairs_of_one_recommender() -> None:
         ("hot", "b / knn", "popularity", 0.2, 0.1, 0.3),  # a recommender without audio
     ]
     frame = pl.DataFrame(rows, ["scenario", "first", "second", "difference", "low", "high"], orient="row")
-    counts = _agreement(frame, {"a": 0.5, "b": 0.3, "c": 0.1})
+    taste = {"a": 0.5, "b": 0.3, "c": 0.1}
+    lines = [(encoder, label, share) for encoder, share in taste.items() for label in ("knn", "elsa")]
+    counts = _agreement(frame, pl.DataFrame(lines, ["encoder", "recommender", "taste"], orient="row"))
     assert counts.rows() == [("cold", "knn", 2, 1)]
 
 

@@ -1,84 +1,13 @@
-"""Inputs: whether log, items and vectors are still those that the run read."""
+"""Inputs: whether the log, the items table and the vectors are those that the run read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import polars as pl
-
 from timbrec.audit.audited import Audited
 from timbrec.audit.finding import Finding
-from timbrec.data.interactions import Interactions
-from timbrec.data.split import Split
-from timbrec.data.vocabulary import Vocabulary
+from timbrec.study.changed_inputs import changed_inputs
 
 
 def inputs_unchanged(audited: Audited) -> Finding:
-    """Compare the run's split, artists and digests of vectors with the current inputs.
-
-    The detail counts the pairs that differ in every part and names the encoders with other vectors.
-    """
-    changes = [
-        *_file_changes(audited),
-        *_split_changes(audited.run.split, audited.inputs.split),
-        *_content_changes(audited),
-    ]
+    """Compare the run's split, artists and digests with the current inputs; the detail names every change."""
+    changes = changed_inputs(audited.run, audited.inputs)
     return Finding(not changes, f"{len(changes)} changes", "0 changes", "; ".join(changes))
-
-
-def _file_changes(audited: Audited) -> Iterator[str]:
-    """The log and the items table; vectors are compared encoder by encoder."""
-    stored, now = audited.run.facts.get("inputs", {}), audited.inputs.digests
-    for name in ("interactions", "items"):
-        if stored and stored.get(name) != now.get(name):
-            yield f"{name}: {stored.get(name)} then, {now.get(name)} now"
-
-
-def _split_changes(stored: Split, now: Split) -> Iterator[str]:
-    if stored.digest == now.digest:
-        return
-    if stored.protocol != now.protocol:
-        yield f"the protocol was {stored.protocol}, now {now.protocol}"
-    yield from _id_changes("users", stored.users, now.users)
-    yield from _id_changes("tracks", stored.items, now.items)
-    for (name, before), after in zip(stored.parts().items(), now.parts().values(), strict=True):
-        pairs, pairs_now = _pairs(before, stored), _pairs(after, now)
-        gone, new = (_missing(*sides) for sides in ((pairs, pairs_now), (pairs_now, pairs)))
-        if gone or new:
-            yield f"{name}: {gone:,} of {len(pairs):,} pairs gone, {new:,} new"
-        elif not pairs.equals(pairs_now):
-            yield f"{name}: the same pairs with other plays or times"
-
-
-def _id_changes(kind: str, stored: Vocabulary, now: Vocabulary) -> Iterator[str]:
-    gone = stored.ids.filter(now.rows(stored.ids) < 0)
-    new = now.ids.filter(stored.rows(now.ids) < 0)
-    if len(gone) or len(new):
-        examples = ", ".join(repr(ids[0]) for ids in (gone, new) if len(ids))
-        yield f"{kind}: {len(gone):,} of {len(stored):,} ids gone, {len(new):,} new (e.g. {examples})"
-    elif stored != now:
-        yield f"{kind}: the same ids in another order"
-
-
-def _pairs(part: Interactions, split: Split) -> pl.DataFrame:
-    """The pairs of a part by id, in ascending order."""
-    columns = {"user": split.users.take(part.user), "item": split.items.take(part.item)}
-    rest = part.frame().drop("user", "item")
-    return pl.DataFrame(columns).hstack(rest).sort("user", "item")
-
-
-def _missing(pairs: pl.DataFrame, others: pl.DataFrame) -> int:
-    return len(pairs.join(others, on=["user", "item"], how="anti"))
-
-
-def _content_changes(audited: Audited) -> Iterator[str]:
-    experiments, inputs = audited.run.experiments, audited.inputs
-    sources = {source for cell in experiments if cell.representation for source in cell.representation.sources}
-    for source in sorted(sources, key=lambda source: source.encoder):
-        now = inputs.sources.get(source.encoder)
-        if now is None:
-            yield f"encoder {source.encoder}: its vectors are gone"
-        elif now.digest != source.digest:
-            yield f"encoder {source.encoder}: other vectors or ids"
-    if {cell.artists for cell in experiments if cell.kind == "ranking"} - {inputs.artists_digest}:
-        yield "the artists of tracks"

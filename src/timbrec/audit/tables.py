@@ -15,6 +15,7 @@ from timbrec.audit.formulas import CHANCE, METRICS
 from timbrec.data.split import SCENARIOS, Task
 from timbrec.results.figures import DIFFERENCES, FIGURES, GAINS, STANDINGS
 from timbrec.study.controls import REAL
+from timbrec.study.naming import line_name
 from timbrec.types import Array, Bool, Float, Int
 
 _TOLERANCE = 1e-9
@@ -122,7 +123,7 @@ def _of_pair(
     """Yield the columns of a row of differences: first minus second, on real vectors."""
     metric, k = str(row["metric"]).split("@")
     names = {
-        f"{encoder} / {label}" if encoder else label: line
+        line_name(encoder, label): line
         for (encoder, label, control, scenario), line in lines.items()
         if control == REAL and scenario == row["scenario"]
     }

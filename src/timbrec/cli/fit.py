@@ -96,9 +96,10 @@ def fit_folder(music: Path, out: Path, **options: Any) -> None:
 
 def show_model(model: Model, folder: Path) -> None:
     """Print what was fitted and why, the figures to expect, and how to go on."""
+    from timbrec.study.naming import line_name
+
     card = model.card
-    name = " / ".join(part for part in (card.get("encoder"), card["label"]) if part)
-    typer.echo(f"{name}, because {card['why']}.")
+    typer.echo(f"{line_name(card.get('encoder'), card['label'])}, because {card['why']}.")
     for remark in card.get("remarks", ()):
         typer.echo(f"  {remark}")
     new = int(model.new.sum())

@@ -145,8 +145,9 @@ def _history(path: Path, model: Model, time_zone: str | None) -> list[str]:
 
 
 def _made(model: Model) -> str:
-    names = (model.card.get("encoder"), model.card.get("label") or model.card.get("recommender"))
-    return " / ".join(name for name in names if name)
+    from timbrec.study.naming import line_name
+
+    return line_name(model.card.get("encoder"), model.card.get("label") or model.card.get("recommender"))
 
 
 def _names(entries: list[str]) -> list[str]:

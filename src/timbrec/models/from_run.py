@@ -17,11 +17,13 @@ from timbrec.models.stores import whole_store
 from timbrec.protocols import Content, Workspace
 from timbrec.recommenders import recommender
 from timbrec.store import VectorSource
+from timbrec.study.changed_inputs import changed_inputs
 from timbrec.study.config import Config
 from timbrec.study.experiment import Experiment
 from timbrec.study.fitting import validated
 from timbrec.study.inputs import Inputs, load_inputs
 from timbrec.study.logs import tracks_table
+from timbrec.study.naming import line_name
 from timbrec.study.representation import Representation
 from timbrec.study.runs import Run
 from timbrec.study.sources import encoder_name
@@ -49,7 +51,7 @@ def chosen_experiment(run: Run, encoder: str | None, label: str | None) -> Exper
         chosen = [cell for cell in cells if cell.label == label and cell.encoder is None]
     lines = {(cell.encoder, cell.label) for cell in chosen}
     if len(lines) != 1:
-        names = sorted(" / ".join(filter(None, line)) for line in lines)
+        names = sorted(line_name(*line) for line in lines)
         raise ConfigError(
             "several combinations of the run match" if lines else "no combination of the run matches",
             example=names[:3] or None,
@@ -100,14 +102,12 @@ def fit_experiment(
 
 
 def inputs_of(run: Run, config: Config, progress: Progress | None = None) -> Inputs:
-    """The inputs of a run, read again. Raises DataError if they are no longer those whose lists the run stored."""
+    """The inputs of a run, read again. Raises DataError if they have changed since the run ranked its lists."""
     inputs = load_inputs(config, progress)
-    stored = run.facts.get("inputs", {})
-    if inputs.split.digest != run.split.digest or any(
-        stored[name] != value for name, value in inputs.digests.items() if name in stored
-    ):
+    if changes := changed_inputs(run, inputs):
         raise DataError(
             f"the inputs of {run.location} have changed since its cells were ranked",
+            example=changes[0],
             fix="Run the benchmark again, then fit.",
         )
     return inputs

@@ -11,6 +11,7 @@ from timbrec.data.split import Scenario
 from timbrec.errors import DataError
 from timbrec.results.figures import Figures
 from timbrec.study.controls import REAL
+from timbrec.study.naming import line_name
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def leader(figures: Figures, scenario: Scenario) -> Choice:
         raise DataError(f"the run has no verdict on {scenario} lists", fix="Name an encoder and a recommender.")
     lines = figures.standings.filter(control=REAL, scenario=scenario).drop_nulls("encoder")
     pairs = lines.select("encoder", "recommender").unique().rows()
-    encoder, label = next(pair for pair in pairs if f"{pair[0]} / {pair[1]}" == verdict.leader)
+    encoder, label = next(pair for pair in pairs if line_name(*pair) == verdict.leader)
     remarks = []
     if verdict.best is None and len(verdict.winners) > 1:
         others = len(verdict.winners) - 1

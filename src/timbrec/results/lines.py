@@ -14,6 +14,7 @@ from timbrec.ranking.outcomes import outcome
 from timbrec.statistics.influence import Influence, influence
 from timbrec.study.controls import REAL
 from timbrec.study.experiment import Experiment
+from timbrec.study.naming import line_name
 from timbrec.study.runs import Run
 from timbrec.types import Array, Float, Int
 
@@ -42,8 +43,8 @@ class Line:
 
     @property
     def name(self) -> str:
-        """How the line is called where people read."""
-        return f"{self.encoder} / {self.label}" if self.encoder else self.label
+        """The name for readers, such as "mert / knn"."""
+        return line_name(self.encoder, self.label)
 
     def of(self, control: str = REAL) -> list[Outcome]:
         """The outcomes of a control, one per seed; empty where it did not run."""

@@ -58,9 +58,10 @@ class Table:
         return [place for place in self._baselines if self.entries[place].key["encoder"] is None]
 
     @property
-    def by_artist(self) -> list[int]:
-        """The entries of baselines that know vectors by their artist alone."""
-        return [place for place in self._baselines if self.entries[place].key["encoder"] is not None]
+    def by_artist(self) -> dict[int, str]:
+        """The labels of baselines that know vectors by their artist alone, by entry."""
+        labels = {place: self.entries[place].key for place in self._baselines}
+        return {place: key["recommender"] for place, key in labels.items() if key["encoder"] is not None}
 
     @property
     def _baselines(self) -> list[int]:

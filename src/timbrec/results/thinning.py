@@ -17,6 +17,7 @@ from timbrec.statistics.comparison import compare
 from timbrec.statistics.influence import Influence, influence
 from timbrec.statistics.intervals import Interval
 from timbrec.study.cells.thinning import thinned_task
+from timbrec.study.naming import line_name
 from timbrec.study.runs import Run
 from timbrec.types import Progress
 
@@ -85,7 +86,7 @@ def crossing(levels: Sequence[int], gains: Sequence[Interval]) -> tuple[float | 
 
 def sentence(row: dict[str, Any], most: int) -> str:
     """The finding of a line with content against a line without, in one sentence; `most` is the largest level."""
-    audio = f"{row['encoder']} / {row['recommender']}"
+    audio = line_name(row["encoder"], row["recommender"])
     if row["crossing"] is None:
         return f"{row['against']} does not overtake {audio} within {most} plays."
     low = "fewer" if row["crossing_low"] is None else f"{row['crossing_low']:.0f}"

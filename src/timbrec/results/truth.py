@@ -9,6 +9,7 @@ import polars as pl
 from timbrec.results.figures import Figures
 from timbrec.results.freshness import keep_rows, kept_rows
 from timbrec.results.lines import baselines
+from timbrec.study.naming import line_name
 from timbrec.study.runs import Run
 from timbrec.study.truth import TRUTH, shares_of_taste
 from timbrec.types import Progress
@@ -48,7 +49,7 @@ def truth(run: Run, figures: Figures, progress: Progress | None = None) -> pl.Da
     primary = run.facts["config"]["primary"]
     named = pl.col("encoder").is_not_null() & ~pl.col("recommender").is_in(sorted(baselines(run)))
     rows = figures.standings.filter(named, metric=primary, control="real").join(taste, "encoder", maintain_order="left")
-    counts = _agreement(figures.differences, dict(taste.iter_rows()))
+    counts = _agreement(figures.differences, rows.select("encoder", "recommender", "taste").unique())
     return rows.join(counts, ["scenario", "recommender"], "left", maintain_order="left").select(
         "scenario", "recommender", "encoder", "taste", "value",
         pl.col("separated", "agreeing").fill_null(0),
@@ -67,12 +68,16 @@ def sentence(table: pl.DataFrame) -> str:
     )
 
 
-def _agreement(differences: pl.DataFrame, taste: dict[str, float]) -> pl.DataFrame:
-    """The number of separated pairs of encoders by scenario and recommender, and of those in the order of taste."""
-    split = [pl.col(side).str.split_exact(" / ", 1).struct.rename_fields([side, f"{side}_by"]).alias(f"{side}_parts")
-             for side in ("first", "second")]  # fmt: skip
-    pairs = differences.with_columns(split).drop("first", "second").unnest("first_parts", "second_parts")
-    order = pl.col("first").replace_strict(taste, default=None) - pl.col("second").replace_strict(taste, default=None)
-    pairs = pairs.filter(pl.col("first_by") == pl.col("second_by"), (pl.col("low") > 0) | (pl.col("high") < 0))
-    pairs = pairs.with_columns(agrees=(order > 0) == (pl.col("difference") > 0)).filter(order.is_not_null())
-    return pairs.group_by("scenario", recommender="first_by").agg(separated=pl.len(), agreeing=pl.col("agrees").sum())
+def _agreement(differences: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """The number of separated pairs of encoders by scenario and recommender, and of those in the order of taste.
+
+    `lines` has the columns encoder, recommender and taste, a row per line with audio.
+    """
+    names = [line_name(*line) for line in lines.select("encoder", "recommender").iter_rows()]
+    named = lines.select("recommender", "taste", name=pl.Series(names, dtype=pl.String))
+    pairs = differences.filter((pl.col("low") > 0) | (pl.col("high") < 0))
+    pairs = pairs.join(named, left_on="first", right_on="name").join(named, left_on="second", right_on="name")
+    order = pl.col("taste") - pl.col("taste_right")
+    pairs = pairs.filter(order.is_not_null(), pl.col("recommender") == pl.col("recommender_right"))
+    agrees = (order > 0) == (pl.col("difference") > 0)
+    return pairs.group_by("scenario", "recommender").agg(separated=pl.len(), agreeing=agrees.sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
@@ -93,10 +93,7 @@ class Verdict:
         if self.state == "too small":
             return f"this test cannot tell encoders apart ({self.reason})"
         if self.state == "baseline":
-            labels = dict.fromkeys(
-                name.rsplit(" / ", 1)[-1] for name in self.unbeaten
-            )  # artist-mean once, not per encoder
-            return f"no audio model is shown to beat {_listed(list(labels))}"
+            return f"no audio model is shown to beat {_listed(self.unbeaten)}"
         if self.state == "chance":
             return "no audio model is shown to be better than chance"
         if self.state == "only":
@@ -129,12 +126,12 @@ def judge(
     baselines: Sequence[int],
     chances: Sequence[float | None],
     comparison: Comparison,
-    by_artist: Sequence[int] = (),
+    by_artist: Mapping[int, str] | None = None,
 ) -> Verdict | None:
     """The verdict on the `audio` lines of a comparison beside its `baselines`; None without audio lines.
 
-    `by_artist` are baselines that know the vectors by their artist alone, such as "mert / artist-mean". `names` and
-    `chances` belong to the lines of the comparison.
+    `names` and `chances` belong to the lines of the comparison. `by_artist` are the labels of baselines that know
+    vectors by their artist alone, such as "mert / artist-mean", by their place among the lines.
     """
     if not len(audio):
         return None
@@ -159,9 +156,9 @@ def judge(
         unbeaten=tuple(names[place] for place in baselines if not _is_beaten(comparison, audio, place)),
         artist=tuple(
             dict.fromkeys(
-                names[place].rpartition(" / ")[2] for place in by_artist if not _is_beaten(comparison, audio, place)
+                label for place, label in (by_artist or {}).items() if not _is_beaten(comparison, audio, place)
             )
-        ),
+        ),  # once, not per encoder
         times_chance=float(comparison.values[leader] / chance) if chance else None,
         above_chance=any(_above(comparison.intervals[line].low, chances[line]) for line in audio),
         detectable=contest.smallest_detectable,

@@ -106,19 +106,22 @@ def _array_vectors(vectors: Path, ids: Path | str | None, columns: Columns, form
     if ids is None:
         raise DataError(f"{vectors}: a .npy has no ids in it", fix="Give `ids`, a file with one id per row.")
     path = location(ids).expanduser()
-    name = plain_name(path)
-    if name.endswith(".npy"):
-        names: Ids = _id_array(path)
-    elif name.endswith(".txt") and form in (None, TextForm()):
-        names = open_table(path, LINES).read(["0"]).to_series()
-    else:
-        table = open_table(path, form)
-        names = table.read([id_column(table, columns)]).to_series()
-    known = distinct_ids(names, str(path))
+    known = distinct_ids(read_ids(path, columns, form), str(path))
     if len(known) == len(array) + 1 and array.ndim:
         raise DataError(f"{vectors}: {len(array):,} vectors but {len(known):,} ids in {path}", example=known[0],
                         fix="Give one id per vector; if the first line is a header, remove it.")  # fmt: skip
     return Vectors(known, array, str(vectors))
+
+
+def read_ids(path: Path, columns: Columns | None = None, form: TextForm | None = None) -> Ids:
+    """The ids in a file, one per row: a `.txt` with one id per line, any table, or a `.npy` (see `read_vectors`)."""
+    name = plain_name(path)
+    if name.endswith(".npy"):
+        return _id_array(path)
+    if name.endswith(".txt") and form in (None, TextForm()):
+        return open_table(path, LINES).read(["0"]).to_series()
+    table = open_table(path, form)
+    return table.read([id_column(table, columns or {})]).to_series()
 
 
 def _id_array(path: Path) -> Array:

@@ -9,6 +9,7 @@ import polars as pl
 from timbrec.report.data import ReportData
 from timbrec.report.shared.cards import SCENARIOS
 from timbrec.report.shared.forest import Difference, forest
+from timbrec.study.naming import line_name
 
 
 class Differences:
@@ -33,7 +34,7 @@ def _differences(data: ReportData, scenario: str, leader: str) -> list[Differenc
     table = data.differences.filter(
         (pl.col("scenario") == scenario) & ((pl.col("first") == leader) | (pl.col("second") == leader))
     )
-    labels = {f"{encoder} / {label}": label for encoder, label in _lines(data)}
+    labels = {line_name(encoder, label): label for encoder, label in _lines(data)}
     rows = []
     for row in table.fill_nan(None).iter_rows(named=True):
         if row["difference"] is None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from timbrec.report.data import ReportData, Row
 from timbrec.report.shared import numbers
-from timbrec.report.shared.cards import SCENARIOS, name_of, strongest, uses_no_vectors
+from timbrec.report.shared.cards import SCENARIOS, name_of, strongest
 from timbrec.results.verdict import Verdict
 
 MUCH = 0.1  # the part of a figure that one track may bring before the page says so
@@ -77,11 +77,7 @@ def _shuffled(best: Row) -> Iterator[str]:
 def _baselines(data: ReportData, verdict: Verdict, rows: list[Row], digits: int) -> Iterator[str]:
     baselines = [row for row in rows if row["encoder"] is None]
     if verdict.unbeaten:
-        name = strongest(data, verdict)
-        knows = (
-            "needs no audio" if uses_no_vectors(data, verdict, name) else "knows the other tracks of the artist alone"
-        )
-        yield f"No audio model is shown to beat {name}, which {knows}."
+        yield f"No audio model is shown to beat {strongest(data, verdict)}, which needs no audio."
     elif baselines:
         top = max(baselines, key=lambda row: row["value"])
         figure = numbers.fixed(top["value"], digits)

@@ -14,6 +14,7 @@ from timbrec.results.cost import cheapest
 from timbrec.results.leaks import sentence
 from timbrec.results.verdict import Verdict
 from timbrec.study.controls import CONTROLS
+from timbrec.study.naming import line_name
 
 SCENARIOS = {
     "hot": "known tracks: played in train",
@@ -124,11 +125,6 @@ def strongest(data: ReportData, verdict: Verdict) -> str:
     return max(verdict.unbeaten, key=lambda name: values.get(name, 0.0))
 
 
-def uses_no_vectors(data: ReportData, verdict: Verdict, name: str) -> bool:
-    """Whether a line has no encoder; artist-mean has one, and knows the other tracks of the artist."""
-    return any(row["encoder"] is None for row in data.ranked(verdict.scenario) if name_of(row) == name)
-
-
 def beaten_by(data: ReportData, verdict: Verdict, baseline: str) -> bool:
     """Whether a baseline is shown to exceed the audio model with the highest figure."""
     pair, scenario = {verdict.leader, baseline}, verdict.scenario
@@ -145,9 +141,7 @@ def _advice(data: ReportData, verdict: Verdict, digits: int) -> str:
     if verdict.state == "too small":
         return f"No choice can be made from this data.{seen}"
     if verdict.state == "baseline":
-        name = strongest(data, verdict)
-        what = "audio" if uses_no_vectors(data, verdict, name) else "the audio of the track itself"
-        return f"Use {name} here: {what} is not shown to help."
+        return f"Use {strongest(data, verdict)} here: audio is not shown to help."
     if verdict.state == "chance":
         return f"Do not use audio here.{seen}"
     if verdict.state in ("best", "only"):
@@ -169,7 +163,7 @@ def cheapest_tied(data: ReportData, verdict: Verdict) -> str | None:
 
 def name_of(row: Row) -> str:
     """The name of a line, as verdicts write it."""
-    return f"{row['encoder']} / {row['recommender']}" if row["encoder"] else str(row["recommender"])
+    return line_name(row["encoder"], row["recommender"])
 
 
 def _facts(best: Row, verdict: Verdict | None, digits: int) -> list[tuple[str, str, str]]:

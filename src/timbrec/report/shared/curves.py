@@ -9,6 +9,7 @@ from typing import Any
 from timbrec.report.shared.drawing import Scale
 from timbrec.report.shared.panel import Panel, PanelMark, across, frame_of, upright
 from timbrec.results.thinning import sentence
+from timbrec.study.naming import line_name
 
 _WIDTH, _HEIGHT, _FONT = 340, 220, 11
 
@@ -33,7 +34,8 @@ def curve(
     return Panel(
         _WIDTH, _HEIGHT, _FONT, frame, tuple((x(log1p(number)), str(number)) for number in plays), tuple(y.ticks),
         "plays per item →", f"{metric} ahead →", (*_band(at, rows, y), *_crossing(rows[0], x, y)), tuple(points), (),
-        sentence(dict(rows[0]), most), f"{rows[0]['against']} minus {rows[0]['encoder']} / {rows[0]['recommender']}.",
+        sentence(dict(rows[0]), most),
+        f"{rows[0]['against']} minus {line_name(rows[0]['encoder'], rows[0]['recommender'])}.",
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from math import floor, log10
 from timbrec.report.data import Line, ReportData, Row
 from timbrec.report.shared import numbers
 from timbrec.report.shared.labels import Box, Label, Segment, place, width
+from timbrec.study.naming import line_name
 
 WIDE, NARROW = (1080, 600), (350, 430)  # sizes in pixels: the width of the page, and of a phone
 MANY = 15  # with more points than this, intervals would hide the points
@@ -110,7 +111,7 @@ def not_shown(data: ReportData, metric: str) -> list[str]:
     shown = {_line(hot) for hot, _ in _pairs(data, metric)}
     rows = [*_defined(data, "hot", metric), *_defined(data, "cold", metric)]
     names = dict.fromkeys(_line(row) for row in rows if row["encoder"] is not None and _line(row) not in shown)
-    return [f"{encoder} / {recommender}" for encoder, recommender in names]
+    return [line_name(*name) for name in names]
 
 
 def draw(data: ReportData, metric: str, name: str, size: tuple[int, int], font: int) -> Plot | None:
@@ -219,8 +220,7 @@ def _range(rows: Sequence[Row], lines: list[float], whiskers: bool) -> tuple[flo
 
 
 def _text(hot: Row, cold: Row) -> str:
-    name = " / ".join(part for part in (hot["encoder"], hot["recommender"]) if part)
-    return f"{name}: hot {_figure(hot)}, cold {_figure(cold)}"
+    return f"{line_name(hot['encoder'], hot['recommender'])}: hot {_figure(hot)}, cold {_figure(cold)}"
 
 
 def _figure(row: Row) -> str:

@@ -12,7 +12,7 @@ from timbrec.data.tables import open_table
 from timbrec.embed.tracks import PATH, STEM, list_tracks
 from timbrec.errors import DataError
 from timbrec.store import VectorStore
-from timbrec.store.vector_tables import LINES
+from timbrec.store.vectors import read_ids
 from timbrec.study.draft.findings import Finding
 
 Ids = Mapping[str, pl.Series]  # by the name of a column, or of a kind of ids
@@ -28,17 +28,10 @@ def ids_of(finding: Finding, arrays: Mapping[Path, Path]) -> Ids:
     if finding.kind == "audio":
         return _audio_ids(finding.path)
     if finding.kind == "array":
-        return {"": read_ids(arrays[finding.path])} if finding.path in arrays else {}
+        return {"": _texts(pl.Series(read_ids(arrays[finding.path])))} if finding.path in arrays else {}
     table = open_table(finding.path)
     columns = finding.columns("item") or [name for name in finding.names if _may_be_ids(finding.sample, name)]
     return {name: _texts(table.read([name]).to_series()) for name in columns}
-
-
-def read_ids(path: Path) -> pl.Series:
-    """The ids in a file with one a line, or in a one-dimensional `.npy`."""
-    if path.suffix == ".npy":
-        return _texts(pl.Series(np.load(path, allow_pickle=False)))
-    return _texts(open_table(path, LINES).read(["0"]).to_series())
 
 
 def best(played: Mapping[str, pl.Series], offered: Sequence[Ids]) -> str:
