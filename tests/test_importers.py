@@ -166,9 +166,12 @@ class TestSpotify:
         assert history.dropped["podcasts"] == 1
         assert "one year" in history.notes[0]
         (tmp_path / "Streaming_History_Audio_2020_1.json").write_text(json.dumps(self.STREAMS))
-        both = load_history(tmp_path)
-        assert both.plays["title"].to_list() == ["One", "Two"]
-        assert both.notes[0].startswith("2 files of the account data left out")
+        earlier = [{"endTime": "2020-04-11 01:20", "artistName": "A", "trackName": "Two", "msPlayed": 30_000}]
+        (tmp_path / "StreamingHistory_music_1.json").write_text(json.dumps(earlier))
+        for paths in (tmp_path, sorted(tmp_path.iterdir())):
+            both = load_history(paths)
+            assert both.plays["title"].to_list() == ["One", "Two", "Three"]
+            assert both.dropped["of the account data, in the extended history too"] == 1
 
     def test_a_file_that_is_cut_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "endsong_0.json"

@@ -163,7 +163,7 @@ class TestSubsonic:
             (datetime(2024, 1, 1, 10, 0, 0, 500_000), "One", MBID, "X", "A/Album/01.mp3", 3),
             (None, "Three", None, None, "A/Album/01.mp3", 1),
         ]
-        path.write_text('{"subsonic-response": {"status": "failed"}}')
+        path.write_text('{"subsonic-response": {"status": "ok"}}')
         with pytest.raises(DataError, match="no song that was played"):
             read_history(path)
 
@@ -293,6 +293,16 @@ class TestDeezer:
         workbook(tmp_path / "deezer-data_1.xlsx", identity=[["Email"], ["secret@example.org"]])
         with pytest.raises(DataError, match="no sheet with a listening history"):
             read_history(path)
+
+    def test_a_long_history_takes_several_sheets(self, tmp_path: Path) -> None:
+        header: list[str | int] = ["Song Title", "Artist", "Date"]
+        path = workbook(
+            tmp_path / "deezer-data_1.xlsx",
+            first=[header, ["One", "A", "2023-01-15 14:27:00"]],
+            identity=[["Email"], ["secret@example.org"]],
+            second=[header, ["Two", "B", "2023-01-16 14:27:00"], ["", "", ""]],
+        )
+        assert read_history(path)["title"].to_list() == ["One", "Two"]
 
     def test_damaged_and_other_workbooks(self, tmp_path: Path) -> None:
         path = tmp_path / "x.xlsx"

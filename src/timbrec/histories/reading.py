@@ -78,13 +78,12 @@ def load_history(
     given = [paths] if isinstance(paths, Path | str) else list(paths)
     if not given:
         raise ConfigError("no history was named", fix="Name the file, archive or folder of an export.")
-    parts: list[Plays] = []
-    names: list[str] = []
+    exports: dict[str, list[HistoryFile]] = {}
     for path in map(Path, given):
         name, files = _claimed(path, importer)
         _LOG.info("%s: read by the importer %s", path, name)
-        parts.append(_imported(name, files, time_zone, private))
-        names.append(name)
+        exports.setdefault(name, []).extend(files)
+    parts = [_imported(name, files, time_zone, private) for name, files in exports.items()]
     table, dropped = _cleaned(pl.concat([part.table for part in parts]), user, least_played)
     counts: dict[str, int] = {}
     for reasons in (*(part.dropped for part in parts), dropped):
@@ -95,7 +94,7 @@ def load_history(
                         example=", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count) or None,
                         fix="Name another export, or loosen what is dropped.")  # fmt: skip
     notes = dict.fromkeys(note for part in parts for note in part.notes)
-    return History(table, tuple(dict.fromkeys(names)), counts, tuple(notes))
+    return History(table, tuple(exports), counts, tuple(notes))
 
 
 def detect(path: Path) -> str:

@@ -14,9 +14,10 @@ from timbrec.importers.shared.csv_text import first_fields, read_csv
 from timbrec.importers.shared.files import HistoryFile
 from timbrec.importers.shared.json_text import read_records
 
-_ACTIVITY = ("Song Name", "Event Start Timestamp", "Play Duration Milliseconds")
+_ACTIVITY = {"Event Start Timestamp", "Play Duration Milliseconds"}
+_TITLES = ("Song Name", "Content Name")  # the second in exports of before 2021
 _COLUMNS = {
-    "title": "Song Name", "artist": "Artist Name", "album": "Album Name", "start": "Event Start Timestamp",
+    "artist": "Artist Name", "album": "Album Name", "start": "Event Start Timestamp",
     "end": "Event End Timestamp", "played": "Play Duration Milliseconds", "length": "Media Duration In Milliseconds",
     "event": "Event Type", "kind": "Media Type",
 }  # fmt: skip
@@ -55,7 +56,8 @@ class AppleMusic(Importer):
 
 
 def _is_activity(file: HistoryFile) -> bool:
-    return set(_ACTIVITY) <= set(first_fields(file))
+    fields = set(first_fields(file))
+    return fields >= _ACTIVITY and not fields.isdisjoint(_TITLES)
 
 
 def _names_artists(file: HistoryFile) -> bool:
@@ -63,14 +65,18 @@ def _names_artists(file: HistoryFile) -> bool:
 
 
 def _rows_of_nothing() -> pl.DataFrame:
-    return pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
+    return pl.DataFrame(schema=dict.fromkeys(("title", *_COLUMNS), pl.String))
 
 
 def _rows(file: HistoryFile) -> pl.DataFrame:
     table = read_csv(file)
+    titles = pl.coalesce(name for name in _TITLES if name in table.columns)
     return table.select(
-        (pl.col(column) if column in table.columns else pl.lit(None, pl.String)).alias(name)
-        for name, column in _COLUMNS.items()
+        titles.alias("title"),
+        *(
+            (pl.col(column) if column in table.columns else pl.lit(None, pl.String)).alias(name)
+            for name, column in _COLUMNS.items()
+        ),
     )
 
 

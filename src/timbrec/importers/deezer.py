@@ -41,19 +41,27 @@ class Deezer(Importer):
         return Plays(plays_table(pl.concat([self._plays(file) for file in files])), notes=self.zone_note)
 
     def _plays(self, file: HistoryFile) -> pl.DataFrame:
-        for sheet in _sheets(file).values():
-            names = {column.strip().lower(): column for column in sheet.columns}
-            if names.keys() >= _NEEDED:
-                break
-        else:
+        """The plays of all sheets with a listening history: a long one takes several."""
+        sheets = [sheet for sheet in _sheets(file).values() if _lower(sheet).keys() >= _NEEDED]
+        if not sheets:
             raise DataError(f"{file.name} has no sheet with a listening history",
                             fix="Name the workbook that Deezer sent.")  # fmt: skip
+        return pl.concat([self._rows(sheet) for sheet in sheets])
+
+    def _rows(self, sheet: pl.DataFrame) -> pl.DataFrame:
+        names = _lower(sheet)
         columns = {role: names[name] for role, name in _COLUMNS.items() if name in names}
-        rows = sheet.select(pl.col(name).cast(pl.String).alias(role) for role, name in columns.items())
+        text = sheet.select(pl.col(name).cast(pl.String).alias(role) for role, name in columns.items())
+        rows = text.with_columns(pl.all().replace("", None))
         plays = rows.with_columns(parsed_times(rows["time"], TimeForm(self.time_zone)).alias("time"))
         if "played" in plays.columns:
             plays = plays.with_columns(played_s=pl.col("played").cast(pl.Float64, strict=False)).drop("played")
         return plays_table(plays)
+
+
+def _lower(sheet: pl.DataFrame) -> dict[str, str]:
+    """The columns of a sheet by their names in lower case."""
+    return {column.strip().lower(): column for column in sheet.columns}
 
 
 def _sheets(file: HistoryFile) -> dict[str, pl.DataFrame]:

@@ -12,7 +12,7 @@ import polars as pl
 from timbrec.data.times import TimeForm, parsed_times
 from timbrec.errors import ConfigError, DataError
 from timbrec.importers.shared.base import Importer, Plays, plays_table
-from timbrec.importers.shared.csv_text import first_fields, read_csv
+from timbrec.importers.shared.csv_text import first_fields, first_rows, read_csv
 from timbrec.importers.shared.files import HistoryFile
 
 _NAMES = {  # column: its names in headers, lower case
@@ -48,8 +48,7 @@ class LastFM(Importer):
     @classmethod
     def claims(cls, file: HistoryFile) -> bool:
         """CSV files with a header that names artist, title and time, or with first values in a known order."""
-        fields = first_fields(file)
-        return bool(_columns(fields)) or _layout(fields) != ""
+        return bool(_columns(first_fields(file))) or _layout_of(file) != ""
 
     def read(self, files: Sequence[HistoryFile]) -> Plays:
         """One row per scrobble; rows without a time, which are playing now, are dropped."""
@@ -62,7 +61,7 @@ class LastFM(Importer):
     def _plays(self, file: HistoryFile) -> tuple[pl.DataFrame, bool]:
         """The rows of a file, and whether their times are text without a zone."""
         columns = _columns(first_fields(file))
-        layout = "" if columns else _layout(first_fields(file))
+        layout = "" if columns else _layout_of(file)
         if layout == "360K":
             raise DataError(f"{file.name} counts plays of artists, and names no tracks",
                             fix="Use it as a data set: `dataset: {use: lastfm-360k, path: ...}`.")  # fmt: skip
@@ -105,6 +104,11 @@ def _columns(fields: Sequence[str]) -> dict[str, str]:
         if name := next((plain[name] for name in names if name in plain), None):
             columns[column] = name
     return columns if {"artist", "title", "time"} <= columns.keys() else {}
+
+
+def _layout_of(file: HistoryFile) -> str:
+    """The layout by the first lines: the track that is playing while the file is written has no date."""
+    return next(filter(None, map(_layout, first_rows(file, 3))), "")
 
 
 def _layout(fields: Sequence[str]) -> str:

@@ -39,9 +39,11 @@ class Navidrome(Importer):
     def read(self, files: Sequence[HistoryFile]) -> Plays:
         """One row per scrobble, and per track with plays that no scrobble stands for."""
         parts = [self._plays(file) for file in files]
-        return Plays(plays_table(pl.concat(parts)))
+        deleted = sum(count for _, count in parts)
+        return Plays(plays_table(pl.concat([plays for plays, _ in parts])), {"of tracks that were deleted": deleted})
 
-    def _plays(self, file: HistoryFile) -> pl.DataFrame:
+    def _plays(self, file: HistoryFile) -> tuple[pl.DataFrame, int]:
+        """The plays of a database, and the number of those whose tracks it does not have any more."""
         with opened_database(file) as database:
             songs, scrobbles = _songs(database), _scrobbles(database)
             counts = database.read(
@@ -63,7 +65,7 @@ class Navidrome(Importer):
         known = plays.join(songs, on="id", how="inner", maintain_order="left")
         if known.is_empty():
             raise DataError(f"{file.name} has no play of a track", fix="Name the database of a server that was used.")
-        return plays_table(known.rename({"id": "source_id"}))
+        return plays_table(known.rename({"id": "source_id"})), int(plays["plays"].sum()) - int(known["plays"].sum())
 
 
 def _songs(database: Database) -> pl.DataFrame:
@@ -91,7 +93,7 @@ def _scrobbles(database: Database) -> pl.DataFrame:
 
 
 def _moment(text: pl.Expr) -> pl.Expr:
-    """Times such as "2024-05-01 10:20:30.123+02:00" in UTC; without an offset they are in UTC."""
+    """Times such as "2024-05-01 10:20:30.123+02:00" in UTC; without an offset they are in UTC. The year 1 is none."""
     zoned = text.str.replace("T", " ").str.replace(r"Z$", "+00:00").str.replace(r"([^+-]{6,})$", "${1}+00:00")
     moment = zoned.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False)
-    return moment.dt.replace_time_zone(None)
+    return pl.when(moment.dt.year() > 1).then(moment.dt.replace_time_zone(None))

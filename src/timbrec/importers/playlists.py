@@ -83,11 +83,18 @@ def _jspf(file: HistoryFile) -> Iterator[dict[str, Any]]:
         identifiers, locations = (_texts(track.get(key)) for key in ("identifier", "location"))
         mbid = next((match[1] for text in identifiers if (match := _RECORDING.search(text))), None)
         path = next((unquote(text) for text in locations if not text.startswith(("http:", "https:"))), None)
-        duration = track.get("duration")
         yield {
             "artist": track.get("creator"), "title": track.get("title"), "album": track.get("album"), "mbid": mbid,
-            "path": path, "duration_s": None if duration is None else float(duration) / 1000,
+            "path": path, "duration_s": _seconds(track.get("duration")),
         }  # fmt: skip
+
+
+def _seconds(milliseconds: Any) -> float | None:
+    """A duration in seconds; None for what is no number."""
+    try:
+        return float(milliseconds) / 1000
+    except (TypeError, ValueError):
+        return None
 
 
 def _texts(value: Any) -> list[str]:

@@ -17,6 +17,7 @@ from timbrec.importers.shared.sqlite import is_database, opened_database
 _TRACK = 10  # Plex's number for tracks
 _TITLES = ("title", "parent_title", "grandparent_title")  # of the track, the album and the artist
 _TIMES = ("started", "date", "viewed_at", "stopped")
+_PLAYED = "play_duration"  # seconds
 _USERS = ("friendly_name", "user", "username", "account")
 _QUERY = """
 SELECT views.title, views.parent_title, views.grandparent_title, CAST(views.viewed_at AS INTEGER), accounts.name,
@@ -67,6 +68,7 @@ class Plex(Importer):
             "title", artist=artist, album="parent_title",
             time=parsed_times(rows[str(time)], TimeForm(self.time_zone)),
             user=pl.lit(None, pl.String) if user is None else pl.col(user),
+            played_s=pl.col(_PLAYED).cast(pl.Float64, strict=False) if _PLAYED in rows.columns else None,
         )  # fmt: skip
         return plays_table(plays), len(table) - len(rows)
 

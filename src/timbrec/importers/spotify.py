@@ -26,10 +26,11 @@ _ACCOUNT: Fields = dict.fromkeys(("endTime", "artistName", "trackName", "msPlaye
 class Spotify(Importer):
     """Plays of Spotify; other fields of the files, such as addresses and devices, are never read.
 
-    Files: those of the extended streaming history, `Streaming_History_Audio_*.json` or `endsong_*.json`; without them
-    those of the account data, `StreamingHistory*.json`, which go back one year. Spotify dates a play by its end: its
-    time is that minus the time played. The artist is that of the album. Podcasts, audiobooks and, without `private`,
-    plays of private sessions are dropped and counted.
+    Files: those of the extended streaming history, `Streaming_History_Audio_*.json` or `endsong_*.json`; and those of
+    the account data, `StreamingHistory*.json`, which go back one year, and of which only the plays after the last one
+    of the extended history are read. Spotify dates a play by its end: its time is that minus the time played. The
+    artist is that of the album. Podcasts, audiobooks, tracks that Spotify does not name any more and, without
+    `private`, plays of private sessions are dropped and counted.
     """
 
     name: ClassVar[str] = "Spotify"
@@ -43,13 +44,15 @@ class Spotify(Importer):
     def read(self, files: Sequence[HistoryFile]) -> Plays:
         """One row per stream."""
         extended = [file for file in files if _is_extended(file)]
-        if not extended:
-            return self._account(files)
-        plays = self._extended(extended)
-        if len(extended) == len(files):
-            return plays
-        note = f"{len(files) - len(extended)} files of the account data left out: the extended history has their plays"
-        return Plays(plays.table, plays.dropped, (note,))
+        account = [file for file in files if not _is_extended(file)]
+        if not extended or not account:
+            return self._extended(extended) if extended else self._account(account)
+        plays, later = self._extended(extended), self._account(account)
+        last = _ends(plays.table).max()
+        table = later.table.filter(_ends(later.table) > last) if last is not None else later.table
+        dropped = later.dropped | {"of the account data, in the extended history too": len(later.table) - len(table)}
+        counts = {name: plays.dropped.get(name, 0) + dropped.get(name, 0) for name in plays.dropped | dropped}
+        return Plays(pl.concat([plays.table, table]), counts)
 
     def _extended(self, files: Sequence[HistoryFile]) -> Plays:
         table = read_records(files, _EXTENDED)
@@ -72,9 +75,12 @@ class Spotify(Importer):
 
     def _account(self, files: Sequence[HistoryFile]) -> Plays:
         table = read_records(files, _ACCOUNT)
+        unnamed = ((pl.col("trackName") == "Unknown Track") & (pl.col("artistName") == "Unknown Artist")).fill_null(
+            False
+        )
         rules = {
             "podcasts": pl.col("podcastName").is_null(),
-            "streams without a title": pl.col("trackName").is_not_null(),
+            "streams without a title": pl.col("trackName").is_not_null() & ~unnamed,
         }
         table, dropped = _kept(table, rules)
         plays = table.select(**_times("endTime", "msPlayed"), artist="artistName", title="trackName")
@@ -84,6 +90,12 @@ class Spotify(Importer):
 
 def _is_extended(file: HistoryFile) -> bool:
     return {"ts", "ms_played"} <= file.record.keys()
+
+
+def _ends(plays: pl.DataFrame) -> pl.Series:
+    """The times at which plays ended, to the minute, as the account data have them."""
+    played = pl.duration(milliseconds=(pl.col("played_s").fill_null(0) * 1000).round().cast(pl.Int64))
+    return plays.select((pl.col("time") + played).dt.truncate("1m")).to_series()
 
 
 def _kept(table: pl.DataFrame, rules: dict[str, pl.Expr]) -> tuple[pl.DataFrame, dict[str, int]]:

@@ -38,7 +38,8 @@ class Subsonic(Importer):
 
     def read(self, files: Sequence[HistoryFile]) -> Plays:
         """One row per song."""
-        songs = {str(song["id"]): (song, listed) for file in files for song, listed in _songs(_answer(file), False)}
+        entries = {str(song["id"]): (song, listed) for file in files for song, listed in _songs(_answer(file), False)}
+        songs = {name: entry for name, entry in entries.items() if _is_music(entry[0])}
         used = [row for song, listed in songs.values() if (row := _row(song, listed))]
         if not used:
             raise DataError(f"{files[0].name} has no song that was played, starred or in a playlist",
@@ -47,15 +48,21 @@ class Subsonic(Importer):
         text = pl.col("time").cast(pl.String).str.replace("T", " ").str.strip_suffix("Z")
         times = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
         return Plays(
-            plays_table(table.with_columns(times)), {"songs neither played nor starred": len(songs) - len(used)}
-        )
+            plays_table(table.with_columns(times)),
+            {"songs neither played nor starred": len(songs) - len(used),
+             "videos, podcasts and audiobooks": len(entries) - len(songs)},
+        )  # fmt: skip
 
 
 def _answer(file: HistoryFile) -> Any:
     try:
-        return json.loads(file.content())[_RESPONSE]
+        answer = json.loads(file.content())[_RESPONSE]
     except (ValueError, KeyError) as error:
         raise DataError(f"{file.name} is no complete answer of the API ({error})", fix="Get it again.") from error
+    if isinstance(answer, dict) and answer.get("status") == "failed":
+        reason = (answer.get("error") or {}).get("message", "no reason given")
+        raise DataError(f"{file.name} holds no songs: the server refused the request ({reason})", fix="Get it again.")
+    return answer
 
 
 def _songs(value: Any, listed: bool) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -69,6 +76,10 @@ def _songs(value: Any, listed: bool) -> Iterator[tuple[dict[str, Any], bool]]:
         for key, entry in value.items():
             if isinstance(entry, dict | list):
                 yield from _songs(entry, listed or key == "playlist")
+
+
+def _is_music(song: dict[str, Any]) -> bool:
+    return not song.get("isVideo") and song.get("type", "music") not in ("video", "podcast", "audiobook")
 
 
 def _row(song: dict[str, Any], listed: bool) -> dict[str, Any]:

@@ -11,14 +11,21 @@ from timbrec.data.text import TextForm, TextTable
 from timbrec.errors import DataError
 from timbrec.importers.shared.files import HistoryFile
 
+_LINES = 1 << 14  # bytes in which the first lines are sought
+
 
 def first_fields(file: HistoryFile) -> list[str]:
     """The values of the first line, whatever the separator; empty for files that are no text."""
-    line = file.first_line
-    if not line:
+    return next(iter(first_rows(file, 1)), [])
+
+
+def first_rows(file: HistoryFile, count: int) -> list[list[str]]:
+    """The values of the first lines, whatever the separator; none for files that are no text."""
+    lines = [line.strip() for line in file.head[:_LINES].decode("utf-8", "replace").lstrip().splitlines()[:count]]
+    if not file.first_line:
         return []
-    separator = max(",;\t", key=line.count)
-    return next(csv.reader([line], delimiter=separator), [])
+    separator = max(",;\t", key=lines[0].count)
+    return list(csv.reader(lines, delimiter=separator))
 
 
 def read_csv(file: HistoryFile, *, header: bool = True) -> pl.DataFrame:

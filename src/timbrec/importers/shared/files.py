@@ -18,6 +18,7 @@ from timbrec.data.compression import check_file, compression, opened
 from timbrec.data.lines import whole_lines
 from timbrec.errors import DataError
 
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 _HEAD = 1 << 16  # bytes that decide which importer reads a file
 _BLOCK = 32 << 20  # bytes of lines parsed at once
 _DAMAGED = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, NotImplementedError)
@@ -38,7 +39,10 @@ _KINDS = (  # first bytes, kind of file
 
 @dataclass(frozen=True, eq=False)
 class HistoryFile:
-    """A file of an export. `name` is its path, in an archive "archive.zip/member"; `path` a plain file on disk."""
+    """A file of an export. `name` is its path, in an archive "archive.zip/member"; `path` a plain file on disk.
+
+    Contents are bytes of UTF-8 without a byte order mark, also where the file is UTF-16.
+    """
 
     name: str
     open: Callable[[], AbstractContextManager[IO[bytes]]]
@@ -51,9 +55,15 @@ class HistoryFile:
 
     @cached_property
     def head(self) -> bytes:
-        """The first 64 KiB, without a byte order mark."""
+        """The first 64 KiB."""
         with self.open() as file:
-            return file.read(_HEAD).removeprefix(b"\xef\xbb\xbf")
+            return _utf8(file.read(_HEAD))
+
+    @cached_property
+    def is_utf16(self) -> bool:
+        """Whether the file is text in UTF-16, as Windows programs write it."""
+        with self.open() as file:
+            return file.read(2) in _UTF16
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -79,6 +89,8 @@ class HistoryFile:
         for start, kind in _KINDS:
             if self.head.startswith(start):
                 return kind
+        if b"<subsonic-response" in self.head[:1000]:
+            return "an answer of Subsonic in XML; ask for it with f=json"
         if self.record:
             return f"JSON with the keys {', '.join(sorted(self.record)[:8])}"
         if self.head.lstrip()[:5].lower() in (b"<html", b"<!doc"):
@@ -86,19 +98,22 @@ class HistoryFile:
         return f"text that starts with {self.first_line[:60]!r}" if self.first_line else "a binary file"
 
     def content(self) -> bytes:
-        """The whole content, without a byte order mark."""
+        """The whole content."""
         with self.open() as file:
-            return file.read().removeprefix(b"\xef\xbb\xbf")
+            return _utf8(file.read())
 
     def blocks(self) -> Iterator[bytes]:
-        """The content in blocks of whole lines, without a byte order mark."""
+        """The content in blocks of whole lines."""
+        if self.is_utf16:
+            yield self.content()
+            return
         with self.open() as file:
             yield from whole_lines(file, _BLOCK, Path(self.name))
 
     @contextmanager
     def on_disk(self) -> Iterator[Path]:
-        """A path with the content: the file itself, or a temporary copy of a compressed or archived one."""
-        if self.path is not None:
+        """A path with the content: the file itself, or a temporary copy if it is compressed, archived or UTF-16."""
+        if self.path is not None and not self.is_utf16:
             yield self.path
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -212,6 +227,13 @@ def _readable(name: str) -> Iterator[None]:
 
 def _damaged(name: str, reason: str) -> DataError:
     return DataError(f"{name} is cut short or damaged ({reason})", fix="Download the export again.")
+
+
+def _utf8(content: bytes) -> bytes:
+    """The content as UTF-8 without a byte order mark; UTF-16 that cannot be decoded is replaced."""
+    if content[:2] in _UTF16:
+        return content.decode("utf-16", "replace").removeprefix("\ufeff").encode()
+    return content.removeprefix(b"\xef\xbb\xbf")
 
 
 def _visible(parts: Sequence[str]) -> bool:
