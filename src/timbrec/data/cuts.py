@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from itertools import pairwise
 
 import numpy as np
-import polars as pl
 
 from timbrec.data.events import Events
 from timbrec.data.interactions import Interactions
+from timbrec.data.pairs import later_pairs, pairs_of
 from timbrec.data.split import Fold, Split
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
@@ -31,8 +31,7 @@ def by_time(
     `validate_at` in `fit`, up to `test_at` in `train` and in validation, and up to `end` in the test. With `artists`
     (a number per item, -1 if unknown), cold pairs by artists in train are left out, in both folds.
     """
-    pairs = _pairs(events, [start, validate_at, test_at, end])
-    validation, test = _cut(pairs, validate_at, test_at), _cut(pairs, test_at, end)
+    validation, test = (_folded(*parts) for parts in later_pairs(events, [start, validate_at, test_at, end]))
     return _split("corrected", _by_new_artists(validation, artists), _by_new_artists(test, artists), events)
 
 
@@ -45,12 +44,12 @@ def tamm2026(
     with users in ascending order of id. Their hot pairs are validation pairs and leave the hot test. Validation thus
     lies in the test month, has no cold scenario, and has the same train part as the test. `artists` as in `by_time`.
     """
-    train, hot, cold = _by_new_artists(_cut(_pairs(events, [start, test_at, end]), test_at, end), artists)
-    free = np.setdiff1d(hot["user"].to_numpy(), cold["user"].to_numpy())
-    validates = pl.col("user").is_in(free[_paper_validation(len(free))])
-    return _split(
-        "tamm2026", (train, hot.filter(validates), cold.clear()), (train, hot.filter(~validates), cold), events
-    )
+    (parts,) = later_pairs(events, [start, test_at, end])
+    train, hot, cold = _by_new_artists(_folded(*parts), artists)
+    free = np.setdiff1d(hot.user, cold.user)
+    validates = np.isin(hot.user, free[_paper_validation(len(free))])
+    nothing = cold.where(np.zeros(len(cold), bool))
+    return _split("tamm2026", (train, hot.where(validates), nothing), (train, hot.where(~validates), cold), events)
 
 
 def by_items(
@@ -64,62 +63,28 @@ def by_items(
     pair is cold if its item is not in train. Pairs of users without train pairs are dropped. With `artists` (a number
     per item, -1 if unknown), shares of items are shares of artists, and cold pairs by artists in train are left out.
     """
-    pairs = _pairs(events, [])
+    pairs = pairs_of(events)
     rng = np.random.default_rng(seed)
-    item = pairs["item"].to_numpy()
-    unit = item if artists is None else _groups(artists)[item]
+    unit = pairs.item if artists is None else _groups(artists)[pairs.item]
     units = np.unique(unit)
     stage_of_unit = np.zeros(int(units.max(initial=0)) + 1, np.int8)
     stage_of_unit[rng.permutation(units)] = _stages(len(units), cold, validation)
     stage = stage_of_unit[unit]
     warm = np.flatnonzero(stage == 0)
     stage[rng.permutation(warm)] = _stages(len(warm), hot, validation)
-    fit, validated, tested = (pairs.filter(pl.lit(stage == number)) for number in (0, 1, 2))
-    folds = [_folded(fit, validated), _folded(pl.concat([fit, validated]), tested)]
+    fit, validated, tested = (pairs.where(stage == number) for number in (0, 1, 2))
+    folds = [_folded(fit, validated), _folded(pairs.where(stage < 2), tested)]
     validation_parts, test_parts = (_by_new_artists(parts, artists) for parts in folds)
     return _split("item-holdout", validation_parts, test_parts, events)
 
 
-_Parts = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]  # train, hot, cold
-_USERS_AT_ONCE = 16  # a group-by holds several copies of its input; a sixteenth of the users at a time bounds that
+_Parts = tuple[Interactions, Interactions, Interactions]  # train, hot, cold
 
 
-def _pairs(events: Events, cuts: list[datetime]) -> pl.DataFrame:
-    """One row per pair with its `first` play and its number of `plays`.
-
-    With cuts, only plays in [cuts[0], cuts[-1]) count, and each later cut has a column with the plays before it.
-    """
-    if cuts and not events.timed:
-        raise DataError("the log has no time column", fix="Name it in `columns`, or use the item-holdout protocol.")
-    if sorted(set(cuts)) != cuts:
-        raise DataError("the split's times must ascend", example=[str(cut) for cut in cuts], fix="Put them in order.")
-    plays = [pl.col("plays").sum()] if not cuts else [pl.col(str(cut)).sum() for cut in cuts[1:]]
-    first = [pl.col("time").min().alias("first")] if events.timed else []
-    before = [pl.when(pl.col("time") < cut).then("plays").otherwise(0).alias(str(cut)) for cut in cuts[1:]]
-    edges = np.linspace(0, len(events.users), _USERS_AT_ONCE + 1).astype(np.int64)
-    tables = []
-    for low, high in pairwise(edges):
-        chosen = (pl.col("user") >= low) & (pl.col("user") < high)
-        if cuts:
-            chosen &= (pl.col("time") >= cuts[0]) & (pl.col("time") < cuts[-1])
-        block = events.table.lazy().filter(chosen).with_columns(before)
-        tables.append(block.group_by("user", "item").agg(*first, *plays).sort("user", "item").collect())
-    return pl.concat(tables)
-
-
-def _cut(pairs: pl.DataFrame, at: datetime, until: datetime) -> _Parts:
-    """Train pairs, first played before `at`, and the later pairs, first played in [at, until), as hot and cold."""
-    key = ["user", "item", "first"]
-    train = pairs.filter(pl.col("first") < at).select(*key, plays=str(at))
-    later = pairs.filter((pl.col("first") >= at) & (pl.col("first") < until)).select(*key, plays=str(until))
-    return _folded(train, later)
-
-
-def _folded(train: pl.DataFrame, later: pl.DataFrame) -> _Parts:
+def _folded(train: Interactions, later: Interactions) -> _Parts:
     """Train, and the later pairs of its users: hot if the item is in train, else cold."""
-    later = later.filter(pl.col("user").is_in(train["user"].unique().implode()))
-    seen = pl.col("item").is_in(train["item"].unique().implode())
-    return train, later.filter(seen), later.filter(~seen)
+    known, seen = (train.user_items > 0)[later.user], (train.item_users > 0)[later.item]
+    return train, later.where(known & seen), later.where(known & ~seen)
 
 
 def _by_new_artists(parts: _Parts, artists: Int[Array, "items"] | None) -> _Parts:
@@ -128,8 +93,7 @@ def _by_new_artists(parts: _Parts, artists: Int[Array, "items"] | None) -> _Part
         return parts
     train, hot, cold = parts
     groups = _groups(artists)
-    known = np.isin(groups[cold["item"].to_numpy()], groups[train["item"].to_numpy()])
-    return train, hot, cold.filter(pl.Series(~known))
+    return train, hot, cold.where(~np.isin(groups[cold.item], groups[train.items]))
 
 
 def _groups(artists: Int[Array, "items"]) -> Int[Array, "items"]:
@@ -154,16 +118,15 @@ def _paper_validation(n: int) -> Int[Array, "m"]:
 
 def _split(protocol: str, validation: _Parts, test: _Parts, events: Events) -> Split:
     """Folds over the users of the test's train part and all items. Raises EmptyPartError for an empty train part."""
-    if test[0].is_empty():
+    if not len(test[0]):
         raise EmptyPartError("no play falls into the train part")
-    if validation[0].is_empty():
+    if not len(validation[0]):
         raise EmptyPartError("no play falls into the part of train before validation")
-    rows = np.unique(test[0]["user"].to_numpy()).astype(np.int64)
+    rows = test[0].users
     row_of = np.full(len(events.users), -1)
     row_of[rows] = np.arange(len(rows))
 
     def fold(parts: _Parts) -> Fold:
-        moved = (part.with_columns(user=row_of[part["user"].to_numpy()]) for part in parts)
-        return Fold(*(Interactions.of(part, len(rows), len(events.items)) for part in moved))
+        return Fold(*(replace(part, user=row_of[part.user], n_users=len(rows)) for part in parts))
 
     return Split(protocol, fold(validation), fold(test), Vocabulary(events.users.take(rows)), events.items)

@@ -144,9 +144,9 @@ _FILES = ("users", "items", "fit", "validation_hot", "validation_cold", "train",
 
 def _shared(pairs: Interactions, other: Interactions) -> Bool[Array, "n"]:
     """A mask of the pairs that are also in `other`; interactions are sorted by user, then item."""
-    keys, known = (part.user.astype(np.int64) * part.n_items + part.item for part in (pairs, other))
+    keys, known = (part.user * part.n_items + part.item for part in (pairs, other))
     places = np.searchsorted(known, keys)
-    return np.append(known, -1)[places] == keys
+    return known[np.minimum(places, len(known) - 1)] == keys if len(known) else np.zeros(len(keys), bool)
 
 
 def _statistics(pairs: Interactions) -> dict[str, int | float | None]:
