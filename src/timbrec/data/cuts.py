@@ -127,6 +127,8 @@ def _split(protocol: str, validation: _Parts, test: _Parts, events: Events) -> S
     row_of[rows] = np.arange(len(rows))
 
     def fold(parts: _Parts) -> Fold:
+        if len(rows) == len(row_of):
+            return Fold(*parts)
         return Fold(*(replace(part, user=row_of[part.user], n_users=len(rows)) for part in parts))
 
     return Split(protocol, fold(validation), fold(test), Vocabulary(events.users.take(rows)), events.items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -10,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from timbrec.data.coding import Codes, vocabulary
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 
@@ -61,15 +63,18 @@ class Events:
         A run's catalogue consists of the tracks for which every encoder has a vector. The log is restricted to it
         before the split, in the same way for all recommenders.
         """
-        rows = pl.Series("row", items.rows(self.items.ids), dtype=pl.Int64)
-        item = rows.gather(self.table["item"]).alias("item")
-        table = self.table.with_columns(item).filter(pl.col("item") >= 0)
-        return replace(self, table=table.with_columns(pl.col("item").cast(pl.UInt32)), items=items)
+        if items == self.items:
+            return self
+        rows = items.rows(self.items.ids)
+        item = self.table["item"].to_numpy()
+        moved = self.table.with_columns(item=rows.astype(np.uint32)[item])
+        return replace(self, table=moved.filter(pl.Series((rows >= 0)[item])).rechunk(), items=items)
 
 
-def make_events(table: pl.DataFrame) -> Events:
+def make_events(table: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None) -> Events:
     """Events from a table with the columns `user` and `item` and, optionally, `time` and `plays`.
 
+    With `ids`, the columns `user` and `item` hold codes (see `coding.Codes`), and `ids` has the ids of the codes.
     `time` must be a Datetime. Naive times are UTC; others are converted. Raises DataError for nulls, plays below 1,
     times before 1900 or more than a day in the future (slack for clocks and time zones), and an empty table.
     """
@@ -84,16 +89,20 @@ def make_events(table: pl.DataFrame) -> Events:
                 example=f"row {row + 1}",
                 fix="Drop these rows or fill them in.",
             )
-    users, items = Vocabulary.of(table["user"]), Vocabulary.of(table["item"])
-    columns = [_rows(table["user"], users), _rows(table["item"], items), _plays(table)]
+    users, user = _coded(table["user"], ids)
+    items, item = _coded(table["item"], ids)
+    columns = [user, item, _plays(table)]
     if "time" in table.columns:
-        columns.append(_time(table["time"]))
+        columns.append(_time(table["time"]).rechunk())
     return Events(pl.DataFrame(columns), users, items)
 
 
-def _rows(ids: pl.Series, vocabulary: Vocabulary) -> pl.Series:
-    """The vocabulary row of each id, read from the codes of an Enum, which needs no join."""
-    return ids.cast(pl.String).cast(pl.Enum(vocabulary.ids)).to_physical().cast(pl.UInt32).alias(ids.name)
+def _coded(column: pl.Series, ids: Mapping[str, pl.Series] | None) -> tuple[Vocabulary, pl.Series]:
+    """The vocabulary of a column, and its rows."""
+    if ids is not None:
+        return vocabulary(column, ids[column.name])
+    codes = Codes()
+    return vocabulary(codes.of(column), codes.ids)
 
 
 def _plays(table: pl.DataFrame) -> pl.Series:

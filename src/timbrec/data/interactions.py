@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from timbrec.types import Array, Bool, Float, Int
+from timbrec.types import Array, Bool, Float, Int, Integer
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -34,7 +34,8 @@ class Interactions:
     @classmethod
     def of(cls, pairs: pl.DataFrame, n_users: int, n_items: int) -> Interactions:
         """Interactions from a table of distinct pairs: `user`, `item`, `plays` and, in timed logs, `first`."""
-        pairs = pairs.sort("user", "item")
+        if not _ascending(pairs["user"].to_numpy(), pairs["item"].to_numpy()):
+            pairs = pairs.sort("user", "item")
         first = pairs["first"].cast(pl.Int64).to_numpy() if "first" in pairs.columns else None
         user, item = (pairs[name].to_numpy().astype(np.int64) for name in ("user", "item"))
         return cls(user, item, pairs["plays"].to_numpy().astype(np.int64), first, n_users, n_items)
@@ -103,3 +104,9 @@ class Interactions:
         for values in (self.user, self.item, self.plays, self.first):
             digest.update(b"" if values is None else np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()[:16]
+
+
+def _ascending(user: Integer[Array, "n"], item: Integer[Array, "n"]) -> bool:
+    """Whether pairs ascend by user, then item."""
+    same = user[1:] == user[:-1]
+    return bool(((user[1:] > user[:-1]) | (same & (item[1:] > item[:-1]))).all())

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import model_validator
 
+from timbrec.data.coding import Codes
 from timbrec.data.events import Events, make_events
 from timbrec.data.ids import checked_ids, meaningless
 from timbrec.data.settings import Name, TablePart
-from timbrec.data.table_kinds import Table, as_numbers
+from timbrec.data.table_kinds import Table, as_numbers, stacked
 from timbrec.data.tables import open_table
-from timbrec.data.times import TimeForm, Unit, read_times
+from timbrec.data.times import TimeForm, Unit, early_times, read_times
 from timbrec.errors import DataError
 
 COLUMNS = {"user": "user_id", "item": "track_id", "time": "timestamp", "plays": "plays"}
 JOIN = " :: "  # between the parts of an id made of several columns
 Role = Literal["user", "item", "time", "plays"]
+_Rows = tuple[pl.DataFrame, dict[str, pl.Series], list[tuple[str, str]]]
 
 
 class LogConfig(TablePart):
@@ -50,6 +54,11 @@ class LogConfig(TablePart):
         names = self.columns.get(role, COLUMNS[role])
         return names if isinstance(names, list) else [names]
 
+    @property
+    def time_form(self) -> TimeForm:
+        """The format of the times."""
+        return TimeForm(self.time_zone, self.time_unit, self.time_format)
+
 
 def read_log(config: LogConfig) -> Events:
     """Read the plays of a log. The result's `facts` count dropped rows and describe how the file was interpreted.
@@ -63,26 +72,63 @@ def read_log(config: LogConfig) -> Events:
 def make_log(table: Table, config: LogConfig) -> Events:
     """Read the plays of an open table; see `read_log`."""
     roles = _roles(table, config)
-    names = list(dict.fromkeys([*(name for role in roles for name in config.names(role)), *config.at_least]))
     if unlisted := [name for name in config.at_least if name not in table.names]:
         table.check(unlisted)
-    rows = table.read(names)
-    try:
-        if config.explode:
-            rows = _exploded(rows)
-        rows, facts = _above(rows, config)
-        columns = [_joined(rows, config.names(role), role) for role in roles]
-        if config.user is not None:
-            columns.append(pl.repeat(config.user, len(rows), dtype=pl.String, eager=True).alias("user"))
-        plays, left_out = _complete(pl.DataFrame(columns), config)
+    plays, ids, facts = _read(table, config, roles)
+    with _naming(table):
+        plays, left_out = _complete(plays, ids, config)
         if "time" in plays.columns:
-            times, note = read_times(plays["time"], TimeForm(config.time_zone, config.time_unit, config.time_format))
+            times, note = read_times(plays["time"], config.time_form)
             plays = plays.with_columns(times.alias("time"))
             left_out += [("times", note)] if note else []
-        return replace(make_events(plays), facts=(*table.facts, *facts, *left_out))
+        events = make_events(plays, ids)
+    return replace(events, facts=(*dict.fromkeys(table.facts), *facts, *left_out))
+
+
+@contextmanager
+def _naming(table: Table) -> Iterator[None]:
+    """Put the table's path before the message of a DataError."""
+    try:
+        yield
     except DataError as error:
         error.args = (f"{table.path}: {error}",)
         raise
+
+
+def _read(table: Table, config: LogConfig, roles: list[Role], parse: bool = True) -> _Rows:
+    """The rows that reach `at_least`: codes of users and items with their ids, times and plays; and facts.
+
+    Blocks of rows are read one after the other. `parse` turns text into times within a block; if blocks then hold times
+    of several kinds, the table is read again without it.
+    """
+    names = list(dict.fromkeys([*(name for role in roles for name in config.names(role)), *config.at_least]))
+    codes: dict[str, Codes] = {"user": Codes(), "item": Codes()}
+    above = _Above(config.at_least)
+    parts: list[pl.DataFrame] = []
+    for block in [_exploded(table, names)] if config.explode else table.blocks(names):
+        with _naming(table):
+            rows = above.kept(block)
+            columns = [_joined(rows, config.names(role), role) for role in roles]
+            if config.user is not None:
+                columns.append(pl.repeat(config.user, len(rows), dtype=pl.String, eager=True).alias("user"))
+            parts.append(
+                pl.DataFrame(_compact(column, codes, config.time_form if parse else None) for column in columns)
+            )
+    if parse and len({part["time"].dtype for part in parts if "time" in part.columns}) > 1:
+        return _read(table, config, roles, parse=False)
+    with _naming(table):
+        facts = above.facts()
+    ids = {role: as_numbers(each.ids) for role, each in codes.items()}
+    empty = pl.DataFrame(schema=dict.fromkeys([*roles, "user"], pl.String))
+    return stacked(parts, table.path) if parts else empty, ids, facts
+
+
+def _compact(column: pl.Series, codes: dict[str, Codes], form: TimeForm | None) -> pl.Series:
+    """The codes of ids, and numbers and, by `form`, times in place of text."""
+    if column.name in codes:
+        return codes[column.name].of(column)
+    column = as_numbers(column)
+    return column if form is None or column.name != "time" else early_times(column, form)
 
 
 def _roles(table: Table, config: LogConfig) -> list[Role]:
@@ -100,8 +146,15 @@ def _roles(table: Table, config: LogConfig) -> list[Role]:
     return roles
 
 
-def _exploded(rows: pl.DataFrame) -> pl.DataFrame:
-    """A row for each element of the lists in a row; text cells with JSON lists count as lists."""
+def _exploded(table: Table, names: list[str]) -> pl.DataFrame:
+    """A row for each element of the lists in a row of the table; text cells with JSON lists count as lists."""
+    rows = table.read(names)
+    with _naming(table):
+        return _elements(rows)
+
+
+def _elements(rows: pl.DataFrame) -> pl.DataFrame:
+    """A row for each element of the lists in a row."""
     for name, kind in rows.schema.items():
         if kind == pl.String and rows[name].str.starts_with("[").all():
             inner = rows[name].str.strip_chars("[] ").str.split(",")
@@ -119,17 +172,37 @@ def _exploded(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(map(as_numbers, rows))
 
 
-def _above(rows: pl.DataFrame, config: LogConfig) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
-    """The rows that reach `at_least`, and the number of the others."""
-    facts = []
-    for name, least in config.at_least.items():
-        values = rows[name].cast(pl.Float64, strict=False)
-        if values.null_count() == len(values) > 0:
-            raise DataError(f"column {name!r} of `at_least` holds no numbers", example=rows[name][0])
-        keep = (values >= least).fill_null(False)
-        facts.append((f"rows left out: {name} below {least:g}, or missing", f"{int((~keep).sum()):,}"))
-        rows = rows.filter(keep)
-    return rows, facts
+class _Above:
+    """Leaves out the rows below a number in some columns, and counts them."""
+
+    def __init__(self, at_least: dict[str, float]) -> None:
+        self._least = at_least
+        self._left_out = dict.fromkeys(at_least, 0)
+        self._first: dict[str, Any] = {}  # the first value of each column
+        self._numeric: set[str] = set()
+
+    def kept(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows of a block that are kept."""
+        for name, least in self._least.items():
+            values = rows[name].cast(pl.Float64, strict=False)
+            if len(values):
+                self._first.setdefault(name, rows[name][0])
+            if values.null_count() < len(values):
+                self._numeric.add(name)
+            keep = (values >= least).fill_null(False)
+            self._left_out[name] += int((~keep).sum())
+            rows = rows.filter(keep)
+        return rows
+
+    def facts(self) -> list[tuple[str, str]]:
+        """The number of rows left out for each column. Raises DataError for a column without a number."""
+        for name, value in self._first.items():
+            if name not in self._numeric:
+                raise DataError(f"column {name!r} of `at_least` holds no numbers", example=value)
+        return [
+            (f"rows left out: {name} below {least:g}, or missing", f"{self._left_out[name]:,}")
+            for name, least in self._least.items()
+        ]
 
 
 def _joined(rows: pl.DataFrame, names: list[str], role: Role) -> pl.Series:
@@ -145,31 +218,42 @@ def _joined(rows: pl.DataFrame, names: list[str], role: Role) -> pl.Series:
     return rows.select(pl.concat_str(parts, separator=JOIN).alias(role)).to_series()
 
 
-def _missing_values(column: pl.Series, missing: pl.Series) -> DataError:
-    """The error for values that are empty, or words such as "NULL"."""
-    row = int(missing.arg_max() or 0)
-    fix = "Fill them in, or set `missing: drop` to leave these rows out"
-    if column[row] in (None, ""):
-        values, example, fix = "empty values", f"row {row + 1}", f"{fix}."
-    else:
-        values, example = "values that mean nothing", f"{column[row]} in row {row + 1}"
-        fix += ", or `missing: keep` if they are real ids."
-    return DataError(
-        f"column {column.name!r} of the log has {values}", count=int(missing.sum()), example=example, fix=fix
-    )
-
-
-def _complete(plays: pl.DataFrame, config: LogConfig) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
+def _complete(
+    plays: pl.DataFrame, ids: Mapping[str, pl.Series], config: LogConfig
+) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
     """The rows with a user, an item and a time, and the number of the others. Raises DataError if they are refused."""
     facts = []
     if config.missing == "keep":
         return plays, []
     for name in [name for name in ("user", "item", "time") if name in plays.columns]:
-        missing = meaningless(plays[name])
+        missing = _missing(plays[name], ids.get(name))
         if not missing.any():
             continue
         if config.missing == "refuse":
-            raise _missing_values(plays[name], missing)
+            raise _missing_values(plays[name], missing, ids.get(name))
         plays = plays.filter(~missing)
         facts.append((f"rows left out: no {name}", f"{int(missing.sum()):,}"))
     return plays, facts
+
+
+def _missing(column: pl.Series, ids: pl.Series | None) -> pl.Series:
+    """A mask of the values that stand for nothing; with `ids`, the column holds codes."""
+    if ids is None:
+        return meaningless(column)
+    words = meaningless(ids).arg_true()
+    return column.is_in(words.implode()).fill_null(True) if len(words) else column.is_null()
+
+
+def _missing_values(column: pl.Series, missing: pl.Series, ids: pl.Series | None) -> DataError:
+    """The error for values that are empty, or words such as "NULL"."""
+    row = int(missing.arg_max() or 0)
+    value = column[row] if ids is None or column[row] is None else ids[column[row]]
+    fix = "Fill them in, or set `missing: drop` to leave these rows out"
+    if value in (None, ""):
+        values, example, fix = "empty values", f"row {row + 1}", f"{fix}."
+    else:
+        values, example = "values that mean nothing", f"{value} in row {row + 1}"
+        fix += ", or `missing: keep` if they are real ids."
+    return DataError(
+        f"column {column.name!r} of the log has {values}", count=int(missing.sum()), example=example, fix=fix
+    )

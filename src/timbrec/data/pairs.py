@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -17,13 +16,15 @@ from timbrec.types import Array, Int, Integer
 
 _RANGES = 16  # ranges of users: sorting takes several times the memory of what is sorted
 _OUTSIDE = 255  # the range of plays outside the window
-_Part = tuple[Array, Array, Array, Array | None]  # user, item, plays, first play
 _Block = tuple[Array, Array, Sequence[Array], Array | None]  # user, item, plays before each moment, first play
 
 
 def pairs_of(events: Events) -> Interactions:
     """All pairs of the log."""
-    return _joined([(user, item, plays[-1], first) for user, item, plays, first in _blocks(events, [])], events)
+    pairs = _Pairs(events)
+    for user, item, plays, first in _blocks(events, []):
+        pairs.add(user, item, plays[-1], first)
+    return pairs.all()
 
 
 def later_pairs(events: Events, cuts: Sequence[datetime]) -> list[tuple[Interactions, Interactions]]:
@@ -37,17 +38,35 @@ def later_pairs(events: Events, cuts: Sequence[datetime]) -> list[tuple[Interact
     if sorted(set(cuts)) != list(cuts):
         raise DataError("the split's times must ascend", example=[str(cut) for cut in cuts], fix="Put them in order.")
     moments = [_microseconds(cut) for cut in cuts]
-    before: list[list[_Part]] = [[] for _ in cuts[2:]]
-    after: list[list[_Part]] = [[] for _ in cuts[2:]]
+    parts = [(_Pairs(events), _Pairs(events)) for _ in cuts[2:]]
     for user, item, plays, first in _blocks(events, moments):
         assert first is not None
         for number, (at, until) in enumerate(pairwise(moments[1:])):
-            for parts, chosen, count in (
-                (before, first < at, plays[number]),
-                (after, (first >= at) & (first < until), plays[number + 1]),
-            ):
-                parts[number].append((user[chosen], item[chosen], count[chosen], first[chosen]))
-    return [(_joined(train, events), _joined(later, events)) for train, later in zip(before, after, strict=True)]
+            chosen = first < at, (first >= at) & (first < until)
+            for part, rows, count in zip(parts[number], chosen, plays[number:], strict=False):
+                part.add(user[rows], item[rows], count[rows], first[rows])
+    return [(before.all(), after.all()) for before, after in parts]
+
+
+class _Pairs:
+    """Interactions that grow by ranges of users in ascending order."""
+
+    def __init__(self, events: Events) -> None:
+        self._sizes = len(events.users), len(events.items)
+        self._columns = [np.zeros(0, np.int64) for _ in range(4 if events.timed else 3)]
+
+    def add(self, *columns: Array | None) -> None:
+        """Add user, item, plays and first play of pairs. Arrays are enlarged in place: joining parts needs both."""
+        for column, values in zip(self._columns, columns, strict=False):
+            assert values is not None
+            before = len(column)
+            column.resize(before + len(values), refcheck=False)
+            column[before:] = values
+
+    def all(self) -> Interactions:
+        """All pairs."""
+        user, item, plays, *first = self._columns
+        return Interactions(user, item, plays, first[0] if first else None, *self._sizes)
 
 
 def _blocks(events: Events, moments: Sequence[int]) -> Iterator[_Block]:
@@ -85,21 +104,6 @@ def _counted(
 def _reduced(how: np.ufunc, values: Int[Array, "n"], begin: Int[Array, "m"]) -> Int[Array, "m"]:
     """`how` over each group of values; groups begin at these places."""
     return how.reduceat(values, begin) if len(begin) else values
-
-
-def _joined(parts: list[_Part], events: Events) -> Interactions:
-    """Interactions from parts of ascending ranges of users; `parts` is emptied, to hold each column once."""
-    user, item, plays, first = ([part[place] for part in parts] for place in range(4))
-    parts.clear()
-    columns = [_column(values) for values in (user, item, plays)]
-    return Interactions(*columns, _column(first) if events.timed else None, len(events.users), len(events.items))
-
-
-def _column(values: list[Any]) -> Int[Array, "n"]:
-    """The parts of a column in one; the list is emptied."""
-    whole = np.concatenate(values, dtype=np.int64)
-    values.clear()
-    return whole
 
 
 def _microseconds(moment: datetime) -> int:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -139,14 +140,24 @@ class Split:
         return pl.DataFrame([{"part": name} | _statistics(pairs) for name, pairs in self.parts().items()])
 
 
+_RANGES = 16  # ranges of users
 _FILES = ("users", "items", "fit", "validation_hot", "validation_cold", "train", "test_hot", "test_cold")
 
 
 def _shared(pairs: Interactions, other: Interactions) -> Bool[Array, "n"]:
     """A mask of the pairs that are also in `other`; interactions are sorted by user, then item."""
-    keys, known = (part.user * part.n_items + part.item for part in (pairs, other))
-    places = np.searchsorted(known, keys)
-    return known[np.minimum(places, len(known) - 1)] == keys if len(known) else np.zeros(len(keys), bool)
+    edges = np.linspace(0, pairs.n_users, _RANGES + 1).astype(np.int64)
+    masks = []
+    for low, high in pairwise(edges):  # keys of all pairs at once would take much memory
+        keys, known = (_keys(part, slice(*part.starts[[low, high]])) for part in (pairs, other))
+        places = np.searchsorted(known, keys)
+        masks.append(np.append(known, -1)[places] == keys)
+    return np.concatenate(masks)
+
+
+def _keys(pairs: Interactions, rows: slice) -> Int[Array, "n"]:
+    """A number per pair, in the order of pairs."""
+    return pairs.user[rows] * pairs.n_items + pairs.item[rows]
 
 
 def _statistics(pairs: Interactions) -> dict[str, int | float | None]:

@@ -13,6 +13,8 @@ from timbrec.data.faults import readable
 from timbrec.data.text import TextForm, TextTable
 from timbrec.errors import DataError, did_you_mean, listing
 
+_ROWS = 1 << 20  # of a Parquet or Arrow file, read at once
+
 
 class Table(ABC):
     """An open table: `names` are its columns, `facts` (label, value) describe how the file was interpreted."""
@@ -43,15 +45,7 @@ class Table(ABC):
         blocks = [block.with_columns(map(as_numbers, block)) for block in self.blocks(columns)]
         if not blocks:
             return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-        mixed = [name for name in columns if len({block[name].dtype for block in blocks}) > 1]
-        texts = [name for name in mixed if any(block[name].dtype == pl.String for block in blocks)]
-        blocks = [block.with_columns(pl.col(texts).cast(pl.String)) for block in blocks] if texts else blocks
-        try:
-            return pl.concat(blocks, how="vertical_relaxed")
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"{self.path}: column {mixed[0]!r} has other types in other files",
-                            example=[str(block[mixed[0]].dtype) for block in blocks][:3],
-                            fix="Store it in one type.") from error  # fmt: skip
+        return stacked(blocks, self.path)
 
     def head(self, rows: int) -> pl.DataFrame:
         """The first rows of all columns, as `read` returns them."""
@@ -114,7 +108,12 @@ class ScannedFile(Table):
         return table.with_columns(map(as_numbers, table))
 
     def _blocks(self, columns: Sequence[str], numeric: Sequence[str]) -> Iterator[pl.DataFrame]:
-        yield self._scan.select(columns).collect()
+        chosen, empty = self._scan.select(columns), True
+        for block in chosen.collect_batches(chunk_size=_ROWS, maintain_order=True):
+            yield block
+            empty = False
+        if empty:
+            yield chosen.collect()
 
 
 class FrameTable(Table):
@@ -154,6 +153,23 @@ class SeveralFiles(Table):
             parts = [pl.lit(keys.get(name), pl.String).alias(name) for name in self._hive if name in columns]
             for block in table.blocks(own, [name for name in numeric if name in own]):
                 yield block.with_columns(parts).select(columns)
+
+
+def stacked(blocks: Sequence[pl.DataFrame], path: Path) -> pl.DataFrame:
+    """Blocks of rows in one table, in which a column of text in some blocks is text in all.
+
+    Raises DataError, with the file's name, for a column of types that do not go together.
+    """
+    kinds = {name: [block[name].dtype for block in blocks] for name in blocks[0].columns}
+    mixed = [name for name, types in kinds.items() if len(set(types)) > 1]
+    texts = [name for name in mixed if pl.String in kinds[name]]
+    blocks = [block.with_columns(pl.col(texts).cast(pl.String)) for block in blocks] if texts else blocks
+    try:
+        return pl.concat(blocks, how="vertical_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: column {mixed[0]!r} has other types in other files",
+                        example=list(map(str, kinds[mixed[0]][:3])),
+                        fix="Store it in one type.") from error  # fmt: skip
 
 
 def as_numbers(column: pl.Series) -> pl.Series:
