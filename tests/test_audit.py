@@ -156,7 +156,7 @@ def test_passed_checks_are_cached_by_their_key_and_refused_ones_never(
     for key in ("a", "a", "b"):
         assert cached(key, check).passed
     assert len(calls) == 2
-    monkeypatch.setattr("timbrec.audit.cache.versions", lambda: {"torch": "another"})
+    monkeypatch.setattr("timbrec.audit.cache._installation", lambda: {"versions": {"torch": "another"}})
     cached("a", check)
     assert len(calls) == 3
     refused_calls, refuse = recording(False)

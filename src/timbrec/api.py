@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from timbrec.audit.finding import Finding
 from timbrec.audit.stored import read_audit, write_audit
 from timbrec.cluster import kind_of, session
 from timbrec.data.split import SCENARIOS, Scenario
+from timbrec.devices import cores
 from timbrec.errors import ConfigError, listing
 from timbrec.models import Model
 from timbrec.models.from_run import On, chosen_experiment, fit_experiment, inputs_of
@@ -93,14 +94,22 @@ def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Se
     inputs.tracks.write_parquet(run.folder / TRACKS)
     write_leaks(run, config, inputs, progress)
     write_truth(run, inputs)
-    run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
-    if config.probes or config.mir_scores:
-        _log_failures(run_probes(config, inputs, run.folder, progress, engine))
-        run.publish()
-    tables = tables_of(run, progress)
+    several = jobs != 1 and cores() > 1 and engine == "local"
+    with _code_checked_beside(progress) if several and read_audit(run).missing else nullcontext():
+        run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
+        if config.probes or config.mir_scores:
+            _log_failures(run_probes(config, inputs, run.folder, progress, engine))
+            run.publish()
+        tables = tables_of(run, progress)
     if read_audit(run).missing:
         audit(run, inputs, progress)
     return page_of(run, tables, progress)
+
+
+def _code_checked_beside(progress: Progress | None) -> AbstractContextManager[None]:
+    from timbrec.audit.beside import code_checked_beside  # loads the checks, which a finished run does not need
+
+    return code_checked_beside(progress)
 
 
 def probe(config: Config | Path | str, progress: Progress | None = None, engine: str = "local") -> Probed:

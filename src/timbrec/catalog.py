@@ -204,13 +204,13 @@ def load(kind: str, name: str) -> Any:
 
 def _installed(kind: str, **name: str) -> Iterable[EntryPoint]:
     """Entry points of a kind of part in installed packages, of one name or all."""
-    points: Iterable[EntryPoint] = _entry_points().select(group=f"timbrec.{kind}", **name)
+    points: Iterable[EntryPoint] = _entry_points(kind).select(**name)
     return points
 
 
 @cache
-def _entry_points() -> Any:
-    """Entry points of all installed packages; cached, because finding them reads a file of every package."""
+def _entry_points(kind: str) -> Any:
+    """Entry points of a kind of part; cached, because finding them reads a file of every installed package."""
     from importlib.metadata import entry_points  # a command that names parts of the project alone needs none
 
-    return entry_points()
+    return entry_points(group=f"timbrec.{kind}")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,10 @@ from timbrec.versions import versions
 def cached(key: Any, check: Callable[[], Finding]) -> Finding:
     """The finding of `check`, read from the cache if a check with the same key passed before.
 
-    Versions of code, packages and device, the libraries of linear algebra, and the number of threads, are added to the
-    key. Only passed findings are
-    kept. Without a writable cache folder every check runs.
+    The key also holds versions of code, packages and device, the libraries of linear algebra, and the number of
+    threads. Only passed findings are kept. Without a writable cache folder every check runs.
     """
-    path = _folder() / f"{digest_of(key, _environment())}.json"
+    path = _path(key)
     with suppress(OSError, ValueError, TypeError):
         return Finding(**json.loads(path.read_text(encoding="utf-8")))
     finding = check()
@@ -37,14 +37,26 @@ def cached(key: Any, check: Callable[[], Finding]) -> Finding:
     return finding
 
 
-def _folder() -> Path:
-    """The folder for audits in the user's cache."""
-    return user_cache() / "audit"
+def is_cached(key: Any) -> bool:
+    """Whether a check with this key passed before."""
+    return _path(key).is_file()
+
+
+def _path(key: Any) -> Path:
+    """The file of a check in the user's cache."""
+    return user_cache() / "audit" / f"{digest_of(key, _environment())}.json"
 
 
 def _environment() -> dict[str, Any]:
     import torch
 
+    return _installation() | {"threads": torch.get_num_threads()}
+
+
+@cache
+def _installation() -> dict[str, Any]:
+    import torch
+
     packages = {name: version(name) for name in ("av", "scipy", "soxr")}
     algebra = [torch.__config__.show(), str(np.show_config(mode="dicts").get("Build Dependencies"))]
-    return {"versions": versions() | packages, "algebra": algebra, "threads": torch.get_num_threads()}
+    return {"versions": versions() | packages, "algebra": algebra}

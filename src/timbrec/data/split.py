@@ -78,16 +78,23 @@ class Fold:
         Hot candidates are the train items, cold candidates the new items, mixed candidates the union.
         `cold_candidates` overrides both policies of the fold. `rank` leaves the user's train items out of every list.
         """
+        policies = {"hot": "tested", "cold": self.cold_candidates, "mixed": self.mixed_candidates}
+        key = (scenario, policies[scenario] if scenario == "hot" else cold_candidates or policies[scenario])
+        if key not in self._tasks:
+            self._tasks[key] = self._task(scenario, key[1])
+        return self._tasks[key]
+
+    @cached_property
+    def _tasks(self) -> dict[tuple[Scenario, Candidates], Task]:
+        """Tasks by scenario and policy of new items, as far as they were asked for."""
+        return {}
+
+    def _task(self, scenario: Scenario, policy: Candidates) -> Task:
         if scenario == "hot":
             return Task(scenario, self.train.items, self.hot)
         if scenario == "cold":
-            return Task(scenario, self._new(cold_candidates or self.cold_candidates), self.cold)
-        new = self._new(cold_candidates or self.mixed_candidates)
-        return Task(scenario, np.union1d(self.train.items, new), self._hot_and_cold)
-
-    @cached_property
-    def _hot_and_cold(self) -> Interactions:
-        return self.hot.joined(self.cold)
+            return Task(scenario, self._new(policy), self.cold)
+        return Task(scenario, np.union1d(self.train.items, self._new(policy)), self.hot.joined(self.cold))
 
     def _new(self, policy: Candidates) -> Int[Array, "n"]:
         return self.cold.items if policy == "tested" else np.flatnonzero(self.train.item_users == 0)
@@ -108,11 +115,18 @@ class Split:
     items: Vocabulary
 
     def with_candidates(self, cold: Candidates, mixed: Candidates) -> Split:
-        """A copy with these policies for the new items that tasks rank, in both folds."""
-        validation, test = (
-            replace(fold, cold_candidates=cold, mixed_candidates=mixed) for fold in (self.validation, self.test)
-        )
-        return replace(self, validation=validation, test=test)
+        """A copy with these policies for the new items that tasks rank, in both folds; the same copy every time."""
+        if (cold, mixed) not in self._copies:
+            validation, test = (
+                replace(fold, cold_candidates=cold, mixed_candidates=mixed) for fold in (self.validation, self.test)
+            )
+            self._copies[cold, mixed] = replace(self, validation=validation, test=test)
+        return self._copies[cold, mixed]
+
+    @cached_property
+    def _copies(self) -> dict[tuple[Candidates, Candidates], Split]:
+        """Copies by their policies, as far as they were asked for."""
+        return {}
 
     def parts(self) -> dict[str, Interactions]:
         """The parts by name, as in the table of statistics and in a saved split."""

@@ -1,10 +1,14 @@
-"""Tables that were read a moment ago: figures and the audit read each table of a run about twenty times."""
+"""What was read a moment ago: figures and the audit read each file of a run about twenty times."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
+
+T = TypeVar("T")
 
 _BYTES = 256 << 20
 
@@ -26,3 +30,20 @@ class Recent:
         while self._bytes > self._limit:
             self._bytes -= int(self._tables.pop(next(iter(self._tables))).estimated_size())
         return table
+
+
+class Unchanged:
+    """Values read from files, read again only where a file's size, modification time or inode changed."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[Path, str], tuple[tuple[int, ...], Any]] = {}
+
+    def get(self, path: Path, read: Callable[[Path], T]) -> T:
+        """`read(path)`, or its earlier value. Callers must not change the value. Raises OSError without a file."""
+        state = path.stat()
+        key, version = (path, read.__qualname__), (state.st_size, state.st_mtime_ns, state.st_ino)
+        known = self._values.get(key)
+        if known is None or known[0] != version:
+            known = self._values[key] = (version, read(path))
+        value: T = known[1]
+        return value

@@ -25,7 +25,7 @@ from timbrec.study.earlier import keep_earlier
 from timbrec.study.experiment import FORMAT, Experiment, read_experiments
 from timbrec.study.mirror import Mirror, mirror_of
 from timbrec.study.old import read_old_experiments
-from timbrec.study.recent import Recent
+from timbrec.study.recent import Recent, Unchanged
 from timbrec.types import Array, Int
 
 TRACKS = "tracks.parquet"  # artists and genres of the catalogue's tracks, in row order
@@ -49,8 +49,7 @@ class Run:
         self.folder = place if mirror is None else mirror.folder
         if not (self.folder / "run.json").is_file():
             raise DataError(f"{place} is not a finished or interrupted run", fix="Name the `output` of a config.")
-        self._hashed: dict[tuple[Path, int, int], str] = {}
-        self._recent = Recent()
+        self._recent, self._unchanged = Recent(), Unchanged()
 
     @classmethod
     def create(cls, folder: Path, facts: dict[str, Any], split: Split) -> Run:
@@ -148,11 +147,9 @@ class Run:
         try:
             if self._mirror is not None and not self.has(experiment):
                 raise FileNotFoundError("it has no cell.json")
-            facts = json.loads((folder / "cell.json").read_text())
+            facts = self._unchanged.get(folder / "cell.json", _old_facts if self._old else _facts)
             if self._old:
                 return _old_cell(folder, experiment, facts, names)
-            if read_experiments([facts["experiment"]], str(folder))[0].hash != folder.name:
-                raise ValueError("its name is not the hash of its experiment")
             stored = facts["records"]
             records = {name: self._table(folder, name, stored[name]) for name in names if name in stored}
         except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
@@ -165,7 +162,7 @@ class Run:
         """The current checksums of a cell's files; empty for an unfinished cell."""
         folder = self._cell(experiment)
         if self._mirror is None:
-            return {path.name: self._checksum(path) for path in sorted(folder.glob("*"))}
+            return {path.name: self._unchanged.get(path, checksum) for path in sorted(folder.glob("*"))}
         if not self.has(experiment):
             return {}
         tables = json.loads((folder / "cell.json").read_text()).get("records", {})  # names hold checksums there
@@ -176,17 +173,9 @@ class Run:
         if self._mirror is not None:
             return pl.read_parquet(self._mirror.table(folder.name, name, expected))
         path = folder / f"{name}.parquet"
-        if self._checksum(path) != expected:
+        if self._unchanged.get(path, checksum) != expected:
             raise ValueError(f"{path.name} was changed after it was written")
         return self._recent.get(expected, lambda: pl.read_parquet(path))
-
-    def _checksum(self, path: Path) -> str:
-        """The checksum of a file, hashed again only if its size or modification time changed."""
-        state = path.stat()
-        key = (path, state.st_size, state.st_mtime_ns)
-        if key not in self._hashed:
-            self._hashed[key] = checksum(path)
-        return self._hashed[key]
 
     def fail(self, experiment: Experiment, reason: str) -> None:
         """Record why a cell failed."""
@@ -204,8 +193,7 @@ class Run:
     @property
     def experiments(self) -> list[Experiment]:
         """The plan: all experiments of the run, finished or not."""
-        path = self.folder / "plan.json"
-        return list(self._old.values()) or read_experiments(json.loads(path.read_text()), str(path))
+        return list(self._old.values()) or list(self._unchanged.get(self.folder / "plan.json", _plan))
 
     @property
     def finished(self) -> list[Experiment]:
@@ -242,6 +230,23 @@ class Run:
 
     def _failure(self, experiment: Experiment) -> Path:
         return self.folder / "failed" / f"{experiment.hash}.txt"
+
+
+def _plan(path: Path) -> list[Experiment]:
+    return read_experiments(json.loads(path.read_text()), str(path))
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """The content of a cell.json. Raises ValueError where its experiment belongs to another folder."""
+    facts: dict[str, Any] = json.loads(path.read_text())
+    if read_experiments([facts["experiment"]], str(path.parent))[0].hash != path.parent.name:
+        raise ValueError("its name is not the hash of its experiment")
+    return facts
+
+
+def _old_facts(path: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(path.read_text())
+    return facts
 
 
 def _refuse_other_format(folder: Path) -> None:

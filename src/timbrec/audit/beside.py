@@ -1,0 +1,46 @@
+"""Checks of the code in a process of their own, while the cells of a run train."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from timbrec.audit.cache import is_cached
+from timbrec.audit.run import SWITCH, audit_code
+from timbrec.audit.table import CHECKS
+from timbrec.devices import free_memory
+from timbrec.types import Progress
+
+_MEMORY = 2 * 2**30  # bytes that must be free: the checks train small models of every kind
+
+
+@contextmanager
+def code_checked_beside(progress: Progress | None = None) -> Iterator[None]:
+    """Check the code in another process until the block ends, so that `audit_code` finds passed checks in the cache.
+
+    Nothing starts if the checks of the code are in the cache or off, or if less than 2 GiB of memory is free. A check
+    that does not pass, and a process that ends early, only mean that `audit_code` runs the check again.
+    """
+    unchecked = [check.name for check in CHECKS if check.of_code and not is_cached(check.name)]
+    if not unchecked or os.environ.get(SWITCH, "").lower() == "off" or free_memory() < _MEMORY:
+        yield
+        return
+    process = multiprocessing.get_context("spawn").Process(target=_check, daemon=True)
+    process.start()
+    try:
+        yield
+        if process.is_alive() and progress:
+            progress("audit: checks of the code", 0, len(unchecked))
+        process.join()
+    finally:
+        process.terminate()
+
+
+def _check() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    logging.disable()
+    audit_code()
