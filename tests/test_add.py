@@ -225,6 +225,9 @@ def test_a_model_json_that_says_too_little_is_refused(folder: Path) -> None:
         (folder / "model.json").write_text(json.dumps(content))
         with pytest.raises(DataError, match=f"holds no readable model: model.json {message}"):
             timbrec.Model.load(folder)
+    (folder / "model.json").write_text('{"format": 3, ')
+    with pytest.raises(DataError, match=r"holds no readable model: model\.json is cut or damaged"):
+        timbrec.Model.load(folder)
 
 
 def test_a_model_never_replaces_other_files(music: Path, fitted: Path, folder: Path, tmp_path: Path) -> None:
@@ -256,6 +259,25 @@ def test_tables_of_ids_that_the_model_lacks_show_both_sides(fitted: Path, tmp_pa
     table.write_text("track\n17\n18\n17\n")
     with pytest.raises(DataError, match=r"the model has none of them \(2 in all, e\.g\. \('17', 'Band 0 - Song 0'\)\)"):
         matched_history([table], timbrec.Model.load(fitted).catalogue)
+
+
+def test_an_export_is_matched_by_names_whatever_its_columns_are_called(fitted: Path, tmp_path: Path) -> None:
+    table = tmp_path / "plays.csv"
+    table.write_text("artist,track,date\nX,Band 0 - Song 0,2020-02-01 10:00\nBand 1,Song 1,2020-02-02 10:00\n")
+    catalogue = timbrec.Model.load(fitted).catalogue
+    matched = matched_history([table], catalogue)
+    assert matched.pairs["track"].to_list() == ["Band 1 - Song 1"]
+    with pytest.raises(DataError, match="'Nowhere/X' is no time zone"):
+        matched_history([table], catalogue, "Nowhere/X")
+
+
+def test_a_history_is_read_before_anything_is_encoded(music: Path, tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing.csv"
+    nothing.write_text("artist,track,date\nX,Y,2020-02-01 10:00\n")
+    for history, message in ((tmp_path / "none.csv", "does not exist"), (nothing, "no recording of the history")):
+        with pytest.raises(DataError, match=message):
+            timbrec.fit_music(music, tmp_path / "model", encoder="mfcc", history=history)
+        assert not (tmp_path / "model").exists()
 
 
 def test_tracks_are_named_by_relative_paths(music: Path, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -268,7 +268,7 @@ def _nothing(recordings: pl.DataFrame, tracks: pl.DataFrame) -> DataError:
     lacking = [name for name in ("artist", "title") if not tracks[name].count()]
     fix = f"The catalogue has no {' and no '.join(lacking)}: tag the files, or give a table with these columns."
     if not lacking:
-        fix = "Check that the history and the music are of the same person, or lower the threshold."
+        fix = "Check that they are of the same person; `timbrec history --threshold` accepts less similar names."
     return DataError("no recording of the history is in the catalogue", count=len(recordings),
                      fix=f"The history has {mine}. The catalogue has {theirs}. {fix}")  # fmt: skip
 

@@ -126,6 +126,8 @@ def read_facts(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{MODEL} was changed after it was written")
         if missing := {*_TABLES, *_SCORER} - facts["files"].keys():
             raise ValueError(f"{MODEL} does not name {min(missing)}")
+    except json.JSONDecodeError as error:
+        raise DataError(f"{folder} holds no readable model: {MODEL} is cut or damaged", fix=_AGAIN) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no readable model: {error}", fix=_AGAIN) from error
     return facts

@@ -86,6 +86,8 @@ def fit_music(
     check_place(out)
     plays = [Path(path) for path in ([history] if isinstance(history, Path | str) else history)]
     tags = library(folder, ids, progress)
+    if plays:  # before hours of encoding
+        matched_history(plays, catalogue_of(tags["track"], tags), time_zone)
     name, why = (located(encoder, Path.cwd()), "it was asked for") if encoder else default_encoder()
     store = out / VECTORS / _folder_name(name)
     weights = _lasting(weights)

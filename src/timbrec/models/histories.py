@@ -11,6 +11,7 @@ from timbrec.data.compression import plain_name
 from timbrec.data.tables import KINDS, open_table
 from timbrec.errors import ConfigError, DataError
 from timbrec.histories import Matched, load_history, match
+from timbrec.histories.reading import detect
 
 _LEAVE_OUT = "Leave the time zone out."
 IDS = ("track", "track_id", "item", "item_id")
@@ -19,11 +20,11 @@ IDS = ("track", "track_id", "item", "item_id")
 def matched_history(paths: Sequence[Path], catalogue: pl.DataFrame, time_zone: str | None = None) -> Matched:
     """The plays of exports, or of tables of track ids, matched to a catalogue.
 
-    A table with a column `track`, `track_id`, `item` or `item_id` whose ids are in the catalogue needs no matching;
-    `user` is read where it has one. `time_zone` is the zone of times without one in an export. Raises DataError where
-    nothing matches, ConfigError for a zone that changes nothing.
+    A table that is no export and has a column `track`, `track_id`, `item` or `item_id` with ids of the catalogue needs
+    no matching; `user` is read where it has one. `time_zone` is the zone of times without one in an export.
+    Raises DataError where nothing matches, ConfigError for a zone that changes nothing.
     """
-    ids = _ids_of(paths[0]) if len(paths) == 1 else None
+    ids = _ids_of(paths[0]) if len(paths) == 1 and not _is_export(paths[0]) else None
     if ids is not None and ids["id"].is_in(catalogue["track"].implode()).any():
         if time_zone is not None:
             raise ConfigError(f"{paths[0]} is a table of track ids, whose times are not read", fix=_LEAVE_OUT)
@@ -39,6 +40,14 @@ def matched_history(paths: Sequence[Path], catalogue: pl.DataFrame, time_zone: s
             fix="The example shows an id of the table and one of the model: make them the same kind.",
         ) from error  # fmt: skip
     return match(history.plays, catalogue)
+
+
+def _is_export(path: Path) -> bool:
+    """Whether an importer reads the file: one with artists and titles is no table of ids, whatever its columns."""
+    try:
+        return bool(detect(path))
+    except DataError:
+        return False
 
 
 def _ids_of(path: Path) -> pl.DataFrame | None:
