@@ -1,4 +1,4 @@
-"""Costs at a catalogue's size, step by step, and how they grow when users, tracks and events grow together.
+"""Costs at a catalogue's size, step by step, and how they grow: in each dimension alone, or in all but the vectors'.
 
 Size 1 is 1,000,000 tracks x 768, 1,000,000 users and 100,000,000 events. Each step runs in a process of its own, one
 after the other, and reports its processor time and its peak memory. Target: under 16 GiB, and cost at most linear.
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -34,19 +34,36 @@ from timbrec.recommenders import recommender
 from timbrec.recommenders.knn import KNN
 from timbrec.store import StoreInfo, VectorStore
 
-USERS, TRACKS, EVENTS, DIM = 1_000_000, 1_000_000, 100_000_000, 768
+
+class Shape(NamedTuple):
+    """The size of a log and its vectors."""
+
+    users: int
+    tracks: int
+    events: int
+    dim: int
+
+    def grown(self, name: str, factor: float) -> Shape:
+        """A shape with one dimension multiplied, or with `all` of the log's."""
+        names = ("users", "tracks", "events") if name == "all" else (name,)
+        return self._replace(**{each: round(getattr(self, each) * factor) for each in names})
+
+
+FULL = Shape(1_000_000, 1_000_000, 100_000_000, 768)
+BASE = Shape(10_000, 10_000, 1_000_000, 96)  # from here, each dimension grows alone
 SAMPLE, DEPTH = 20_000, 100  # users whose lists are ranked, and their lengths
 FRESH = 0.02  # share of the tracks that are played in the test month only
 AT_ONCE = 5_000_000  # events in a file of the log
 PER_COMMIT = 100_000
+SIZES = (0.01, 0.02, 0.04, 0.08)
 START, VALIDATE, T, END = (datetime(*month, 1) for month in ((2018, 2), (2019, 1), (2019, 2), (2019, 3)))
 TRAINED = {"shallow": {}, "hybrid": {}, "bert4rec": {"exact_up_to": 1}}
 BYTES_PER_EVENT = 40  # of the log on disk, at most
 
 
-def write_log(folder: Path, size: float) -> dict[str, float]:
+def write_log(folder: Path, shape: Shape) -> dict[str, float]:
     """Write a random log as Parquet files in a folder. Popular tracks have more events, fresh ones only late events."""
-    events, users, tracks = (round(size * n) for n in (EVENTS, USERS, TRACKS))
+    users, tracks, events, _ = shape
     if shutil.disk_usage(folder).free < 2 * BYTES_PER_EVENT * events:
         raise SystemExit(f"{folder} has too little room for {events:,} events; set --folder")
     (folder / "log").mkdir(exist_ok=True)
@@ -63,7 +80,7 @@ def write_log(folder: Path, size: float) -> dict[str, float]:
     return {"events": events}
 
 
-def read_and_split(folder: Path, size: float) -> dict[str, float]:
+def read_and_split(folder: Path, shape: Shape) -> dict[str, float]:
     """Read the log, restrict it to the catalogue and cut it; keep the split."""
     started = time.process_time()
     events = read_log(LogConfig(path=folder / "log"))
@@ -74,20 +91,20 @@ def read_and_split(folder: Path, size: float) -> dict[str, float]:
     return {"read_s": read, "split_s": cut, "train_pairs": len(split.test.train)}
 
 
-def vectors_of(tracks: int) -> np.ndarray:
+def vectors_of(tracks: int, dim: int) -> np.ndarray:
     """Random vectors: costs do not depend on their content."""
-    return np.random.default_rng(0).standard_normal((tracks, DIM), dtype=np.float32)
+    return np.random.default_rng(0).standard_normal((tracks, dim), dtype=np.float32)
 
 
-def knn(folder: Path, size: float) -> dict[str, float]:
+def knn(folder: Path, shape: Shape) -> dict[str, float]:
     """Fit KNN on the train part; hot and cold lists of a sample of the users."""
     fold = load_split(folder / "split").test
-    content, started = Content(vectors_of(fold.train.n_items)), time.process_time()
+    content, started = Content(vectors_of(fold.train.n_items, shape.dim)), time.process_time()
     scorer = KNN().fit(fold.train, content, None, np.random.default_rng(0))
     facts = {"fit_s": time.process_time() - started}
     for scenario in ("hot", "cold"):
         task, started = fold.task(scenario, "tested"), time.process_time()
-        users = task.users[: max(64, round(SAMPLE * min(1.0, size)))]
+        users = task.users[: max(64, round(SAMPLE * min(1.0, shape.events / FULL.events)))]
         rank(scorer, users, task.candidates, fold.train, DEPTH)
         taken = time.process_time() - started
         facts |= {
@@ -99,13 +116,13 @@ def knn(folder: Path, size: float) -> dict[str, float]:
     return facts
 
 
-def training(name: str, folder: Path, steps: int) -> dict[str, float]:
+def training(name: str, folder: Path, shape: Shape, steps: int) -> dict[str, float]:
     """Some steps of an epoch of a trained recommender, and the epoch's time from them."""
     train = load_split(folder / "split").test.train
     settings: Any = recommender(name, TRAINED[name])
     torch.manual_seed(0)
     started = time.process_time()
-    model = settings.model(train, Content(vectors_of(train.n_items)), np.random.default_rng(0))
+    model = settings.model(train, Content(vectors_of(train.n_items, shape.dim)), np.random.default_rng(0))
     taken = Steps(model, settings, train)
     taken()
     facts = {"start_s": time.process_time() - started}
@@ -116,15 +133,17 @@ def training(name: str, folder: Path, steps: int) -> dict[str, float]:
     return facts | {"step_s": step, "steps": taken.per_epoch, "epoch_s": step * taken.per_epoch}
 
 
-def store(folder: Path, size: float) -> dict[str, float]:
+def store(folder: Path, shape: Shape) -> dict[str, float]:
     """Append vectors to a store in commits, open it, and fetch a hundred vectors by id."""
-    tracks, path = round(size * TRACKS), folder / "store"
+    tracks, path = shape.tracks, folder / "store"
     shutil.rmtree(path, ignore_errors=True)
-    info = StoreInfo("random", "1", layer=None, pool="mean", over="time", windows="whole", dim=DIM, dtype="float16")
+    info = StoreInfo(
+        "random", "1", layer=None, pool="mean", over="time", windows="whole", dim=shape.dim, dtype="float16"
+    )
     opened, started, rng = VectorStore.create(path, info), time.process_time(), np.random.default_rng(0)
     for start in range(0, tracks, PER_COMMIT):
         ids = [f"track{row:09d}" for row in range(start, min(start + PER_COMMIT, tracks))]
-        opened.append(ids, rng.standard_normal((len(ids), DIM), dtype=np.float32).astype(np.float16))
+        opened.append(ids, rng.standard_normal((len(ids), shape.dim), dtype=np.float32).astype(np.float16))
     appended, started = time.process_time() - started, time.process_time()
     VectorStore.open(path).aligned([f"track{row:09d}" for row in range(0, tracks, max(tracks // 100, 1))])
     facts = {"append_s": appended, "open_s": time.process_time() - started}
@@ -132,49 +151,65 @@ def store(folder: Path, size: float) -> dict[str, float]:
     return facts
 
 
-def steps_of(trained: int) -> dict[str, Callable[[Path, float], dict[str, float]]]:
+def steps_of(trained: int) -> dict[str, Callable[[Path, Shape], dict[str, float]]]:
     """The measured steps by name, in their order."""
-    fits = {name: (lambda folder, size, name=name: training(name, folder, trained)) for name in TRAINED}
+    fits = {name: (lambda folder, shape, name=name: training(name, folder, shape, trained)) for name in TRAINED}
     return {"write": write_log, "log": read_and_split, "knn": knn, **fits, "store": store}
 
 
-def measured(step: str, folder: Path, size: float, trained: int) -> dict[str, float]:
+def measured(step: str, folder: Path, shape: Shape, trained: int) -> dict[str, float]:
     """The figures of a step, with its processor time and peak memory, from a process of its own."""
-    arguments = ["--only", step, "--folder", str(folder), "--sizes", str(size), "--steps", str(trained)]
+    arguments = ["--only", step, "--folder", str(folder), "--steps", str(trained), "--shape", *map(str, shape)]
     out = subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True).stdout
     figures: dict[str, float] = json.loads(out.splitlines()[-1])
     return figures
 
 
-def grown(step: str, before: dict[str, float], now: dict[str, float], factor: float) -> str:
+def exponents(before: dict[str, float], now: dict[str, float], factor: float) -> str:
     """The exponents by which the seconds of a step grew: 1 is linear."""
-    names = [name for name in now if name.endswith("_s") and name in before and min(before[name], now[name]) > 0.5]
+    names = [name for name in now if name.endswith("_s") and name in before and min(before[name], now[name]) > 0.02]
     return ", ".join(f"{name} {math.log(now[name] / before[name], factor):.2f}" for name in names)
+
+
+def curve(name: str, shapes: dict[float, Shape], folder: Path, steps: list[str], trained: int) -> None:
+    """Print the figures of all steps at some shapes, and the exponents between neighbours."""
+    earlier: dict[str, dict[str, float]] = {}
+    factors = list(shapes)
+    for number, (factor, shape) in enumerate(shapes.items()):
+        place = folder / f"{name}-{factor:g}"
+        place.mkdir(parents=True, exist_ok=True)
+        for step in steps:
+            now = measured(step, place, shape, trained)
+            print(json.dumps({name: factor, "step": step, **now}), flush=True)
+            if number:
+                growth = exponents(earlier[step], now, factor / factors[number - 1])
+                print(f"  exponents of {step} in {name}: {growth}", flush=True)
+            earlier[step] = now
+        shutil.rmtree(place)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--sizes", type=float, nargs="+", default=[0.01, 0.02, 0.04, 0.08], help="1 is the full size")
+    parser.add_argument("--vary", nargs="+", default=["all"], choices=["all", *Shape._fields], help="what grows")
+    parser.add_argument("--sizes", type=float, nargs="+", help="of `all`; 1 is the full size")
+    parser.add_argument("--factors", type=float, nargs="+", default=[1, 2, 4, 8, 16], help="of a dimension alone")
     parser.add_argument("--folder", type=Path, default=Path("/tmp/timbrec-scale"), help="for the log and the store")
     parser.add_argument("--steps", type=int, default=20, help="training steps that are timed")
+    parser.add_argument("--measure", nargs="+", help="these steps alone, of: log knn shallow hybrid bert4rec store")
     parser.add_argument("--only", help="run one step in this process and print its figures")
+    parser.add_argument("--shape", type=int, nargs=4, help="users, tracks, events and dimension for --only")
     chosen = parser.parse_args()
+    known = steps_of(chosen.steps)
     if chosen.only:
-        figures = steps_of(chosen.steps)[chosen.only](chosen.folder, chosen.sizes[0])
+        figures = known[chosen.only](chosen.folder, Shape(*chosen.shape))
         usage = resource.getrusage(resource.RUSAGE_SELF)
         print(json.dumps(figures | {"cpu_s": usage.ru_utime + usage.ru_stime, "peak_gib": usage.ru_maxrss / 2**20}))
         return
-    earlier: dict[str, dict[str, float]] = {}
-    for number, size in enumerate(chosen.sizes):
-        folder = chosen.folder / f"{size:g}"
-        folder.mkdir(parents=True, exist_ok=True)
-        for step in steps_of(chosen.steps):
-            now = measured(step, folder, size, chosen.steps)
-            print(json.dumps({"size": size, "step": step, **now}), flush=True)
-            if number:
-                print(f"  exponents: {grown(step, earlier[step], now, size / chosen.sizes[number - 1])}", flush=True)
-            earlier[step] = now
-        shutil.rmtree(folder)
+    steps = [step for step in known if not chosen.measure or step in ("write", "log", *chosen.measure)]
+    for name in chosen.vary:
+        base, factors = (FULL, chosen.sizes or SIZES) if name == "all" else (BASE, chosen.factors)
+        shapes = {factor: base.grown(name, factor) for factor in factors}
+        curve(name, shapes, chosen.folder, steps, chosen.steps)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ class Cache:
         path = self.folder / key / name
         with suppress(FileNotFoundError):
             handle = path.open("rb")
-            if _locked(handle, exclusive=False) and os.fstat(handle.fileno()).st_nlink:
+            if locked(handle, exclusive=False) and os.fstat(handle.fileno()).st_nlink:
                 os.utime(path)
                 return Pinned(path, handle)
             handle.close()
@@ -100,7 +100,7 @@ class Cache:
             for _, held, path in entries:
                 if total + size <= self.limit:
                     return
-                total -= held if _removed(path) else 0
+                total -= held if removed(path) else 0
         if total + size > self.limit:
             raise PlaceError(
                 f"the cache has no room for {name}: it takes {size / 1e6:,.1f} MB, files in use {total / 1e6:,.1f} MB, "
@@ -116,11 +116,11 @@ class Cache:
                 yield state.st_mtime_ns, state.st_size, path
 
 
-def _removed(path: Path) -> bool:
+def removed(path: Path) -> bool:
     """Remove a copy, unless a process uses it; returns whether it is gone."""
     try:
         with path.open("rb") as handle:
-            if not _locked(handle, exclusive=True):
+            if not locked(handle, exclusive=True):
                 return False
             path.unlink()
     except FileNotFoundError:
@@ -132,7 +132,7 @@ def _removed(path: Path) -> bool:
     return True
 
 
-def _locked(handle: BinaryIO, exclusive: bool) -> bool:
+def locked(handle: BinaryIO, exclusive: bool) -> bool:
     """Lock an open file for as long as it is open; False if others hold it. Without file locks, always True."""
     try:
         import fcntl

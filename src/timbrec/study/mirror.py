@@ -20,6 +20,7 @@ from timbrec.places import Added, location
 from timbrec.places.bucket import Bucket
 from timbrec.places.locations import Remote
 from timbrec.places.numbered import newest_number, numbered
+from timbrec.places.working import claim
 
 _STEM = "state"
 _APART = ("cells", "failed", "training", "files")  # no part of the state
@@ -35,6 +36,7 @@ class Mirror:
         earlier = path.parent.name == "earlier"  # the run was replaced by another one, whose cells it shares
         root = path.parent.parent if earlier else path
         self.place, self.work = Bucket(root), Bucket(root).work()
+        self._claim = claim(self.work)  # in use while this lives
         self.folder = self.work.joinpath(*path.relative_to(root).parts)
         self._version, self._files = -1, _Files()
         self._finished: set[str] = set()
