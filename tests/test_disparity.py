@@ -199,8 +199,9 @@ def test_the_probe_of_the_log_that_goes_with_cold_start_most_is_named() -> None:
             row["tau"] = 0.99
     table = pl.DataFrame([dict.fromkeys(DISPARITY) | row for row in rows], schema=DISPARITY)
     assert of_the_log(table) == (
-        "Of what the log says of tracks, taste goes with cold start most: tau +0.70 (mean over 2 recommenders), "
-        "artist +0.50, year -0.20. No test says that one of them goes with it more than another."
+        "Of the properties that the log gives tracks, taste agrees best with cold start: tau +0.70 "
+        "(mean over 2 recommenders), artist +0.50, year -0.20. Whether one of them agrees better than another was "
+        "not tested."
     )
     assert of_the_log(table.filter(pl.col("probe").is_in(["taste", "genre"]))) is None
 

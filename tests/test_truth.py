@@ -1,4 +1,4 @@
-"""What a world was built with, beside what its run found."""
+"""Taste in a synthetic world, beside the results of its run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_page_compares_taste_in_vectors_with_figures(tmp_path: Path) -> None
     assert taste["some"] == pytest.approx(variances[:2].sum() / variances.sum(), abs=0.05)
     assert taste["none"] < 0.05
     page = result.report.read_text()
-    assert "What the world was built with" in page
+    assert "Taste in the synthetic world" in page
     assert sentence(table) in page
 
 

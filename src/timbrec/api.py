@@ -1,4 +1,4 @@
-"""The calls of a user: run a benchmark, audit it, write its report, fit what won."""
+"""The calls of a user: run a benchmark, audit it, write its report, fit the winner."""
 
 from __future__ import annotations
 
@@ -60,11 +60,12 @@ def bench(
 
     `config` is a YAML file or its content. `interactions` and `items` may be polars or pandas frames, and `encoders` a
     mapping of names to (ids, array), frames, or encoder objects with audio (see `timbrec.study.memory`); `settings` are
-    further keys of a config. Without `output`, a run from memory goes to a new temporary folder. `jobs` trained cells
-    run at once, None as many as cores and memory allow; `only` names encoders, representations or recommenders: other
-    cells wait for a later call. `engine` is `local`, `ray` (a Ray cluster started for this run) or `ray://HOST:PORT`.
-    `progress(step, done, total)` is called during each long step. Raises TimbrecError for wrong input, with all
-    problems in one error where possible.
+    further keys of a config. Without `output`, a run from memory goes to a new temporary folder.
+
+    `jobs` is the number of trained cells to run at once, by default as many as cores and memory allow. `only` names
+    encoders, representations or recommenders; other cells wait for a later call. `engine` is `local`, `ray` (a Ray
+    cluster started for this run) or `ray://HOST:PORT`. `progress(step, done, total)` is called during each long step.
+    Raises TimbrecError for wrong input, with all problems in one error if possible.
     """
     in_memory = {"interactions": interactions, "items": items, "encoders": encoders}
     if settings or any(value is not None for value in in_memory.values()):
@@ -202,7 +203,7 @@ def compare(
 def compare_published(
     run: Run | Result | Path | str, study: str = "tamm2026", progress: Progress | None = None
 ) -> pl.DataFrame:
-    """The figures of a run beside those that a study published, with the numbers of the defects that affect these.
+    """The figures of a run beside the published figures of a study, with the numbers of known defects.
 
     Returns the table that `timbrec.results.published.beside_published` describes.
     """
@@ -213,10 +214,10 @@ def compare_published(
 def log_run(
     run: Run | Result | Path | str, tracker: str, project: str | None = None, progress: Progress | None = None
 ) -> str:
-    """Log a run to an experiment tracker, `mlflow` or `wandb`; returns where it is there.
+    """Log a run to an experiment tracker, `mlflow` or `wandb`; returns its address there.
 
     `project` names the project, in MLflow the experiment. Raises ConfigError for an unknown tracker, for one whose
-    client is not installed (an extra of timbrec), and for a service that does not take the run.
+    client is not installed (an extra of timbrec), and for a service that does not accept the run.
     """
     kind = catalog.load("trackers", tracker)
     run = run_of(run)

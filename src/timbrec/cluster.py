@@ -32,7 +32,7 @@ def kind_of(engine: str) -> str:
 
 @contextmanager
 def session(engine: str) -> Iterator[None]:
-    """Keep the cluster of an engine connected within the `with` block; other engines than Ray need none."""
+    """Keep the cluster of an engine connected within the `with` block; engines other than Ray need none."""
     with connected(engine) if kind_of(engine) == "ray" else nullcontext():
         yield
 
@@ -66,7 +66,7 @@ def nodes(ray: ModuleType) -> list[dict[str, float]]:
 def on_every_node(ray: ModuleType, call: Callable[..., Any], *arguments: Any, gpu: bool = False) -> dict[str, Any]:
     """The result of a call on each node, by the node's host name and address; an exception counts as a result.
 
-    With `gpu`, only nodes with a GPU are asked.
+    With `gpu`, only nodes with a GPU run the call.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -82,7 +82,7 @@ def on_every_node(ray: ModuleType, call: Callable[..., Any], *arguments: Any, gp
 
 @contextmanager
 def refusing_lost_work(ray: ModuleType) -> Iterator[None]:
-    """Turn a full object store, a full disk below it, and workers that are lost again and again into a ConfigError."""
+    """Turn a full object store, a full disk below it, and repeatedly lost workers into a ConfigError."""
     lost = ray.exceptions
     try:
         yield
@@ -100,9 +100,9 @@ def refusing_lost_work(ray: ModuleType) -> Iterator[None]:
 
 
 def streamed(ray: ModuleType, call: Callable[..., Iterator[Any]], *arguments: Any) -> Iterator[Any]:
-    """The items that a generator yields. A client of `ray://HOST:PORT` lets it run in the cluster.
+    """The items that a generator yields; on `ray://HOST:PORT` it runs in the cluster.
 
-    Ray Data does not run in a client. No item may be None.
+    Ray Data does not run in a client of a cluster. No item may be None.
     """
     if not ray.util.client.ray.is_connected():
         yield from call(*arguments)

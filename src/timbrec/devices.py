@@ -87,7 +87,7 @@ def free_memory() -> int:
 
 
 def _system_memory() -> int:
-    """Free bytes by the kernel; where it does not say, all memory."""
+    """Free bytes by the kernel; all memory if the kernel does not say."""
     path = Path("/proc/meminfo")
     if path.is_file():
         fields = dict(line.split(":") for line in path.read_text().splitlines() if ":" in line)

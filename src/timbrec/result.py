@@ -86,7 +86,7 @@ class Result:
         return str(self.run.facts["config"]["primary"])
 
     def plot(self) -> Any:
-        """The plot of hot against cold figures, as SVG that notebooks show; None when no line has both."""
+        """The plot of hot against cold figures, as SVG for notebooks; None if no line has both."""
         return draw_figures(self._data)
 
     @property

@@ -28,7 +28,7 @@ class Resampler(Protocol):
 
 
 def check_resampler(name: str) -> None:
-    """Raise ConfigError for an unknown resampler, and for one whose package is not installed."""
+    """Raise ConfigError for an unknown resampler, and for a missing package."""
     if name not in RESAMPLERS:
         raise ConfigError(f"there is no resampler {name!r}", fix=f"Known: {', '.join(RESAMPLERS)}.")
     if name == KAISER and importlib.util.find_spec("resampy") is None:

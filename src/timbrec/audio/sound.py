@@ -63,7 +63,7 @@ class Levels:
             self._opposite += count * (mixed < CANCELLED * power / len(channels))
 
     def error(self) -> Remark | None:
-        """Reason why the signal cannot be used, and a fix; None if it can."""
+        """The reason why the signal cannot be used, and a fix; None for a usable signal."""
         peak = max(-self._low, self._high)
         if self._channels > SILENCE**2 * self._count and self._mixed < CANCELLED * self._unrelated:
             return Remark(

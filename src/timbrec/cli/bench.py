@@ -28,7 +28,7 @@ _Add = Annotated[
     list[str],
     typer.Option(metavar="NAME=SOURCE", help="Add an encoder: vectors, a catalogue name or file.py:Class."),
 ]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run, without running or encoding anything.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, without running or encoding anything.")]
 
 
 def bench(
@@ -39,7 +39,7 @@ def bench(
     add: _Add = [],  # noqa: B006 - typer reads it
     dry_run: _DryRun = False,
 ) -> None:
-    """Run a benchmark, or go on with one that was interrupted, and write its report.
+    """Run a benchmark, or resume an interrupted one, and write its report.
 
     Exit code 1: cells are missing, or the audit refused the run.
     """

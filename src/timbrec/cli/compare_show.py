@@ -45,7 +45,7 @@ def show_reference(table: pl.DataFrame) -> None:
 
 
 def show_published(table: pl.DataFrame, study: str) -> None:
-    """Print the run's figures beside the published ones, with the defects that affect these."""
+    """Print the run's figures beside the published ones, with the defects that affect the latter."""
     from timbrec.results.published import DEFECTS, STUDIES
 
     shown = narrow_table(f"this run beside {escape(study)}; real vectors")

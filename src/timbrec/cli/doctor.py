@@ -1,4 +1,4 @@
-"""`timbrec doctor`: what this machine has, what is missing, and what a config would take here."""
+"""`timbrec doctor`: the machine, missing parts, and the cost of a config on this machine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from timbrec.errors import TimbrecError
 if TYPE_CHECKING:
     from timbrec.study.machine import Fact
 
-_Config = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A config, to say what it would take.")]
+_Config = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="A config to estimate.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print a list of facts as JSON.")]
 _Ray = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster to try, e.g. ray://host:10001.")]
 _MARKS = {"ok": "   ", "optional": " - ", "missing": "!! "}
 
 
 def doctor(config: _Config = None, as_json: _Json = False, ray: _Ray = None) -> None:
-    """Show cores, memory, GPU, libraries, decoders, weights and engine, and what a config would take on this machine.
+    """Show cores, memory, GPU, libraries, decoders, weights and engine, and the cost of a config on this machine.
 
-    Exit code 2: something that is needed is missing; its line begins with "!!" and ends with the fix.
+    Exit code 2: a required part is missing; its line begins with "!!" and ends with the fix.
     """
     from timbrec.study.machine import facts
 
@@ -41,7 +41,7 @@ def doctor(config: _Config = None, as_json: _Json = False, ray: _Ray = None) -> 
 
 
 def _facts_of(path: Path) -> Iterator[Fact]:
-    """Whether the inputs of a config can be read, and the cells, time and memory that it would take."""
+    """Whether the inputs of a config can be read, and the cells, time and memory it needs."""
     from timbrec.cli.bench import memory_of
     from timbrec.study.calibration import calibrated
     from timbrec.study.config import read_config

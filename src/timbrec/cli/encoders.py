@@ -27,7 +27,7 @@ def list_parts(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the whole card of every encoder.")] = False,
 ) -> None:
-    """List the parts that a config or a command can name; one kind alone with further facts."""
+    """List the parts that a config or a command can name; a single kind is listed with further facts."""
     from timbrec.cli.listing import list_parts as show
 
     show(kind, commercial_only, as_json)

@@ -54,7 +54,10 @@ def fit(
     if weights is not None:
         raise ConfigError("--weights goes with --music", fix="A run names the weights of its encoders.")
     if best is None and recommender is None and encoder is None:
-        raise ConfigError("say what to fit", fix="--best hot, cold or mixed; or --encoder NAME --recommender LABEL.")
+        raise ConfigError(
+            "nothing says which combination to fit",
+            fix="--best hot, cold or mixed; or --encoder NAME --recommender LABEL.",
+        )
     from timbrec.api import fit_run
     from timbrec.places import is_remote, location
 
@@ -71,7 +74,7 @@ def fit(
 
 
 def fit_folder(music: Path, out: Path, **options: Any) -> None:
-    """Make a model of a folder of music, and print what became of its files and of the plays."""
+    """Make a model of a folder of music, and print the outcome for its files and plays."""
     from timbrec.cli.show import progress_bars
     from timbrec.models.from_music import fit_music
 
@@ -83,7 +86,7 @@ def fit_folder(music: Path, out: Path, **options: Any) -> None:
         for row in result.failures.head(3).iter_rows(named=True):
             typer.echo(f"  {row['path']}: {row['reason']}")
     if len(result.duplicates):
-        typer.echo(f"files with the audio of another, whose vector they share: {len(result.duplicates):,}")
+        typer.echo(f"files with the same audio as another, which share its vector: {len(result.duplicates):,}")
     if result.matched is not None:
         typer.echo("plays matched by:")
         groups = result.matched.how.group_by("method", maintain_order=True)
@@ -95,7 +98,7 @@ def fit_folder(music: Path, out: Path, **options: Any) -> None:
 
 
 def show_model(model: Model, folder: Path) -> None:
-    """Print what was fitted and why, the figures to expect, and how to go on."""
+    """Print the fitted combination, the reason for it, the expected figures, and the next steps."""
     from timbrec.study.naming import line_name
 
     card = model.card

@@ -20,7 +20,7 @@ _Catalogue = Annotated[
 ]
 _Ids = Annotated[str | None, typer.Option(metavar="stem|path|tag", help="Ids of tracks, as for `timbrec embed`.")]
 _Importer = Annotated[str | None, typer.Option(metavar="NAME", help="See `timbrec list importers`; else detected.")]
-_User = Annotated[str | None, typer.Option(help="The user, instead of those that the export names.")]
+_User = Annotated[str | None, typer.Option(help="The user, instead of the users in the export.")]
 _Zone = Annotated[str | None, typer.Option(metavar="ZONE", help="Zone of times without one, e.g. Europe/Vienna.")]
 _Least = Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Drop plays shorter than this, if known.")]
 _Private = Annotated[bool, typer.Option("--private", help="Keep plays of private sessions.")]
@@ -28,7 +28,7 @@ _Threshold = Annotated[float, typer.Option(min=1, max=100, help="Least similarit
 
 
 class Ambiguous(StrEnum):
-    """What happens to a recording that several tracks match equally well."""
+    """Treatment of a recording that several tracks match equally well."""
 
     leave = "leave"
     first = "first"

@@ -27,7 +27,7 @@ def show_history(history: History) -> None:
 
 
 def show_tracks(tracks: pl.DataFrame) -> None:
-    """Print the number of tracks to match with, and those that say too little about themselves."""
+    """Print the number of tracks to match with, and of tracks with too few tags."""
     _out.print(f"tracks to match with: {len(tracks):,}")
     if "source" not in tracks.columns:
         return
@@ -43,7 +43,7 @@ def show_tracks(tracks: pl.DataFrame) -> None:
 
 
 def show_matches(matched: Matched) -> None:
-    """Print how many recordings and plays were matched by which method, and the most played ones that were not."""
+    """Print the recordings and plays matched by each method, and the most played recordings without a match."""
     table = narrow_table("matches", "method")
     for column in ("recordings", "plays", "share of plays"):
         table.add_column(column, justify="right")
@@ -70,7 +70,7 @@ def show_matches(matched: Matched) -> None:
 
 
 def show_log(log: pl.DataFrame, undated: int, out: Path, matches: Path) -> None:
-    """Print what was written, and how a config can use it."""
+    """Print the written files, and how a config can use them."""
     if undated:
         _out.print(f"plays left out because they have no time, unlike others: {undated:,}")
     users, tracks = log["user_id"].n_unique(), log["track_id"].n_unique()

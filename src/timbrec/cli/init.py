@@ -1,4 +1,4 @@
-"""`timbrec init`: a commented config from the files that it is to name."""
+"""`timbrec init`: a commented config from files and folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Out = Annotated[Path, typer.Option("--out", "-o", metavar="CONFIG.yaml", help="
 
 _HEAD = """\
 # Written by `timbrec init` from the files it names; paths are relative to this file.
-# `timbrec validate {0}` shows what is read, `timbrec bench {0}` runs it.
+# `timbrec validate {0}` shows the data, `timbrec bench {0}` runs it.
 # An editor completes the keys with the schema that `timbrec schema` prints.
 """
 
@@ -53,7 +53,7 @@ def init(paths: _Paths = [], out: _Out = Path("config.yaml")) -> None:  # noqa: 
 
 
 def _show(drafted: Draft, out: Path) -> None:
-    """Print what each path was taken for, and the choices to check."""
+    """Print the role of each path, and the choices to check."""
     for path, what in drafted.taken:
         typer.echo(f"{path}: {what}")
     for sentence in drafted.unclear:

@@ -28,7 +28,7 @@ _out = Console(highlight=False)
 def list_parts(kind: str | None = None, commercial_only: bool = False, as_json: bool = False) -> None:
     """Print the parts of a kind, or of all KINDS, with figures of encoders; with `as_json`, one JSON object by kind.
 
-    A kind alone is printed with further facts: where to get a data set or an export, and under which licence.
+    A single kind is printed with further facts: the source and licence of a data set, how to get an export.
     `commercial_only` leaves out encoders with a licence that forbids commercial use. Encoders without audio are not
     listed: their vectors are named as files. Raises ConfigError for an unknown kind.
     """

@@ -30,7 +30,7 @@ def _run(arguments: list[str]) -> object:
     if arguments == ["--version"]:
         print(f"timbrec {__version__}")  # noqa: T201 - the command's answer
         return 0
-    if arguments == ["list"]:  # without typer and pydantic, whose import takes as long as the answer
+    if arguments == ["list"]:  # without typer and pydantic: their import takes as long as the answer
         from timbrec.cli.listing import list_parts
 
         list_parts()

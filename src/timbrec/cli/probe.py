@@ -100,7 +100,7 @@ def _named(vectors: Sequence[str]) -> dict[str, Path]:
 
 
 def _entries(labels: Sequence[Path], probes: Sequence[str], settings: Sequence[str]) -> list[dict[str, object]]:
-    """Probes as a config has them. A setting without a probe's name is for all of them."""
+    """Probes in the form of a config. A setting without a probe's name applies to all of them."""
     from timbrec.cli.options import options_of
 
     entries: list[dict[str, object]] = [

@@ -131,7 +131,7 @@ def _loaded(folder: Path) -> Model:
 
 
 def _history(path: Path, model: Model, time_zone: str | None) -> list[str]:
-    """The ids of the model's tracks that a history plays; prints how many of its recordings match."""
+    """The ids of the model's tracks in a history; prints how many of its recordings match."""
     from timbrec.models.histories import matched_history
 
     matched = matched_history([path], model.catalogue, time_zone)

@@ -12,7 +12,7 @@ _Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE.json", h
 
 
 def schema(out: _Out = None) -> None:
-    """Print the JSON schema of a config: editors complete its keys and mark mistakes with it."""
+    """Print the JSON schema of a config, with which editors complete keys and mark mistakes."""
     from timbrec.files import write_atomically
     from timbrec.study.schema import config_schema
 

@@ -195,12 +195,12 @@ def narrow_table(title: str | None = None, *columns: str) -> Table:
 
 
 def add_names(table: Table, header: str, names: Iterable[str]) -> None:
-    """Add a column of names for users to type: up to 32 characters on one line, longer names folded, never cut."""
+    """Add a column of names that users type: up to 32 characters on one line, longer names folded, never cut."""
     table.add_column(header, overflow="fold", no_wrap=max(map(len, names), default=0) <= 32)
 
 
 def _figure(row: dict[str, Any] | None) -> str:
-    """The value and half the width of its 95 % interval, with "=" where it is tied with the best."""
+    """The value and half the width of its 95 % interval, with "=" if it is tied with the best."""
     if row is None or row["value"] is None:
         return "–"
     around = "" if row["high"] is None else f" ±{(row['high'] - row['low']) / 2:.3f}"

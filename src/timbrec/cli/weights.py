@@ -1,4 +1,4 @@
-"""`timbrec weights`: which encoders have their weights on this machine, and how to get the others."""
+"""`timbrec weights`: the encoders with weights on this machine, and how to get the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="An encoder, or the p
 
 @weights.command("list")
 def list_weights() -> None:
-    """Show for every encoder whether its weights are on this machine, and how to get them where they are not."""
+    """Show for every encoder whether its weights are on this machine, and how to get missing ones."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -36,7 +36,7 @@ def list_weights() -> None:
 
 @weights.command("get")
 def get_weights(name: _Name) -> None:
-    """Get the weights of an encoder: by pip, or from the model hub. Exit code 2: they can be had by hand only."""
+    """Get the weights of an encoder: by pip, or from the model hub. Exit code 2: they must be fetched by hand."""
     from timbrec import catalog, encoders
 
     if name in (packages := _packages()):
@@ -57,7 +57,7 @@ def get_weights(name: _Name) -> None:
 
 
 def _state(name: str) -> tuple[str, str]:
-    """Whether the weights are here ("yes", "no", or "none" where none are needed), and how to get them."""
+    """Whether the weights are on this machine ("yes", "no", or "none" if none are needed), and how to get them."""
     from timbrec import encoders
     from timbrec.protocols import WeightedEncoder
 

@@ -46,7 +46,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def check_file(path: Path) -> None:
-    """Raises DataError unless `path` is a file that is not empty."""
+    """Raise DataError unless `path` is a file that is not empty."""
     if not path.is_file():
         raise DataError(f"{path} does not exist", fix=_nearest(path))
     if not path.stat().st_size:

@@ -16,7 +16,7 @@ _LINE, _QUOTE = ord("\n"), ord('"')
 
 
 class IrregularError(Exception):
-    """A line that is no row: its place in the block, and its number of values (0 if a quote is wrong)."""
+    """A line that is not a row: its place in the block, and its number of values (0 if a quote is wrong)."""
 
     def __init__(self, line: int, values: int) -> None:
         self.line, self.values = line, values
@@ -85,7 +85,7 @@ class Block:
         self.rows = int(ends.sum())
 
     def _refuse_swallowed(self, characters: Array, inside: Array) -> None:
-        """Raises IrregularError if a quoted value spans whole rows, as it does when two stray quotes pair up."""
+        """Raise IrregularError if a quoted value spans whole rows, as it does when two stray quotes pair up."""
         counts = np.diff(np.flatnonzero(self._ends(characters, None)), prepend=-1)
         if len(counts) != int((characters == _LINE).sum()):
             return

@@ -132,7 +132,7 @@ def _compact(column: pl.Series, codes: dict[str, Codes], form: TimeForm | None) 
 
 
 def _roles(table: Table, config: LogConfig) -> list[Role]:
-    """The roles that the table has columns for. Raises DataError for a required column that is missing."""
+    """The roles with a column in the table. Raises DataError for a missing column that is required."""
     roles: list[Role] = ["item"] if config.user is not None else ["user", "item"]
     optional: tuple[Role, ...] = ("time", "plays")
     named = (*table.names, *table.partial)  # a column that only some files have is refused, not left out

@@ -20,7 +20,7 @@ from timbrec.places import local, location, matches
 
 PARQUET, ARROW, JSON = (".parquet", ".pqt", ".pq"), (".arrow", ".feather", ".ipc"), (".json", ".jsonl", ".ndjson")
 KINDS = (*PARQUET, *text.SUFFIXES, *JSON, *ARROW)
-_OTHERS = {  # kinds that are not read, and what to do with them
+_OTHERS = {  # kinds that are not read, and advice
     (".xlsx", ".xls", ".ods"): "Save a spreadsheet as CSV.",
     (".db", ".sqlite", ".sqlite3", ".duckdb"): "Export the table as CSV or Parquet.",
     (".pkl", ".pickle", ".joblib"): "Pickles are not read, since they can run code: save the table as Parquet.",
@@ -81,7 +81,7 @@ def _open_file(path: Path, form: TextForm) -> Table:
 
 
 def _advice_for(kind: str) -> str:
-    """What to do with a file of another kind."""
+    """Advice on a file of a kind that is not read."""
     for kinds, advice in _OTHERS.items():
         if kind in kinds:
             return advice

@@ -120,7 +120,7 @@ class TextTable:
         return lines
 
     def _refuse_preamble(self) -> None:
-        """Raises DataError for lines above the header, and for a header that lacks the name of the last column."""
+        """Raise DataError for lines above the header, and for a header that lacks the name of the last column."""
         if not self._form.header:
             return
         lines = [line for line in self._head if line]
@@ -199,7 +199,7 @@ class TextTable:
         if error.values:
             first = "header" if self._form.header else "first line"
             what = f"line {number:,} has {error.values} values, the {first} has {len(self.names)}"
-            fix = "Correct the line, or set `separator` and `quotes` to those of the file."
+            fix = "Correct the line, or set `separator` and `quotes` as in the file."
         else:
             what = f"a quote in line {number:,} opens or closes a value in the middle of it"
             fix = 'Write quotes inside quoted values twice (""), or set `quotes: false`.'

@@ -80,7 +80,7 @@ class Vocabulary:
 
     @cached_property
     def _ascending(self) -> bool:
-        """Whether the ids ascend by code point, so that one is found without reading all."""
+        """Whether the ids ascend by code point, so that binary search finds them."""
         return self.ids.is_sorted()
 
     def take(self, rows: Int[Array, "n"]) -> pl.Series:

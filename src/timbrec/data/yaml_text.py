@@ -1,4 +1,4 @@
-"""Reader of YAML: a key that comes twice is an error, and `no` and `on` are text, as in YAML 1.2."""
+"""Reader of YAML: a repeated key is an error, and `no` and `on` are text, as in YAML 1.2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BOOL = "tag:yaml.org,2002:bool"
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which follows YAML 1.1 and keeps the last of several equal keys, with both mended."""
+    """PyYAML's safe loader without two of its habits: YAML 1.1's words for booleans, and the last of repeated keys."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own table, per first character
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
@@ -37,7 +37,7 @@ _Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False
 
 
 def read_yaml(text: str, where: str) -> Any:
-    """The content of a YAML text. Raises ConfigError, which starts with `where`, for what is not valid."""
+    """The content of a YAML text. Raises ConfigError, starting with `where`, for text that is not valid YAML."""
     try:
         return yaml.load(text, _Loader)
     except ConfigError as error:

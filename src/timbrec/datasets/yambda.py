@@ -72,7 +72,7 @@ class Yambda(Dataset):
         return self.has_file("artist_item_mapping.parquet") and self.has_file("album_item_mapping.parquet")
 
     def vectors(self) -> dict[str, Vectors]:
-        """The vectors "audio", of unit length; of the size's tracks alone, since all take 4 GB and more."""
+        """The vectors "audio", of unit length; only for the tracks of the size, since all take 4 GB and more."""
         if not self.has_file("embeddings.parquet"):
             return {}
         played = pl.scan_parquet(self.file(f"flat/{self.size}/listens.parquet")).select("item_id").unique()

@@ -59,7 +59,7 @@ def length_invariance(encoder: Encoder, seed: int = 0) -> float:
 
 
 def _means_of_layers(encoder: Encoder, windows: Float32[Array, "n samples"], layers: list[int | None]) -> Parts:
-    """Mean vectors of each window, for the encoder's own output (None) and the layers that it gives in one pass."""
+    """Mean vectors of each window, for the encoder's own output (None) and the layers it returns in one pass."""
     parts: Parts = {}
     if None in layers:
         vectors = encoder.encode(windows)

@@ -17,9 +17,10 @@ from timbrec.types import Progress
 
 
 class Ledger:
-    """Record of the tracks of a run. `lacking` maps every track to be read to the targets without a vector of it.
+    """Record of the tracks of a run.
 
-    A file that failed before is read again only after it has changed.
+    `lacking` maps every track to be read to the targets that lack its vector. A file that failed before is read again
+    only after it has changed.
     """
 
     def __init__(self, listing: Listing, targets: Sequence[Target], progress: Progress | None) -> None:

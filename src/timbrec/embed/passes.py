@@ -103,7 +103,7 @@ class Pass:
                 raise
         finally:
             self._times.append(time.perf_counter() - started)
-        if len(windows) == 1:  # after the `except` block, whose exception keeps the encoder's tensors alive
+        if len(windows) == 1:  # after the `except` block: its exception keeps the encoder's tensors alive
             return AudioError("there is not enough memory to encode one window of it", passing=True)
         half = len(windows) // 2
         if half < self.batch:

@@ -46,7 +46,7 @@ class Spectral:
     )
 
     def __init__(self) -> None:
-        self._librosa = librosa = _librosa()  # whose own functions design their filters again at every call
+        self._librosa = librosa = _librosa()  # its own functions design their filters again at every call
         self._mel = librosa.filters.mel(sr=RATE, n_fft=N_FFT)
         self._chroma = librosa.filters.chroma(sr=RATE, n_fft=N_FFT, tuning=0.0)
         self.card = self.card.loaded(f"librosa {self._librosa.__version__}")

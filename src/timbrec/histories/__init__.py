@@ -1,4 +1,4 @@
-"""Listening histories that people have: reading exports, and matching their plays to tracks."""
+"""Listening histories of people: reading exports, and matching their plays to tracks."""
 
 from timbrec.histories.library import library, read_catalogue
 from timbrec.histories.matching import Matched, match

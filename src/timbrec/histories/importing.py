@@ -1,4 +1,4 @@
-"""Histories in a config: which export to read, and which tracks to match it with."""
+"""Histories in a config: the export to read, and the tracks to match it with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The listening log that a matched history gives, and the table of its matches."""
+"""The listening log from a matched history, and the table of its matches."""
 
 from __future__ import annotations
 

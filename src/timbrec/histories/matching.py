@@ -15,10 +15,10 @@ from timbrec.importers.shared.base import plays_table
 
 THRESHOLD = 90.0  # the least similarity of names, 0 to 100
 _TEXT = ("artist", "title", "album", "mbid", "isrc", "acoustid", "path")
-_SECONDS = 15.0  # recordings whose lengths differ more are not the same
+_SECONDS = 15.0  # a larger difference in length means another recording
 _TIED = 2.0  # similarities that differ less are equally good
 _SHOWN = 5  # candidates that a row of `how` names
-_CLOSE = 3.0  # recordings of equal names whose lengths differ less are the same
+_CLOSE = 3.0  # with equal names, a smaller difference in length means the same recording
 _METHODS = ("path", "mbid", "isrc", "acoustid", "names", "names without accents", "remaster", "first artist", "fuzzy")
 
 HOW: dict[str, Any] = {

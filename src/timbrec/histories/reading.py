@@ -32,7 +32,7 @@ class History:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """Labels and values for people: the importers, numbers of plays, dropped rows, and notes."""
+        """Labels and values for readers: the importers, numbers of plays, dropped rows, and notes."""
         counts = [("plays dropped: " + reason, f"{count:,}") for reason, count in self.dropped.items() if count]
         notes = [("note", note) for note in self.notes]
         return [("importer", ", ".join(self.importers)), ("plays", f"{self.total:,}"), *counts, *notes]
@@ -92,13 +92,13 @@ def load_history(
     if table.is_empty():
         raise DataError(f"{given[0]} has no play that can be used", count=sum(counts.values()) or None,
                         example=", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count) or None,
-                        fix="Name another export, or loosen what is dropped.")  # fmt: skip
+                        fix="Name another export, or drop less.")  # fmt: skip
     notes = dict.fromkeys(note for part in parts for note in part.notes)
     return History(table, tuple(exports), counts, tuple(notes))
 
 
 def detect(path: Path) -> str:
-    """The importer of an export, by its content. Raises DataError for files that no importer knows."""
+    """The importer of an export, by its content. Raises DataError for files that no importer accepts."""
     return _claimed(path, None)[0]
 
 

@@ -1,4 +1,4 @@
-"""Reading the tags of many files: in several processes, and only of files that changed since the last time."""
+"""Reading the tags of many files in several processes, skipping files unchanged since the last time."""
 
 from __future__ import annotations
 

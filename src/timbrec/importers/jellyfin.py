@@ -23,8 +23,8 @@ _NAME = r"^(.*?) - (.*) \(((?:[^()]|\([^()]*\))*)\)$"  # Artist - Title (Album),
 class Jellyfin(Importer):
     """Plays of audio in `playback_reporting.db`, or in a backup that the plugin wrote (tab-separated, no header).
 
-    Names are "Artist - Title (Album)". Times are those of the server's clock, in `time_zone`. Users are ids, since
-    their names are in another database. Films, series and so on are dropped and counted.
+    Names are "Artist - Title (Album)". Times come from the server's clock, in `time_zone`. Users are ids, since their
+    names are in another database. Films, series and other items are dropped and counted.
     """
 
     name: ClassVar[str] = "Jellyfin"

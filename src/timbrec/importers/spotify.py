@@ -26,11 +26,11 @@ _ACCOUNT: Fields = dict.fromkeys(("endTime", "artistName", "trackName", "msPlaye
 class Spotify(Importer):
     """Plays of Spotify; other fields of the files, such as addresses and devices, are never read.
 
-    Files: those of the extended streaming history, `Streaming_History_Audio_*.json` or `endsong_*.json`; and those of
-    the account data, `StreamingHistory*.json`, which go back one year, and of which only the plays after the last one
-    of the extended history are read. Spotify dates a play by its end: its time is that minus the time played. The
-    artist is that of the album. Podcasts, audiobooks, tracks that Spotify does not name any more and, without
-    `private`, plays of private sessions are dropped and counted.
+    Files of the extended streaming history: `Streaming_History_Audio_*.json` or `endsong_*.json`. Files of the account
+    data, which go back one year: `StreamingHistory*.json`; only plays after the last one of the extended history are
+    read from them. Spotify dates a play by its end; its time here is the end minus the time played. The artist is the
+    artist of the album. Podcasts, audiobooks, tracks that Spotify no longer names and, without `private`, plays of
+    private sessions are dropped and counted.
     """
 
     name: ClassVar[str] = "Spotify"

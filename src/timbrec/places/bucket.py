@@ -27,10 +27,11 @@ _creating = threading.RLock()  # fsspec's memory:// checks a name and takes it i
 
 
 class Bucket(Place):
-    """A remote folder. `create` is a conditional put, which the place decides: of two writers one takes a name.
+    """A remote folder.
 
-    A put whose answer is lost is tried again; a name that is taken by the very content of this call counts as created
-    by it. Contents of several writers must therefore differ, for which they hold the writer's `token`.
+    `create` is a conditional put: the place lets one of two writers take a name. If the answer to a put is lost, the
+    put is repeated; a name whose file has exactly the content of this call counts as created by it. Contents of
+    different writers must therefore differ, so each writer includes its `token`.
     """
 
     def __init__(self, path: Remote) -> None:
@@ -41,7 +42,7 @@ class Bucket(Place):
         """Do nothing: a bucket has no folders to make."""
 
     def names(self, start: str) -> list[str]:
-        """The names of files in the folder itself that begin with `start`, as the place lists them now."""
+        """The names of files directly in the folder that begin with `start`, as the place lists them now."""
         with reaching(self.path, "list"):
             try:
                 paths = self._fs.ls(self._root, detail=False)
@@ -50,7 +51,7 @@ class Bucket(Place):
         return [name for path in paths if (name := path.rpartition("/")[2]).startswith(start)]
 
     def listed(self, start: str = "") -> dict[str, int]:
-        """Sizes of the files below the folder, by their path in it, for those that begin with `start`."""
+        """Sizes of the files below the folder, by path, for paths that begin with `start`."""
         folder = start.rpartition("/")[0]
         with reaching(self.path, "list"):
             try:
@@ -61,7 +62,7 @@ class Bucket(Place):
         return {name: size for name, size in names.items() if name.startswith(start)}
 
     def exists(self, name: str) -> bool:
-        """Whether there is a file of this name, asked of the file itself."""
+        """Whether there is a file of this name; checks the file, not a listing."""
         with suppress(FileNotFoundError), reaching(self.path / name):
             return bool(self._fs.info(self._at(name))["type"] == "file")
         return False
@@ -72,7 +73,7 @@ class Bucket(Place):
             return bytes(self._fs.cat_file(self._at(name)))
 
     def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The contents of these files, as far as they exist, read at once."""
+        """The contents of these files, read at once; missing files are left out."""
         if not names:
             return {}
         with reaching(self.path):
@@ -85,7 +86,7 @@ class Bucket(Place):
         return {name: content for name, content in read if isinstance(content, bytes)}
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
-        """The sizes of these files: listed at once if they are many, and asked for one by one where that lacks them."""
+        """The sizes of these files: from a listing if they are many, file by file for those it lacks."""
         listed = self.listed() if len(names) > 2 else {}
         sizes = {name: listed[name] for name in names if name in listed}
         for name in names:
@@ -132,13 +133,13 @@ class Bucket(Place):
             self._fs.get_file(self._at(name), str(target))
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete these files, as far as they exist."""
+        """Delete these files; missing ones are ignored."""
         for name in names:
             with suppress(FileNotFoundError), reaching(self.path / name, "write"):
                 self._fs.rm_file(self._at(name))
 
     def add(self, suffix: str, chunks: Chunks) -> Added:
-        """Write an immutable file, named by its checksum; it is put together on this machine first."""
+        """Write an immutable file, named by its checksum; it is assembled on this machine first."""
         checksum = hashlib.sha256()
         with TemporaryDirectory(prefix="timbrec-") as folder:
             path = Path(folder, "file")
@@ -191,9 +192,9 @@ class Bucket(Place):
         raise AssertionError("the last try returns or raises")
 
     def _put_new(self, name: str, content: bytes) -> None:
-        """Put a file unless it exists. Places without conditional puts are asked first, which two writers may both be.
+        """Put a file unless it exists. Raises FileExistsError.
 
-        Raises FileExistsError.
+        Places without conditional puts are checked first, so two writers may both pass.
         """
         with _creating:
             try:

@@ -53,10 +53,10 @@ class Pinned:
 
 
 class Cache:
-    """Copies of remote files by key. The least recently used ones leave first; files that a process uses stay.
+    """Copies of remote files by key. The least recently used leave first; files in use stay.
 
     Safe beside other processes: a copy appears in one rename, and a file in use carries a lock that ends with the
-    process. Times of use are those of this machine.
+    process. Times of use come from this machine's clock.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Cache:
         return pinned
 
     def find(self, key: str, name: str) -> Pinned | None:
-        """The copy under `key`; None if it is not there."""
+        """The copy under `key`; None without one."""
         path = self.folder / key / name
         with suppress(FileNotFoundError):
             handle = path.open("rb")

@@ -1,4 +1,4 @@
-"""Local copies of remote files, which are opened on this machine and called by their URL."""
+"""Local copies of remote files, opened on this machine and named by URL in messages."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ def local(path: Path) -> Path:
 
 
 def _version(facts: dict[str, Any]) -> str:
-    """The version of a remote file, as far as its place states one."""
+    """The version of a remote file, if its place states one."""
     return repr([str(facts[kind]) for kind in _KINDS if facts.get(kind) is not None])

@@ -33,7 +33,7 @@ def reaching(path: Path | str, doing: str = "read") -> Iterator[None]:
 
 
 def is_passing(error: PlaceError) -> bool:
-    """Whether trying again may help."""
+    """Whether another try may succeed."""
     cause = error.__cause__
     return not isinstance(cause, ImportError | PermissionError | FileNotFoundError | ValueError) and not _has(
         cause, "NoCredentialsError", "PartialCredentialsError"
@@ -75,7 +75,7 @@ _PARTICIPLES = {"read": "read", "write": "written", "list": "listed"}
 
 
 def _has(error: BaseException | None, *names: str) -> bool:
-    """Whether the error is of a class with one of these names, which belong to libraries that may not be installed."""
+    """Whether the error's class has one of these names; its library may not be installed."""
     return any(kind.__name__ in names for kind in type(error).__mro__)
 
 

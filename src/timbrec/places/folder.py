@@ -38,7 +38,7 @@ class Folder(Place):
         return (self.path / name).read_bytes()
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
-        """The sizes of these files, as far as they exist."""
+        """The sizes of these files; missing ones are left out."""
         sizes = {}
         for name in names:
             try:
@@ -65,7 +65,7 @@ class Folder(Place):
         write_atomically(self.path / name, content)
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete these files, as far as they exist."""
+        """Delete these files; missing ones are ignored."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
 

@@ -35,7 +35,7 @@ class Remote(type(Path())):  # type: ignore[misc]  # the class of paths differs 
 
     @property
     def fs(self) -> Any:
-        """The file system of fsspec. Raises PlaceError for a kind of URL that no installed library reads."""
+        """The file system of fsspec. Raises PlaceError for a URL that no installed library reads."""
         return self._opened()[0]
 
     @property
@@ -84,7 +84,7 @@ class Remote(type(Path())):  # type: ignore[misc]  # the class of paths differs 
         return False
 
     def stat(self, **_: Any) -> Any:
-        """An object with `st_size`; times are those of another clock. Raises FileNotFoundError."""
+        """An object with `st_size`, and without times, because remote clocks differ. Raises FileNotFoundError."""
         with reaching(str(self)):
             return SimpleNamespace(st_size=int(self.fs.info(self.key)["size"] or 0))
 

@@ -13,7 +13,7 @@ def numbered(stem: str, number: int) -> str:
 
 
 def newest_number(place: Place, stem: str) -> int | None:
-    """The highest number; None without a state. A remote listing may lag: numbers above it are asked for."""
+    """The highest number; None without a state. Checks higher numbers one by one, because remote listings may lag."""
     pattern = re.compile(rf"{stem}-(\d+)\.json")
     number = max((int(match[1]) for name in place.names(f"{stem}-") if (match := pattern.fullmatch(name))), default=-1)
     while place.token and place.exists(numbered(stem, number + 1)):

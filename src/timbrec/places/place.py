@@ -1,4 +1,4 @@
-"""What a folder of immutable files needs from the place it lives in."""
+"""The contract of a place for immutable files: a local folder or a bucket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Added:
 
 @runtime_checkable
 class Rows(Protocol):
-    """A (rows, columns) array as far as indexing by row numbers goes."""
+    """A (rows, columns) array that can be indexed by row numbers."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -37,12 +37,11 @@ class Rows(Protocol):
 
 
 class Place(ABC):
-    """A folder, by what holds in every kind of place: files appear as a whole, and of two writers one creates a name.
+    """A folder in any kind of place: files appear as a whole, and only one of two writers creates a name.
 
-    `path` names the place in messages. `token` is a text that a writer puts into the content it creates, different for
-    every writer, where the answer to `create` may be lost on its way; it is empty elsewhere. Listings may lag behind:
-    a name that `names` lacks may exist. Errors of local files are OSErrors; those of remote ones are PlaceErrors,
-    except FileNotFoundError.
+    `path` names the place in messages. `token` is a text that a writer includes in the content it creates. It is unique
+    to the writer if an answer to `create` may be lost, else empty. Listings may lag behind: a name that `names` lacks
+    may exist. Errors of local files are OSErrors; errors of remote files are PlaceErrors, except FileNotFoundError.
     """
 
     path: Path
@@ -50,7 +49,7 @@ class Place(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the folder, where folders are made."""
+        """Make the folder, in places that have folders."""
 
     @abstractmethod
     def names(self, start: str) -> list[str]:
@@ -58,7 +57,7 @@ class Place(ABC):
 
     @abstractmethod
     def exists(self, name: str) -> bool:
-        """Whether there is a file of this name, asked of the file itself."""
+        """Whether there is a file of this name; checks the file, not a listing."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -66,7 +65,7 @@ class Place(ABC):
 
     @abstractmethod
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
-        """The sizes of these files, as far as they exist."""
+        """The sizes of these files; missing ones are left out."""
 
     @abstractmethod
     def sha256(self, name: str) -> str:
@@ -82,7 +81,7 @@ class Place(ABC):
 
     @abstractmethod
     def delete(self, names: Iterable[str]) -> None:
-        """Delete these files, as far as they exist."""
+        """Delete these files; missing ones are ignored."""
 
     @abstractmethod
     def add(self, suffix: str, chunks: Chunks) -> Added:
@@ -90,8 +89,8 @@ class Place(ABC):
 
     @abstractmethod
     def array(self, file: Added, dtype: str, shape: tuple[int, int]) -> Rows:
-        """The (rows, columns) array at the end of an added file, of which only requested rows are read."""
+        """The (rows, columns) array at the end of an added file; only requested rows are read."""
 
     @abstractmethod
     def work(self) -> Path:
-        """A local folder for what is not committed yet, the same at every call."""
+        """A local folder for files that are not committed yet, the same at every call."""

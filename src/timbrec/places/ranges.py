@@ -18,10 +18,10 @@ _SHARE = 4  # a file of at most this part of the cache is copied where most of i
 
 
 class RemoteRows:
-    """The array at the end of a file, as far as indexing by rows goes.
+    """The array at the end of a remote file, indexed by rows.
 
-    A file that is cached, or small beside the cache's limit and needed for the most part, is read from its local copy;
-    of others, only the ranges of the requested rows are read.
+    A file that is cached, or small beside the cache's limit and needed for the most part, is read from its local copy.
+    Of other files, only the ranges of the requested rows are read.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class RemoteRows:
         return rows[np.append(0, breaks + 1)], rows[np.append(breaks, len(rows) - 1)] + 1
 
     def _read(self, starts: Array, ends: Array, rows: Array) -> Array:
-        """The given rows, ascending, out of the ranges that hold them."""
+        """The given rows, ascending, from ranges that contain them."""
         low, high = (self._header + bounds * self._row_bytes for bounds in (starts, ends))
         url = self._fs.unstrip_protocol(self._path)
         with reaching(url):

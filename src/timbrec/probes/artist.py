@@ -1,4 +1,4 @@
-"""Artist from the vector: do tracks of one artist sound alike?"""
+"""Artist from the vector: do tracks by one artist sound alike?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ArtistProbe(Probe):
     own_tracks: ClassVar[bool] = True
 
     def labels(self, context: Context) -> Labels:
-        """The artists of the run's items table. Raises DataError where no two artists have enough tracks."""
+        """The artists of the run's items table. Raises DataError unless two artists have enough tracks."""
         _, tracks = context.log("artist")
         if "artist" not in tracks.columns:
             raise DataError("the artists of the tracks are not known", fix="Name a table of tracks under `items`.")

@@ -1,4 +1,4 @@
-"""Popularity from the vector: how many users play a track."""
+"""Popularity from the vector: the number of users who play a track."""
 
 from __future__ import annotations
 

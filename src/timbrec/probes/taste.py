@@ -1,4 +1,4 @@
-"""Taste from the vector: which group of users plays a track."""
+"""Taste from the vector: the group of users that plays a track."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contracts between the parts: what an encoder, a recommender and a scorer must offer."""
+"""Contracts between the parts: encoders, recommenders and scorers."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The contract of encoders: metadata, and what an encoder may offer besides a vector per window."""
+"""The contract of encoders: metadata, a vector per window, and optional abilities."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class EncoderCard:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Turns windows of audio into vectors. The protocols below add what some encoders offer besides."""
+    """Turns windows of audio into vectors. The protocols below add optional abilities."""
 
     card: EncoderCard
 
@@ -144,15 +144,15 @@ class WeightedEncoder(Protocol):
 
     @classmethod
     def check_weights(cls, weights: Path | str | None) -> list[WeightsFile]:
-        """The official files that loading would download. Raises ConfigError for weights that are not there."""
+        """The official files that loading would download. Raises ConfigError for weights that do not exist."""
         ...
 
 
 @runtime_checkable
 class ConvertibleEncoder(WeightedEncoder, Protocol):
-    """An encoder class whose weights `timbrec convert` reduces to one slim file."""
+    """An encoder class with weights that `timbrec convert` reduces to one slim file."""
 
     @classmethod
     def slim(cls, weights: Path | str | None, layer: int | None = None) -> Slim:
-        """The tensors that encoding needs, up to `layer` where given. Raises ConfigError as loading does."""
+        """The tensors that encoding needs, up to `layer` if given. Raises ConfigError as loading does."""
         ...

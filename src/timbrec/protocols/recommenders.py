@@ -145,7 +145,7 @@ class Recommender(ABC):
         return cls(**checked(cls, cls.presets.get(name, {}) | changes))
 
     def memory(self, n_users: int, n_items: int, dim: int) -> int:
-        """Upper bound of the bytes that a fit takes beside log and vectors (n_items, dim): tables, sorted copies."""
+        """Upper bound of the bytes of a fit, beside log and vectors (n_items, dim): tables, sorted copies."""
         return 4 * (n_users + n_items) * dim
 
     @abstractmethod
@@ -157,4 +157,4 @@ class Recommender(ABC):
         rng: np.random.Generator,
         workspace: Workspace = Workspace(),
     ) -> Scorer:
-        """Fit on `train` alone; `validation`, whose train part is `train`, may only decide when to stop."""
+        """Fit on `train` alone. `validation` may only decide when to stop; its train part is `train`."""

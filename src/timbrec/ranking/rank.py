@@ -17,7 +17,7 @@ from timbrec.types import Array, Float32, Int
 
 MEMORY = 2**28  # bytes of the scores of the candidates that are bound at a time
 _USERS = 512  # largest number of users in a block; more do not make the matrix product faster
-_TILE = 2048  # candidates whose scores for a block of users stay in a processor's cache (4 MiB)
+_TILE = 2048  # candidates per tile: their scores for a block of users fit a processor's cache (4 MiB)
 _TILE_GPU = 2**16  # a GPU gains nothing by small tiles
 
 
@@ -85,7 +85,7 @@ class _Columns:
         self.column[items] = np.arange(len(items))
 
     def best(self, users: Int[Array, "u"], best: torch.Tensor) -> torch.Tensor:
-        """Keys (u, k) of the best candidates in no order, from those of earlier columns and these."""
+        """Keys (u, k) of the best candidates in no order, among earlier columns and these."""
         padded, chosen = _padded(users), Best(best.to(self.device))
         for number, seen in enumerate(self._seen(users)):
             tile = len(self.tiles[number])

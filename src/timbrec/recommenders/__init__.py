@@ -1,4 +1,4 @@
-"""Recommenders: one file each, a frozen record of hyperparameters whose `fit` returns a scorer."""
+"""Recommenders: one file each, a frozen record of hyperparameters with a method `fit` that returns a scorer."""
 
 from __future__ import annotations
 

@@ -161,7 +161,8 @@ class BERT4RecModel(Trainable[Sequences]):
     def _own(
         self, columns: Int[Array, "users length"], masked: Bool[Array, "users length"]
     ) -> tuple[Int[Array, "_ length"], Bool[Array, "_ length"]]:
-        """The share of a batch that this process computes. If it masks nothing, a track that does not count is."""
+        """The share of a batch that this process computes; if it masks nothing, one track is masked without
+        counting."""
         if self.share is not None:
             columns, masked = columns[self.share], masked[self.share]
         self.terms = int(masked.sum())

@@ -76,12 +76,12 @@ class KNNScorer(DotScorer):
         return replace(self, items=items, vectors=np.concatenate([self.vectors, self.scaling(vectors)]))
 
     def embedded(self, vectors: Vectors) -> Vectors:
-        """Vectors (n, dim) of new items whose inner product with a profile is the score."""
+        """Vectors (n, dim) of new items; the inner product with a profile is the score."""
         return _served(self.knn, self.scaling(vectors))
 
 
 def _served(knn: KNN, vectors: Vectors) -> Vectors:
-    """Item vectors whose inner product with a profile is the score."""
+    """Item vectors; the inner product with a profile is the score."""
     return normalised(vectors) if knn.similarity == "cosine" else vectors
 
 

@@ -57,7 +57,7 @@ def beyond(run: Run, figures: Figures, progress: Progress | None = None) -> pl.D
 
 
 def differences(comparison: Comparison, pairs: Sequence[tuple[int, int]]) -> Iterator[dict[str, Any]]:
-    """The gain of each pair (line with audio, line without), as a family of its own."""
+    """The gain of each pair (line with audio, line without); the pairs are one family."""
     unit = np.eye(len(comparison.values))
     family = comparison.family(np.stack([unit[audio] - unit[base] for audio, base in pairs]))
     for (audio, base), interval, smallest in zip(pairs, family.intervals(), family.detectables.tolist(), strict=True):

@@ -16,7 +16,7 @@ from timbrec.study.naming import line_name
 
 @dataclass(frozen=True)
 class Choice:
-    """An encoder and a recommender (its label), and in a sentence why; `remarks` are sentences that limit it."""
+    """An encoder and a recommender (its label); `why` gives the reason, `remarks` the limits, in sentences."""
 
     encoder: str | None
     label: str
@@ -25,7 +25,7 @@ class Choice:
 
 
 def leader(figures: Figures, scenario: Scenario) -> Choice:
-    """The audio line that leads a scenario (see `Verdict`). Raises DataError where the run has no verdict on it."""
+    """The audio line that leads a scenario (see `Verdict`). Raises DataError if the run has no verdict on it."""
     verdict = next((verdict for verdict in figures.verdicts if verdict.scenario == scenario), None)
     if verdict is None:
         raise DataError(f"the run has no verdict on {scenario} lists", fix="Name an encoder and a recommender.")

@@ -1,4 +1,4 @@
-"""The run that a comparison is about; several runs are refused with the reason."""
+"""The run of a comparison; several runs are refused with the reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from timbrec.study.runs import Run
 
 
 def single_run(folders: Sequence[Path]) -> Run:
-    """The only run named. Raises ConfigError for several: figures of different runs are not paired."""
+    """The only run given. Raises ConfigError for several, because figures of different runs are not paired."""
     runs = [Run(folder) for folder in folders]
     if len(runs) == 1:
         return runs[0]

@@ -33,7 +33,7 @@ DISPARITY = {
     "reason": pl.String,
 }  # fmt: skip
 ENCODERS = "encoders"
-OF_THE_LOG = ("popularity", "artist", "year", "taste")  # probes of what recommendation itself depends on
+OF_THE_LOG = ("popularity", "artist", "year", "taste")  # probes of properties that recommendation itself depends on
 LEVEL = 0.05
 
 
@@ -46,7 +46,7 @@ class Side:
     covariance: Float[Array, "n n"]
 
     def of(self, names: Sequence[str]) -> Side:
-        """The side of some of the encoders, in the given order."""
+        """The values of these encoders, in the given order."""
         places = [self.names.index(name) for name in names]
         return Side(tuple(names), self.values[places], self.covariance[np.ix_(places, places)])
 
@@ -231,9 +231,10 @@ def _adjusted(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def sentences(table: pl.DataFrame, metric: str) -> Iterator[str]:
-    """The findings in words: one sentence per probe and scenario, about the recommender with the largest |tau|.
+    """The findings in words: a sentence per probe and scenario, about the recommender with the largest |tau|.
 
-    Cold start comes first, then hot and mixed; last, which probe of the log goes with cold start most.
+    Cold start comes first, then hot and mixed; the last sentence names the probe of the log that agrees best with cold
+    start.
     """
     order = pl.col("scenario").replace_strict({"cold": 0, "hot": 1, "mixed": 2})
     chosen = table.filter(among=ENCODERS).sort(order, maintain_order=True)
@@ -248,7 +249,7 @@ def sentences(table: pl.DataFrame, metric: str) -> Iterator[str]:
 
 
 def of_the_log(table: pl.DataFrame) -> str | None:
-    """Which of the probes OF_THE_LOG goes with cold start most, by its mean tau over recommenders.
+    """The probe among OF_THE_LOG that agrees best with cold start, by its mean tau over recommenders.
 
     None unless at least two of them have a tau.
     """
@@ -261,8 +262,8 @@ def of_the_log(table: pl.DataFrame) -> str | None:
     count = cold["recommender"].n_unique()
     over = f"{count} recommenders" if count > 1 else cold["recommender"][0]
     return (
-        f"Of what the log says of tracks, {best} goes with cold start most: tau {highest:+.2f} (mean over {over}), "
-        f"{rest}. No test says that one of them goes with it more than another."
+        f"Of the properties that the log gives tracks, {best} agrees best with cold start: tau {highest:+.2f} "
+        f"(mean over {over}), {rest}. Whether one of them agrees better than another was not tested."
     )
 
 

@@ -1,4 +1,4 @@
-"""Records of the dependencies of stored tables: a table is read again only while nothing has changed."""
+"""Dependencies of stored tables: a table is reused only while nothing it was made from has changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from timbrec.versions import code_digest
 
 
 def write_record(run: Run, name: str, files: Sequence[Path], **more: Any) -> None:
-    """Write `name` into the run's folder: digests of run and code, hashes of these files of the run, and `more`."""
+    """Write `name` into the run's folder: digests of run and code, hashes of these files, and `more`."""
     state = {"depends on": digests(run), "files": _checksums(run, files)} | more
     write_atomically(run.folder / name, json.dumps(state, indent=1))
 
@@ -35,7 +35,7 @@ def read_record(run: Run, name: str) -> dict[str, Any] | None:
 
 
 def keep_rows(run: Run, name: str, inputs: Sequence[object], compute: Callable[[], pl.DataFrame]) -> None:
-    """Write a table that depends on these inputs and the code into the run's folder, unless it is there already."""
+    """Write a table into the run's folder, unless it is stored already for these inputs and this code."""
     path, state = run.folder / name, digest_of(*inputs, code_digest())
     if path.is_file() and json.loads(path.read_text())["depends on"] == state:
         return
@@ -54,5 +54,5 @@ def kept_rows(run: Run, name: str, schema: dict[str, Any]) -> pl.DataFrame | Non
 
 
 def _checksums(run: Run, files: Sequence[Path]) -> dict[str, str]:
-    """Hashes of the files as they are now, so that an edited one is not taken for ours."""
+    """Current hashes of the files, so that an edited file is not mistaken for the one we wrote."""
     return {path.relative_to(run.folder).as_posix(): checksum(path) for path in files}

@@ -32,7 +32,7 @@ _WHAT = {  # with the name of an encoder
 
 
 def write_leaks(run: Run, config: Config, inputs: Inputs, progress: Progress | None = None) -> None:
-    """Find the leaks of a run's inputs and store them in its folder; unchanged inputs are not searched again."""
+    """Find the leaks of a run's inputs and store them in its folder, unless they are stored for these inputs."""
     dataset, split = config.log_name, inputs.whole or inputs.split
 
     def find() -> pl.DataFrame:
@@ -42,7 +42,7 @@ def write_leaks(run: Run, config: Config, inputs: Inputs, progress: Progress | N
 
 
 def leaks(run: Run, figures: Figures, progress: Progress | None = None) -> pl.DataFrame | None:
-    """The stored leaks of a run, with the columns of LEAKS; None for a run from before leaks were looked for."""
+    """The stored leaks of a run, with the columns of LEAKS; None for a run made before leaks were searched."""
     return kept_rows(run, _FILE, LEAKS)
 
 
@@ -66,7 +66,7 @@ def sentence(row: Mapping[str, Any]) -> str:
 
 
 def _cards(config: Config) -> dict[str, EncoderCard | None]:
-    """The card of each encoder; vectors from elsewhere that have the name of an encoder count as its vectors."""
+    """The card of each encoder; vectors from elsewhere that are named after an encoder get its card."""
     known = catalog.names("encoders")
     return {
         name: card_of(name, entry.encoder, entry.audio is not None or (entry.encoder or name) in known)

@@ -81,7 +81,7 @@ def grouped(run: Run) -> dict[Key, list[Experiment]]:
 
 
 def baselines(run: Run) -> set[str]:
-    """The labels of the recommenders that are there to be beaten."""
+    """The labels of the recommenders that serve as baselines."""
     kinds = {item.label: item.recommender for item in run.experiments if item.kind == "ranking"}
     return {label for label, name in kinds.items() if catalog.load("recommenders", name).baseline}
 

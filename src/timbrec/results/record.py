@@ -29,7 +29,7 @@ def record_of(run: Run, figures: Figures) -> Record:
 
 
 def _identity(run: Run) -> str:
-    """A hash of the finished cells, each of which is named by a hash of all that decides its numbers."""
+    """A hash of the names of finished cells, which are hashes of everything that decides their numbers."""
     keys = sorted(experiment.hash for experiment in run.finished)
     return hashlib.sha256(" ".join(keys).encode()).hexdigest()[:16]
 

@@ -43,12 +43,12 @@ def reference_table(run: Run, figures: Figures, progress: Progress | None = None
 def compare_with(run: Run, reference: str, metric: str, progress: Progress | None = None) -> pl.DataFrame:
     """Every encoder minus the reference, paired by user, with the columns of REFERENCE.
 
-    One row per scenario, recommender and encoder; where `recommender` is null, the mean difference over the
-    `recommenders` that both encoders ran with, of which the encoder `leads` in that many. `standing` is "ahead", "tied"
-    or "behind", by intervals (`low`, `high`) that hold at once for all rows of a scenario that have a recommender, and
-    at once for all that have none. With a `reason`, the test cannot tell encoders apart: intervals and standings are
-    null. With a single recommender there are no rows without one. Raises ConfigError for a reference that the run lacks
-    and for a run with a single encoder.
+    One row per scenario, recommender and encoder. A row without a `recommender` holds the mean difference over the
+    `recommenders` that both encoders ran with; with `leads` of them, the encoder is ahead. `standing` is "ahead",
+    "tied" or "behind" by the interval (`low`, `high`). Intervals hold at once for all rows of a scenario with a
+    recommender, and at once for all rows without one. With a `reason`, the test cannot tell encoders apart: intervals
+    and standings are null. A run with a single recommender has no rows without one. Raises ConfigError for a reference
+    that the run lacks and for a run with a single encoder.
     """
     check_reference(run, reference)
     rows: list[dict[str, Any]] = []
@@ -110,7 +110,7 @@ def check_reference(run: Run, reference: str) -> None:
 
 
 def summary_sentences(table: pl.DataFrame) -> list[str]:
-    """One sentence per scenario: which encoders are ahead of the reference and which behind, or why nothing is said."""
+    """One sentence per scenario: the encoders ahead of and behind the reference, or why there is no result."""
     return [_sentence(rows) for _, rows in table.group_by("scenario", maintain_order=True)]
 
 

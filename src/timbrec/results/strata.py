@@ -83,7 +83,7 @@ def compute_strata(
 
 
 def check_strata(run: Run, names: Sequence[str]) -> None:
-    """Raises ConfigError for strata that do not exist, or that the run's log or items table cannot give."""
+    """Raise ConfigError for unknown strata, and for strata that need data the run's log or items table lacks."""
     for name in names:
         if name not in _BY:
             raise ConfigError(
@@ -185,7 +185,7 @@ def _discovery(run: Run, task: Task) -> Strata:
 
 
 def _age(run: Run, task: Task) -> Strata:
-    """By the days from a track's first play in train to the last play of train."""
+    """Classes by the days from a track's first play in train to the last play of train."""
     train = run.split.test.train
     assert train.first is not None  # checked
     first = np.full(train.n_items, np.iinfo(np.int64).max)

@@ -54,12 +54,12 @@ class Table:
 
     @property
     def rivals(self) -> list[int]:
-        """The entries of baselines without vectors that a line with audio has to beat: all but random orders."""
+        """The entries of baselines without vectors that a line with audio must beat: all except random orders."""
         return [place for place in self._baselines if self.entries[place].key["encoder"] is None]
 
     @property
     def by_artist(self) -> dict[int, str]:
-        """The labels of baselines that know vectors by their artist alone, by entry."""
+        """The labels of baselines that know vectors only as means over an artist, by entry."""
         labels = {place: self.entries[place].key for place in self._baselines}
         return {place: key["recommender"] for place, key in labels.items() if key["encoder"] is not None}
 

@@ -1,4 +1,4 @@
-"""Further tables of a run, one function each in the catalogue: computed once, then read while nothing changed."""
+"""Further tables of a run, one function each in the catalogue: computed once, then reused while nothing changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taste in the vectors of a made world, beside the figures of its run."""
+"""Taste in the vectors of a synthetic world, beside the figures of its run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FILE = "truth.json"
 
 
 def write_truth(run: Run, inputs: Inputs) -> None:
-    """Store how much of each factor of taste the vectors contain; unchanged inputs are not looked at again.
+    """Store the share of each factor of taste in the vectors, unless it is stored for these inputs.
 
     Without a known truth, nothing is written.
     """
@@ -36,10 +36,10 @@ def write_truth(run: Run, inputs: Inputs) -> None:
 
 
 def truth(run: Run, figures: Figures, progress: Progress | None = None) -> pl.DataFrame | None:
-    """A row per scenario, recommender with audio and encoder on the primary metric; None where the truth is unknown.
+    """A row per scenario, recommender with audio and encoder on the primary metric; None if the truth is unknown.
 
-    `taste` is the share of taste that is predicted from the encoder's vectors. Of the pairs of encoders that the run
-    tells apart under this recommender (`separated`, the same number in all its rows), `agreeing` have the order of
+    `taste` is the share of taste that the encoder's vectors predict. `separated` is the number of pairs of encoders
+    that the run tells apart under this recommender, the same in all its rows; `agreeing` of them have the order of
     their shares.
     """
     shares = kept_rows(run, _FILE, TRUTH)
@@ -57,14 +57,14 @@ def truth(run: Run, figures: Figures, progress: Progress | None = None) -> pl.Da
 
 
 def sentence(table: pl.DataFrame) -> str:
-    """Whether the run's order of encoders is that of the world, in one sentence."""
+    """One sentence on whether the run orders encoders as the world does."""
     counts = table.unique(["scenario", "recommender"])
     separated, agreeing = counts["separated"].sum(), counts["agreeing"].sum()
     if not separated:
         return "The run tells no two encoders apart under one recommender, so it can neither agree nor disagree."
     return (
         f"The run tells encoders apart in {separated:,} comparisons under one recommender; in {agreeing:,} of them the "
-        "encoder whose vectors hold more of taste is ahead."
+        "encoder with more of taste in its vectors is ahead."
     )
 
 

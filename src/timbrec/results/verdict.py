@@ -22,22 +22,26 @@ CARRIED = 0.25  # a line is carried by one track where the track brings more tha
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of one scenario on the primary metric.
+    """The result of one scenario on the primary metric, for its audio lines.
 
-    `leader` is the audio line with the highest value of those that are not `carried` by one track: without that track,
-    a carried line would be another. A carried line leads only where it is shown to be best, or all are carried.
-    `highest` is the carried line with the highest value of all; empty where the leader has it. `unit` is "artist" where
-    the tracks of an artist count as one. `winners` are all lines that are tied with the best, the leader first. `best`
-    is the line that is better than every other audio line, else None. `lead` is the leader's lead over `second`, with
-    an interval that holds for all pairs at once; None without a second line. `unbeaten` are the baselines
-    without vectors that no audio line is shown to exceed, `artist` the labels of those that know vectors by their
-    artist alone. `times_chance` is the leader's value over chance; None where chance is unknown.
-    `above_chance`: some line has its interval above chance. `detectable` is the difference that would be found with
-    a probability of 80 %. `flattery` is how much being the highest raises the leader's figure on average. `reason` says
-    why this test can tell nothing apart; None where it can. `lines` counts the audio lines. `more_data` is a sentence
-    on how much more data would show the leader's lead over the second line; empty where the lead is shown or unknown.
-    `one_track` is the part of the leader's value that would be lost without the track (or artist) it owes most to; 0 if
-    unknown.
+    - `carried`: lines that owe more than a quarter of their value to one track, except a line shown to be best.
+    - `leader`: the line with the highest value among those not carried; if all are carried, the highest.
+    - `highest`: the carried line with a higher value than the leader; empty if there is none.
+    - `unit`: "artist" if the tracks of an artist count as one, else "track".
+    - `winners`: all lines tied with the best, the leader first.
+    - `best`: the line shown to be better than every other; None if there is none.
+    - `second`, `lead`: the next line, and the leader's lead over it with an interval that holds for all pairs at once;
+      None with a single line.
+    - `unbeaten`: baselines without vectors that no line is shown to exceed.
+    - `artist`: labels of unbeaten baselines that know vectors only as means over an artist.
+    - `times_chance`: the leader's value over chance; None if chance is unknown.
+    - `above_chance`: whether the interval of some line lies above chance.
+    - `detectable`: the difference that would be found with a probability of 80 %.
+    - `flattery`: by how much being the highest raises the leader's figure on average.
+    - `reason`: why this test can tell nothing apart; None if it can.
+    - `lines`: the number of audio lines.
+    - `more_data`: a sentence on how much more data would show the lead; empty if it is shown or unknown.
+    - `one_track`: the largest part of the leader's value that one track (or artist) contributes; 0 if unknown.
     """
 
     scenario: Scenario
@@ -67,7 +71,8 @@ class Verdict:
 
     @property
     def state(self) -> State:
-        """The first that holds: the test is too small, a baseline or chance is not beaten, one line, a best one, ties.
+        """The first of these that holds: test too small, baseline or chance not beaten, a single line, a best line,
+        ties.
 
         The sentence, the heading and the advice of a page follow from it.
         """
@@ -81,7 +86,7 @@ class Verdict:
 
     @property
     def _beyond_artist(self) -> str:
-        """What the finding needs to add where the mean vector of the artist may do as well."""
+        """An addition to the finding if the mean vector of the artist may do as well."""
         if not self.artist or self.state in ("too small", "baseline", "chance"):
             return ""
         alone = self.state in ("only", "best")
@@ -113,7 +118,7 @@ class Verdict:
 
     @property
     def _on_one_track(self) -> str:
-        """The part of the leader's figure that one track brings, where it is large."""
+        """The part of the leader's figure that one track brings, if it is large."""
         if self.one_track <= CARRIED or self.state not in ("only", "best", "tied"):
             return ""
         return f"; one {self.unit} brings {100 * self.one_track:.0f} % of the figure"
@@ -130,8 +135,8 @@ def judge(
 ) -> Verdict | None:
     """The verdict on the `audio` lines of a comparison beside its `baselines`; None without audio lines.
 
-    `names` and `chances` belong to the lines of the comparison. `by_artist` are the labels of baselines that know
-    vectors by their artist alone, such as "mert / artist-mean", by their place among the lines.
+    `names` and `chances` belong to the lines of the comparison. `by_artist` holds, by place among the lines, the labels
+    of baselines that know vectors only as means over an artist, such as "artist-mean".
     """
     if not len(audio):
         return None
@@ -174,7 +179,7 @@ def judge(
 
 
 def more_data(scenario: Scenario, comparison: Comparison, first: int, second: int) -> str:
-    """A sentence on how much more data would show the difference of two lines; empty where it is shown or unknown."""
+    """A sentence on how much more data would show the difference of two lines; empty if it is shown or unknown."""
     amount = needed(comparison, first, second)
     if amount is None or comparison.difference(first, second).low > 0 or comparison.difference(second, first).low > 0:
         return ""

@@ -14,7 +14,7 @@ from timbrec.metrics.shared.base import GainMetric, Metric, Outcome
 from timbrec.statistics.removal import is_deep_enough, removals
 from timbrec.types import Array, Float, Int
 
-SAMPLE = 1_000  # users whose pairs are kept: the part of the variance that is subtracted is a sum over users
+SAMPLE = 1_000  # users with stored pairs: the subtracted part of the variance is a sum over users
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,9 +22,9 @@ import numpy as np
 from timbrec.statistics.influence import Influence, Pairs
 from timbrec.types import Array, Float, Int
 
-CHUNK = 256  # contrasts whose influences are in memory at a time
+CHUNK = 256  # contrasts in memory at a time, with their influences
 LEAST = 8.0  # degrees of freedom over users and items, unless the test has fewer effective items
-PAIRS = 8192  # pairs of items and users whose influences are in memory at a time
+PAIRS = 8192  # pairs of items and users in memory at a time, with their influences
 
 
 class Errors(NamedTuple):

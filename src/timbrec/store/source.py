@@ -27,7 +27,7 @@ class VectorSource(ABC):
     """
 
     name: str
-    facts: Sequence[tuple[str, str]] = ()  # remarks (what, how much) on how a file was read
+    facts: Sequence[tuple[str, str]] = ()  # remarks (label, detail) on how a file was read
     dimensions: Sequence[str] = ()  # their names, if a table has them
 
     @property
@@ -74,7 +74,7 @@ class VectorSource(ABC):
 
     @property
     def speed(self) -> Speed | None:
-        """The measured speed of the encoder; None where it is not known."""
+        """The measured speed of the encoder; None if unknown."""
         return None
 
     def audio_of(self, ids: pl.Series) -> pl.Series | None:

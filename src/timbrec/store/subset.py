@@ -31,7 +31,7 @@ class Subset(VectorSource):
 
     @property
     def whole(self) -> VectorSource:
-        """The source that this is a part of."""
+        """The source that contains these vectors."""
         return self._source
 
     @property
@@ -56,11 +56,11 @@ class Subset(VectorSource):
 
     @property
     def speed(self) -> Speed | None:
-        """The measured speed of the encoder, as the other source knows it."""
+        """The measured speed of the encoder, from the other source."""
         return self._source.speed
 
     def audio_of(self, ids: pl.Series) -> pl.Series | None:
-        """The hash of each id's decoded audio, as the other source knows it."""
+        """The hash of each id's decoded audio, from the other source."""
         return self._source.audio_of(ids)
 
     def __len__(self) -> int:

@@ -77,7 +77,7 @@ class TrackStore:
         self._entries, self._new = {}, set()
 
     def _committed(self) -> bool:
-        """Commit what the store lacks; False if another writer added one of these vectors meanwhile."""
+        """Commit entries that the store lacks; False if another writer added one of their vectors meanwhile."""
         changes = _table(self._entries.values()).join(self._store.tracks, on=list(TRACKS), how="anti", nulls_equal=True)
         new = {entry.audio: entry.vector for entry in self._journal if entry.vector is not None}
         audio = sorted(key for key in new if key is not None and key not in self._store.audio)

@@ -22,7 +22,7 @@ LINES = TextForm(separator="none", header=False, quotes=False)
 _INDEX = (  # of pandas, dask, polars and R; an empty name
     r"__index_level_\d+__|__null_dask_index__|Unnamed: [\d.]+|index|level_\d+|row_?(nr|names|index)|rownames|"
 )
-_HOW = "Name the vector's columns in `columns.vector`: a list of names, 'f*' for those that start with f, '*' for all."
+_HOW = "Name the vector's columns in `columns.vector`: a list of names, 'f*' for names that start with f, '*' for all."
 
 
 def read_matrix(
@@ -102,7 +102,7 @@ def _matching(entry: str, names: Sequence[str]) -> list[str]:
 
 
 def strangers(names: Sequence[str]) -> list[str]:
-    """Names that do not look like dimensions: these are numbered alike (f0, f1, ...), or single letters."""
+    """Names that do not look like dimensions, which are numbered alike (f0, f1, ...) or single letters."""
     if len(names) == 1 or all(len(name) == 1 for name in names):
         return []
     patterns = [re.sub(r"\d+", "#", name) for name in names]

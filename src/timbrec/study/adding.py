@@ -16,10 +16,9 @@ def with_encoders(config: Config, sources: Mapping[str, str], base: Path) -> Con
     """The config with further encoders, by name.
 
     A source is a file or store of vectors, a catalogue name, or path/to/file.py:Name; paths are relative to `base`. An
-    encoder that encodes gets the audio of the config's other encoders. Without a `reference` in the config, the first
-    added encoder becomes it, so that the run says how it compares with all others.
-
-    Raises ConfigError for a name that the config already has, and for an encoder without a single folder of audio.
+    encoder of audio reads the audio folder of the config's other encoders. If the config names no `reference`, the
+    first added encoder becomes the reference, so that the run compares it with all others. Raises ConfigError for a
+    name that the config already has, and for an encoder of audio unless the others share one audio folder.
     """
     if not sources:
         return config

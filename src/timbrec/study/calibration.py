@@ -1,4 +1,4 @@
-"""How long the cells of a config take on this machine: a short trial of each recommender, scaled up."""
+"""Expected time of a grid on this machine: a short trial of each recommender, scaled up."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from timbrec.study.inputs import Inputs
 
 SECONDS = 45.0  # trials start within this time
 _STEPS = 3  # training steps that are timed, after one that is not
-_SIDE = 1024  # of the matrix product whose rate ranking is estimated from
+_SIDE = 1024  # of the matrix product that gives the rate of ranking
 _RANKING = 1.2  # time of a ranking over that of its matrix product
 
 
 def calibrated(experiments: Sequence[Experiment], inputs: Inputs, seconds: float = SECONDS) -> tuple[Estimate, int]:
-    """An estimate of the time of each recommender, and the number of recommenders that were tried.
+    """Estimate the time of each recommender; returns the estimate and the number of recommenders tried.
 
-    Trained recommenders are counted with all their epochs, so early stopping makes them faster. Those for which no time
+    Trained recommenders count with all their epochs; early stopping makes them faster. Recommenders for which no time
     was left count with the mean of the others, as in `Estimate`.
     """
     deadline, estimate = time.perf_counter() + seconds, Estimate()

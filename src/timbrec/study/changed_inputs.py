@@ -14,7 +14,7 @@ from timbrec.study.runs import Run
 
 
 def changed_inputs(run: Run, inputs: Inputs) -> list[str]:
-    """A sentence per change since the run stored its lists; empty where the inputs are the same.
+    """List the changes since the run stored its lists, a sentence each; empty if the inputs are the same.
 
     Compares the split, the artists, and digests of the log, the items table and the vectors. Counts the pairs that
     differ in every part, and names the encoders with other vectors.

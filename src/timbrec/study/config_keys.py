@@ -50,13 +50,13 @@ class Config(Part):
     shuffled control only.
 
     With `leaks: remove`, cold tracks with an album or a near copy in train leave the test. `dataset` names the public
-    data set of the tracks, which encoders may have been trained on; as `{use: NAME, path: FOLDER}`, it is read from its
-    official files and takes the place of `interactions` and, unless given, `items`.
+    data set of the tracks, which encoders may have been trained on. As `{use: NAME, path: FOLDER}`, the data set is
+    read from its official files and replaces `interactions` and, unless given, `items`.
 
-    `truth` is a table of what listeners of a made world like, `id` and a column per factor: the page then compares
-    what the run found with it.
+    `truth` is a table of the taste of synthetic listeners: `id` and a column per factor. The page then compares the
+    run's results with it.
 
-    With more than `max_failures` audio files that have no vector, `timbrec bench` ends with exit code 1.
+    With more than `max_failures` audio files without a vector, `timbrec bench` ends with exit code 1.
     """
 
     name: str = Field(min_length=1)
@@ -116,7 +116,7 @@ class Config(Part):
 
     @property
     def log_name(self) -> str:
-        """A name of the data that the run is on: the data set, or the run and its log."""
+        """The name of the run's data: the data set, or the run and its log."""
         if isinstance(self.dataset, DatasetConfig):
             return self.dataset.kind.name
         paths = () if self.interactions is None else self.interactions.path

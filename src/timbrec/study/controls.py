@@ -1,4 +1,4 @@
-"""Controls: vectors that look like an encoder's and carry nothing about the tracks."""
+"""Controls: vectors that look like an encoder's and contain nothing about the tracks."""
 
 from __future__ import annotations
 

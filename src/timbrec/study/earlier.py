@@ -1,4 +1,4 @@
-"""Earlier runs of a folder: kept when the config or the data of a new run differ."""
+"""Earlier runs of a folder, kept when a new run has another config or other data."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _FOLDER, _SHARED = "earlier", ("cells", "training", "failed", "inputs", "probes"
 
 
 def keep_earlier(folder: Path, facts: Mapping[str, Any], split: Split) -> str | None:
-    """Move the run of a folder to `earlier/` if its config or split differs; returns a sentence that says so, or None.
+    """Move a folder's run to `earlier/` if its config or split differs; returns a sentence about it, else None.
 
-    Cells, training logs and inputs from memory stay in place: both runs use them.
+    Cells, training logs and inputs from memory stay in place, because both runs use them.
     """
     path = folder / "run.json"
     if not path.is_file():
@@ -61,6 +61,6 @@ def _split_digest(folder: Path) -> str | None:
 
 
 def _unused(path: Path) -> Path:
-    """The path itself, or the path with the first number behind it that makes it unused."""
+    """The path itself or, if it exists, the path with the first number that makes it new."""
     taken = (path.with_name(f"{path.name}-{number}") for number in range(2, 10_000))
     return path if not path.exists() else next(other for other in taken if not other.exists())

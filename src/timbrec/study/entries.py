@@ -28,15 +28,18 @@ Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class EncoderConfig(TextPart):
-    """One source of vectors: a file of vectors (with `ids` for .npy), a store, audio to encode here, or metadata.
+    """One source of vectors: a file (with `ids` for .npy), a store, audio to encode, metadata, or the data set's
+    vectors.
 
-    With `dataset`, the vectors are those of this name in the config's data set.
+    `dataset` names vectors of the config's data set.
 
     `encoder` is a catalogue name or path/to/file.py:Name, by default the key of this entry. `weights` is the file or
-    folder of its weights, `options` are its settings. `layer`, `pool`, `windows` and `count` are those of
-    `timbrec embed`. With `audio`, `ids` is the kind of track id: stem, path, tag or tag:NAME. `store` is the folder of
-    the vectors, by default `vectors/NAME` beside the config. `metadata` are columns of the items table, taken one-hot;
-    an empty list stands for the artist and for the columns album, year and genre, if there are any.
+    folder of its weights, `options` are its settings. `layer`, `pool`, `windows` and `count` are those of `timbrec
+    embed`. With `audio`, `ids` is the kind of track id: stem, path, tag or tag:NAME. `store` is the folder of the
+    vectors, by default `vectors/NAME` beside the config.
+
+    `metadata` are columns of the items table, encoded one-hot; an empty list means the artist and, if they exist, the
+    columns album, year and genre.
     """
 
     vectors: AnyPath | None = None

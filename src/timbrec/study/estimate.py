@@ -30,7 +30,7 @@ class Estimate:
 
 
 def in_words(seconds: float) -> str:
-    """A duration for people, e.g. "40 s", "12 min", "3.5 h"."""
+    """A duration for readers, e.g. "40 s", "12 min", "3.5 h"."""
     if seconds < 60:
         return f"{max(round(seconds), 1)} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""Fitting a recommender as the protocol says, and ranking with it."""
+"""Fitting of a recommender by the protocol, and its lists."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fit(
 def validated(
     recommender: Recommender, split: Split, content: Content, seed: int, workspace: Workspace = Workspace()
 ) -> Scorer:
-    """The scorer that is fitted on the validation fold; its `chosen` are the settings to fit again with."""
+    """The scorer fitted on the validation fold; `chosen` holds the settings for the final fit."""
     inside, rng = workspace.inside("validation"), np.random.default_rng(seed)
     return recommender.fit(split.validation.train, content, split.validation, rng, inside)
 

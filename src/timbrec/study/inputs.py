@@ -44,14 +44,15 @@ if TYPE_CHECKING:
 class Inputs:
     """The inputs of a run.
 
-    `log` is the whole log; `events` are its plays of the catalogue, the tracks for which every encoder has a vector.
-    `sources` are the vectors by encoder name. `artists` is the artist of each catalogue track, None without an items
-    table, `genres` and `albums` their genre and album. `whole` is the split before cold pairs were removed as leaks,
-    None where nothing was removed. `files` lists audio files (encoder, id, path, outcome, reason, fix) without a vector
-    (outcome "failed") or with a remark ("remark"). `window` holds the times of the split, None for a split that is not
-    in time. `warnings` are sentences about odd inputs; `unopened` counts the audio files of each encoder that were not
-    opened. `metadata` are the names of the sources that are made of the items table; `notes` are further rows of the
-    data card. `truth` is what listeners like about each track, where that is known.
+    - `log`: the whole log; `events`: its plays of the catalogue, the tracks for which every encoder has a vector.
+    - `split`: the split of the events; `whole`: the split before leaked cold pairs were removed, None if none were.
+    - `sources`: the vectors by encoder name; `metadata`: the names of the sources made from the items table.
+    - `artists`, `genres`, `albums`: a value per catalogue track, None without an items table or such a column.
+    - `files`: audio files (encoder, id, path, outcome, reason, fix) without a vector (outcome "failed") or with a
+      remark (outcome "remark"); `unopened`: the number of audio files of each encoder that were not opened.
+    - `window`: the times of the split, None for a split that is not in time.
+    - `warnings`: sentences about odd inputs; `notes`: further rows of the data card.
+    - `truth`: the taste of synthetic listeners as vectors of the tracks, None for real listeners.
     """
 
     log: Events
@@ -88,7 +89,7 @@ class Inputs:
 
     @property
     def tracks(self) -> pl.DataFrame:
-        """The catalogue's ids with the columns `artist` and `genre` as far as they are known, in row order."""
+        """The catalogue's ids and, if known, the columns `artist` and `genre`, in row order."""
         known = {"artist": self.artists, "genre": self.genres}
         columns = [values.alias(name) for name, values in known.items() if values is not None]
         return self.catalogue.ids.to_frame().with_columns(columns)
@@ -101,7 +102,7 @@ class Inputs:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """A description and a hash of each input by name, to find changed inputs later."""
+        """A description and a hash of each input by name, which later reveal changed inputs."""
         digests = {"interactions": f"{len(self.log):,} rows, {len(self.log.users):,} users, {self.log.digest}"}
         if self.artists_digest is not None:
             digests["items"] = self.artists_digest
@@ -121,9 +122,9 @@ def load_inputs(
 ) -> Inputs:
     """Read everything the config names, and encode the audio that has no vectors yet.
 
-    Without `encode`, audio is neither opened nor encoded, and its tracks count as having vectors, which is enough to
-    check a config. `engine` encodes (see `timbrec.embed.embed_all`). Raises all errors at once, as SeveralErrors if
-    there is more than one.
+    Without `encode`, audio is neither opened nor encoded; its tracks count as if they had vectors, which is enough to
+    check a config. `engine` encodes (see `timbrec.embed.embed_all`). All errors are raised at once, several as
+    SeveralErrors.
     """
     errors: list[TimbrecError] = []
     log: Events | None = None
@@ -201,7 +202,7 @@ def _read_sources(
 
 
 def _how_read(log: Events) -> str:
-    """A sentence on how the log was read, for errors that a wrong reading may have caused."""
+    """A sentence on how the log was read, for errors that a misread log may cause."""
     return f"The log was read with {'; '.join(f'{what}: {how}' for what, how in log.facts)}." if log.facts else ""
 
 

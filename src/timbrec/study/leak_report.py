@@ -1,4 +1,5 @@
-"""The leaks of a run: what train knows of cold tracks, popularity in vectors, and encoders trained on its data."""
+"""The leaks of a run: cold tracks that train contains, popularity in vectors, and encoders trained on the run's
+data."""
 
 from __future__ import annotations
 
@@ -44,12 +45,15 @@ def find_leaks(
     by_artist: bool,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
-    """A row per check and encoder, with the columns of LEAKS, on the cold test as it was before anything was removed.
+    """A row per check and encoder, with the columns of LEAKS, on the cold test before any pair was removed.
 
-    `check` is "artist", "album", "copy", "audio", "training" or "popularity". `tracks` of the `of` cold test tracks, in
-    `pairs` test pairs, are concerned. `value` is the correlation of popularity with its prediction, `level` what chance
-    exceeds in 5 % of runs for some encoder. `found` is null where a check is not possible; `detail` says why, or gives
-    an example. `dataset` names the data that the run is on; `cards` are the cards of the encoders.
+    - `check`: "artist", "album", "copy", "audio", "training" or "popularity".
+    - `tracks`, `of`, `pairs`: so many of the cold test tracks are affected, in so many test pairs.
+    - `value`, `level`: the correlation of popularity with its prediction, and the correlation that chance exceeds for
+      some encoder in 5 % of runs.
+    - `found`: null if a check is not possible; `detail` gives the reason, or an example.
+
+    `dataset` names the run's data; `cards` are the cards of the encoders.
     """
     whole = inputs.whole or inputs.split
     fold, removed = whole.test, inputs.whole is not None
@@ -68,7 +72,7 @@ def find_leaks(
 
 
 def _shared(fold: Fold, values: pl.Series | None, what: str, removed: bool) -> dict[str, Any]:
-    """The cold tracks whose artist or album has tracks in train."""
+    """The cold tracks by an artist, or from an album, with tracks in train."""
     if values is None or values.is_null().all():
         return {"check": what, "found": None, "detail": f"the items table names no {what}s"}
     return {"check": what, "removed": removed} | _counts(fold, known_in_train(values, fold))
@@ -96,7 +100,7 @@ def _copies(fold: Fold, source: VectorSource, items: Vocabulary, name: str) -> I
 
 
 def _trained_on(name: str, card: EncoderCard | None, dataset: str) -> dict[str, Any]:
-    """Whether an encoder was trained on the data that the run is on, as far as its card says."""
+    """Whether an encoder was trained on the run's data, according to its card."""
     row: dict[str, Any] = {"check": "training", "encoder": name}
     if card is None:
         return row | {"found": None, "detail": "vectors from elsewhere have no card"}

@@ -1,4 +1,4 @@
-"""Leaks: cold tracks that train knows although nobody played them there."""
+"""Leaks: cold tracks that train contains in another form, such as a copy or another track of the album."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def without_leaks(split: Split, sources: Mapping[str, VectorSource], albums: pl.Series | None) -> Split:
     """The split without cold pairs of tracks with a near copy, the same audio or the album of a train track.
 
-    Both folds are reduced. `albums` is that of `albums_of`. Raises DataError if no cold test pair is left.
+    Both folds are reduced. `albums` is the result of `albums_of`. Raises DataError if no cold test pair is left.
     """
     validation, test = (
         replace(fold, cold=fold.cold.where(~leaked_items(fold, split.items, sources, albums)[fold.cold.item]))
@@ -59,14 +59,14 @@ def known_in_train(values: pl.Series, fold: Fold) -> Bool[Array, "c"]:
 
 
 def albums_of(artists: pl.Series | None, albums: pl.Series | None) -> pl.Series | None:
-    """The album of each track, told apart from albums of this title by other artists; null where either is unknown."""
+    """The album of each track, distinct from albums of the same title by other artists; null if either is unknown."""
     if artists is None or albums is None:
         return None
     return pl.select(pl.when(artists.is_not_null() & albums.is_not_null()).then(artists + "\0" + albums)).to_series()
 
 
 def with_near_copies(fold: Fold, source: VectorSource, items: Vocabulary) -> Int[Array, "c"] | None:
-    """(c,) the train item whose vector each cold item nearly has, -1 if none; None where vectors cannot tell."""
+    """(c,) the train item that each cold item nearly copies, -1 if none; None if the vectors cannot show it."""
     train, cold = fold.train.items, fold.cold.items
     if not len(cold):
         return None
@@ -75,7 +75,7 @@ def with_near_copies(fold: Fold, source: VectorSource, items: Vocabulary) -> Int
 
 
 def with_same_audio(fold: Fold, source: VectorSource, items: Vocabulary) -> Int[Array, "c"] | None:
-    """(c,) a train item with the decoded audio of each cold item, -1 if none; None where audio is not known."""
+    """(c,) a train item with the decoded audio of each cold item, -1 if none; None if the audio is unknown."""
     audio = source.audio_of(items.ids)
     if audio is None:
         return None

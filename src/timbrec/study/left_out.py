@@ -31,7 +31,7 @@ def left_out(
 
 
 def _new_pairs(events: Events, split: Split, window: Window) -> int:
-    """The number of pairs of the test's time, of users in train and tracks that nobody played in train."""
+    """The number of pairs in the test period of users in train with tracks that nobody played in train."""
     in_train = pl.Series(split.test.train.item_users > 0)
     known_user = pl.Series(split.users.rows(events.users.ids) >= 0)
     rows = events.table.filter(

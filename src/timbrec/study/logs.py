@@ -45,9 +45,9 @@ def tracks_table(config: Config) -> tuple[Table, Mapping[Any, str | None]] | Non
 
 
 def _with_music(interactions: ImportConfig, config: Config) -> ImportConfig:
-    """The settings of an import with paths resolved; the audio that encoders name is the music to match with.
+    """The settings of an import with paths resolved; plays are matched with the audio that encoders name.
 
-    Raises ConfigError where encoders name several folders and the import none.
+    Raises ConfigError if encoders name several folders and the import names none.
     """
     folders = {config.at(entry.audio): entry.ids for entry in config.encoders.values() if entry.audio is not None}
     if len(folders) > 1 and interactions.music is None and interactions.catalogue is None:

@@ -1,4 +1,4 @@
-"""Facts about this machine and installation: what a benchmark can use, what is missing, and how to get it."""
+"""The machine and the installation: resources for a benchmark, missing parts, and how to install them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ _WAIT = 3.0  # seconds for an address to answer
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact for readers. `state` is "ok", "optional" (missing, and nothing else needs it) or "missing"; `fix` says how
-    to get what is missing."""
+    """A fact for readers.
+
+    `state` is "ok", "optional" (missing, and needed by itself only) or "missing"; `fix` says how to get a missing part.
+    """
 
     name: str
     value: str
@@ -34,7 +36,8 @@ class Fact:
 
 
 def facts(ray: str | None = None, folder: Path = Path()) -> Iterator[Fact]:
-    """All facts that need no config. `ray` is the address of a Ray cluster to try; `folder` is where results go."""
+    """All facts that need no config. `ray` is the address of a Ray cluster to try; `folder` is the folder of
+    results."""
     yield from _hardware(folder)
     yield from _libraries()
     yield _decoders()
@@ -75,7 +78,7 @@ def _gpus() -> str:
 
 
 def _libraries() -> Iterator[Fact]:
-    """The required libraries, then those of each extra, with their versions."""
+    """The required libraries and the libraries of each extra, with versions."""
     yield Fact("Python", platform.python_version())
     for text in importlib.metadata.requires(_PACKAGE) or []:
         requirement, _, marker = text.partition(";")

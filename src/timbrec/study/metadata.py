@@ -28,8 +28,8 @@ def metadata_vectors(entry: EncoderConfig, config: Config, ids: Sequence[str] | 
     """One-hot vectors of the columns `entry.metadata` for these tracks, or for all tracks of the items table.
 
     Every value that at least two of the tracks share is a dimension, the most frequent first, at most 2,048 in all.
-    Missing values, and values of a single track, are zeros, so a track may have the zero vector. Raises DataError for
-    a column that the table lacks, and where no two tracks share a value.
+    Missing values, and values of a single track, are zeros, so a track may have the zero vector. Raises DataError for a
+    column that the table lacks, and if no two tracks share a value.
     """
     table, names = _read(entry, config)
     tracks = table["item"].to_list() if ids is None else list(ids)
@@ -63,7 +63,7 @@ def metadata_vectors(entry: EncoderConfig, config: Config, ids: Sequence[str] | 
 def unheard(source: VectorSource, split: Split) -> tuple[int, int]:
     """The number of cold test tracks that share no value with a train track, and of all cold test tracks.
 
-    Nothing is known about the former: their order in lists is that of ties.
+    The former have no usable metadata: the order of ties decides their places in lists.
     """
     vectors = source.aligned(split.items.ids)
     known = vectors[split.test.train.items].any(0)

@@ -33,7 +33,7 @@ class Mirror:
     """The working copy of a run in a bucket. `folder` is the local folder of the run."""
 
     def __init__(self, path: Remote) -> None:
-        earlier = path.parent.name == "earlier"  # the run was replaced by another one, whose cells it shares
+        earlier = path.parent.name == "earlier"  # the run was replaced by another one, which shares its cells
         root = path.parent.parent if earlier else path
         self.place, self.work = Bucket(root), Bucket(root).work()
         self._claim = claim(self.work)  # in use while this lives
@@ -54,7 +54,7 @@ class Mirror:
         self.refresh()
 
     def push(self) -> None:
-        """Commit the working copy as the next state, on top of what others committed since `pull`."""
+        """Commit the working copy as the next state, on top of commits by others since `pull`."""
         mine = {name: self._uploaded(name) for name in sorted(self._local())}
         if mine == self._files:
             return
@@ -70,7 +70,7 @@ class Mirror:
                 self.place.put(name, (self.work / name).read_bytes())
 
     def refresh(self) -> None:
-        """Read the records of cells and failures that the place lists and the working copy lacks."""
+        """Read the records of cells and failures that the bucket has and the working copy lacks."""
         listed = self.place.listed("cells/")
         names = [name for name in listed if name.endswith("/cell.json") and name.split("/")[1] not in self._finished]
         for name, content in self.place.read_all(names).items():
@@ -82,18 +82,18 @@ class Mirror:
             write_atomically(self.work / name, content)
 
     def knows(self, cell: str) -> bool:
-        """Whether the cell was finished at the last look."""
+        """Whether the cell was finished at the last refresh."""
         return cell in self._finished
 
     def has(self, cell: str) -> bool:
-        """Whether the cell is finished; asks for its record where no listing has shown it yet."""
+        """Whether the cell is finished; reads its record if no listing has shown it yet."""
         if cell not in self._finished:
             with suppress(FileNotFoundError):
                 self._keep(cell, self.place.read(f"cells/{cell}/cell.json"))
         return cell in self._finished
 
     def add_cell(self, folder: Path) -> None:
-        """Publish a finished cell of the working copy: its tables, then its record, unless another was faster."""
+        """Publish a finished cell: its tables, then its record. Does nothing if another process was faster."""
         for table in folder.glob("*.parquet"):
             sha256 = checksum(table)
             self.place.upload(table, f"cells/{folder.name}/{table.stem}-{sha256[:12]}.parquet")
@@ -104,7 +104,7 @@ class Mirror:
         self.place.delete([f"failed/{folder.name}.txt"])
 
     def table(self, cell: str, name: str, sha256: str) -> Path:
-        """A local copy of a cell's table, whose checksum is right. Raises FileNotFoundError and PlaceError."""
+        """A local copy of a cell's table, with its checksum verified. Raises FileNotFoundError and PlaceError."""
         for path in (f"cells/{cell}/{name}-{sha256[:12]}.parquet", f"cells/{cell}/{name}.parquet"):
             if (size := self.place.sizes([path]).get(path)) is not None:
                 return self.place.copy(Added(f"{name}.parquet", size, sha256), path)

@@ -19,11 +19,11 @@ def near_copies(
 ) -> tuple[Int[Array, "m"], Float[Array, "m"]] | None:
     """(m,) the row in train that each other track nearly equals, -1 if none; and (m,) its relative distance.
 
-    Distances are Euclidean after every dimension was scaled to standard deviation 1 in train, and relative to the
-    median distance of a train track to the nearest other one. A near copy has at most a fifth of it: vectors spread
-    evenly over d dimensions come as near by chance with a probability of about 0.7 x 0.2^d. Zero vectors are no copies.
-    None where nearness says nothing: fewer than 8 dimensions vary, or a fifth of the train tracks have near copies in
-    train themselves.
+    Distances are Euclidean, with every dimension scaled to standard deviation 1 in train, and relative to the median
+    distance between a train track and its nearest neighbour. A near copy is at most a fifth of that away: vectors
+    spread evenly over d dimensions come so near by chance with a probability of about 0.7 x 0.2^d. Zero vectors are no
+    copies. None if distances mean nothing: fewer than 8 dimensions vary, or a fifth of the train tracks have near
+    copies in train themselves.
     """
     spread = train.std(0)
     varies = spread > 1e-6 * max(train.max(initial=0), -train.min(initial=0))

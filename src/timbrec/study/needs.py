@@ -1,4 +1,4 @@
-"""Memory that cells take, estimated before any of them runs, and the number of cells that fit at once."""
+"""Memory of cells, estimated before any of them runs, and the number of cells that fit at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _GIB = 2**30
 
 
 def memory_of(experiment: Experiment, inputs: Inputs) -> int:
-    """Upper bound of the bytes of a process with the cell: itself, log, vectors, a block of scores, and the fit."""
+    """Upper bound of the bytes of a process that runs the cell: itself, log, vectors, a block of scores, and the
+    fit."""
     train = inputs.split.test.train
     dim = 1
     if experiment.representation is not None:
@@ -64,7 +65,7 @@ def jobs_that_fit(jobs: int | None, needs: Sequence[int]) -> int:
 
 
 def in_gib(size: int) -> str:
-    """A number of bytes for people, e.g. "1.4 GiB"."""
+    """A number of bytes for readers, e.g. "1.4 GiB"."""
     return f"{size / _GIB:.1f} GiB"
 
 

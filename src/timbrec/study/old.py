@@ -15,7 +15,7 @@ _NAMES = ("label", "encoder")  # fields that were no part of the hash
 
 
 def read_old_experiments(records: list[dict[str, Any]], where: str) -> dict[str, Experiment]:
-    """The experiments of a plan by the names of their folders. Raises DataError for an unknown field."""
+    """The experiments of a plan by folder name. Raises DataError for an unknown field."""
     try:
         return {_folder(record): _experiment(**record) for record in records}
     except TypeError as error:
@@ -28,7 +28,7 @@ def _folder(record: dict[str, Any]) -> str:
 
 
 def _experiment(*, encoder: str | None, vectors: str | None, variant: str, **rest: Any) -> Experiment:
-    """The experiment with a representation in place of an encoder's name and the digest of its vectors."""
+    """The experiment, with a representation made of an encoder's name and the digest of its vectors."""
     sources = None if encoder is None or vectors is None else (Source(vectors, encoder),)
     representation = None if sources is None else Representation(str(encoder), sources)
     return Experiment(representation=representation, control=variant, **rest)

@@ -17,11 +17,12 @@ _SEED = 0x9095
 def predictability(
     vectors: Mapping[str, Float32[Array, "n _"]], target: Float[Array, "n"]
 ) -> tuple[dict[str, float], float]:
-    """The out-of-fold correlation of the target with its prediction, by name, and the level that chance exceeds in 5 %.
+    """How well vectors predict a number per track: a correlation by name of the vectors, and the 5 % level of chance.
 
-    Rows are in random order. Predictions are ridge regressions on standardised dimensions, with the penalty chosen by
-    generalised cross-validation inside each of five folds. The target is dealt to the tracks at random 200 times; the
-    level is the 95 % quantile of the highest correlation among all names, so it holds for all of them at once.
+    The correlation is between the target and its out-of-fold prediction; rows are in random order. Predictions are
+    ridge regressions on standardised dimensions, with the penalty chosen by generalised cross-validation inside each of
+    five folds. The target is also dealt to the tracks at random 200 times. The level is the 95 % quantile, over these,
+    of the highest correlation of all names, so it holds for all of them at once.
     """
     rng = np.random.default_rng(_SEED)
     dealt = np.stack([target, *(rng.permutation(target) for _ in range(PERMUTATIONS))], axis=1)

@@ -1,4 +1,4 @@
-"""What was read a moment ago: figures and the audit read each file of a run about twenty times."""
+"""Contents of files read recently: figures and the audit read each file of a run about twenty times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BYTES = 256 << 20
 
 
 class Recent:
-    """Tables by checksum, up to a total size in memory; the oldest ones leave first."""
+    """Tables by checksum, up to a total size in memory; the oldest leave first."""
 
     def __init__(self, limit: int = _BYTES) -> None:
         self._limit, self._bytes = limit, 0

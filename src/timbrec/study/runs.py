@@ -34,9 +34,9 @@ TRACKS = "tracks.parquet"  # artists and genres of the catalogue's tracks, in ro
 class Run:
     """A run's folder. The split is read on first use, cells one at a time.
 
-    `location` is the folder, or the URL of a run in a bucket; `folder` is local, and for a run in a bucket the working
-    copy of all but the cells' tables. There, `publish` commits what was written to it (see `mirror`).
-    `kept` is a sentence that says where `create` kept an earlier run of the folder; None without an earlier run.
+    `location` is the folder, or the URL of a run in a bucket. `folder` is local: for a run in a bucket, the working
+    copy of all files but the cells' tables, which `publish` commits (see `mirror`). `kept` is a sentence on where
+    `create` moved an earlier run of the folder; None without one.
     """
 
     kept: str | None = None
@@ -53,10 +53,10 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, facts: dict[str, Any], split: Split) -> Run:
-        """Make or take over the folder; `facts` (JSON) describe the run, its config included.
+        """Make a run's folder, or take over an existing one; `facts` (JSON) describe the run, its config included.
 
-        If the folder holds a run of another config or split, that run moves to `earlier/` and can still be reported.
-        The new run reuses its cells. Raises DataError for a run of another format.
+        A run of another config or split moves to `earlier/`, where it can still be reported; the new run reuses its
+        cells. Raises DataError for a run of another format.
         """
         place = location(folder)
         mirror = mirror_of(place)
@@ -76,7 +76,7 @@ class Run:
         return run
 
     def publish(self) -> None:
-        """Commit what was written to the working copy of a run in a bucket; do nothing for a local run."""
+        """Commit the working copy of a run in a bucket; does nothing for a local run."""
         if self._mirror is not None:
             self._mirror.push()
 
@@ -87,7 +87,7 @@ class Run:
 
     @cached_property
     def tracks(self) -> pl.DataFrame:
-        """The catalogue's tracks in row order: `id` and, as far as they are known, `artist` and `genre`."""
+        """The catalogue's tracks in row order: `id` and, if known, `artist` and `genre`."""
         path = self.folder / TRACKS
         return pl.read_parquet(path) if path.is_file() else self.split.items.ids.to_frame()
 
@@ -216,7 +216,7 @@ class Run:
             self._mirror.refresh()
 
     def _refresh(self) -> None:
-        """Look again at a bucket, unless all planned cells are known to be finished."""
+        """Read a bucket's records again, unless all planned cells are finished."""
         if self._mirror is not None and not all(self._has_now(experiment) for experiment in self.experiments):
             self._mirror.refresh()
 

@@ -1,4 +1,4 @@
-"""The JSON schema of a config, with which an editor completes keys and marks mistakes while one types."""
+"""The JSON schema of a config, with which editors complete keys and mark mistakes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _part(kind: str, name: str) -> Schema:
 
 
 def _inlined(schema: Any) -> Any:
-    """A schema without definitions of its own: each reference is replaced by what it refers to."""
+    """A schema without definitions of its own: every reference is replaced by its definition."""
     definitions = schema.pop("$defs", {})
 
     def inline(value: Any) -> Any:
@@ -87,7 +87,7 @@ def _inlined(schema: Any) -> Any:
 
 
 def _labels() -> Schema:
-    """A probe of a table of one's own: `labels: genres.csv`, with the settings of the probe `labels`."""
+    """A probe of a user's own table: `labels: genres.csv`, with the settings of the probe `labels`."""
     own = _part("probes", "labels")
     settings = own["properties"] | {"labels": {"type": "string"}}
     keys = {key: value for key, value in settings.items() if key not in ("use", "path")}

@@ -1,4 +1,4 @@
-"""Short forms of a config, written out: a name in place of a part with settings, one value in place of a list."""
+"""Short forms of a config, expanded: a name in place of a part with settings, one value in place of a list."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def expanded(data: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a config in their long form.
+    """Expand the short forms of a config.
 
     `- knn` stands for `- {use: knn}`, `of: mert` for `of: [mert]`, `metadata:` for all its columns, and `thinning` for
     a further entry of `cells`. Values of other types are left to the checks of the config.

@@ -46,10 +46,10 @@ def dataset_vectors(name: str, vectors: str, config: Config) -> VectorSource:
 
 
 def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> tuple[VectorSource, pl.DataFrame]:
-    """The tracks that encoding would add, with ones as vectors, and a table of files that are no audio.
+    """The tracks that encoding would add, with vectors of ones, and a table of files that are not audio.
 
-    Nothing is decoded or encoded: only the first bytes of every file are read. Raises the errors that encoding would
-    raise before it opens the first file: about the encoder's class, its weights, its options and the audio folder.
+    Nothing is decoded or encoded: only the first bytes of every file are read. Raises the errors that encoding raises
+    before it opens the first file: about the encoder's class, weights and options, and about the audio folder.
     """
     from timbrec.embed import tracks_for
     from timbrec.encoders import check_options, check_weights, find
@@ -76,7 +76,7 @@ def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> tuple[
 
 
 def _not_audio(path: Path) -> str:
-    """The kind of a file that is no audio by its first bytes; empty for any other file."""
+    """The kind of a file that is not audio, by its first bytes; empty for any other file."""
     from timbrec.audio.kinds import description
 
     try:
@@ -88,7 +88,7 @@ def _not_audio(path: Path) -> str:
 def encoded_vectors(
     names: list[str], config: Config, progress: Progress | None, engine: str = "local"
 ) -> tuple[dict[str, VectorSource], pl.DataFrame]:
-    """The stores of encoders of the same audio, after encoding the missing vectors, and a table of odd files."""
+    """Encode the missing vectors of encoders of the same audio; returns their stores and a table of odd files."""
     from timbrec.audio import Windows
     from timbrec.embed import Output, embed_all, load_encoder
     from timbrec.store import Subset, VectorStore
@@ -109,7 +109,7 @@ def encoded_vectors(
 
 
 def grouped_by_audio(config: Config) -> list[list[str]]:
-    """The encoders of the same audio, together: it is decoded once for all of them."""
+    """The encoders grouped by audio folder: a folder is decoded once for all its encoders."""
     groups: dict[Path, list[str]] = {}
     for name, entry in config.encoders.items():
         if entry.audio is not None:
@@ -143,7 +143,7 @@ def _ids(names: list[str], config: Config) -> str | None:
 def _places(name: str, entry: EncoderConfig, config: Config) -> tuple[Path, Path]:
     """The audio and the store of its vectors, by default `vectors/NAME` beside the config.
 
-    Raises ConfigError where only the former default, beside the audio, holds a store.
+    Raises ConfigError if the former default, beside the audio, holds a store and the present one does not.
     """
     from timbrec.store.manifest import holds_store
 

@@ -1,4 +1,4 @@
-"""The share of taste that vectors contain, in a world whose taste is known."""
+"""The share of taste that vectors contain, in a synthetic world where taste is known."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SEED = 0x7A57
 
 
 def shares_of_taste(inputs: Inputs, taste: VectorSource) -> pl.DataFrame:
-    """How much of each factor of taste is predicted from each encoder's vectors, with the columns of TRUTH.
+    """The share of each factor of taste that each encoder's vectors predict, with the columns of TRUTH.
 
     A dimension of `taste` is a factor; listeners perceive distances between its rows. `weight` is the factor's part of
-    their variance, and the weights add up to 1. `share` is the square of the correlation between the factor and a
-    ridge regression on the vectors, out of fold, on at most 600 catalogue tracks; 0 for a negative correlation. Raises
-    StoreError for a track without taste, DataError for fewer than 50 tracks.
+    the variance of taste; the weights add up to 1. `share` is the squared correlation between the factor and its
+    out-of-fold prediction by ridge regression on the vectors, on at most 600 catalogue tracks; 0 for a negative
+    correlation. Raises StoreError for a track without taste, DataError for fewer than 50 tracks.
     """
     rows = np.random.default_rng(_SEED).permutation(len(inputs.catalogue))[:_SAMPLE]
     if len(rows) < _LEAST:

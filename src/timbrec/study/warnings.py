@@ -53,7 +53,7 @@ def log_warnings(log: Events, catalogue: Vocabulary) -> Iterator[str]:
 
 
 def _dominant_user(log: Events) -> Iterator[str]:
-    """A user with a twentieth of all rows and ten times the average: often a word for users who are unknown."""
+    """A user with a twentieth of all rows and ten times the average: often a placeholder for unknown users."""
     counts = np.bincount(log.table["user"].to_numpy(), minlength=len(log.users))
     user, share = int(counts.argmax()), float(counts.max() / len(log))
     if share >= max(0.05, 10 / len(log.users)):
@@ -62,7 +62,7 @@ def _dominant_user(log: Events) -> Iterator[str]:
 
 
 def _repeated(log: Events) -> Iterator[str]:
-    """Rows that are there twice, to the second; dates without a time of day repeat by themselves."""
+    """Rows that occur twice to the second; dates without a time of day repeat naturally."""
     if log.repeated >= REPEATED * len(log) and (log.table["time"].dt.time() != time()).any():
         yield f"{log.repeated:,} rows equal another one in every column; drop them if a file was read twice"
 
@@ -112,14 +112,14 @@ def source_warnings(sources: Mapping[str, VectorSource], log: Events, opened: Co
 
 
 def _elsewhere(source: VectorSource, twin: VectorSource) -> str:
-    """Words for two sources whose tracks have each other's vectors; empty where every track has its own."""
+    """A phrase for two sources with the same vectors on other tracks; empty if the tracks are the same, too."""
     ids = source.ids.head(1000)
     alike = twin.has(ids).all() and np.array_equal(source.aligned(ids), twin.aligned(ids))
     return "" if alike else ", but on other tracks: check the ids"
 
 
 def file_warnings(files: pl.DataFrame) -> Iterator[str]:
-    """Warn about files that are no audio, by encoder."""
+    """Warn about files that are not audio, by encoder."""
     for (name,), rows in files.filter(outcome="failed").group_by("encoder", maintain_order=True):
         path, reason = rows.row(0)[2], rows.row(0)[4]
         yield f"{name}: {len(rows):,} of the audio files cannot be encoded, e.g. {path}: {reason}"

@@ -36,7 +36,7 @@ _DROP = 0.1  # factor of the learning rate on a plateau
 
 @dataclass(frozen=True)
 class Training(Generic[E]):
-    """Everything that decides the numbers of a training: processes that train together exchange it."""
+    """Everything that decides the numbers of a training; processes that train together exchange it."""
 
     model: Trainable[E]
     settings: TrainingSettings
@@ -66,12 +66,12 @@ class Course:
 def train_model(
     training: Training[E], workspace: Workspace = Workspace(), checkpoint: Checkpoint | None = None
 ) -> Course:
-    """Train the model in place. It ends with the weights of the best epoch, or of the last one without a judge; with
-    `average`, with their averages.
+    """Train the model in place. It ends with the weights of the best epoch, or of the last one without a judge.
 
-    The training is saved to `checkpoint` after every epoch, if there is one, and resumed from it. On a CPU the same
-    seed gives the same bits, whether the training was resumed or not. Raises ConfigError if the loss, a weight or the
-    judge's value is not finite, if memory runs out, and for a checkpoint of other settings.
+    With `average`, the averages of the weights are judged and kept. With a `checkpoint`, the training is saved after
+    every epoch, and resumed from it. On a CPU the same seed gives the same bits, whether the training was resumed or
+    not. Raises ConfigError if the loss, a weight or the judge's value is not finite, if memory runs out, and for a
+    checkpoint of other settings.
 
     In a process that leads others (together.py), a model that divides is trained by all of them, each with its share of
     every batch; the loss and its gradient are those of the whole batch.

@@ -1,4 +1,4 @@
-"""Steps of the optimiser: the loss of a batch, its gradient and the update, within the memory there is."""
+"""Steps of the optimiser: the loss of a batch, its gradient and the update, within the available memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class DivergedError(Exception):
 
 
 class Steps(Generic[E]):
-    """The optimiser of a model, moved on batch by batch, by one process or by a group."""
+    """The optimiser of a model, which takes a step per batch, in one process or in a group of them."""
 
     def __init__(self, model: Trainable[E], settings: TrainingSettings, processes: Group | None = None) -> None:
         self.model, self.settings, self.processes = model, settings, processes
@@ -93,7 +93,8 @@ class Steps(Generic[E]):
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
 
     def _loss(self, examples: E, rows: Int[Array, "batch"], rng: np.random.Generator) -> tuple[torch.Tensor, float]:
-        """The loss to derive, and the mean loss of the batch: with several processes, the mean over all shares."""
+        """The loss to differentiate, and the mean loss of the batch; with several processes, the mean over all
+        shares."""
         if self.processes is None:
             loss = self._call(examples, rows, rng)
             return loss, loss.item()

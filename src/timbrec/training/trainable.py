@@ -23,9 +23,9 @@ class Trainable(nn.Module, ABC, Generic[E]):
     """A model under training. Calling it returns the mean loss of some examples.
 
     A model that `divides` can be trained by several processes: it draws random numbers for all rows of a batch, and
-    computes the rows at `share` alone (None: all). `terms` is the number of terms of which its last loss is the mean.
+    computes only the rows at `share` (None: all). `terms` is the number of terms in the mean of its last loss.
 
-    `block` bounds the number of rows processed at once. It changes the memory, and the result by rounding alone.
+    `block` bounds the number of rows processed at once. It changes the memory, and the result only by rounding.
     """
 
     divides: ClassVar[bool] = False

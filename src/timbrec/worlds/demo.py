@@ -92,7 +92,7 @@ def _config(full: bool) -> dict[str, Any]:
 
 
 def taste_vectors(world: MusicWorld, ids: pl.Series) -> pl.DataFrame:
-    """A table of `id` and one column per factor that listeners care about, scaled by how much they do."""
+    """A table of `id` and one column per factor of the listeners' taste, scaled by its weight."""
     taste = world.taste
     return pl.DataFrame({"id": ids} | {name: taste[:, n] for n, (name, weight) in enumerate(FACTORS.items()) if weight})
 

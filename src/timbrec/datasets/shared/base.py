@@ -99,9 +99,9 @@ def line_blocks(
 
 
 def headed_table(path: Path, columns: Mapping[str, str], optional: Sequence[str] = ()) -> pl.DataFrame:
-    """Columns of a text table with a header, as text, by the names that `columns` gives them.
+    """Columns of a text table with a header, as text, under the names that `columns` gives them.
 
-    Columns in `optional` may be absent. Raises DataError, with the file's name, for others that are.
+    Columns in `optional` may be absent. Raises DataError, with the file's name, for other missing columns.
     """
     with reading(path):
         table = open_table(path)

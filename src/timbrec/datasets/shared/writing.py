@@ -72,7 +72,7 @@ def _split(events: Events) -> dict[str, Any]:
 
 
 def _source(dataset: Dataset, events: Events) -> str:
-    """Where the data come from, under which licence, and how they were read."""
+    """The origin of the data, their licence, and how they were read."""
     facts = "".join(f"{label}: {value}\n" for label, value in events.facts)
     return (
         f"{dataset.name}\nsource: {dataset.url}\nlicence: {dataset.licence}\ncite: {dataset.citation}\n"

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _THREADS = 4  # cores of a worker on a CPU, where nodes have as many
-_CHUNK = 64  # tracks of a call, at most: what a lost worker repeats
+_CHUNK = 64  # tracks of a call, at most: a lost worker repeats them
 _CALLS = 4  # calls of a worker, at least, where there are enough tracks
-_RETRIES = 3  # of a call whose worker is lost
+_RETRIES = 3  # of a call after its worker was lost
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Ray:
     address: str = "ray"
 
     def load(self, name: str, weights: Path | str | None, device: str, options: Mapping[str, Any]) -> Encoder:
-        """The card of the encoder called `name`, which a worker loads once to see that it can.
+        """The card of the encoder called `name`; a worker loads the encoder once as a test.
 
         Raises ConfigError for a node without the weights, and for a GPU that the cluster lacks.
         """
@@ -105,7 +105,7 @@ class _Delivery:
         self._times: dict[int, tuple[str, int, float]] = {}
 
     def store(self, sheet: Sheet) -> None:
-        """Store the results of a chunk. Raises its error, after what was done before it."""
+        """Store the finished part of a chunk, then raise the chunk's error, if any."""
         for reading in sheet.readings:
             self._ledger.take(self._with_targets(reading), self._passes)
             for encoding in self._passes:
@@ -125,7 +125,7 @@ class _Delivery:
             self._targets[place].timed(*times)
 
     def _with_targets(self, reading: Reading) -> Reading:
-        """The reading with targets in place of their places."""
+        """The reading with targets instead of places among the requests."""
         places: Any = (reading.known, reading.failed)
         reading.known = [(self._targets[place], audio) for place, audio in places[0]]
         digest = reading.file[2] if reading.file else ""
@@ -134,7 +134,7 @@ class _Delivery:
 
 
 class _Delivered(Pass):
-    """A pass over tracks whose vectors have already been computed."""
+    """A pass over tracks with vectors that have already been computed."""
 
     def delivered(self, sheet: Sheet, place: Mapping[int, int]) -> Iterator[Job]:
         """Store the vectors of all waiting jobs, or note their errors; yields the jobs."""
@@ -151,7 +151,7 @@ class _Delivered(Pass):
 
 
 class _Calls:
-    """A worker as Ray Data calls it: with a row, for a row."""
+    """A worker in the form that Ray Data calls: a row in, a row out."""
 
     def __init__(self, plan: Plan, known: list[Any]) -> None:
         import ray

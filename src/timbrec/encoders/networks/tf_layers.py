@@ -33,7 +33,7 @@ class Norm(nn.Module):
 
     @property
     def sign(self) -> Tensor:
-        """-1 for channels with a negative gain, whose order the normalisation reverses, else 1."""
+        """-1 for channels with a negative gain, because the normalisation reverses their order, else 1."""
         return torch.where(self.gamma < 0, -1.0, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:

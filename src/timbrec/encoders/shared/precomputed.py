@@ -1,4 +1,4 @@
-"""Vectors computed elsewhere in the place of an encoder: they have a card, and refuse to encode."""
+"""Vectors computed elsewhere, in place of an encoder: they have a card, and refuse to encode."""
 
 from __future__ import annotations
 

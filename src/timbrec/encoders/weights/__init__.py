@@ -1,1 +1,1 @@
-"""Files of weights: where they come from, how they are read and checked."""
+"""Files of weights: locations, readers and checks."""

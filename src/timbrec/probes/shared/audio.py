@@ -13,10 +13,10 @@ from timbrec.probes.shared.labels import Labels
 
 
 def with_audio(labels: Labels, root: Path, patterns: Sequence[str], url: str, **columns: pl.Series) -> Labels:
-    """The labels of the clips whose audio exists, with its `path`; the others are counted in a remark.
+    """The labels of the clips with existing audio, with its `path`; the others are counted in a remark.
 
-    A pattern such as "audio/{id}.mp3" is filled from the columns of the tracks and from `columns`; of several, the one
-    with most files counts. Raises DataError, with the places that were looked at, if there is no file at all.
+    A pattern such as "audio/{id}.mp3" is filled from the columns of the tracks and from `columns`; of several patterns,
+    the one with most files counts. Raises DataError, with the places searched, if there is no file at all.
     """
     rows = [dict(row) for row in labels.tracks.with_columns(pl.Series(name, values) for name, values in columns.items())
             .iter_rows(named=True)]  # fmt: skip

@@ -73,7 +73,7 @@ class Probe(ABC):
 def find_file(folder: Path, names: tuple[str, ...], url: str) -> Path:
     """The first of the files that exists in the folder, compressed or not.
 
-    Raises DataError, with all names that were looked for, if there is none.
+    Raises DataError, with all names that were tried, if there is none.
     """
     for name in names:
         path = folder / name

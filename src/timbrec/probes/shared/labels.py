@@ -50,10 +50,10 @@ def class_labels(tracks: pl.DataFrame, names: pl.Series, remarks: tuple[str, ...
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Labels that a head can learn: of tracks with vectors, each in a part, without labels that nothing can judge.
+    """Labels that a head can learn: of tracks with vectors, each in a part, without labels that cannot be tested.
 
     `ids` (n,) are the tracks, `part` (n,) 0 for train, 1 for validation, 2 for test. `groups` (n,) numbers artists, or
-    tracks where artists are unknown. `remarks` are sentences on everything left out and everything odd.
+    tracks if artists are unknown. `remarks` are sentences on everything left out and everything odd.
     """
 
     ids: pl.Series
@@ -83,10 +83,10 @@ class Targets:
 def prepare(labels: Labels, available: pl.Series, seed: int) -> Targets:
     """The targets of the tracks in `available`, the ids that have vectors.
 
-    Tracks without vectors, classes with a single track, and labels that are always or never there in the train or the
-    test part are left out and counted. Without parts, 60 % of the tracks are train, 20 % validation and 20 % test,
-    drawn by artist where artists are known. Raises DataError where nothing is left to learn from or to judge by, and
-    for a track with two rows.
+    Tracks without vectors, classes with a single track, and labels that every track or no track of the train or test
+    part has are left out and counted. Without parts, 60 % of the tracks are train, 20 % validation and 20 % test, drawn
+    by artist if artists are known. Raises DataError if nothing is left to learn from or to test, and for a track with
+    two rows.
     """
     remarks = list(labels.remarks)
     labels = _with_vectors(labels, available, remarks)

@@ -11,7 +11,7 @@ KNOWN = {  # part of the name of a file of vectors -> data set, and how the netw
 
 
 def leak(encoder: str, data: str, datasets: Sequence[str], origin: str = "") -> str:
-    """A sentence that says how an encoder saw the data set of a probe; empty if nothing is known of it."""
+    """A sentence on how an encoder was trained on a probe's data set; empty if nothing is known."""
     if not data:
         return ""
     for part, (leaked, how) in KNOWN.items():

@@ -60,7 +60,7 @@ def primary(kind: Kind, truth: Array, predicted: Float[Array, "n outputs"]) -> f
 
 
 def areas(truth: Bool[Array, "n labels"], scores: Float[Array, "n labels"]) -> Float[Array, "m"]:
-    """The ROC-AUC of each tag that is neither always nor never there."""
+    """The ROC-AUC of each tag that some tracks have and some lack."""
     from sklearn.metrics import roc_auc_score
 
     columns = np.flatnonzero(truth.any(0) & ~truth.all(0))
@@ -68,7 +68,7 @@ def areas(truth: Bool[Array, "n labels"], scores: Float[Array, "n labels"]) -> F
 
 
 def precisions(truth: Bool[Array, "n labels"], scores: Float[Array, "n labels"]) -> Float[Array, "m"]:
-    """The average precision of each tag that is neither always nor never there."""
+    """The average precision of each tag that some tracks have and some lack."""
     from sklearn.metrics import average_precision_score
 
     columns = np.flatnonzero(truth.any(0) & ~truth.all(0))
@@ -84,7 +84,7 @@ def key_scores() -> Float[Array, "keys keys"]:
 
 
 def key_number(name: str) -> int | None:
-    """The place in KEYS of a key such as "D# minor", "Eb:maj" or "a minor"; None for a name that is no such key."""
+    """The place in KEYS of a key such as "D# minor", "Eb:maj" or "a minor"; None for any other name."""
     parts = name.replace(":", " ").split()
     if len(parts) != 2:
         return None

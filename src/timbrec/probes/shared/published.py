@@ -17,8 +17,8 @@ OURS = {"mteb": "mteb_music.csv"}  # by name; the first lines of each file say w
 def read_scores_table(path: Path) -> pl.DataFrame:
     """The scores of a table with the columns encoder, task and score, or of the package's table of that name.
 
-    Encoders of the package's tables have this package's names where it has them. Raises DataError for scores that are
-    no numbers and for two scores of an encoder and task.
+    Encoders of the package's tables have this package's names if it offers them. Raises DataError for scores that are
+    not numbers and for two scores of an encoder and task.
     """
     if str(path) in OURS and not path.exists():
         text = (files("timbrec.probes.shared") / OURS[str(path)]).read_bytes()

@@ -31,7 +31,7 @@ FORMAT = 1  # raise it when the split, a head or a metric changes numbers
 
 @dataclass(frozen=True, eq=False)
 class Loadable:
-    """Vectors of an encoder that are loaded when they are needed.
+    """Vectors of an encoder that are loaded when needed.
 
     `ids` have a vector; `digest` identifies the vectors; `datasets` are the public data sets of the encoder's training;
     `origin` is a path or name by which known leaks are found.
@@ -63,10 +63,9 @@ class Prepared:
 
 
 def prepared(label: str, use: str, probe: Probe, labels: Labels, sources: Mapping[str, Loadable]) -> Prepared:
-    """The probe on the tracks that all of `sources` have.
+    """The probe on the tracks that all of `sources` have, so that every encoder is tested on the same tracks.
 
-    Every encoder is so tested on the same tracks; tracks that an encoder lacks are counted. Raises DataError where no
-    track is left.
+    Tracks that an encoder lacks are counted. Raises DataError if no track is left.
     """
     if not sources:
         raise DataError(f"there are no vectors for probe {label!r}", fix="Name vectors or audio for it.")
@@ -122,7 +121,7 @@ def _works(probes: Sequence[Prepared], place: Callable[[Prepared, str], Path | N
 
 
 class _Work:
-    """A probe on an encoder, whose record is read from `folder` or computed."""
+    """A probe on an encoder, with a record that is read from `folder` or computed."""
 
     def __init__(self, item: Prepared, encoder: str, folder: Path | None, matrix: _Matrix) -> None:
         self.item, self.encoder, self.folder, self.matrix = item, encoder, folder, matrix
@@ -155,7 +154,7 @@ class _Work:
 
 
 def _alone(item: Prepared, encoder: str) -> Prepared:
-    """The probe with one encoder, whose vectors cannot be loaded: small enough to be sent to another process."""
+    """The probe with one encoder and without its vectors: small enough to send to another process."""
     source = replace(item.sources[encoder], ids=item.targets.ids.clear(), load=_nowhere)
     return replace(item, sources={encoder: source})
 

@@ -1,4 +1,4 @@
-"""Splits into train, validation and test, by groups of tracks such as those of an artist."""
+"""Splits into train, validation and test, by groups of tracks such as the tracks of an artist."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Fitted recommenders on disk: arrays as safetensors, all else as JSON. Loading needs no training data.
+"""Fitted recommenders on disk: arrays as safetensors, everything else as JSON. Loading needs no training data.
 
-PyTorch is imported only for scorers with networks in them.
+PyTorch is imported only for scorers that contain networks.
 """
 
 from __future__ import annotations

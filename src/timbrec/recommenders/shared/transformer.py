@@ -82,7 +82,7 @@ class ItemTransformer(nn.Module):
                 nn.init.eye_(block.self_attn.out_proj.weight.data)
 
     def table(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Embeddings (n + 2, width): the projected vectors, then those of the mask and the padding token."""
+        """Embeddings (n + 2, width): the projected vectors, then the mask token and the padding token."""
         return torch.cat([self.project(vectors), self.special])
 
     def forward(self, places: torch.Tensor, table: torch.Tensor) -> torch.Tensor:

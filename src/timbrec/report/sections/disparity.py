@@ -83,7 +83,7 @@ def _group(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _tau(row: dict[str, Any]) -> str:
-    """The tau of a row with its interval for these encoders; a star where it holds after correction."""
+    """The tau of a row with its interval for these encoders; a star if it is significant after correction."""
     if row["tau"] is None:
         return numbers.NONE
     star = "*" if row["p_adjusted"] is not None and row["p_adjusted"] <= LEVEL else ""

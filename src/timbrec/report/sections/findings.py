@@ -41,7 +41,7 @@ def _findings(data: ReportData, verdict: Verdict) -> Iterator[str]:
     best = next((row for row in models if name_of(row) == verdict.leader), models[0])
     digits = numbers.decimals(row["value"] for row in models)
     name = f"{best['encoder']} with {best['recommender']}"
-    over = "" if verdict.times_chance is None else f", {verdict.times_chance:.1f} times what a random order reaches"
+    over = "" if verdict.times_chance is None else f", {verdict.times_chance:.1f} times the figure of a random order"
     standing = f"{verdict.standing[0].upper()}{verdict.standing[1:]}"
     yield f"{standing} of an audio model is {numbers.fixed(best['value'], digits)}, by {name}{over}."
     if verdict.highest:

@@ -1,4 +1,4 @@
-"""What the world was built with, beside what the run found."""
+"""Taste in the synthetic world, beside the results of the run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from timbrec.results.truth import sentence
 
 
 class Truth:
-    """What the world was built with, beside what the run found."""
+    """Taste in the synthetic world, beside the results of the run."""
 
-    title: ClassVar[str] = "What the world was built with"
+    title: ClassVar[str] = "Taste in the synthetic world"
     link: ClassVar[str] = "Truth"
 
     def content(self, data: ReportData) -> dict[str, Any] | None:

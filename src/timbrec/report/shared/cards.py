@@ -102,7 +102,7 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
 
 
 def _heading(data: ReportData, verdict: Verdict | None, best: Row) -> tuple[str, str, bool]:
-    """The large text of a card, the line below it, and whether it names an audio model."""
+    """The large text of a card, the line below it, and whether the text names an audio model."""
     if verdict is None:
         return "No verdict", "", False
     if verdict.state == "too small":
@@ -135,7 +135,7 @@ def beaten_by(data: ReportData, verdict: Verdict, baseline: str) -> bool:
 
 
 def _advice(data: ReportData, verdict: Verdict, digits: int) -> str:
-    """Whether to use an audio model, and which is the cheapest."""
+    """A sentence on whether to use an audio model, and on the cheapest one."""
     detectable = numbers.fixed(verdict.detectable, digits)
     seen = "" if detectable == numbers.NONE else f" A difference of {detectable} would have been found in 4 of 5 tests."
     if verdict.state == "too small":
@@ -162,7 +162,7 @@ def cheapest_tied(data: ReportData, verdict: Verdict) -> str | None:
 
 
 def name_of(row: Row) -> str:
-    """The name of a line, as verdicts write it."""
+    """The name of a row's line, as in verdicts."""
     return line_name(row["encoder"], row["recommender"])
 
 
@@ -207,13 +207,13 @@ def _bars(best: Row, others: list[Row], digits: int) -> list[Bar]:
 
 
 def _carried(verdict: Verdict | None) -> Iterator[str]:
-    """A higher figure that one track carries."""
+    """A sentence on a higher figure that one track carries."""
     if verdict is not None and verdict.highest:
         yield f"{verdict.highest} has a higher figure, and owes it to one {verdict.unit}."
 
 
 def _leaks(data: ReportData) -> Iterator[str]:
-    """Tracks that train knows by an album or a copy, and a best encoder that was trained on the data."""
+    """Sentences on tracks with an album or copy in train, and on a best encoder trained on the data."""
     table = data.table("leaks")
     rows = [] if table is None else table.filter(pl.col("found"), ~pl.col("removed")).to_dicts()
     yield from (sentence(row) for row in rows if row["check"] in ("album", "copy", "audio", "training"))

@@ -1,4 +1,4 @@
-"""Curves of thinning: by how much recommendation by plays is ahead of audio, by the plays an item has."""
+"""Curves of thinning: the lead of recommendation by plays over audio, by the number of plays of an item."""
 
 from __future__ import annotations
 

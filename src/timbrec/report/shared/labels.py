@@ -17,7 +17,7 @@ _DISTANCES = np.array([7, 11, 16, 22, 30, 40, 52, 66, 82, 100.0])  # from the po
 _FAR = np.repeat(_DISTANCES, len(_TURNS))
 _ACROSS, _UP = np.tile(np.cos(_TURNS), len(_DISTANCES)), np.tile(np.sin(_TURNS), len(_DISTANCES))
 _NEAR = 2 * len(_TURNS)  # the places at the first two distances; from farther ones a line leads to the label
-_CROSSING = 9  # what crossing a line costs, in pixels of distance
+_CROSSING = 9  # the cost of crossing a line, in pixels of distance
 
 
 class Box(NamedTuple):
@@ -96,7 +96,7 @@ def _leaders(x: float, y: float, boxes: Float[Array, "n 4"]) -> Float[Array, "n 
 
 
 def _overlaps(boxes: Float[Array, "n 4"], others: Sequence[Box]) -> Bool[Array, "n m"]:
-    """Which boxes share a point with which others."""
+    """A mask of the boxes (rows) that share a point with others (columns)."""
     other = np.array(others).reshape(-1, 4)
     apart = np.abs(boxes[:, None, :2] - other[:, :2]) >= boxes[:, None, 2:] + other[:, 2:]
     return np.asarray(~apart.any(2))
@@ -105,7 +105,7 @@ def _overlaps(boxes: Float[Array, "n 4"], others: Sequence[Box]) -> Bool[Array, 
 def _crossed(
     boxes: Float[Array, "n 4"] | Sequence[Box], lines: Float[Array, "m 4"] | Sequence[Segment]
 ) -> Bool[Array, "n m"]:
-    """Which segments pass through which boxes (Liang and Barsky 1984)."""
+    """A mask of the segments that pass through boxes (Liang and Barsky 1984)."""
     box, line = np.array(boxes).reshape(-1, 1, 4), np.array(lines).reshape(-1, 4)
     start, step = line[:, :2], line[:, 2:] - line[:, :2]
     near, far = box[..., :2] - box[..., 2:] - start, box[..., :2] + box[..., 2:] - start

@@ -1,4 +1,4 @@
-"""The writing of numbers: as many digits as a table needs, the same in all its rows."""
+"""Formatting of numbers: as many digits as a table needs, the same in all its rows."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ COLUMNS = {  # heading of a column of figures: the meaning of a dash in it
 }
 
 LEVELS = 8  # shades of a matrix
-SMALL = (*CONTROLS, "chance")  # columns of the summary whose values are small
+SMALL = (*CONTROLS, "chance")  # columns of the summary with small values
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Draft of a config: what files hold, how they fit together, and a commented config that names them."""
+"""Draft of a config: the contents of files, how they fit together, and a commented config that names them."""

@@ -1,4 +1,4 @@
-"""A draft of a config from the files it is to name: the log, the tracks, the vectors and a split that works."""
+"""A draft of a config from files and folders: the log, the tracks, the vectors and a split that works."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ HOLDOUT: dict[str, Any] = {"protocol": "item-holdout"}
 
 @dataclass
 class Draft:
-    """A config, comments on its keys (see `text.commented`), and what was taken for what.
+    """A config, comments on its keys (see `text.commented`), and the role of every path.
 
-    `taken` has a row (path, what it was taken for); `unclear` are sentences on choices that the user should check.
+    `taken` has a row (path, role) per path; `unclear` are sentences on choices that the user should check.
     """
 
     base: Path
@@ -50,11 +50,11 @@ class Draft:
         return Path(os.path.relpath(path.absolute(), self.base.absolute())).as_posix()
 
     def take(self, finding: Finding, what: str) -> None:
-        """Note what a path was taken for."""
+        """Note the role of a path."""
         self.taken.append((self.relative(finding.path), what))
 
     def choose(self, place: str, chosen: str, others: Sequence[str], finding: Finding) -> None:
-        """Leave the other columns that could have a role as a comment, and say so."""
+        """List the other candidates for a role in a comment, and among the choices to check."""
         if others := [name for name in others if name != chosen]:
             self.beside[place] = f"or: {', '.join(others)}"
             role = place.rpartition(".")[2]
@@ -64,9 +64,9 @@ class Draft:
 
 
 def draft(paths: Sequence[Path], base: Path, name: str) -> Draft:
-    """A draft of a config in the folder `base` from files and folders.
+    """Draft a config in the folder `base` from files and folders.
 
-    Raises DataError where they hold no log of plays, or neither vectors nor audio.
+    Raises DataError if they contain no log of plays, or neither vectors nor audio.
     """
     findings = look_at(paths)
     drafted = Draft(base, {"name": name, "output": "run"})
@@ -122,7 +122,7 @@ def _size(path: Path) -> int:
 
 
 def _paired(findings: Sequence[Finding]) -> dict[Path, Path]:
-    """The file of ids of each array: as many ids as rows, the name nearest to that of the array."""
+    """The file of ids of each array: it has as many ids as the array has rows, and the nearest name."""
     pairs: dict[Path, Path] = {}
     for array in (finding for finding in findings if finding.kind == "array"):
         fitting = [finding.path for finding in findings if finding.kind == "ids" and finding.note == array.note]
@@ -134,7 +134,7 @@ def _paired(findings: Sequence[Finding]) -> dict[Path, Path]:
 
 
 def _write_log(drafted: Draft, log: Finding, sources: Sequence[Ids], items: Sequence[Finding]) -> pl.Series | None:
-    """Write `interactions`; returns the tracks played, None for an export whose plays are matched by names."""
+    """Write `interactions`; returns the played tracks, or None for an export, which is matched by artist and title."""
     if log.kind == "history":
         drafted.config["interactions"] = {"import": log.note, "path": drafted.relative(log.path)}
         if items:
@@ -163,14 +163,14 @@ def _noted(drafted: Draft, role: str) -> bool:
 
 
 def _roles(drafted: Draft, log: Finding, item: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """The columns of the log by role, and the further settings that they take."""
+    """The columns of the log by role, and the further settings they need."""
     roles, settings = {}, {}
     if users := [name for name in log.columns("user") if name != item]:
         roles["user"] = users[0]
         drafted.choose("interactions.columns.user", users[0], users, log)
     else:
         settings["user"] = "me"
-        drafted.unclear.append(f"{drafted.relative(log.path)}: no column of users; all plays are those of one person")
+        drafted.unclear.append(f"{drafted.relative(log.path)}: no column of users; all plays count as one person's")
     roles["item"] = item
     if times := time_columns(log):
         roles["time"] = times[0].name
@@ -250,7 +250,7 @@ def _entries(
     if finding.kind == "audio":
         names = [WITHOUT_WEIGHTS, *[BETTER] * _is_ready(BETTER)]
         drafted.take(finding, f"audio to encode, by {' and '.join(names)} ({of_log})")
-        drafted.below["encoders"] = f"muq: {{audio: {path}}}  # `timbrec weights list` shows what else can encode it"
+        drafted.below["encoders"] = f"muq: {{audio: {path}}}  # `timbrec weights list` shows other encoders"
         return {encoder: {"audio": path} | ({} if name in ("", "stem") else {"ids": name}) for encoder in names}
     entry: dict[str, Any] = {"vectors": path}
     if finding.kind == "array":
@@ -267,7 +267,7 @@ def _entries(
 
 
 def _vector_columns(finding: Finding, name: str) -> dict[str, Any]:
-    """The columns of ids and vectors, as far as the reader would not find them."""
+    """The columns of ids and vectors, unless the reader finds them without help."""
     usual = next((known for known in ID_NAMES if known in finding.names), None)
     columns: dict[str, Any] = {} if name in ("", usual) else {"id": name}
     lists = [column for column, kind in finding.sample.schema.items() if kind.is_nested()]

@@ -1,4 +1,4 @@
-"""What files and folders hold: a log, a table of tracks, vectors, audio, an export of plays."""
+"""Contents of files and folders: a log, a table of tracks, vectors, audio, or an export of plays."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from timbrec.store.vector_tables import LINES
 from timbrec.study.draft.roles import candidates
 
 Kind = Literal["log", "items", "vectors", "array", "ids", "store", "audio", "history", "unknown"]
-SAMPLE = 10_000  # rows that decide what a table holds
+SAMPLE = 10_000  # rows that decide the kind of a table
 WIDE = 4  # columns of numbers from which a table without other roles is one of vectors
 EXPORTS = (".json", ".jsonl", ".zip", ".db", ".sqlite", ".xlsx", ".m3u", ".m3u8", ".jspf", ".7z", ".tar", ".tgz")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a path holds. `names` and `sample` are those of a table; `note` is the reason or a remark in words."""
+    """The content of a path. `names` and `sample` belong to a table; `note` is a reason or a remark in words."""
 
     path: Path
     kind: Kind
@@ -43,7 +43,7 @@ class Finding:
 
 
 def look_at(paths: Sequence[Path]) -> list[Finding]:
-    """The findings of all paths, folders looked into. Raises DataError for a path that does not exist."""
+    """The findings of all paths, with folders searched. Raises DataError for a path that does not exist."""
     if missing := [path for path in paths if not path.exists()]:
         raise DataError(f"{missing[0]} does not exist", fix="Check the path.")
     return [finding for path in paths for finding in _in(path)]
@@ -59,7 +59,7 @@ def _in(path: Path) -> Iterator[Finding]:
 
 
 def _in_folder(folder: Path) -> Iterator[Finding]:
-    """The findings in a folder: its music as a whole, its tables and other folders one by one."""
+    """The findings in a folder: its music as one, each table and each further folder."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "_")))
     folders = [entry for entry in entries if entry.is_dir()]
     music = [entry for entry in folders if _has_audio(entry)]
@@ -105,7 +105,7 @@ def _array(path: Path) -> Finding:
 
 
 def _lines(path: Path) -> Finding | None:
-    """A text file with one word or name a line, which may be the ids of an array; None for a table."""
+    """A text file with one word or name per line, which may be the ids of an array; None for a table."""
     lines = open_table(path, LINES).read(["0"]).to_series().cast(pl.String)
     if len(lines) and not lines.head(SAMPLE).str.contains(r"[\t;,|]").any():
         return Finding(path, "ids", note=f"{len(lines)}")
@@ -153,11 +153,11 @@ def _has_lists(sample: pl.DataFrame) -> bool:
 
 
 def _is_wide(sample: pl.DataFrame, ids: Sequence[str]) -> bool:
-    """Whether a table has a column of ids, and beside it columns of numbers alone."""
+    """Whether a table has a column of ids and otherwise only columns of numbers."""
     numeric = [is_numeric(column) for column in sample.drop(ids[:1])]
     return bool(ids) and len(numeric) >= WIDE and sum(numeric) >= len(numeric) - 1  # an index may be text
 
 
 def is_numeric(column: pl.Series) -> bool:
-    """Whether all values are numbers, also as text."""
+    """Whether all values are numbers, or texts of numbers."""
     return column.cast(pl.Float32, strict=False).null_count() == column.null_count()

@@ -1,4 +1,4 @@
-"""Ids of tracks: which column of a log, of vectors or of a table of tracks holds the same kind of ids."""
+"""Ids of tracks: finds the column of a log, of vectors or of a table of tracks whose ids match."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Ids = Mapping[str, pl.Series]  # by the name of a column, or of a kind of ids
 
 
 def ids_of(finding: Finding, arrays: Mapping[Path, Path]) -> Ids:
-    """The ids that a finding offers: by column of a table, by `stem` and `path` of audio, else under an empty name.
+    """The ids in a finding: by column of a table, by `stem` and `path` of audio, else under an empty name.
 
     `arrays` names the file of ids of each `.npy` array.
     """
@@ -35,7 +35,7 @@ def ids_of(finding: Finding, arrays: Mapping[Path, Path]) -> Ids:
 
 
 def best(played: Mapping[str, pl.Series], offered: Sequence[Ids]) -> str:
-    """The column of a log's tracks whose values most sources know; the first of those that are equally good."""
+    """The column of a log that most sources have tracks of; ties go to the first column."""
     scores = [sum(max((share(values, ids) for ids in source.values()), default=0.0) for source in offered)
               for values in played.values()]  # fmt: skip
     return list(played)[int(np.argmax(scores))]

@@ -1,4 +1,4 @@
-"""The log in a draft: roles of its columns, the unit and form of its times."""
+"""The log of a draft: roles of its columns, the unit and form of its times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEAST_TIME = 1e8  # seconds: 1973; smaller numbers are years, counts or position
 
 
 class TimeColumn(NamedTuple):
-    """A column that can be read as times, with the settings of the log that it takes."""
+    """A column that can be read as times, and the settings of the log for it."""
 
     name: str
     settings: dict[str, Any]
@@ -25,7 +25,7 @@ class TimeColumn(NamedTuple):
 
 
 def time_columns(finding: Finding) -> list[TimeColumn]:
-    """The columns of times, the likeliest first; those whose values cannot be read as times are left out."""
+    """The columns that can be read as times, likeliest first."""
     names = finding.columns("time")
     times = [_time_of(finding.sample, name) for name in names if name in finding.sample.columns]
     return [time for time in times if time is not None]
@@ -49,7 +49,7 @@ def plays_column(finding: Finding) -> str | None:
 
 
 def is_default(role: str, name: str) -> bool:
-    """Whether a log is read with this column in this role without saying so."""
+    """Whether a reader without settings takes this column for this role."""
     return COLUMNS.get(role) == name
 
 
@@ -84,6 +84,6 @@ def _unit(largest: float) -> str | None:
 
 
 def _with_clock(values: pl.Series, layout: str) -> str:
-    """The layout with the time of day as the first value has it."""
+    """The layout, extended by the time of day in the form of the first value."""
     colons = str(values.drop_nulls()[0]).count(":")
     return layout + ("", " %H:%M", " %H:%M:%S")[min(colons, 2)]

@@ -1,4 +1,4 @@
-"""Roles of columns by their names: which column of a table is the user, the track, the time of a play."""
+"""Roles of columns by name: the user, the track, the time of a play, and others."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ WORDS: Mapping[str, str] = {
 
 
 def candidates(role: str, names: Sequence[str]) -> list[str]:
-    """The columns that may have this role, the likeliest first: usual names, then names with a word of the role.
+    """The columns that may have this role, likeliest first: usual names, then names that contain a word of it.
 
-    Names after a colon are types, as RecBole writes them: `user_id:token`.
+    RecBole writes types after a colon, as in `user_id:token`; they are ignored.
     """
     plain = {name: _plain(name) for name in names}
     usual = [_squeezed(known) for known in USUAL[role]]

@@ -1,1 +1,1 @@
-"""What the trackers share."""
+"""Helpers of several trackers."""

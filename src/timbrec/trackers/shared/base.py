@@ -1,4 +1,4 @@
-"""The contract of a tracker, and what it gets."""
+"""The contract of a tracker, and the record it receives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from timbrec.errors import ConfigError
 
 @dataclass(frozen=True)
 class Record:
-    """A run as trackers know it: text parameters, figures by name, and files to keep.
+    """A run in the form of trackers: text parameters, figures by name, and files to keep.
 
     Names of metrics are `scenario/encoder/recommender/metric_at_k`, with `.low`, `.high` and `.chance` for the interval
     and the chance level.
@@ -31,12 +31,12 @@ class Tracker(Protocol):
     def __init__(self, project: str | None = None) -> None: ...
 
     def log(self, record: Record) -> str:
-        """Log a run; returns where it is, for the user."""
+        """Log a run; returns its address for the user."""
         ...
 
 
 def imported(module: str, extra: str) -> Any:
-    """The client of a tracker. Raises ConfigError, with the extra to install, where it is missing."""
+    """The client of a tracker. Raises ConfigError, with the extra to install, if it is missing."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -1,1 +1,1 @@
-"""Code for engines whose workers run in other processes."""
+"""Code for engines with workers in other processes."""

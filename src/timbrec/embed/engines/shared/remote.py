@@ -58,7 +58,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """The work that all workers share: encoders (recipes, or objects as they are), requests, and numbers of threads.
+    """The work that all workers share: encoders (recipes or objects), requests, and numbers of threads.
 
     `cards` are the cards that the encoders must have. `batch` is the number of windows encoded at once, None for the
     default; `threads` is the number of cores of a worker.
@@ -73,7 +73,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Known:
-    """What a store knows when a run starts: the audio of every file read before, and files that failed."""
+    """A store's knowledge at the start of a run: the audio of every file read before, and the files that failed."""
 
     audio_of: Mapping[str, str]
     failed: frozenset[str]
@@ -114,5 +114,5 @@ def plan_of(targets: Sequence[Target], batch: int | None, threads: int) -> Plan:
 
 
 def known_of(targets: Sequence[Target]) -> list[Known]:
-    """What the stores of some targets know."""
+    """The knowledge of the stores of some targets."""
     return [Known(target.audio_of, frozenset(target.failed_files)) for target in targets]

@@ -1,4 +1,4 @@
-"""A worker: reads and encodes the tracks of a chunk as the local engine does, and returns what belongs in stores."""
+"""A worker: reads and encodes the tracks of a chunk like the local engine, and returns the entries for the stores."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _NOTHING = Path("nowhere")
 class Worker:
     """Loads the encoders of a plan once. Calling it encodes a chunk of tracks.
 
-    An error that the user can fix is part of the result, also one of loading, since a process that cannot start would
-    be started again and again.
+    An error that the user can fix becomes part of the result. This includes errors of loading, since a process that
+    cannot start would be started again and again.
     """
 
     def __init__(self, plan: Plan, known: Sequence[Known]) -> None:
@@ -88,7 +88,7 @@ class _Gathered(Target):
             self._sheet.vectors[self.place, entry.audio] = entry.vector
 
     def flush(self) -> None:
-        """Nothing is written here."""
+        """Do nothing: a worker writes no store."""
 
     def timed(self, device: str, tracks: int, seconds: float) -> None:
         self._sheet.times[self.place] = (device, tracks, seconds)
