@@ -15,7 +15,7 @@ STORE = 100 * 2**20  # bytes of each node's object store
 
 @contextmanager
 def two_nodes(**head: int) -> Iterator[str]:
-    """Start two nodes; yields the engine that joins them. Options are those of the head node."""
+    """Start two nodes; yields the engine that joins them. Options are for the head node."""
     from ray.cluster_utils import Cluster
 
     options: dict[str, Any] = {"num_cpus": 1, "object_store_memory": STORE}

@@ -34,7 +34,7 @@ RATE = 22_050
 
 
 def tone(number: int) -> np.ndarray:
-    """A second of noise whose colour depends on the number."""
+    """A second of noise with a colour by number."""
     noise = np.random.default_rng(number).normal(0, 0.2, RATE)
     return np.convolve(noise, np.cos(np.arange(16) * number / 5) / 8, "same").astype(np.float32)
 

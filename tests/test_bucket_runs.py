@@ -1,4 +1,4 @@
-"""Benchmarks whose inputs, vectors and results live in a bucket of a real S3-compatible server."""
+"""Benchmarks with inputs, vectors and results in a bucket of a real S3-compatible server."""
 
 from __future__ import annotations
 

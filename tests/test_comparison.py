@@ -284,7 +284,7 @@ def test_the_variance_over_clusters_is_a_lower_limit_and_that_over_items_is_not(
 
 
 def test_degrees_of_freedom_are_those_of_the_variance_itself() -> None:
-    """Twice the squared variance over the variance of its parts: what is in both parts counts in neither (PP)."""
+    """Twice the squared variance over the variance of its parts: the common part counts in neither (PP)."""
     rng = np.random.default_rng(0)
     users, items = (np.column_stack([rng.standard_normal(n) ** 3 / 100, np.zeros(n)]) for n in (60, 40))
     spread = Spread(users, items, np.diag([0.01, 0.0]), np.zeros(2), np.arange(2), np.ones(2), 39.0)

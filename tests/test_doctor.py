@@ -1,4 +1,4 @@
-"""What `timbrec doctor` says about the machine, the installation and a config, and its exit codes."""
+"""Output of `timbrec doctor` about the machine, the installation and a config, and its exit codes."""
 
 from __future__ import annotations
 

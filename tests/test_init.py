@@ -1,4 +1,4 @@
-"""`timbrec init`: a config drafted from files runs as it stands; what was taken for what is said."""
+"""`timbrec init`: a config drafted from files runs unchanged, and the role of each file is reported."""
 
 from __future__ import annotations
 

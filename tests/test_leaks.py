@@ -81,7 +81,7 @@ def test_a_constant_target_is_predicted_by_nothing() -> None:
 
 
 def write(folder: Path, copies: int = 0, albums: int = 0, **changes: Any) -> Path:
-    """The small world with this many cold tracks whose vectors, and whose albums, are those of train tracks."""
+    """The small world with so many cold tracks that have the vector, or the album, of a train track."""
     path = small_world.write(folder, recommenders=["knn"], **changes)
     vectors = np.load(folder / "good.npy")
     vectors[COLD[:copies]] = vectors[TRAIN[:copies]] * 1.0005

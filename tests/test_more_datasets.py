@@ -43,7 +43,7 @@ def write(folder: Path, name: str, *lines: str) -> Path:
 
 
 def shown(dataset: Dataset, folder: Path) -> list[str]:
-    """What a model of the data set, written as tables with a config, calls its tracks."""
+    """The names of tracks in a model of the data set, written as tables with a config."""
     write_dataset(dataset, folder / "written")
     config = read_config(folder / "written" / "config.yaml")
     items = items_table(config)

@@ -1,4 +1,4 @@
-"""Configs whose log is an imported history, or a published data set by name."""
+"""Configs with an imported history, or a published data set by name, as the log."""
 
 from __future__ import annotations
 

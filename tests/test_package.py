@@ -1,4 +1,4 @@
-"""What an index gets: metadata, a README without relative links, and archives that install and run elsewhere."""
+"""The files of an index: metadata, a README without relative links, and archives that install and run elsewhere."""
 
 from __future__ import annotations
 

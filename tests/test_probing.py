@@ -149,7 +149,7 @@ def test_wrong_probes_of_a_config(probes: list[Any], message: str) -> None:
 
 
 def test_audio_of_a_data_set_is_encoded_and_probed(tmp_path: Path) -> None:
-    """GTZAN's layout with noise of a colour per genre; MFCC hears the colour."""
+    """GTZAN's layout with noise of a colour per genre; MFCC tells colours apart."""
     rng = np.random.default_rng(0)
 
     def noise(colour: float) -> Any:

@@ -78,7 +78,7 @@ def test_more_users_and_items_than_one_block_holds() -> None:
 
 @pytest.mark.parametrize("levels", [1, 1000])
 def test_the_operations_of_a_gpu_give_the_same_lists(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They run on the CPU here: what is chosen by device is only how the largest values and true places are found."""
+    """They run on the CPU here: the device only decides how the largest values and true places are found."""
     monkeypatch.setattr("timbrec.ranking.selection._on_cpu", lambda _: False)
     table, seen, _ = world(1, 40, 5000, levels)
     items, scores = brute_force(table, np.arange(40), np.arange(5000), seen, 30, 0)

@@ -144,7 +144,7 @@ def described(record: Record) -> dict[str, Any]:
 
 
 def processes(start: str) -> list[int]:
-    """Processes whose title begins with a text."""
+    """Processes with a title that begins with a text."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):

@@ -286,7 +286,7 @@ def test_a_lead_that_is_not_shown_says_how_much_more_data_would_show_it(figures:
 
 
 def test_a_line_that_one_track_carries_neither_leads_nor_hides_another_that_beats_a_baseline() -> None:
-    """The highest line owes half of its figure to one track and is told apart from nothing; the second is sure."""
+    """The highest line owes half of its figure to one track and differs from nothing for sure; the second does."""
     rng = np.random.default_rng(0)
     users = rng.standard_normal((200, 3)) * 0.001
     items = rng.standard_normal((80, 3)) * 0.001
@@ -356,7 +356,7 @@ def test_a_baseline_that_knows_vectors_by_artist_takes_no_win_but_is_named() -> 
 
 
 def test_tracks_of_an_artist_are_drawn_together(run: Run, figures: Figures, tmp_path: Path) -> None:
-    """Twelve artists of five tracks, one artist unknown: the intervals are those over the artists."""
+    """Twelve artists of five tracks, one artist unknown: intervals are over the artists."""
     artists = np.arange(60) // 5
     artists[-5:] = -1
     names = [None if artist < 0 else f"artist {artist:02}" for artist in artists]
