@@ -1,4 +1,4 @@
-"""The order of items with equal scores, without PyTorch, whose import takes longer than a search in a model."""
+"""The order of items with equal scores, without PyTorch: importing it takes longer than a search in a model."""
 
 from __future__ import annotations
 
