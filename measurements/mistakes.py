@@ -18,28 +18,22 @@ MISTAKES = tuple(
     Mistake(*patch)
     for patch in (
         # Splits
-        ("a play at the start is left out", "data/cuts.py",
-         'chosen &= (pl.col("time") >= cuts[0])', 'chosen &= (pl.col("time") > cuts[0])'),
-        ("plays before the start count", "data/cuts.py",
-         'chosen &= (pl.col("time") >= cuts[0]) & (pl.col("time") < cuts[-1])', 'chosen &= pl.col("time") < cuts[-1]'),
-        ("a play at T is train", "data/cuts.py",
-         'train = pairs.filter(pl.col("first") < at).select(*key, plays=str(at))\n'
-         '    later = pairs.filter((pl.col("first") >= at)',
-         'train = pairs.filter(pl.col("first") <= at).select(*key, plays=str(at))\n'
-         '    later = pairs.filter((pl.col("first") > at)'),
-        ("train counts plays of the test", "data/cuts.py",
-         'select(*key, plays=str(at))', 'select(*key, plays=str(until))'),
-        ("validation reaches into the test", "data/cuts.py",
-         '_cut(pairs, validate_at, test_at)', '_cut(pairs, validate_at, end)'),
-        ("pairs belong to their last play", "data/cuts.py",
-         'pl.col("time").min().alias("first")', 'pl.col("time").max().alias("first")'),
-        ("repeated plays are dropped", "data/cuts.py",
-         'events.table.lazy().filter(chosen)', 'events.table.lazy().unique(["user", "item"]).filter(chosen)'),
+        ("a play at the start is left out", "data/pairs.py", '(time < moments[0])', '(time <= moments[0])'),
+        ("plays before the start count", "data/pairs.py",
+         '(time < moments[0]) | (time >= moments[-1])', 'time >= moments[-1]'),
+        ("a play at T is train", "data/pairs.py", 'first < at, (first >= at) &', 'first <= at, (first > at) &'),
+        ("train counts plays of the test", "data/pairs.py",
+         'zip(parts[number], chosen, plays[number:], strict=False)',
+         'zip(parts[number], chosen, [plays[number + 1]] * 2, strict=False)'),
+        ("validation reaches into the test", "data/pairs.py", '(first < until)', '(first < moments[-1])'),
+        ("pairs belong to their last play", "data/pairs.py",
+         '_reduced(np.minimum, time, begin)', '_reduced(np.maximum, time, begin)'),
+        ("repeated plays are dropped", "data/pairs.py",
+         '_reduced(np.add, count, begin)', '_reduced(np.maximum, count, begin)'),
         ("a test of two months", "data/splitting.py", '_moved(test_at, "1mo")', '_moved(test_at, "2mo")'),
         ("cold pairs of users without hot pairs are lost", "data/cuts.py",
-         'return train, later.filter(seen), later.filter(~seen)',
-         'return train, later.filter(seen), later.filter(~seen & pl.col("user").is_in('
-         'later.filter(seen)["user"].implode()))'),
+         'later.where(known & ~seen)',
+         'later.where(known & ~seen & np.isin(later.user, later.user[known & seen]))'),
         # Ranking and candidates
         ("ties by row", "ranking/rank.py",
          'ordered = candidates[np.argsort(tie_order(exclude.n_items, seed)[candidates])]', 'ordered = candidates'),
