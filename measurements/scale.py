@@ -50,7 +50,7 @@ class Shape(NamedTuple):
 
 
 FULL = Shape(1_000_000, 1_000_000, 100_000_000, 768)
-BASE = Shape(10_000, 10_000, 1_000_000, 96)  # from here, each dimension grows alone
+BASE = Shape(10_000, 10_000, 500_000, 96)  # from here, each dimension grows alone
 SAMPLE, DEPTH = 20_000, 100  # users whose lists are ranked, and their lengths
 FRESH = 0.02  # share of the tracks that are played in the test month only
 AT_ONCE = 5_000_000  # events in a file of the log
