@@ -1,4 +1,4 @@
-"""Checks of the code beside the cells: they start only where they save time, and never outlive the block."""
+"""Checks of the code beside other work: they start only where they save time, and never outlive the block."""
 
 from __future__ import annotations
 

@@ -95,15 +95,16 @@ def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Se
     inputs.tracks.write_parquet(run.folder / TRACKS)
     write_leaks(run, config, inputs, progress)
     write_truth(run, inputs)
-    several = jobs != 1 and cores() > 1 and engine == "local"
+    run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
+    several = jobs != 1 and cores() > 1
     with _code_checked_beside(progress) if several and read_audit(run).missing else nullcontext():
-        run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
         if config.probes or config.mir_scores:
             _log_failures(run_probes(config, inputs, run.folder, progress, engine))
             run.publish()
         tables = tables_of(run, progress)
-    if read_audit(run).missing:
-        audit(run, inputs, progress)
+        findings = _audit_run(run, inputs, progress) if read_audit(run).missing else None
+    if findings is not None:
+        _audit_code(run, findings, progress)
     return page_of(run, tables, progress)
 
 
@@ -167,9 +168,20 @@ def _config_from_memory(settings: dict[str, Any], progress: Progress | None, **t
 
 def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Finding]:
     """Audit a run against its inputs and the code that made it; keep the findings in its folder."""
-    from timbrec.audit import audit_code, audit_run, run_parts  # loads every recommender
+    return _audit_code(run, _audit_run(run, inputs, progress), progress)
 
-    findings = audit_run(run, inputs, progress) + audit_code(progress, run_parts(run))
+
+def _audit_run(run: Run, inputs: Inputs, progress: Progress | None) -> list[Finding]:
+    from timbrec.audit import audit_run  # loads every recommender
+
+    return audit_run(run, inputs, progress)
+
+
+def _audit_code(run: Run, findings: list[Finding], progress: Progress | None) -> list[Finding]:
+    """Audit the code that made a run, and keep the findings after those about the run itself."""
+    from timbrec.audit import audit_code, run_parts
+
+    findings = findings + audit_code(progress, run_parts(run))
     write_audit(run, findings)
     run.publish()
     return findings

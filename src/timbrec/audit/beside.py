@@ -1,4 +1,4 @@
-"""Checks of the code in a process of their own, while the cells of a run train."""
+"""Checks of the code in a process of their own, while a run is probed, summed up and audited."""
 
 from __future__ import annotations
 
