@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 
@@ -26,6 +25,7 @@ from timbrec.audit.protocol import never_reads_test, refit_serves, train_statist
 from timbrec.audit.trained import frozen_stays_frozen
 from timbrec.audit.trial import Trial
 from timbrec.data import cuts
+from timbrec.data.events import Events
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold, Scenario, Split
 from timbrec.embed import pooling
@@ -403,8 +403,12 @@ def later_end(patch: Patch) -> None:
 
 def boundary_in_train(patch: Patch) -> None:
     """A play at T is train."""
-    cut = cuts._cut
-    patch.setattr(cuts, "_cut", lambda pairs, at, until: cut(pairs.with_columns(pl.col("first") - _TICK), at, until))
+    right = cuts.later_pairs
+
+    def wrong(events: Events, at: list[datetime]) -> list[tuple[Interactions, Interactions]]:
+        return right(events, [at[0], *(moment + _TICK for moment in at[1:-1]), at[-1]])
+
+    patch.setattr(cuts, "later_pairs", wrong)
 
 
 def ties_by_row(patch: Patch) -> None:
