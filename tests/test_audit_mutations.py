@@ -27,6 +27,7 @@ from timbrec.audit.trial import Trial
 from timbrec.data import cuts
 from timbrec.data.events import Events
 from timbrec.data.interactions import Interactions
+from timbrec.data.pairs import later_pairs
 from timbrec.data.split import Fold, Scenario, Split
 from timbrec.embed import pooling
 from timbrec.embed.encode import encode_track
@@ -403,12 +404,11 @@ def later_end(patch: Patch) -> None:
 
 def boundary_in_train(patch: Patch) -> None:
     """A play at T is train."""
-    right = cuts.later_pairs
 
     def wrong(events: Events, at: list[datetime]) -> list[tuple[Interactions, Interactions]]:
-        return right(events, [at[0], *(moment + _TICK for moment in at[1:-1]), at[-1]])
+        return later_pairs(events, [at[0], *(moment + _TICK for moment in at[1:-1]), at[-1]])
 
-    patch.setattr(cuts, "later_pairs", wrong)
+    patch.setattr("timbrec.data.cuts.later_pairs", wrong)
 
 
 def ties_by_row(patch: Patch) -> None:
