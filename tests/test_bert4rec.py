@@ -239,6 +239,7 @@ def test_the_norm_of_a_content_vector_does_not_matter() -> None:
     assert np.isfinite(projected(transformer, 0 * vectors)).all()
 
 
+@pytest.mark.slow
 def test_training_beats_chance_and_recovers_cold_items() -> None:
     place = world(500, 200, 20, dial=8)
     rng = np.random.default_rng(1)

@@ -100,6 +100,7 @@ def test_sentences(changes: dict[str, Any], expected: str) -> None:
     assert sentence(ROW | changes, "ndcg@10") == expected
 
 
+@pytest.mark.slow
 def test_a_run_with_metadata_shows_the_gain_of_audio(tmp_path: Path) -> None:
     encoders = {"good": small_world.CONFIG["encoders"]["good"], "metadata": {}}
     fused = {"good + metadata": {"of": ["good", "metadata"]}}

@@ -136,7 +136,7 @@ def test_two_writers_of_a_run_lose_nothing(bucket: Remote, tmp_path: Path, monke
         (mirror.folder / "both.json").write_text(name)
         mirror.push()
     first.pull()
-    assert {path.name: path.read_text() for path in first.folder.glob("*.*")} == {
+    assert {path.name: path.read_text() for path in first.folder.glob("[!.]*.*")} == {
         "a.csv": "a.csv", "b.csv": "b.csv", "both.json": "b.csv",
     }  # fmt: skip
 

@@ -118,6 +118,7 @@ def test_served_vectors_are_the_trained_ones() -> None:
         assert np.abs(np.linalg.norm(theirs, axis=1) - 1).max() > 0.05
 
 
+@pytest.mark.slow
 def test_training_beats_chance_and_recovers_cold_items() -> None:
     place = world()
     rng = np.random.default_rng(1)

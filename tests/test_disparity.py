@@ -135,6 +135,7 @@ def table(run: Run) -> pl.DataFrame:
     return pl.read_parquet(run.folder / "tables" / "disparity.parquet")
 
 
+@pytest.mark.slow
 class TestRun:
     def test_the_encoder_best_at_labels_is_not_best_at_taste(self, table: pl.DataFrame) -> None:
         rows = table.filter(probe="height", scenario="cold")

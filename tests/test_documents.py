@@ -53,7 +53,9 @@ def recipes() -> dict[str, tuple[str, str, catalog.Part]]:
     return parts
 
 
-@pytest.fixture(params=["metrics", "recommenders", "encoders"])
+@pytest.fixture(
+    params=[*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("metrics", "recommenders")), "encoders"]
+)
 def recipe(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[str, str]]:

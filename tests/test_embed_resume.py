@@ -93,7 +93,8 @@ def contents(store: Path) -> dict[str, object]:
     return {"manifest": facts} | {name: hashlib.sha256((store / name).read_bytes()).hexdigest() for name in names}
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [3, 20])
 def test_killed_at_random_moments_a_run_ends_in_the_same_store(
     music: Path, windows: int, tmp_path: Path, kills: int
 ) -> None:

@@ -76,6 +76,7 @@ def test_metadata_needs_an_items_table_and_no_other_source() -> None:
         make_config(base | {"encoders": {"mine": {"metadata": ["year"], "layer": 3}}})
 
 
+@pytest.mark.slow
 def test_metadata_goes_through_a_run_alone_and_fused(tmp_path: Path) -> None:
     """Cold tracks by an artist without train plays are counted on the data card."""
     encoders = small_world.CONFIG["encoders"] | {"metadata": {}}

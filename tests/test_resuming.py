@@ -68,7 +68,8 @@ def epochs_of(folder: Path) -> list[int]:
     return [json.loads(line)["epoch"] for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("where", [pytest.param("epoch", marks=pytest.mark.slow), "checkpoint"])
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["epoch", "checkpoint"])
 def test_a_killed_training_resumes_to_the_same_bits(where: str, whole: dict[str, Any], tmp_path: Path) -> None:
     """SIGKILL within the third epoch, and while the third checkpoint is half on disk."""
     command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path), where]

@@ -59,6 +59,7 @@ def fitted() -> dict[str, Scorer]:
     return {name: fit(name) for name in NAMES}
 
 
+@pytest.mark.slow
 def test_a_fresh_process_without_the_data_gives_the_same_answers(fitted: dict[str, Scorer], tmp_path: Path) -> None:
     assert (FOLD.train.item_users[:10] > 0).all()
     for name, scorer in fitted.items():

@@ -667,6 +667,7 @@ def test_only_some_cells_run(world: Any, tmp_path: Path) -> None:
         run_study(config, inputs, run, only=["rwa"])
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_cells_of_a_single_process(world: Any, tmp_path: Path) -> None:
     config, inputs = world
     small = {"use": "hybrid", "epochs": 2, "width": 8, "batch": 64}
