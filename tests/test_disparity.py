@@ -17,7 +17,17 @@ from timbrec import api
 from timbrec.report.sections.disparity import Disparity
 from timbrec.results.disparity import DISPARITY, groups_of, of_the_log, sentences
 from timbrec.results.published import published_figures
-from timbrec.statistics.agreement import agreement, critical_tau, holm, kendall, null_counts, p_value, partial, spearman
+from timbrec.statistics.agreement import (
+    _middle,
+    agreement,
+    critical_tau,
+    holm,
+    kendall,
+    null_counts,
+    p_value,
+    partial,
+    spearman,
+)
 from timbrec.study.config import read_config
 from timbrec.study.inputs import load_inputs
 from timbrec.study.probing import run_probes
@@ -118,6 +128,11 @@ class TestAgreement:
         ab, ac, bc = (spearman(*pair) for pair in ((first, second), (first, given), (second, given)))
         expected = (ab - ac * bc) / ((1 - ac**2) * (1 - bc**2)) ** 0.5
         assert partial(first, second, given[:, None]) == pytest.approx(expected)
+
+    @pytest.mark.parametrize(("tail", "low", "high"), [(20, -1, 1), (6, -1, 1), (5, 0, 0), (2, 0, 0), (0, 0, 0)])
+    def test_a_value_whose_larger_share_is_in_a_tail_is_left_out(self, tail: int, low: float, high: float) -> None:
+        draws = np.repeat([1.0, 0.0, -1.0], [tail, 100 - 2 * tail, tail])
+        assert _middle(draws) == (low, high)
 
     def test_partial_correlation_needs_encoders(self) -> None:
         assert partial(np.arange(4.0), np.arange(4.0), np.random.default_rng(0).standard_normal((4, 2))) is None
