@@ -33,10 +33,10 @@ def main(worlds: int, first: int) -> None:
     started, alarms, refused = time.perf_counter(), Counter[str](), 0
     for seed in range(first, first + worlds):
         with tempfile.TemporaryDirectory() as folder:
-            found = [finding for finding in audit_run(*clean_run(Path(folder), seed)) if not finding.passed]
-        alarms.update(finding.name for finding in found)
-        refused += bool(found)
-        for finding in found:
+            findings = [finding for finding in audit_run(*clean_run(Path(folder), seed)) if not finding.passed]
+        alarms.update(finding.name for finding in findings)
+        refused += bool(findings)
+        for finding in findings:
             print(f"world {seed}: {finding.name}: {finding.figure}; {finding.detail}", flush=True)
     seconds = time.perf_counter() - started
     print(f"{refused} of {worlds} clean worlds refused ({refused / worlds:.1%}) {dict(alarms)}, {seconds:.0f} s")

@@ -176,12 +176,12 @@ def _power_rows(table: dict[str, Any]) -> list[str]:
     header = ["worlds", *(f"{gap:g}" for gap in GAPS)]
     cells = [header, ["---"] * len(header)]
     for name, row in table.items():
-        found = [
+        powers = [
             f"{power['difference']:.3f}: {100 * power['found']:.1f} / {100 * power['crossed: found']:.1f}"
             f" / {100 * power['found, all at once']:.1f}"
             for power in row["power"]
         ]
-        cells.append([name, *found])
+        cells.append([name, *powers])
     return ["| " + " | ".join(row) + " |" for row in cells]
 
 

@@ -134,7 +134,7 @@ class Environment:
         """Versions of the installed packages."""
         requirement = ("torch==", "elsarec==", "RecTools==", "pytorch-lightning==", "faiss-cpu==", "numpy==")
         lines = []
-        for package in [one for one in PACKAGES if (self.cache / one / "installed").exists()]:
+        for package in [name for name in PACKAGES if (self.cache / name / "installed").exists()]:
             command = [self.cache / package / "bin/python", "-m", "pip", "freeze", "--disable-pip-version-check"]
             frozen = subprocess.run(command, check=True, env=_clean(), capture_output=True, text=True).stdout
             lines.append(
@@ -219,11 +219,13 @@ def compare_elsa(log: Log, seed: int, environment: Environment) -> dict[str, flo
     }
 
 
-def refitted(made: ELSA, log: Log, seed: int) -> Scorer:
+def refitted(untrained: ELSA, log: Log, seed: int) -> Scorer:
     """Epochs chosen on the validation fold, then fitted to all of train, as `timbrec bench` does."""
     content = Content(log.vectors)
-    chosen = made.fit(log.split.validation.train, content, log.split.validation, np.random.default_rng(seed)).chosen
-    return replace(made, **chosen).fit(log.split.test.train, content, None, np.random.default_rng(seed))
+    chosen = untrained.fit(
+        log.split.validation.train, content, log.split.validation, np.random.default_rng(seed)
+    ).chosen
+    return replace(untrained, **chosen).fit(log.split.test.train, content, None, np.random.default_rng(seed))
 
 
 def compare_bert4rec(log: Log, seed: int, environment: Environment) -> dict[str, float]:
@@ -259,14 +261,14 @@ def compare_bert4rec(log: Log, seed: int, environment: Environment) -> dict[str,
 def our_bert4rec(train: Interactions, validation: Fold, task: Task, seed: int) -> tuple[float, int]:
     """NDCG@50 of ours on `train`, and the epoch chosen."""
     width = BERT_SETTINGS["width"]
-    made = BERT4Rec(
+    untrained = BERT4Rec(
         **{**BERT_SETTINGS, "width": None}, feed_forward=4 * width, learned=("items",), scale="none", stop_on="hot",
         patience=BERT_SETTINGS["epochs"], plateau=BERT_SETTINGS["epochs"], least_gain=0.0,
     )  # fmt: skip
     rng, spread = np.random.default_rng([seed, *b"identities"]), (2 / (train.n_items + width)) ** 0.5  # as theirs
     identities = (spread * rng.standard_normal((train.n_items, width))).astype(np.float32)
     fold = Fold(train, validation.hot, validation.cold)
-    scorer = made.fit(train, Content(identities), fold, np.random.default_rng(seed))
+    scorer = untrained.fit(train, Content(identities), fold, np.random.default_rng(seed))
     lists = rank(scorer, task.users, task.candidates, train, K)
     return judged(lists.items, task, train), int(scorer.chosen["epochs"])
 

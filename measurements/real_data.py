@@ -82,58 +82,58 @@ def hetrec_trained(data: Path, out: Path, splits: int, listeners: int = 1) -> No
     for seed in range(splits):
         split, content = hetrec_split(data, seed, listeners)
         for name in TRAINED:
-            made = recommender(name, {})
-            for control in ("real", "shuffled") if made.uses_content else ("real",):
+            part = recommender(name, {})
+            for control in ("real", "shuffled") if part.uses_content else ("real",):
                 file = folder / f"{seed}-{name}-{control}.parquet"
                 if not file.exists():
                     progress(f"{name} on {control} vectors", seed, splits)
                     dealt = vectors_of(control, content.vectors, split.test.train.items, seed)
                     folder.mkdir(parents=True, exist_ok=True)
-                    judged(made, split, Content(dealt), seed).write_parquet(file)
-                facts = {"recommender": name, "vectors": control if made.uses_content else "none", "split": seed}
+                    judged(part, split, Content(dealt), seed).write_parquet(file)
+                facts = {"recommender": name, "vectors": control if part.uses_content else "none", "split": seed}
                 rows.append(
                     pl.read_parquet(file).with_columns(pl.lit(value).alias(key) for key, value in facts.items())
                 )
-    found = pl.concat(rows)
-    paired = against(found, {"popularity": ("popularity", "none"), "knn": ("knn", "real"), "elsa": ("elsa", "none")})
+    values = pl.concat(rows)
+    paired = against(values, {"popularity": ("popularity", "none"), "knn": ("knn", "real"), "elsa": ("elsa", "none")})
     show(f"NDCG@50, means over {splits} halves and splits ± the t interval over them; differences paired", paired)
     show("The last of the splits", split.describe().select("part", "rows", "users", "items"))
-    show("Epochs chosen on validation", found.group_by("recommender", "vectors").agg(pl.col("epochs").mean()))
+    show("Epochs chosen on validation", values.group_by("recommender", "vectors").agg(pl.col("epochs").mean()))
 
 
-def judged(made: Recommender, split: Split, content: Content, seed: int) -> pl.DataFrame:
+def judged(part: Recommender, split: Split, content: Content, seed: int) -> pl.DataFrame:
     """NDCG@50 of every half that the recommender can rank, fitted as `timbrec bench` does."""
-    scorer, chosen = fitted(made, split, content, seed)
+    scorer, chosen = fitted(part, split, content, seed)
     rows = []
     for scenario in SCENARIOS:
         task = split.test.task(scenario)
         with suppress(CannotRankError):
             lists = answer(scorer, task, split.test, 50, seed)
-            found = outcome(lists.items, task, split.test.train)
-            rows.append({"scenario": scenario, "ndcg": NDCG(50).value(found), "epochs": chosen.get("epochs")})
+            values = outcome(lists.items, task, split.test.train)
+            rows.append({"scenario": scenario, "ndcg": NDCG(50).value(values), "epochs": chosen.get("epochs")})
     return pl.DataFrame(rows, schema={"scenario": pl.String, "ndcg": pl.Float64, "epochs": pl.Int64})
 
 
-def fitted(made: Recommender, split: Split, content: Content, seed: int) -> tuple[Scorer, dict[str, Any]]:
+def fitted(part: Recommender, split: Split, content: Content, seed: int) -> tuple[Scorer, dict[str, Any]]:
     """The scorer that serves, and the settings that validation chose."""
     chosen: dict[str, Any] = {}
-    if made.validates:
-        first = made.fit(split.validation.train, content, split.validation, np.random.default_rng(seed))
+    if part.validates:
+        first = part.fit(split.validation.train, content, split.validation, np.random.default_rng(seed))
         chosen = first.chosen
-    return replace(made, **chosen).fit(split.test.train, content, None, np.random.default_rng(seed)), chosen
+    return replace(part, **chosen).fit(split.test.train, content, None, np.random.default_rng(seed)), chosen
 
 
-def against(found: pl.DataFrame, others: dict[str, tuple[str, str]]) -> pl.DataFrame:
+def against(values: pl.DataFrame, others: dict[str, tuple[str, str]]) -> pl.DataFrame:
     """Per half, recommender and vectors: the mean over splits, and by how much it is above some others."""
     keys = ["scenario", "recommender", "vectors"]
-    columns = {"NDCG@50": found}
+    columns = {"NDCG@50": values}
     for title, (name, vectors) in others.items():
-        other = found.filter((pl.col("recommender") == name) & (pl.col("vectors") == vectors))
+        other = values.filter((pl.col("recommender") == name) & (pl.col("vectors") == vectors))
         other = other.select("scenario", "split", other="ndcg")
-        joined = found.join(other, on=["scenario", "split"]).with_columns(ndcg=pl.col("ndcg") - pl.col("other"))
+        joined = values.join(other, on=["scenario", "split"]).with_columns(ndcg=pl.col("ndcg") - pl.col("other"))
         columns[f"above {title}"] = joined.filter(~((pl.col("recommender") == name) & (pl.col("vectors") == vectors)))
     cells = [rows.group_by(keys).agg(interval("ndcg").alias(title)) for title, rows in columns.items()]
-    table = cells[0].join(found.group_by(keys).agg(best=pl.col("ndcg").mean()), on=keys)
+    table = cells[0].join(values.group_by(keys).agg(best=pl.col("ndcg").mean()), on=keys)
     for more in cells[1:]:
         table = table.join(more, on=keys, how="left")
     return table.sort("scenario", "best", descending=[False, True]).drop("best")
@@ -271,12 +271,12 @@ def onion_chance(data: Path, out: Path, splits: int) -> None:
     by_user, by_all = ([ranked(scorer, task, nothing) for scorer in scorers] for scorers in (drawn, same))
     rows = []
     for metric in (HitRate(20), Recall(20), HitRate(50), Recall(50)):
-        for_all = [metric.value(one) for one in by_all]
+        for_all = [metric.value(lists) for lists in by_all]
         rows.append({
             "metric": metric.label,
             "analytic chance": float(np.mean(metric.chance(oracle))),
-            "random list per user": float(np.mean([metric.value(one) for one in by_user])),
-            "its sd": float(np.std([metric.value(one) for one in by_user])),
+            "random list per user": float(np.mean([metric.value(lists) for lists in by_user])),
+            "its sd": float(np.std([metric.value(lists) for lists in by_user])),
             "random list for all": float(np.mean(for_all)),
             "its sd ": float(np.std(for_all)),
             "popularity in the test": metric.value(oracle),
@@ -315,13 +315,13 @@ def taste_profile(data: Path, out: Path, splits: int) -> None:
         print(f"as hot pairs: {error}")
     fold = Fold(train, none, cold)
     task = fold.task("cold")
-    found = [ranked(RandomScorer(seed), task, fold.train) for seed in range(50)]
+    values = [ranked(RandomScorer(seed), task, fold.train) for seed in range(50)]
     rows = [
         {
             "metric": metric.label,
-            "analytic chance": float(np.mean(metric.chance(found[0]))),
-            "random": float(np.mean([metric.value(one) for one in found])),
-            "its standard error": float(np.std([metric.value(one) for one in found]) / np.sqrt(len(found))),
+            "analytic chance": float(np.mean(metric.chance(values[0]))),
+            "random": float(np.mean([metric.value(lists) for lists in values])),
+            "its standard error": float(np.std([metric.value(lists) for lists in values]) / np.sqrt(len(values))),
         }
         for metric in (HitRate(20), Recall(20), HitRate(50), Recall(50))
     ]

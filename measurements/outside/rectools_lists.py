@@ -44,8 +44,10 @@ model = BERT4RecModel(
 lists = []
 for _ in range(int(asked["epochs"])):
     model.fit_partial(dataset, min_epochs=1, max_epochs=1)
-    found = model.recommend(asked["users"], dataset, k=int(asked["k"]), filter_viewed=True)
+    recommended = model.recommend(asked["users"], dataset, k=int(asked["k"]), filter_viewed=True)
     items = np.full((len(asked["users"]), int(asked["k"])), -1)
-    items[np.searchsorted(asked["users"], found[Columns.User]), found[Columns.Rank] - 1] = found[Columns.Item]
+    items[np.searchsorted(asked["users"], recommended[Columns.User]), recommended[Columns.Rank] - 1] = recommended[
+        Columns.Item
+    ]
     lists.append(items)
 np.savez(sys.argv[2], items=np.array(lists))
