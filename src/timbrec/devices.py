@@ -13,6 +13,10 @@ from timbrec.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
+_LIMITS = (  # of a container, and what it uses: control groups 2 and 1
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # in PyTorch's messages
 
 
@@ -77,13 +81,16 @@ def use_threads(count: int) -> None:
 def free_memory() -> int:
     """Bytes of memory that a new process may take: what the system has free, within the limit of the container."""
     available = [_system_memory()]
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
+    for limit, used in _LIMITS:
         if (most := _number(limit)) is not None:
             available.append(most - (_number(used) or 0))
     return max(min(available), 0)
+
+
+def all_memory() -> int:
+    """Bytes of memory that processes may take together, within the limit of the container."""
+    limits = [most for limit, _ in _LIMITS if (most := _number(limit)) is not None]
+    return min([_installed_memory(), *limits])
 
 
 def _system_memory() -> int:
@@ -92,6 +99,10 @@ def _system_memory() -> int:
     if path.is_file():
         fields = dict(line.split(":") for line in path.read_text().splitlines() if ":" in line)
         return int(fields["MemAvailable"].split()[0]) * 1024
+    return _installed_memory()
+
+
+def _installed_memory() -> int:
     if hasattr(os, "sysconf"):
         return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
     return sys.maxsize

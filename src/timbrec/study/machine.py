@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import re
 import shutil
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from timbrec.devices import all_memory, cores, free_memory
 from timbrec.errors import ConfigError
 
 _PACKAGE = "timbrec"
@@ -46,26 +46,11 @@ def facts(ray: str | None = None, folder: Path = Path()) -> Iterator[Fact]:
 
 
 def _hardware(folder: Path) -> Iterator[Fact]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Fact("cores", f"{cores} ({platform.machine()}, {platform.system()})")
-    total, free = memory()
-    yield Fact("memory", f"{total / _GIB:.1f} GiB, {free / _GIB:.1f} GiB available")
+    yield Fact("cores", f"{cores()} ({platform.machine()}, {platform.system()})")
+    yield Fact("memory", f"{all_memory() / _GIB:.1f} GiB, {free_memory() / _GIB:.1f} GiB available")
     yield Fact("disk", f"{shutil.disk_usage(folder).free / _GIB:.1f} GiB free at {folder.absolute()}")
     yield Fact("GPU", _gpus() or "none that PyTorch can use", "ok" if _gpus() else "optional",
                "" if _gpus() else "Everything runs without one; training and encoding are slower.")  # fmt: skip
-
-
-def memory() -> tuple[int, int]:
-    """Total and available bytes of main memory; a container's limit counts."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    total, free = page * os.sysconf("SC_PHYS_PAGES"), page * os.sysconf("SC_AVPHYS_PAGES")
-    info = Path("/proc/meminfo")
-    if info.exists() and (available := re.search(r"MemAvailable:\s+(\d+) kB", info.read_text())):
-        free = 1024 * int(available[1])
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.exists() and (text := limit.read_text().strip()).isdigit():
-        total = min(total, int(text))
-    return total, min(free, total)
 
 
 def _gpus() -> str:
