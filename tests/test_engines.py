@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import small_world
-from timbrec.cluster import connected, refusing_lost_work
+from timbrec.cluster import _join, connected, refusing_lost_work
 from timbrec.embed import load_encoder
 from timbrec.errors import ConfigError
 from timbrec.study import needs
@@ -109,3 +109,32 @@ def test_a_full_object_store_is_one_line() -> None:
         message = full if name in kinds[:2] else lost
         with pytest.raises(ConfigError, match=message), refusing_lost_work(ray):
             raise errors[name]("gone\nand more")
+
+
+@pytest.mark.parametrize(("failures", "joined"), [(2, True), (3, False)])
+def test_a_busy_head_node_is_asked_again(failures: int, joined: bool) -> None:
+    calls: list[str] = []
+
+    def init(address: str, **options: object) -> None:
+        calls.append(address)
+        if len(calls) <= failures:
+            raise ConnectionAbortedError("RuntimeError: Starting Ray client server failed. See its log.")
+
+    if joined:
+        _join(SimpleNamespace(init=init), "ray://head:10001")  # type: ignore[arg-type]
+    else:
+        with pytest.raises(ConnectionAbortedError):
+            _join(SimpleNamespace(init=init), "ray://head:10001")  # type: ignore[arg-type]
+    assert calls == ["ray://head:10001"] * 3
+
+
+def test_another_reason_is_no_reason_to_ask_again() -> None:
+    calls: list[str] = []
+
+    def init(address: str) -> None:
+        calls.append(address)
+        raise ConnectionError("versions differ")
+
+    with pytest.raises(ConnectionError, match="versions differ"):
+        _join(SimpleNamespace(init=init), "ray://head:10001")  # type: ignore[arg-type]
+    assert len(calls) == 1

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "ray://"
 _SECONDS = 10.0  # for an address to answer
+_TRIES = 3  # of a client to get a server of its own from a busy head node
 _CHECKED = ("timbrec", "code", "python", "torch", "numpy", "polars")
 _STORE = (100 * 2**20, 4 * 2**30)  # least and most bytes of the object store of a cluster that is started here
 
@@ -172,6 +173,17 @@ def _module() -> ModuleType:
     return ray
 
 
+def _join(ray: ModuleType, address: str, **options: object) -> None:
+    """Join a cluster; try again where a busy head node did not start this client's server in time."""
+    for left in reversed(range(_TRIES)):
+        try:
+            ray.init(address, **options)
+            return
+        except ConnectionError as error:
+            if not left or "client server failed" not in str(error):
+                raise
+
+
 def _connect(ray: ModuleType, address: str) -> None:
     quiet = {"logging_level": "ERROR", "configure_logging": False}
     if address == "ray":
@@ -188,7 +200,7 @@ def _connect(ray: ModuleType, address: str) -> None:
     if address != "auto":
         _refuse_silent(address)
     try:
-        ray.init("auto" if address == "auto" else _PREFIX + address, **quiet)
+        _join(ray, "auto" if address == "auto" else _PREFIX + address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise ConfigError(
             f"no Ray cluster could be joined at {address}: {_first_line(error)}",
