@@ -96,14 +96,14 @@ def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Se
     write_leaks(run, config, inputs, progress)
     write_truth(run, inputs)
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
-    several = jobs != 1 and cores() > 1
-    with _code_checked_beside(progress) if several and read_audit(run).missing else nullcontext():
+    stale = bool(read_audit(run).missing)  # neither probes nor figures change what an audit depends on
+    with _code_checked_beside(progress) if stale and jobs != 1 and cores() > 1 else nullcontext():
         if config.probes or config.mir_scores:
             _log_failures(run_probes(config, inputs, run.folder, progress, engine))
             run.publish()
         tables = tables_of(run, progress)
-        findings = _audit_run(run, inputs, progress) if read_audit(run).missing else None
-    if findings is not None:
+        findings = _audit_run(run, inputs, progress) if stale else []
+    if stale:
         _audit_code(run, findings, progress)
     return page_of(run, tables, progress)
 

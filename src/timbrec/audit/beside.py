@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from timbrec.audit.cache import is_cached
-from timbrec.audit.run import SWITCH, audit_code
-from timbrec.audit.table import CHECKS
+from timbrec.audit.run import audit_code, unchecked
 from timbrec.devices import free_memory
 from timbrec.types import Progress
 
@@ -25,8 +22,8 @@ def code_checked_beside(progress: Progress | None = None) -> Iterator[None]:
     Nothing starts if the checks of the code are in the cache or off, or if less than 2 GiB of memory is free. A check
     that does not pass, and a process that ends early, only mean that `audit_code` runs the check again.
     """
-    unchecked = [check.name for check in CHECKS if check.of_code and not is_cached(check.name)]
-    if not unchecked or os.environ.get(SWITCH, "").lower() == "off" or free_memory() < _MEMORY:
+    names = unchecked()
+    if not names or free_memory() < _MEMORY:
         yield
         return
     process = multiprocessing.get_context("spawn").Process(target=_check, daemon=True)
@@ -34,7 +31,7 @@ def code_checked_beside(progress: Progress | None = None) -> Iterator[None]:
     try:
         yield
         if process.is_alive() and progress:
-            progress("audit: checks of the code", 0, len(unchecked))
+            progress("audit: checks of the code", 0, len(names))
         process.join()
     finally:
         process.terminate()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from timbrec.audit.audited import Audited
-from timbrec.audit.cache import cached
+from timbrec.audit.cache import cached, is_cached
 from timbrec.audit.finding import Finding, combined, not_checked
 from timbrec.audit.parts import Parts, default_parts
 from timbrec.audit.table import CHECKS, Check
@@ -19,6 +19,7 @@ from timbrec.study.runs import Run
 from timbrec.types import Progress
 
 SWITCH = "TIMBREC_CODE_CHECKS"  # "off" in the environment: the checks of the code do not run, and the page says so
+_THREADS = 1  # worlds are so small that waiting threads would take longer than the work
 
 
 def audit_run(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Finding]:
@@ -51,7 +52,7 @@ def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> 
     trial, subjects = Trial(), default_parts() if parts is None else parts
     checks = [check for check in CHECKS if not check.of_run]
     findings = []
-    with limit_threads(1):  # worlds are so small that waiting threads would take longer than the work
+    with limit_threads(_THREADS):
         for done, check in enumerate(checks):
             _report(progress, check.name, done, len(checks))
             findings.append(check_code(check, trial, subjects))
@@ -59,13 +60,24 @@ def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> 
     return findings
 
 
+def unchecked() -> list[str]:
+    """Names of the checks of the code that `audit_code` would run, because they are not in the cache; [] if off."""
+    with limit_threads(_THREADS):  # the number of threads is part of a key
+        names = [check.name for check in CHECKS if check.of_code and not is_cached(check.name)]
+    return [] if _are_off() else names
+
+
 def check_code(check: Check, trial: Trial, parts: Parts) -> Finding:
     """The named finding of a check of the code or of parts, from the cache if it passed before."""
     return _named(_of_code(check, trial, parts), check)
 
 
+def _are_off() -> bool:
+    return os.environ.get(SWITCH, "").lower() == "off"
+
+
 def _of_code(check: Check, trial: Trial, parts: Parts) -> Finding:
-    if os.environ.get(SWITCH, "").lower() == "off":
+    if _are_off():
         return not_checked(f"{SWITCH} is off")
     if check.of_code is not None:
         function = check.of_code
