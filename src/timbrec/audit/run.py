@@ -62,9 +62,10 @@ def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> 
 
 def unchecked() -> list[str]:
     """Names of the checks of the code that `audit_code` would run, because they are not in the cache; [] if off."""
+    if _are_off():
+        return []
     with limit_threads(_THREADS):  # the number of threads is part of a key
-        names = [check.name for check in CHECKS if check.of_code and not is_cached(check.name)]
-    return [] if _are_off() else names
+        return [check.name for check in CHECKS if check.of_code and not is_cached(check.name)]
 
 
 def check_code(check: Check, trial: Trial, parts: Parts) -> Finding:

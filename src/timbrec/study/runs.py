@@ -238,13 +238,14 @@ def _plan(path: Path) -> list[Experiment]:
 
 def _facts(path: Path) -> dict[str, Any]:
     """The content of a cell.json. Raises ValueError where its experiment belongs to another folder."""
-    facts: dict[str, Any] = json.loads(path.read_text())
+    facts = _old_facts(path)
     if read_experiments([facts["experiment"]], str(path.parent))[0].hash != path.parent.name:
         raise ValueError("its name is not the hash of its experiment")
     return facts
 
 
 def _old_facts(path: Path) -> dict[str, Any]:
+    """The content of a cell.json of format 1, whose folders have other names."""
     facts: dict[str, Any] = json.loads(path.read_text())
     return facts
 
