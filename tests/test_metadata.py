@@ -14,6 +14,7 @@ import timbrec
 from timbrec.errors import ConfigError, DataError
 from timbrec.study.config import make_config, read_config
 from timbrec.study.inputs import load_inputs
+from timbrec.study.logs import tracks_table
 from timbrec.study.metadata import metadata_vectors, unheard
 
 TRACKS = pl.DataFrame(
@@ -39,7 +40,7 @@ def config_of(folder: Path, **metadata: Any) -> Any:
 
 def test_shared_values_are_dimensions_and_others_zeros(tmp_path: Path) -> None:
     config = config_of(tmp_path)
-    source = metadata_vectors(config.encoders["metadata"], config, ["d", "a", "b", "c", "e", "unknown"])
+    source = metadata_vectors(None, tracks_table(config), ["d", "a", "b", "c", "e", "unknown"])
     vectors = source.aligned(["a", "b", "c", "d", "e", "unknown"])  # year 1990 has three tracks, artist x two
     np.testing.assert_array_equal(vectors, [[1, 1], [0, 1], [1, 0], [1, 0], [0, 0], [0, 0]])
     assert dict(source.facts) == {
@@ -51,17 +52,16 @@ def test_shared_values_are_dimensions_and_others_zeros(tmp_path: Path) -> None:
 
 def test_named_columns_replace_the_usual_ones(tmp_path: Path) -> None:
     config = config_of(tmp_path, metadata=["label"])
-    source = metadata_vectors(config.encoders["metadata"], config, None)
+    source = metadata_vectors(config.encoders["metadata"].metadata, tracks_table(config), None)
     np.testing.assert_array_equal(source.aligned(["a", "b", "c", "d", "e"])[:, 0], [1, 1, 1, 0, 1])
-    wrong = config_of(tmp_path, metadata=["genre"])
     with pytest.raises(DataError, match="no column 'genre'"):
-        metadata_vectors(wrong.encoders["metadata"], wrong, None)
+        metadata_vectors(["genre"], tracks_table(config), None)
 
 
 def test_tracks_that_share_nothing_are_refused(tmp_path: Path) -> None:
     config = config_of(tmp_path)
     with pytest.raises(DataError, match="no two tracks share a value of artist_id, year"):
-        metadata_vectors(config.encoders["metadata"], config, ["7", "8"])
+        metadata_vectors(None, tracks_table(config), ["7", "8"])
 
 
 def test_metadata_needs_an_items_table_and_no_other_source() -> None:

@@ -67,7 +67,7 @@ class EncoderPart:
         from timbrec.encoders import load
         from timbrec.study.sources import encoder_name
 
-        return load(encoder_name(self.name, self.entry, self.config), self.weights, **self.entry.options)
+        return load(encoder_name(self.name, self.entry, self.config.base), self.weights, **self.entry.options)
 
     @property
     def digest(self) -> str:

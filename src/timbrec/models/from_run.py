@@ -184,7 +184,8 @@ def _encoders(representation: Representation | None, config: Config) -> list[dic
         if entry.audio is not None:
             weights = None if entry.weights is None else str(config.at(entry.weights).resolve())
             facts |= {
-                "encoder": encoder_name(source.encoder, entry, config), "weights": weights, "options": entry.options,
+                "encoder": encoder_name(source.encoder, entry, config.base), "weights": weights,
+                "options": entry.options,
                 "layer": entry.layer, "pool": entry.pool, "windows": entry.windows, "count": entry.count,
             }  # fmt: skip
         entries.append(facts)

@@ -21,7 +21,7 @@ from timbrec.study.catalogue import artists_of, column_of, shared_catalogue, sha
 from timbrec.study.config import Config
 from timbrec.study.leaks import albums_of, without_leaks
 from timbrec.study.left_out import left_out
-from timbrec.study.logs import read_interactions, read_tracks
+from timbrec.study.logs import read_interactions, read_tracks, tracks_table
 from timbrec.study.metadata import metadata_vectors
 from timbrec.study.output import check_output
 from timbrec.study.representation import Representation, Source, representations_of
@@ -144,12 +144,7 @@ def load_inputs(
     catalogue = shared_catalogue(log, sources)
     events = log.restricted_to(catalogue)
     artists = None if items is None or "artist" not in items.columns else artists_of(items, catalogue)
-    rows = None if artists is None else Vocabulary.numbers(artists)
-    try:
-        split = make_split(events, config.split, rows)
-        split = split.with_candidates(config.cold_candidates, config.mixed_candidates)
-    except DataError as error:
-        raise DataError(f"{error} {_how_read(log)}".strip()) from error
+    split = _split_of(config, log, events, artists)
     metadata = frozenset(name for name, entry in config.encoders.items() if entry.metadata is not None)
     unopened = {name: len(sources[name]) for name, entry in config.encoders.items() if entry.audio and not encode}
     genres, albums = (column_of(items, catalogue, name) for name in ("genre", "album"))
@@ -161,10 +156,7 @@ def load_inputs(
     warnings += [] if artists is None else artist_warnings(artists)
     warnings += source_warnings(sources, log, sources.keys() - unopened.keys() - metadata)
     warnings += [*split_warnings(split, config), *([] if encode else file_warnings(files))]
-    if "genre" in config.strata and (items is None or "genre" not in items.columns):
-        raise DataError("the items table has no column of genres", fix="Name it as `items.columns.genre`.")
-    if "age" in config.strata and not log.timed:
-        raise DataError("strata by age need the time of each play", fix="Leave `age` out of `strata`.")
+    _check_strata(config, log, items)
     return Inputs(
         log, events, split, sources, artists, genres, albums, whole, files,
         representations=representations_of(config, sources), window=window_of(config.split),
@@ -182,23 +174,41 @@ def _read_sources(
     for name, entry in config.encoders.items():
         with _collecting(errors):
             if entry.dataset is not None:
-                sources[name] = dataset_vectors(name, entry.dataset, config)
+                sources[name] = dataset_vectors(name, entry.dataset, config.data)
             elif entry.vectors is not None:
-                sources[name] = given_vectors(entry, config)
+                sources[name] = given_vectors(entry, config.base)
             elif entry.audio is not None and not encode:
-                sources[name], listed = announced_vectors(name, entry, config)
+                sources[name], listed = announced_vectors(name, entry, config.base)
                 files.append(listed)
-    for names in grouped_by_audio(config) if encode else ():
+    for entries in grouped_by_audio(config.encoders, config.base) if encode else ():
         with _collecting(errors):
-            stores, listed = encoded_vectors(names, config, progress, engine)
+            stores, listed = encoded_vectors(entries, config.base, config.device, progress, engine)
             sources |= stores
             files.append(listed)
     shared = shared_ids(sources) if sources else None
     for name, entry in config.encoders.items():
         if entry.metadata is not None:
             with _collecting(errors):
-                sources[name] = metadata_vectors(entry, config, shared)
+                sources[name] = metadata_vectors(entry.metadata, tracks_table(config), shared)
     return {name: sources[name] for name in config.encoders if name in sources}, pl.concat(files)
+
+
+def _split_of(config: Config, log: Events, events: Events, artists: pl.Series | None) -> Split:
+    """The split of a run with the candidates of its lists; an error says how the log was read."""
+    rows = None if artists is None else Vocabulary.numbers(artists)
+    try:
+        split = make_split(events, config.split, rows)
+        return split.with_candidates(config.cold_candidates, config.mixed_candidates)
+    except DataError as error:
+        raise DataError(f"{error} {_how_read(log)}".strip()) from error
+
+
+def _check_strata(config: Config, log: Events, items: pl.DataFrame | None) -> None:
+    """Raise DataError for strata that need a column or times that the data lack."""
+    if "genre" in config.strata and (items is None or "genre" not in items.columns):
+        raise DataError("the items table has no column of genres", fix="Name it as `items.columns.genre`.")
+    if "age" in config.strata and not log.timed:
+        raise DataError("strata by age need the time of each play", fix="Leave `age` out of `strata`.")
 
 
 def _how_read(log: Events) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -12,26 +12,29 @@ from timbrec.data.ids import meaningless
 from timbrec.data.items import COLUMNS
 from timbrec.errors import ConfigError, DataError, listing
 from timbrec.store.vectors import Vectors
-from timbrec.study.logs import tracks_table
 
 if TYPE_CHECKING:
     from timbrec.data.split import Split
+    from timbrec.data.table_kinds import Table
     from timbrec.store import VectorSource
-    from timbrec.study.config import Config
-    from timbrec.study.entries import EncoderConfig
 
 USUAL = ("album", "year", "genre")  # read beside the artist if the items table has columns of these names
 MOST = 2_048  # columns; the controls take time with the cube of the dimension
 
 
-def metadata_vectors(entry: EncoderConfig, config: Config, ids: Sequence[str] | None) -> VectorSource:
-    """One-hot vectors of the columns `entry.metadata` for these tracks, or for all tracks of the items table.
+def metadata_vectors(
+    columns: Sequence[str] | None, source: tuple[Table, Mapping[Any, str | None]] | None, ids: Sequence[str] | None
+) -> VectorSource:
+    """One-hot vectors of columns of the items table for these tracks, or for all tracks of the table.
+
+    `source` is the open table and its columns by role, as `tracks_table` returns them. Without `columns`, the artist
+    and the usual columns that the table has are taken.
 
     Every value that at least two of the tracks share is a dimension, the most frequent first, at most 2,048 in all.
     Missing values, and values of a single track, are zeros, so a track may have the zero vector. Raises DataError for a
     column that the table lacks, and if no two tracks share a value.
     """
-    table, names = _read(entry, config)
+    table, names = _read(columns, source)
     tracks = table["item"].to_list() if ids is None else list(ids)
     rows = pl.DataFrame({"item": tracks}).join(table, on="item", how="left", maintain_order="left")
     counts = pl.concat(
@@ -71,14 +74,15 @@ def unheard(source: VectorSource, split: Split) -> tuple[int, int]:
     return int((~vectors[cold][:, known].any(1)).sum()), len(cold)
 
 
-def _read(entry: EncoderConfig, config: Config) -> tuple[pl.DataFrame, list[str]]:
+def _read(
+    columns: Sequence[str] | None, source: tuple[Table, Mapping[Any, str | None]] | None
+) -> tuple[pl.DataFrame, list[str]]:
     """The items table as text, with the id as `item`; and its columns of metadata."""
-    source = tracks_table(config)
     if source is None:
         raise ConfigError("metadata needs a table of tracks", fix="Name one under `items`.")
     table, roles = source[0], COLUMNS | {str(role): name for role, name in source[1].items()}
     usual = [roles["artist"], *(roles.get(name, name) for name in USUAL)]
-    names = entry.metadata or [name for name in dict.fromkeys(usual) if name and name in table.names]
+    names = list(columns or ()) or [name for name in dict.fromkeys(usual) if name and name in table.names]
     item = str(roles["item"])
     rows = table.read([item, *names])
     text = pl.DataFrame([rows[name].cast(pl.String) for name in names])

@@ -234,8 +234,7 @@ def _has_baseline(config: Config) -> bool:
 
 
 def _encoded(name: str, entry: EncoderConfig, config: Config, progress: Progress | None, engine: str) -> Loadable:
-    changed = config.model_copy(update={"encoders": {name: entry}})
-    stores, _ = encoded_vectors([name], changed, progress, engine)
+    stores, _ = encoded_vectors({name: entry}, config.base, config.device, progress, engine)
     store = stores[name]
     return Loadable(store.ids, store.digest, partial(_same, store), _datasets(name, entry))
 
@@ -247,7 +246,7 @@ def _of_data_set(
     """The vectors of a data set: files that the probe names, and vectors of its audio, encoded where missing."""
     sources = {}
     for name, given in entry.vectors.items():
-        source = given_vectors(given, config)
+        source = given_vectors(given, config.base)
         datasets = _datasets(name, config.encoders[name])
         sources[name] = Loadable(source.ids, source.digest, partial(_same, source), datasets, str(given.vectors))
     if "path" in labels.tracks.columns:

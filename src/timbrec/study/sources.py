@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from timbrec.data.settings import resolved
 from timbrec.errors import ConfigError, DataError, did_you_mean
-from timbrec.study.config import Config
 from timbrec.study.entries import EncoderConfig
 from timbrec.types import Progress
 
 if TYPE_CHECKING:
+    from timbrec.datasets.shared.base import Dataset
     from timbrec.embed import EmbedReport
     from timbrec.store import VectorSource
 
 FILES = dict.fromkeys(("encoder", "id", "path", "outcome", "reason", "fix"), pl.String)
 
 
-def given_vectors(entry: EncoderConfig, config: Config) -> VectorSource:
-    """The vectors of a file or store."""
+def given_vectors(entry: EncoderConfig, base: Path) -> VectorSource:
+    """The vectors of a file or store; paths are relative to `base`, the folder of the config."""
     from timbrec.store.vectors import read_vectors
 
     if entry.vectors is None:
         raise ConfigError("there are neither vectors nor audio")
-    ids = None if entry.ids is None else config.at(entry.ids)
+    ids = None if entry.ids is None else resolved(base, entry.ids)
     columns = {str(ours): theirs for ours, theirs in entry.columns.items()}
-    return read_vectors(config.at(entry.vectors), ids, columns, entry.form)
+    return read_vectors(resolved(base, entry.vectors), ids, columns, entry.form)
 
 
-def dataset_vectors(name: str, vectors: str, config: Config) -> VectorSource:
-    """Vectors of the config's data set. Raises ConfigError where there is no data set, or none with such vectors."""
-    data = config.data
+def dataset_vectors(name: str, vectors: str, data: Dataset | None) -> VectorSource:
+    """Vectors of a config's data set for the encoder `name`.
+
+    Raises ConfigError where there is no data set, or none with such vectors.
+    """
     if data is None:
         raise ConfigError(f"{name} takes vectors of a data set, and the config has none",
                           fix="Name one as `dataset: {use: NAME, path: FOLDER}`.")  # fmt: skip
@@ -45,7 +49,7 @@ def dataset_vectors(name: str, vectors: str, config: Config) -> VectorSource:
     return known[vectors]
 
 
-def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> tuple[VectorSource, pl.DataFrame]:
+def announced_vectors(name: str, entry: EncoderConfig, base: Path) -> tuple[VectorSource, pl.DataFrame]:
     """The tracks that encoding would add, with vectors of ones, and a table of files that are not audio.
 
     Nothing is decoded or encoded: only the first bytes of every file are read. Raises the errors that encoding raises
@@ -55,12 +59,12 @@ def announced_vectors(name: str, entry: EncoderConfig, config: Config) -> tuple[
     from timbrec.encoders import check_options, check_weights, find
     from timbrec.store.vectors import Vectors
 
-    encoder = encoder_name(name, entry, config)
+    encoder = encoder_name(name, entry, base)
     card = find(encoder).card
     check_options(encoder, entry.options)
-    check_weights(encoder, None if entry.weights is None else config.at(entry.weights))
-    audio, store = _places(name, entry, config)
-    tracks = tracks_for(audio, [store], _ids([name], config)).tracks
+    check_weights(encoder, None if entry.weights is None else resolved(base, entry.weights))
+    audio, store = _places(name, entry, base)
+    tracks = tracks_for(audio, [store], _ids({name: entry})).tracks
     kinds = {track.id: (track.path, kind) for track in tracks if (kind := _not_audio(track.path))}
     listed = [
         (name, track, str(path), "failed", f"this is {kind}, not audio", "Replace or remove the file.")
@@ -86,7 +90,11 @@ def _not_audio(path: Path) -> str:
 
 
 def encoded_vectors(
-    names: list[str], config: Config, progress: Progress | None, engine: str = "local"
+    entries: Mapping[str, EncoderConfig],
+    base: Path,
+    device: str,
+    progress: Progress | None,
+    engine: str = "local",
 ) -> tuple[dict[str, VectorSource], pl.DataFrame]:
     """Encode the missing vectors of encoders of the same audio; returns their stores and a table of odd files."""
     from timbrec.audio import Windows
@@ -94,34 +102,33 @@ def encoded_vectors(
     from timbrec.store import Subset, VectorStore
 
     outputs = {}
-    for name in names:
-        entry = config.encoders[name]
-        audio, store = _places(name, entry, config)
-        weights = None if entry.weights is None else config.at(entry.weights)
-        encoder = load_encoder(encoder_name(name, entry, config), weights, config.device, engine, **entry.options)
+    for name, entry in entries.items():
+        audio, store = _places(name, entry, base)
+        weights = None if entry.weights is None else resolved(base, entry.weights)
+        encoder = load_encoder(encoder_name(name, entry, base), weights, device, engine, **entry.options)
         outputs[name] = Output(encoder, store, Windows(entry.windows, entry.count), entry.layer, entry.pool)
-    ids = _ids(names, config)
+    ids = _ids(entries)
     report = embed_all(audio, list(outputs.values()), ids=ids, progress=progress, engine=engine)
     sources: dict[str, VectorSource] = {  # a store may hold tracks of other folders
         name: Subset(VectorStore.open(output.store), report.tracks) for name, output in outputs.items()
     }
-    return sources, pl.concat([_listed(name, outputs[name].card.name, report) for name in names])
+    return sources, pl.concat([_listed(name, outputs[name].card.name, report) for name in entries])
 
 
-def grouped_by_audio(config: Config) -> list[list[str]]:
+def grouped_by_audio(entries: Mapping[str, EncoderConfig], base: Path) -> list[dict[str, EncoderConfig]]:
     """The encoders grouped by audio folder: a folder is decoded once for all its encoders."""
-    groups: dict[Path, list[str]] = {}
-    for name, entry in config.encoders.items():
+    groups: dict[Path, dict[str, EncoderConfig]] = {}
+    for name, entry in entries.items():
         if entry.audio is not None:
-            groups.setdefault(config.at(entry.audio), []).append(name)
+            groups.setdefault(resolved(base, entry.audio), {})[name] = entry
     return list(groups.values())
 
 
-def encoder_name(name: str, entry: EncoderConfig, config: Config) -> str:
+def encoder_name(name: str, entry: EncoderConfig, base: Path) -> str:
     """The encoder's name for `timbrec.encoders`; the path of a user's own class is relative to the config."""
     from timbrec.encoders import located
 
-    return located(entry.encoder or name, config.base)
+    return located(entry.encoder or name, base)
 
 
 def _listed(name: str, encoder: str, report: EmbedReport) -> pl.DataFrame:
@@ -131,16 +138,16 @@ def _listed(name: str, encoder: str, report: EmbedReport) -> pl.DataFrame:
     return pl.concat(tables).select(pl.lit(name).alias("encoder"), *list(FILES)[1:])
 
 
-def _ids(names: list[str], config: Config) -> str | None:
+def _ids(entries: Mapping[str, EncoderConfig]) -> str | None:
     """How encoders of the same audio name its tracks. Raises ConfigError where they differ."""
-    ids = {str(config.encoders[name].ids) for name in names if config.encoders[name].ids is not None}
+    ids = {str(entry.ids) for entry in entries.values() if entry.ids is not None}
     if len(ids) > 1:
-        raise ConfigError(f"{', '.join(names)} name the same tracks in different ways", example=sorted(ids),
+        raise ConfigError(f"{', '.join(entries)} name the same tracks in different ways", example=sorted(ids),
                           fix="Give them the same `ids`.")  # fmt: skip
     return next(iter(ids), None)
 
 
-def _places(name: str, entry: EncoderConfig, config: Config) -> tuple[Path, Path]:
+def _places(name: str, entry: EncoderConfig, base: Path) -> tuple[Path, Path]:
     """The audio and the store of its vectors, by default `vectors/NAME` beside the config.
 
     Raises ConfigError if the former default, beside the audio, holds a store and the present one does not.
@@ -149,8 +156,8 @@ def _places(name: str, entry: EncoderConfig, config: Config) -> tuple[Path, Path
 
     if entry.audio is None:
         raise ConfigError(f"{name} names neither vectors nor audio")
-    audio = config.at(entry.audio)
-    store, former = config.at(entry.store or Path("vectors", name)), audio.parent / "vectors" / name
+    audio = resolved(base, entry.audio)
+    store, former = resolved(base, entry.store or Path("vectors", name)), audio.parent / "vectors" / name
     if entry.store is None and holds_store(former) and not holds_store(store):
         raise ConfigError(f"{name}: there is a store at {former}, and none at {store}",
                           fix=f"Use it by `store: {former}`, or move it there.")  # fmt: skip
