@@ -20,10 +20,10 @@ from decoding import songs
 from harness import machine
 
 from timbrec.audio import Clip, Windows, read_clips
-from timbrec.devices import cores
 from timbrec.embed import Output, embed_all
 from timbrec.embed.encode import encode_windows
 from timbrec.encoders import load
+from timbrec.machine.devices import cores
 from timbrec.protocols import Encoder
 
 

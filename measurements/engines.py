@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from timbrec.cluster import session
-from timbrec.devices import cores, use_threads
+from timbrec.machine.cluster import session
+from timbrec.machine.devices import cores, use_threads
 from timbrec.study.config import read_config
 from timbrec.study.description import describe_run
 from timbrec.study.engines.shared.order import is_trained

@@ -12,7 +12,7 @@ import torch
 from gpu_encoders import wait
 from harness import DEPTH, DIM, ITEMS, SEEN, machine, medians, pairs, unit_vectors
 
-from timbrec.devices import device_of
+from timbrec.machine.devices import device_of
 from timbrec.ranking.rank import rank
 from timbrec.ranking.scorers import DotScorer
 

@@ -7,7 +7,7 @@ import scipy.linalg
 import torch
 from threadpoolctl import threadpool_info
 
-from timbrec.devices import limit_threads
+from timbrec.machine.devices import limit_threads
 
 
 def threads() -> list[int]:

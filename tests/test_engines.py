@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import small_world
-from timbrec.cluster import _join, connected, refusing_lost_work
 from timbrec.embed import load_encoder
 from timbrec.errors import ConfigError
+from timbrec.machine.cluster import _join, connected, refusing_lost_work
 from timbrec.study import needs
 from timbrec.study.config import read_config
 from timbrec.study.grid import run_study

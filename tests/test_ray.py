@@ -22,9 +22,10 @@ import pytest
 import small_world
 from clusters import two_nodes
 from moments import write_music
-from timbrec.cluster import session
 from timbrec.embed import Output, embed_all, load_encoder
 from timbrec.errors import ConfigError
+from timbrec.machine.cluster import session
+from timbrec.machine.versions import versions
 from timbrec.probes.shared.records import Record
 from timbrec.store import VectorStore
 from timbrec.study.config import read_config
@@ -33,7 +34,6 @@ from timbrec.study.grid import run_study
 from timbrec.study.inputs import load_inputs
 from timbrec.study.probing import run_probes
 from timbrec.study.runs import Run
-from timbrec.versions import versions
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def test_a_killed_driver_goes_on_where_it_stopped(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_cluster_of_one_core_ends(world: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading never waits for workers that hold all cores."""
-    monkeypatch.setattr("timbrec.cluster.cores", lambda: 1)
+    monkeypatch.setattr("timbrec.machine.cluster.cores", lambda: 1)
     began = time.monotonic()
     with session("ray"):
         report = embed_all(music, outputs_of(tmp_path / "vectors", "ray"), engine="ray")
@@ -246,7 +246,7 @@ def test_a_cluster_of_one_core_ends(world: Any, music: Path, tmp_path: Path, mon
 def test_workers_with_other_versions_are_refused(
     cluster: str, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("timbrec.cluster.versions", lambda: versions() | {"torch": "1.0"})
+    monkeypatch.setattr("timbrec.machine.cluster.versions", lambda: versions() | {"torch": "1.0"})
     with pytest.raises(ConfigError, match=r"workers differ from this machine: .* has torch .* \(here 1\.0\)"):
         run_study(world[0], world[1], start(world, tmp_path), engine=cluster)
 

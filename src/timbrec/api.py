@@ -15,10 +15,10 @@ import polars as pl
 from timbrec import catalog
 from timbrec.audit.finding import Finding
 from timbrec.audit.stored import read_audit, write_audit
-from timbrec.cluster import kind_of, session
 from timbrec.data.split import SCENARIOS, Scenario
-from timbrec.devices import cores
 from timbrec.errors import ConfigError, listing
+from timbrec.machine.cluster import kind_of, session
+from timbrec.machine.devices import cores
 from timbrec.models import Model
 from timbrec.models.from_run import On, chosen_experiment, fit_experiment, inputs_of
 from timbrec.places import location

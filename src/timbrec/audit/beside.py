@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from timbrec.audit.run import audit_code, unchecked
-from timbrec.devices import free_memory
+from timbrec.machine.devices import free_memory
 from timbrec.types import Progress
 
 _MEMORY = 2 * 2**30  # bytes that must be free: the checks train small models of every kind

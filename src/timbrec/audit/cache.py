@@ -15,9 +15,9 @@ import numpy as np
 
 from timbrec.audit.finding import Finding
 from timbrec.files import write_atomically
+from timbrec.machine.versions import versions
 from timbrec.places import user_cache
 from timbrec.study.identity import digest_of
-from timbrec.versions import versions
 
 
 def cached(key: Any, check: Callable[[], Finding]) -> Finding:

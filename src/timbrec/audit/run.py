@@ -13,7 +13,7 @@ from timbrec.audit.finding import Finding, combined, not_checked
 from timbrec.audit.parts import Parts, default_parts
 from timbrec.audit.table import CHECKS, Check
 from timbrec.audit.trial import Trial
-from timbrec.devices import limit_threads
+from timbrec.machine.devices import limit_threads
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Run
 from timbrec.types import Progress

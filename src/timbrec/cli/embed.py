@@ -59,9 +59,9 @@ def embed(
     from timbrec.audio import Windows
     from timbrec.cli.embed_show import progress_bar, show_end, show_report, write_lists
     from timbrec.cli.options import options_by_encoder, weights_by_encoder
-    from timbrec.cluster import session
     from timbrec.embed import embed_all, outputs
     from timbrec.embed.tracks import check_ids
+    from timbrec.machine.cluster import session
     from timbrec.places import location
 
     ids = None if ids is None else check_ids(ids)

@@ -59,8 +59,8 @@ def check_encoder(
     from timbrec.audit.contract import failed
     from timbrec.cli.options import options_of
     from timbrec.cli.show import progress_bars
-    from timbrec.devices import device_of
     from timbrec.encoders import load
+    from timbrec.machine.devices import device_of
 
     device_of(device)
     encoder = load(name, weights, device, **options_of(options))

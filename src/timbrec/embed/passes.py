@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from timbrec.audio import Clip
-from timbrec.devices import ran_out
 from timbrec.embed.encode import Kind, Parts, encode_windows, track_vector
 from timbrec.embed.reading import Reading
 from timbrec.embed.target import Target, entry
 from timbrec.errors import AudioError
+from timbrec.machine.devices import ran_out
 from timbrec.protocols import DeviceEncoder, Encoder
 from timbrec.types import Array, Float
 

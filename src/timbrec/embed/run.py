@@ -9,13 +9,13 @@ from typing import Any
 
 from timbrec import catalog
 from timbrec.audio import Windows
-from timbrec.cluster import kind_of
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.outputs import Output
 from timbrec.embed.report import EmbedReport
 from timbrec.embed.target import Target
 from timbrec.embed.tracks import MANIFEST, Listing, list_tracks
 from timbrec.errors import ConfigError, StoreError
+from timbrec.machine.cluster import kind_of
 from timbrec.places import location
 from timbrec.protocols import Encoder
 from timbrec.store.manifest import holds_store, newest

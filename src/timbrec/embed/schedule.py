@@ -8,13 +8,13 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import ExitStack
 from typing import Any
 
-from timbrec.devices import cores, limit_threads
 from timbrec.embed.encode import Parts
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.passes import Pass, Window
 from timbrec.embed.reading import Reading, read_track
 from timbrec.embed.target import Target
 from timbrec.errors import AudioError
+from timbrec.machine.devices import cores, limit_threads
 from timbrec.protocols import DeviceEncoder, Encoder
 
 _MOST_WORKERS = 16

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from timbrec import catalog
-from timbrec.devices import device_of
 from timbrec.encoders.shared.own import class_in_file, created, is_file_name, located
 from timbrec.encoders.shared.precomputed import Precomputed, is_vectors
 from timbrec.errors import ConfigError, did_you_mean
+from timbrec.machine.devices import device_of
 from timbrec.protocols import Encoder, WeightedEncoder, WeightsFile
 
 __all__ = ["check_options", "check_weights", "find", "load", "located"]

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from timbrec.data.interactions import Interactions
+from timbrec.machine.versions import versions
 from timbrec.protocols import Recommender
 from timbrec.study.representation import Representation
-from timbrec.versions import versions
 
 
 def pairs_of(plays: pl.DataFrame, timed: bool, n_users: int, n_items: int) -> Interactions:

@@ -82,7 +82,7 @@ class Workspace:
 
     `folder` receives the training log and the checkpoint that an interrupted fit resumes from; None keeps neither.
     `shared` is the folder of fitted models that several cells use; None shares none. `progress` is called after each
-    step. `device` is a name for `timbrec.devices.device_of`. `within` is the prefix of reported steps.
+    step. `device` is a name for `timbrec.machine.devices.device_of`. `within` is the prefix of reported steps.
     """
 
     folder: Path | None = None

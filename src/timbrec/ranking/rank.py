@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from timbrec.data.interactions import Interactions
-from timbrec.devices import device_of
 from timbrec.errors import CannotRankError, DataError
+from timbrec.machine.devices import device_of
 from timbrec.protocols import Scorer
 from timbrec.ranking.selection import EMPTY, GROUP, NOTHING, Best, unpacked
 from timbrec.ranking.ties import tie_order

@@ -11,10 +11,10 @@ import polars as pl
 
 from timbrec.errors import DataError
 from timbrec.files import checksum, write_atomically
+from timbrec.machine.versions import code_digest
 from timbrec.study.digests import digests
 from timbrec.study.identity import digest_of
 from timbrec.study.runs import Run
-from timbrec.versions import code_digest
 
 
 def write_record(run: Run, name: str, files: Sequence[Path], **more: Any) -> None:

@@ -12,10 +12,10 @@ import polars as pl
 
 from timbrec import catalog
 from timbrec.data.split import SCENARIOS, Scenario, Split
+from timbrec.machine.versions import versions
 from timbrec.protocols import Content, Workspace
 from timbrec.ranking.rank import TopK
 from timbrec.study.experiment import Experiment
-from timbrec.versions import versions
 
 
 @dataclass(frozen=True, eq=False)

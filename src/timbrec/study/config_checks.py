@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 
 from timbrec import catalog
-from timbrec.devices import device_of
 from timbrec.errors import TimbrecError, did_you_mean, listing
+from timbrec.machine.devices import device_of
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.probes import probe
 from timbrec.recommenders import recommender

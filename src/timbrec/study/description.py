@@ -7,11 +7,11 @@ from importlib.metadata import version
 from typing import Any
 
 from timbrec import catalog
+from timbrec.machine.versions import commit, versions
 from timbrec.protocols import EncoderCard
 from timbrec.study.config import Config
 from timbrec.study.data_card import data_card
 from timbrec.study.inputs import Inputs
-from timbrec.versions import commit, versions
 
 _CARD = (
     "revision", "licence_code", "licence_weights", "commercial", "trained_on", "parameters", "citation", "bibtex",

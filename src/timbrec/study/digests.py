@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from timbrec.machine.versions import code_digest
 from timbrec.study.identity import digest_of
 from timbrec.study.runs import Run
-from timbrec.versions import code_digest
 
 
 def digests(run: Run) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from timbrec import catalog
-from timbrec.cluster import kind_of
 from timbrec.errors import ConfigError, did_you_mean, listing
+from timbrec.machine.cluster import kind_of
 from timbrec.study.config import Config
 from timbrec.study.experiment import Experiment
 from timbrec.study.inputs import Inputs

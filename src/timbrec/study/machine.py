@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from timbrec.devices import all_memory, cores, free_memory
 from timbrec.errors import ConfigError
+from timbrec.machine.devices import all_memory, cores, free_memory
 
 _PACKAGE = "timbrec"
 _DECODERS = ("mp3", "flac", "vorbis", "opus", "aac", "alac", "wmav2", "pcm_s16le")  # FFmpeg's names

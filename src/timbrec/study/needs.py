@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Split
-from timbrec.devices import cores, free_memory
 from timbrec.errors import ConfigError
+from timbrec.machine.devices import cores, free_memory
 from timbrec.ranking.rank import MEMORY
 from timbrec.recommenders import recommender
 

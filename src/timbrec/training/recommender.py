@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
-from timbrec.devices import device_of
+from timbrec.machine.devices import device_of
 from timbrec.protocols import Content, Recommender, Workspace
 from timbrec.training.checkpoint import Checkpoint, identity
 from timbrec.training.loop import Course, Training, train_model

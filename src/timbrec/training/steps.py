@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Generic
 import numpy as np
 import torch
 
-from timbrec.devices import ran_out
 from timbrec.errors import ConfigError
+from timbrec.machine.devices import ran_out
 from timbrec.training.checkpoint import joined
 from timbrec.training.randomness import rewinding
 from timbrec.training.trainable import E

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from timbrec.cluster import connected, nodes, on_every_node, refusing_lost_work, streamed
 from timbrec.embed.engines.shared.remote import Chunk, Known, Plan, Recipe, RemoteEncoder, Sheet, known_of, plan_of
 from timbrec.embed.engines.shared.worker import Worker
 from timbrec.embed.ledger import Ledger
@@ -17,6 +16,7 @@ from timbrec.embed.reading import Reading
 from timbrec.embed.schedule import passes_of
 from timbrec.embed.target import Target
 from timbrec.errors import AudioError, ConfigError, TimbrecError
+from timbrec.machine.cluster import connected, nodes, on_every_node, refusing_lost_work, streamed
 from timbrec.protocols import DeviceEncoder, Encoder, EncoderCard
 
 if TYPE_CHECKING:

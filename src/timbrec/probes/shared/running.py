@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from timbrec.cluster import Calls
 from timbrec.data.vocabulary import Vocabulary
-from timbrec.devices import cores, limit_threads
 from timbrec.errors import DataError, TimbrecError, listing
+from timbrec.machine.cluster import Calls
+from timbrec.machine.devices import cores, limit_threads
 from timbrec.probes.shared.base import Probe
 from timbrec.probes.shared.heads import settings_of
 from timbrec.probes.shared.labels import Labels, Targets, prepare

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from timbrec.cluster import connected, nodes, refusing_lost_work
-from timbrec.devices import use_threads
 from timbrec.errors import ConfigError, DataError
+from timbrec.machine.cluster import connected, nodes, refusing_lost_work
+from timbrec.machine.devices import use_threads
 from timbrec.protocols import Content, Workspace
 from timbrec.study.cell import Cell
 from timbrec.study.engines.shared.board import Board

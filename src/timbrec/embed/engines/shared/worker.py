@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from timbrec.audio import Clip, Cut
-from timbrec.devices import use_threads
 from timbrec.embed.engines.shared.remote import Chunk, Known, Plan, Recipe, Sheet
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.outputs import Output
@@ -18,6 +17,7 @@ from timbrec.embed.reading import Reading
 from timbrec.embed.schedule import process
 from timbrec.embed.target import Target
 from timbrec.errors import AudioError, ConfigError, TimbrecError
+from timbrec.machine.devices import use_threads
 from timbrec.protocols import Encoder
 from timbrec.store import Entry
 from timbrec.store.notes import Record

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from timbrec.devices import cores, limit_threads
+from timbrec.machine.devices import cores, limit_threads
 from timbrec.protocols import Content
 from timbrec.study.engines.shared.finishing import finish, workspace_of
 from timbrec.study.experiment import Experiment

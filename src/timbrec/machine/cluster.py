@@ -12,9 +12,9 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from timbrec.devices import cores, free_memory, use_threads
 from timbrec.errors import ConfigError, listing
-from timbrec.versions import versions
+from timbrec.machine.devices import cores, free_memory, use_threads
+from timbrec.machine.versions import versions
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -1,0 +1,1 @@
+"""What computes: devices, cores and memory, versions of software, and Ray clusters."""
