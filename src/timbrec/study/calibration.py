@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
-from timbrec.protocols import Content, Recommender
+from timbrec.protocols import Content
 from timbrec.recommenders import recommender
 from timbrec.study.estimate import Estimate
 from timbrec.study.experiment import Experiment
 from timbrec.study.inputs import Inputs
+from timbrec.training.recommender import TrainedRecommender
 
 SECONDS = 45.0  # trials start within this time
 _STEPS = 3  # training steps that are timed, after one that is not
@@ -61,26 +61,25 @@ def _fitting(experiment: Experiment, inputs: Inputs) -> float:
     vectors = np.random.default_rng(0).standard_normal((train.n_items, _dim(experiment, inputs)), dtype=np.float32)
     content = Content(vectors, inputs.artist_rows)
     started = time.perf_counter()
-    if not hasattr(fitted, "model"):
-        fitted.fit(train, content, None, np.random.default_rng(0))
-        return time.perf_counter() - started
-    return _training(fitted, inputs, content)
+    if isinstance(fitted, TrainedRecommender):
+        return _training(fitted, inputs, content)
+    fitted.fit(train, content, None, np.random.default_rng(0))
+    return time.perf_counter() - started
 
 
-def _training(fitted: Recommender, inputs: Inputs, content: Content) -> float:
+def _training(fitted: TrainedRecommender, inputs: Inputs, content: Content) -> float:
     """Seconds of all epochs of a trained recommender, and of the second fit where there is one."""
-    settings: Any = fitted
     train, rng = inputs.split.test.train, np.random.default_rng(0)
-    model = settings.model(train, content, rng)
+    model = fitted.model(train, content, rng)
     examples = model.examples(train)
-    rows = rng.permutation(len(examples))[: settings.batch]
+    rows = rng.permutation(len(examples))[: fitted.batch]
     model(examples, rows, rng).backward()
     started = time.perf_counter()
     for _ in range(_STEPS):
         model(examples, rows, rng).backward()
     step = (time.perf_counter() - started) / _STEPS
     same = inputs.split.validation.train.digest == train.digest
-    return step * -(-len(examples) // settings.batch) * settings.epochs * (1 if same else 2)
+    return step * -(-len(examples) // fitted.batch) * fitted.epochs * (1 if same else 2)
 
 
 def _ranking(experiment: Experiment, inputs: Inputs, rate: float) -> float:
