@@ -23,7 +23,6 @@ import polars as pl
 import timbrec
 from timbrec.models.catalogue import catalogue_of
 from timbrec.models.folder import add_to_folder
-from timbrec.models.sketch import SCANS
 
 DIM, USERS, PLAYS = 200, 1_000, 50
 IMPORTS = (sys.executable, "-c", "import numpy, polars, typer, pydantic")
@@ -107,8 +106,6 @@ def main() -> None:
             "path(from, to)": lambda: model.path("track 000123", "track 004567"),
         }
         for name, call in calls.items():
-            for _ in range(SCANS + 1):  # a sketch of the vectors is made after so many searches
-                call()
             show(f"Model.{name}", least(call, 20))
 
         def add() -> None:

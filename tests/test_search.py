@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+import timbrec
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.models import sketch
@@ -131,3 +133,25 @@ def test_rows_of_few_ids_are_those_of_many(count: int, ascending: bool) -> None:
     rows = Vocabulary(ids).rows(pl.Series(queries, dtype=pl.String))
     assert rows.dtype == np.int64
     assert rows.tolist() == [known.get(name, -1) for name in queries]
+
+
+def test_a_saved_model_searches_with_its_sketch_at_once_and_lists_what_a_scan_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sketch, "LEAST", 0)
+    items, ids = vectors("few"), [f"track {row}" for row in range(N)]
+    plays = pl.DataFrame({"user": ["a", "a", "b"], "item": ids[:3]})
+    model = timbrec.fit(plays, (ids[:-9], items[:-9]), "knn", scale="none")
+    loaded = timbrec.Model.load(model.save(tmp_path / "model")).add_items(ids[-9:-5], items[-9:-5])
+    again = timbrec.Model.load(loaded.add_items(ids[-5:], items[-5:]).save(tmp_path / "again"))
+    unit = (items / np.linalg.norm(items, axis=1, keepdims=True)).astype(float)
+    for searched, count in ((loaded, N - 5), (again, N)):
+        index = searched.index
+        assert index is not None
+        assert index.sketched() is not None
+        order = {name: row for row, name in enumerate(ids)}
+        for row in (7, 200, N - 6):
+            expected = np.argsort(-(unit[:count] @ unit[row]))[1:16]
+            listed = searched.similar(ids[row], 15)
+            assert [order[name] for name in listed["item"]] == expected.tolist()
+            np.testing.assert_allclose(listed["score"], unit[expected] @ unit[row], atol=1e-6)

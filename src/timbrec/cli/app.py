@@ -138,8 +138,18 @@ def demo(
 
 def run(arguments: list[str]) -> object:
     """Run a command; returns its exit code, if it sets one. Raises ConfigError for invalid arguments."""
+    _keep_only(arguments[:1])
     try:
         return app(arguments, standalone_mode=False)
     except typer.TyperException as error:
         message = error.format_message().replace("Value error, ", "").rstrip(".")
         raise ConfigError(f"{message}. See `timbrec --help`.") from error
+
+
+def _keep_only(names: list[str]) -> None:
+    """Forget all commands but one that is named: typer builds every command it knows, which takes time."""
+    called = [
+        entry for entry in app.registered_commands if (entry.name or getattr(entry.callback, "__name__", None)) in names
+    ]
+    if called:
+        app.registered_commands, app.registered_groups = called, []

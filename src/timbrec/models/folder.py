@@ -24,7 +24,6 @@ from timbrec.errors import DataError
 from timbrec.files import checksum, replacing
 from timbrec.models.index import Index
 from timbrec.models.stores import read_stores, write_stores
-from timbrec.places.ownership import check_own_folder
 from timbrec.ranking.scorers import DotScorer
 from timbrec.types import Array, Float32, Int
 
@@ -74,8 +73,8 @@ def write_model(
             (partial / _STEPS).write_text(json.dumps(packed(steps, arrays)), encoding="utf-8")
             save_file(arrays, partial / _STEP_ARRAYS)
             if index is not None:
-                save_file({"users": np.ascontiguousarray(index.users), "items": np.ascontiguousarray(_items(index)),
-                           "norms": index.lengths}, partial / _INDEX)  # fmt: skip
+                stored = {name: np.ascontiguousarray(array) for name, array in index.arrays().items()}
+                save_file(stored, partial / _INDEX)
             users.ids.to_frame().write_parquet(partial / "users.parquet")
             catalogue.with_columns(recording=pl.Series(recording)).write_parquet(partial / "items.parquet")
             played.frame().write_parquet(partial / "played.parquet")
@@ -91,6 +90,8 @@ def check_place(folder: Path) -> None:
 
     A folder with nothing but vectors is one where a fit was interrupted.
     """
+    from timbrec.places.ownership import check_own_folder
+
     check_own_folder(folder, "a model", [MODEL], [VECTORS], fix="Name a new folder for the model.")
 
 
@@ -223,8 +224,7 @@ def _index(folder: Path, facts: dict[str, Any]) -> Index | None:
 
     if _INDEX not in facts["files"]:
         return None
-    arrays = mapped_arrays(folder / _INDEX)
-    index = Index.of(arrays["users"], arrays["items"], arrays["norms"])
+    index = Index.from_arrays(mapped_arrays(folder / _INDEX))
     return index.plus(added_vectors(folder, more)["items"]) if (more := facts.get("added")) else index
 
 

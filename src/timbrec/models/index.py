@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -34,10 +35,24 @@ class Index:
         users: Float32[Array, "users dim"],
         items: Float32[Array, "items dim"],
         norms: Float32[Array, "items"] | None = None,
+        sketch: Sketch | None = None,
     ) -> Index:
-        """The index of these vectors; the lengths of the items are computed if they are not given."""
+        """The index of these vectors; lengths of the items that are not given are computed, the sketch later."""
         norms = np.linalg.norm(items, axis=1) if norms is None else norms
-        return cls(users, items, np.empty((0, items.shape[1]), np.float32), norms, SketchLater(items, norms))
+        return cls(users, items, np.empty((0, items.shape[1]), np.float32), norms, SketchLater(items, norms, sketch))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Index:
+        """The index of what `arrays` of another index returned."""
+        sketch = Sketch(arrays["basis"], arrays["sketch"]) if "sketch" in arrays else None
+        return cls.of(arrays["users"], arrays["items"], arrays["norms"], sketch)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The vectors, lengths and sketch by name, for a file; added items are among the others."""
+        whole = self if not len(self.added) else Index.of(self.users, self.vectors(np.arange(len(self))), self.lengths)
+        sketch = whole.sketched.to_store()
+        arrays = {"users": whole.users, "items": whole.items, "norms": whole.norms}
+        return arrays if sketch is None else arrays | {"basis": sketch.basis, "sketch": sketch.table}
 
     def __len__(self) -> int:
         return len(self.items) + len(self.added)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
@@ -29,14 +29,16 @@ def history_of(ids: Sequence[str], items: Vocabulary) -> Interactions:
 
     Raises DataError for a history without a known id.
     """
-    plays = pl.DataFrame({"id": list(ids)}, {"id": pl.String}).group_by("id", maintain_order=True).len("plays")
-    rows = items.rows(plays["id"])
+    plays = Counter(ids)  # in the order of first plays
+    rows = items.rows(plays)
     if not (rows >= 0).any():
         raise DataError(
             "the model knows no item of the history",
             count=len(plays),
-            example=(plays["id"][0] if len(plays) else "nothing", items.ids[0]),
+            example=(next(iter(plays), "nothing"), items.ids[0]),
             fix="The example shows an id of the history and one of the model: make them the same kind.",
         )
-    table = plays.select("plays", user=pl.lit(0), item=pl.Series(rows), first=pl.int_range(pl.len()))
-    return Interactions.of(table.filter(pl.col("item") >= 0), 1, len(items))
+    first = np.argsort(rows, kind="stable")
+    first = first[rows[first] >= 0]
+    times = np.fromiter(plays.values(), np.int64, len(plays))
+    return Interactions(np.zeros(len(first), np.int64), rows[first], times[first], first, 1, len(items))

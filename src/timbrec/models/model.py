@@ -138,7 +138,7 @@ class Model:
         if not chosen.heard:
             allowed[played] = False
         rows, scores = self._listed(who, allowed, played, k, chosen)
-        because = reasons_for(self.index, rows, played, self._labels.gather(played), reasons)
+        because = reasons_for(self.index, rows, played, self._labels, reasons)
         return table_of(self.catalogue, rows, scores, self.new[rows], because)
 
     def similar(self, track: str, k: int = 10, **filters: Any) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,23 +38,32 @@ class Names:
 
     def label(self, name: str) -> str:
         """The track of a name, for people: "title - artist", or as much as is known of it."""
-        return str(labels(self.catalogue[self.rows([name])])[0])
+        return str(labels(self.catalogue[self.rows([name]).tolist()])[0])
 
     def _row(self, name: str) -> int:
-        spelled = name.strip().lower()
-        path = self.catalogue["path"].is_in([name, str(Path(name).absolute())]).fill_null(False)
-        same = (path, _joined(spelled, self._artists, self._titles), _joined(spelled, self._titles, self._artists))
-        for matching in (*same, self._titles == spelled):
-            matches = matching.arg_true()
+        for matches in self._matches(name):
             if len(matches) == 1:
-                return int(matches[0])
+                return matches[0]
             if len(matches) > 1:
                 self._refuse(name, matches)
         raise DataError(
             f"the model has no track {name!r}", fix=f"{nearest(name, self.catalogue)}Give an id or a title."
         )
 
-    def _refuse(self, name: str, matches: pl.Series) -> None:
+    def _matches(self, name: str) -> Iterator[list[int]]:
+        """The rows whose path, artist and title, title and artist, or title is the name, in this order."""
+        spelled = name.strip().lower()
+        if not spelled:
+            return
+        for path in dict.fromkeys((name, str(Path(name).absolute()))):
+            yield _equal(self._paths, path)
+        words = spelled.split(_DASH)
+        pairs = [(_DASH.join(words[:place]), _DASH.join(words[place:])) for place in range(1, len(words))]
+        for first, second in ((self._artists, self._titles), (self._titles, self._artists)):
+            yield sorted({row for start, end in pairs for row in _equal(first, start) if second[row] == end})
+        yield _equal(self._titles, spelled)
+
+    def _refuse(self, name: str, matches: list[int]) -> None:
         rows = self.catalogue[matches]
         shown = labels(rows) + " (" + rows["track"] + ")"
         more = "; …" if len(matches) > 5 else ""
@@ -62,18 +71,19 @@ class Names:
                         fix="Name one by its id.")  # fmt: skip
 
     @cached_property
+    def _paths(self) -> pl.Series:
+        return self.catalogue["path"].fill_null("")
+
+    @cached_property
     def _titles(self) -> pl.Series:
-        return self.catalogue["title"].str.to_lowercase()
+        return self.catalogue["title"].str.to_lowercase().fill_null("")
 
     @cached_property
     def _artists(self) -> pl.Series:
-        return self.catalogue["artist"].str.to_lowercase()
+        return self.catalogue["artist"].str.to_lowercase().fill_null("")
 
 
-def _joined(name: str, first: pl.Series, second: pl.Series) -> pl.Series:
-    """Whether each row is called "first - second"; either may hold " - " itself."""
-    words = name.split(_DASH)
-    same = pl.repeat(False, len(first), eager=True)
-    for place in range(1, len(words)):
-        same |= (first == _DASH.join(words[:place])) & (second == _DASH.join(words[place:]))
-    return same
+def _equal(column: pl.Series, name: str) -> list[int]:
+    """The rows of a column without nulls that are this name; none for a blank one."""
+    rows: list[int] = np.flatnonzero((column == name).to_numpy()).tolist() if name else []
+    return rows

@@ -10,19 +10,18 @@ from timbrec.types import Array, Bool, Float32, Int
 
 
 def reasons_for(
-    index: Index | None, rows: Int[Array, "n"], played: Int[Array, "m"], names: pl.Series, count: int
+    index: Index | None, rows: Int[Array, "n"], played: Int[Array, "m"], labels: pl.Series, count: int
 ) -> pl.Series | None:
     """The names of the `count` played tracks most similar to each listed one, most similar first.
 
-    `names` (m,) are those of the played tracks. None without vectors, and for a single played track, which would be
+    `labels` (tracks,) are the names of all tracks. None without vectors, and for a single played track, which would be
     the reason for everything.
     """
     if index is None or index.items.shape[1] < 2 or not count or len(played) < 2:
         return None
     similar = index.directions(rows) @ index.directions(played).T
-    nearest = np.argsort(-similar, axis=1, kind="stable")[:, :count]
-    known = names.to_list()
-    return pl.Series("because", [[known[place] for place in row] for row in nearest.tolist()], pl.List(pl.String))
+    nearest = played[np.argsort(-similar, axis=1, kind="stable")[:, :count]]
+    return pl.Series("because", [[labels[place] for place in row] for row in nearest.tolist()], pl.List(pl.String))
 
 
 def table_of(
@@ -32,15 +31,18 @@ def table_of(
     new: Bool[Array, "n"],
     because: pl.Series | None,
 ) -> pl.DataFrame:
-    """The table of a list, made of columns: a frame's own expressions take longer than the search."""
-    facts = catalogue[rows]
+    """The table of a list, made of columns: a frame's own expressions take longer than the search.
+
+    Columns are made of lists, because polars imports numpy.ma for arrays, which takes as long as a search.
+    """
+    facts = catalogue[rows.tolist()]
     return pl.DataFrame(
         [
-            pl.Series("rank", np.arange(1, len(rows) + 1)),
+            pl.Series("rank", range(1, len(rows) + 1), pl.Int64),
             facts["track"].alias("item"),
-            pl.Series("score", scores.astype(np.float32)),
+            pl.Series("score", scores.tolist(), pl.Float32),
             *(facts[name] for name in ("title", "artist", "album", "year")),
-            pl.Series("new", new),
+            pl.Series("new", new.tolist(), pl.Boolean),
             pl.Series("because", [None] * len(rows), pl.List(pl.String)) if because is None else because,
             *(facts[name] for name in ("duration_s", "path", "mbid", "isrc")),
         ]

@@ -57,20 +57,30 @@ class Sketch:
 
 
 class SketchLater:
-    """The sketch of some items, made once so many searches have scanned them all that it pays."""
+    """The sketch of some items: one that was stored, or made once so many searches have scanned them that it pays."""
 
-    def __init__(self, items: Float32[Array, "items dim"], norms: Float32[Array, "items"]) -> None:
+    def __init__(
+        self, items: Float32[Array, "items dim"], norms: Float32[Array, "items"], stored: Sketch | None = None
+    ) -> None:
         self._items, self._norms, self._lock = items, norms, Lock()
         self._searches = 0
-        self._sketch: Sketch | None = None
+        self._sketch = stored
 
     def __call__(self) -> Sketch | None:
         """The sketch for one more search; None where scans are cheaper, and for vectors that are not finite."""
         with self._lock:
             self._searches += 1
-            if self._sketch is None and self._searches == SCANS + 1 and self._pays:
-                self._sketch = Sketch.of(self._items)
-            return self._sketch
+            return self._made() if self._searches == SCANS + 1 else self._sketch
+
+    def to_store(self) -> Sketch | None:
+        """The sketch that belongs into a file beside the items; None where scans are as fast."""
+        with self._lock:
+            return self._made()
+
+    def _made(self) -> Sketch | None:
+        if self._sketch is None and self._pays:
+            self._sketch = Sketch.of(self._items)
+        return self._sketch
 
     @property
     def _pays(self) -> bool:
