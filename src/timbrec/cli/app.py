@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +26,9 @@ from timbrec.cli.recommend import path, recommend, similar
 from timbrec.cli.schema import schema
 from timbrec.cli.weights import weights
 from timbrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typer.models import CommandInfo
 
 app = typer.Typer(
     help="Which pretrained audio model makes your music recommender better, hot and cold start?",
@@ -138,18 +142,22 @@ def demo(
 
 def run(arguments: list[str]) -> object:
     """Run a command; returns its exit code, if it sets one. Raises ConfigError for invalid arguments."""
-    _keep_only(arguments[:1])
     try:
-        return app(arguments, standalone_mode=False)
+        return _app_with(arguments[:1])(arguments, standalone_mode=False)
     except typer.TyperException as error:
         message = error.format_message().replace("Value error, ", "").rstrip(".")
         raise ConfigError(f"{message}. See `timbrec --help`.") from error
 
 
-def _keep_only(names: list[str]) -> None:
-    """Forget all commands but one that is named: typer builds every command it knows, which takes time."""
-    called = [
-        entry for entry in app.registered_commands if (entry.name or getattr(entry.callback, "__name__", None)) in names
-    ]
-    if called:
-        app.registered_commands, app.registered_groups = called, []
+def _app_with(names: list[str]) -> typer.Typer:
+    """The app without all commands but the one of these names: typer builds every command, which takes time."""
+    called = [entry for entry in app.registered_commands if _name(entry) in names]
+    if not called:
+        return app
+    smaller = copy(app)
+    smaller.registered_commands, smaller.registered_groups = called, []
+    return smaller
+
+
+def _name(entry: CommandInfo) -> str | None:
+    return entry.name or getattr(entry.callback, "__name__", None)

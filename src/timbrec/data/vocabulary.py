@@ -69,10 +69,13 @@ class Vocabulary:
 
     def _rows_of_few(self, queries: pl.Series) -> Int[Array, "n"]:
         """`rows` for so few ids that a hash table of all takes longer than a comparison with all."""
-        if len(queries) > _FEWER:
-            present = self.ids.is_in(queries.implode()).arg_true().to_list()
+        if self._ascending and len(queries) > _FEWER:
+            places = self.ids.search_sorted(queries.fill_null("")).to_numpy()
+            present = np.minimum(places, len(self) - 1).tolist()
         elif self._ascending:
             present = [bisect_left(self.ids, name, hi=len(self) - 1) for name in queries if name is not None]
+        elif len(queries) > _FEWER:
+            present = self.ids.is_in(queries.implode()).arg_true().to_list()
         else:
             present = [row for name in queries for row in (self.ids == name).arg_true()]
         row_of = {self.ids[row]: row for row in present}

@@ -80,10 +80,10 @@ def _released(catalogue: pl.DataFrame, since: int | None, until: int | None) -> 
     if since is None and until is None:
         return np.ones(len(catalogue), bool)
     years = catalogue["year"]
-    if years.is_null().all():
+    if years.null_count() == len(years):
         raise DataError("the model knows the year of no track", fix="Leave out --since and --until.")
-    inside = years.is_between(since or 0, until or 9999).fill_null(False)
-    return inside.to_numpy()
+    known = years.fill_null(-1).to_numpy()
+    return (known >= (since or 0)) & (known <= (until or 9999))
 
 
 def _named(catalogue: pl.DataFrame, names: list[str], where: str) -> Bool[Array, "tracks"]:

@@ -123,8 +123,9 @@ class Search:
     def __init__(self, index: Index, vectors: Float32[Array, "n dim"], *, cosine: bool = False) -> None:
         self._index, self._vectors, self._cosine = index, vectors, cosine
         self._sketch = index.sketched() if np.isfinite(vectors).all() else None
-        values = index.scores(vectors.T).T if self._sketch is None else index.bounds(self._sketch, vectors)
-        self._values = values / index.divisors if cosine else values
+        self._values = index.scores(vectors.T).T if self._sketch is None else index.bounds(self._sketch, vectors)
+        if cosine:
+            self._values /= index.divisors  # in place: new pages take longer than the division
         self._last: Bounded | None = None
 
     def ranking(
