@@ -18,6 +18,14 @@ from timbrec.histories import History, load_history
 DAY = "2024-05-01T15:3{}:00Z"
 
 
+def made(path: Path, script: str) -> Path:
+    """A database that a script fills."""
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(script)
+        database.commit()
+    return path
+
+
 def used(history: History) -> dict[str, int]:
     return {reason: count for reason, count in history.dropped.items() if count}
 
@@ -124,9 +132,6 @@ def test_subsonics_videos_and_refusals(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"subsonic-response": refused}))
     with pytest.raises(DataError, match=r"refused the request \(Wrong username or password\)"):
         load_history(tmp_path)
-    (tmp_path / "a.json").write_text('<?xml version="1.0"?><subsonic-response status="ok"/>')
-    with pytest.raises(DataError, match="in XML; ask for it with f=json"):
-        load_history(tmp_path)
 
 
 def test_plays_that_tautulli_timed_are_skipped_when_short(tmp_path: Path) -> None:
@@ -145,3 +150,142 @@ def test_a_playlist_with_odd_entries(tmp_path: Path) -> None:
     history = load_history(tmp_path)
     assert history.plays.select("title", "path").rows() == [("One", None), (None, "file:///b.mp3")]
     assert used(history) == {"without a title or an id": 1}
+
+
+ANSWER = '<subsonic-response xmlns="http://subsonic.org/restapi" status="{}" version="1.16.1">{}</subsonic-response>'
+
+
+def test_subsonics_answers_in_xml_are_read_as_those_in_json(tmp_path: Path) -> None:
+    song = (
+        '<song id="1" title="One" artist="A &amp; B" album="Al" duration="200" isDir="false" isVideo="false"'
+        ' starred="2023-01-01T00:00:00Z" playCount="3" played="2024-02-01T10:00:00+02:00">'
+        "<isrc>GBAYE0601498</isrc></song>"
+        '<song id="2" title="V" isVideo="true" starred="2024-01-01T00:00:00"/><song id="3" title="Unplayed"/>'
+    )
+    entry = '<playlist id="p" name="x"><entry id="4" title="Four" isDir="false"/><entry id="5" title="D" isDir="true"/>'
+    (tmp_path / "a.xml").write_text(ANSWER.format("ok", f'<starred2><album id="a" name="x"/>{song}</starred2>'))
+    (tmp_path / "b.xml").write_text('<?xml version="1.0"?>\n' + ANSWER.format("ok", f"{entry}</playlist>"))
+    history = load_history(tmp_path)
+    assert history.importers == ("subsonic",)
+    assert history.plays.select("time", "artist", "title", "isrc", "duration_s", "plays").rows() == [
+        (datetime(2024, 2, 1, 8), "A & B", "One", "GBAYE0601498", 200.0, 3),
+        (None, None, "Four", None, None, 1),
+    ]
+    assert used(history) == {"songs neither played nor starred": 1, "videos, podcasts and audiobooks": 1}
+    (tmp_path / "b.xml").write_text(ANSWER.format("failed", '<error code="40" message="Wrong password"/>'))
+    with pytest.raises(DataError, match=r"refused the request \(Wrong password\)"):
+        load_history(tmp_path / "b.xml")
+    (tmp_path / "b.xml").write_text(ANSWER.format("ok", song)[:200])
+    with pytest.raises(DataError, match=r"b\.xml is no complete answer of the API"):
+        load_history(tmp_path / "b.xml")
+
+
+USER = "0123456789abcdef0123456789abcdef"
+PLAYED, DASHED = "2024-05-01 10:20:30", "01234567-89ab-cdef-0123-456789abcdef"
+COLUMNS = "rowid,DateCreated,UserId,ItemType,ItemName,PlayDuration"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("emby.tsv", f"{PLAYED}.1234567\t{USER}\t77\tAudio\tA - One (Al)\tx\ty\tz\t200\n"),  # items by number
+        ("backup.tsv", f"{PLAYED}\t{DASHED}\tx\tAudio\tA - One (Al)\tx\ty\tz\t200\n"),
+        ("query.csv", f"{COLUMNS}\n1,{PLAYED},{USER},Audio,A - One (Al),200\n2,{PLAYED},,Movie,F,9\n"),
+        ("short.csv", f"DateCreated;ItemType;ItemName\n{PLAYED};Audio;A - One (Al)\n"),
+    ],
+)
+def test_jellyfins_plays_in_other_tables(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    history = load_history(tmp_path / name)
+    assert history.importers == ("jellyfin",)
+    assert history.plays.select("artist", "title", "album").rows() == [("A", "One", "Al")]
+    assert history.plays["time"][0].replace(microsecond=0) == datetime(2024, 5, 1, 10, 20, 30)
+
+
+def test_jellyfins_names_without_an_album_and_its_library(tmp_path: Path) -> None:
+    row = f"2024-05-01 10:20:30\t{USER}\t{USER}\tAudio\t{{}}\tx\ty\tz\t200\n"
+    (tmp_path / "b.tsv").write_text("".join(map(row.format, ("A - One", "Not Known - B (x) (Not Known)", "Alone"))))
+    names = load_history(tmp_path).plays.select("artist", "title", "album").rows()
+    assert names == [("A", "One", None), (None, "B (x)", None), (None, "Alone", None)]
+    for tables in (("TypedBaseItems", "UserDatas"), ("BaseItems", "UserData")):
+        made(tmp_path / f"{tables[0]}.db", "".join(f"CREATE TABLE {table} (id);" for table in tables))
+        with pytest.raises(DataError, match=r"has no time of each play.*name playback_reporting\.db"):
+            load_history(tmp_path / f"{tables[0]}.db")
+
+
+VIEWS = (
+    "CREATE TABLE accounts (id, name); INSERT INTO accounts VALUES (1, 'ann'); CREATE TABLE metadata_item_views"
+    " (account_id, guid, metadata_type, title, parent_title, grandparent_title, viewed_at);"
+)
+
+
+def test_plexs_earlier_databases_hold_times_as_text(tmp_path: Path) -> None:
+    rows = "(1, 'g', 10, 'One', 'Al', 'A', '2014-01-01 10:20:30'), (7, 'g', 10, 'Two', 'Al', 'A', 1700000000)"
+    history = load_history(made(tmp_path / "library.db", f"{VIEWS} INSERT INTO metadata_item_views VALUES {rows};"))
+    assert history.plays.select("user", "time", "title").rows() == [
+        ("ann", datetime(2014, 1, 1, 10, 20, 30), "One"), ("me", datetime(2023, 11, 14, 22, 13, 20), "Two"),
+    ]  # fmt: skip
+
+
+def test_tautullis_database_and_tables_of_plexs_api(tmp_path: Path) -> None:
+    script = """
+        CREATE TABLE session_history (id, started, stopped, user, media_type, paused_counter);
+        CREATE TABLE session_history_metadata (id, title, parent_title, grandparent_title, original_title);
+        INSERT INTO session_history VALUES (1, 1700000000, 1700000300, 'ann', 'track', 100),
+          (2, 1700000000, 1700000300, 'ann', 'movie', 0), (3, 1700000400, 1700000410, 'ann', 'track', 0);
+        INSERT INTO session_history_metadata VALUES (1, 'One', 'Al', 'Various Artists', 'A'), (2, 'F', '', '', ''),
+          (3, 'Skipped', 'Al', 'B', NULL);
+    """
+    history = load_history(made(tmp_path / "tautulli.db", script))
+    time = datetime(2023, 11, 14, 22, 13, 20)
+    assert history.plays.select("user", "time", "artist", "title", "album", "played_s").rows() == [
+        ("ann", time, "A", "One", "Al", 200.0)
+    ]
+    assert used(history) == {"items that are no tracks": 1, "played for less than 30 s": 1}
+    (tmp_path / "t.csv").write_text(
+        "title,parentTitle,grandparentTitle,viewedAt,type,account\nOne,Al,A,1700000000,track,ann\nF,,,1700000000,movie,x\n"
+    )
+    history = load_history(tmp_path / "t.csv")
+    assert history.plays.select("user", "time", "artist", "title").rows() == [("ann", time, "A", "One")]
+    assert used(history) == {"items that are no tracks": 1}
+
+
+@pytest.mark.parametrize(
+    "written", ["2024-05-01T08:20:30.5Z", "2024-05-01 10:20:30.500 +0200 CEST", "2024-05-01 10:20:30.5+02:00"]
+)
+def test_navidromes_times_of_several_versions(tmp_path: Path, written: str) -> None:
+    script = f"""
+        CREATE TABLE user (id, user_name); CREATE TABLE media_file (id, artist, title, album, mbz_track_id);
+        CREATE TABLE annotation (user_id, item_id, item_type, play_count, play_date);
+        INSERT INTO media_file VALUES ('1', 'A', 'One', 'Al', 'M'); INSERT INTO annotation VALUES
+          ('gone', '1', 'media_file', 2, '{written}');
+    """
+    history = load_history(made(tmp_path / "navidrome.db", script))
+    assert history.plays.select("user", "time", "title", "mbid", "plays").rows() == [
+        ("gone", datetime(2024, 5, 1, 8, 20, 30, 500_000), "One", "m", 2)
+    ]
+
+
+def test_a_navidrome_where_tracks_were_only_starred_has_no_plays(tmp_path: Path) -> None:
+    script = """
+        CREATE TABLE user (id, user_name); CREATE TABLE media_file (id, artist, title, album);
+        CREATE TABLE annotation (user_id, item_id, item_type, play_count, play_date, starred);
+        INSERT INTO media_file VALUES ('1', 'A', 'One', 'Al');
+        INSERT INTO annotation VALUES ('u', '1', 'media_file', 0, NULL, 1);
+    """
+    with pytest.raises(DataError, match="no play of a track"):
+        load_history(made(tmp_path / "navidrome.db", script))
+
+
+@pytest.mark.parametrize(
+    "header", ["Song Title,Artist,ISRC,Album Title,Date", " song title ;ARTIST;isrc;Album title;date"]
+)
+def test_deezers_history_saved_as_csv(tmp_path: Path, header: str) -> None:
+    row = "One,A,GBAYE0601498,Al,2023-01-15T14:27:00Z"
+    separator = ";" if ";" in header else ","
+    (tmp_path / "listening.csv").write_text(f"{header}\n{row.replace(',', separator)}\n", encoding="utf-8-sig")
+    history = load_history(tmp_path)
+    assert history.importers == ("deezer",)
+    assert history.plays.select("time", "artist", "title", "album", "isrc").rows() == [
+        (datetime(2023, 1, 15, 14, 27), "A", "One", "Al", "GBAYE0601498")
+    ]

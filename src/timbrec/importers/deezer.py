@@ -11,6 +11,7 @@ import polars as pl
 from timbrec.data.times import TimeForm, parsed_times
 from timbrec.errors import ConfigError, DataError
 from timbrec.importers.shared.base import Importer, Plays, plays_table
+from timbrec.importers.shared.csv_text import first_fields, read_csv
 from timbrec.importers.shared.files import HistoryFile
 
 _COLUMNS = {
@@ -33,8 +34,9 @@ class Deezer(Importer):
 
     @classmethod
     def claims(cls, file: HistoryFile) -> bool:
-        """Workbooks: files called .xlsx that start as zip archives do."""
-        return file.base.endswith(".xlsx") and file.head.startswith(b"PK")
+        """Workbooks: files called .xlsx that start as zip archives do; and their history saved as CSV."""
+        names = {name.strip().lower() for name in first_fields(file)}
+        return (file.base.endswith(".xlsx") and file.head.startswith(b"PK")) or names >= _NEEDED
 
     def read(self, files: Sequence[HistoryFile]) -> Plays:
         """One row per play."""
@@ -65,7 +67,9 @@ def _lower(sheet: pl.DataFrame) -> dict[str, str]:
 
 
 def _sheets(file: HistoryFile) -> dict[str, pl.DataFrame]:
-    """All sheets of a workbook as text."""
+    """All sheets of a workbook as text; a CSV file is one sheet."""
+    if not file.head.startswith(b"PK"):
+        return {file.name: read_csv(file)}
     try:
         return pl.read_excel(file.content(), sheet_id=0, infer_schema_length=0)
     except ModuleNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,20 +10,25 @@ from typing import ClassVar
 import polars as pl
 
 from timbrec.data.times import TimeForm, parsed_times
+from timbrec.errors import DataError
 from timbrec.importers.shared.base import Importer, Plays, plays_table
 from timbrec.importers.shared.csv_text import first_fields, read_csv
 from timbrec.importers.shared.files import HistoryFile
 from timbrec.importers.shared.sqlite import is_database, opened_database
 
+_SERVER = ({"TypedBaseItems", "UserDatas"}, {"BaseItems", "UserData"})  # tables of library.db and jellyfin.db
 _COLUMNS = ("DateCreated", "UserId", "ItemId", "ItemType", "ItemName", "PlayDuration")
 _PLACES = ("0", "1", "2", "3", "4", "8")  # of these columns in a backup
-_NAME = r"^(.*?) - (.*) \(((?:[^()]|\([^()]*\))*)\)$"  # Artist - Title (Album), of which all may have parentheses
+_NEEDED = ("DateCreated", "ItemType", "ItemName")  # of a table with a header
+_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)  # of a user
+_NAME = r"^(.*?) - (.*?)(?: \(((?:[^()]|\([^()]*\))*)\))?$"  # Artist - Title (Album); all may have parentheses
 
 
 @dataclass(frozen=True)
 class Jellyfin(Importer):
     """Plays of audio in `playback_reporting.db`, or in a backup that the plugin wrote (tab-separated, no header).
 
+    A table with the columns of the database in its header is read as well, such as the answer to a query.
     Names are "Artist - Title (Album)". Times come from the server's clock, in `time_zone`. Users are ids, since their
     names are in another database. Films, series and other items are dropped and counted.
     """
@@ -33,12 +39,12 @@ class Jellyfin(Importer):
 
     @classmethod
     def claims(cls, file: HistoryFile) -> bool:
-        """The plugin's database, and its backups."""
+        """The plugin's database, and its backups; the server's own database, which `read` refuses."""
         if is_database(file):
             with opened_database(file) as database:
-                return "PlaybackActivity" in database.tables
+                return "PlaybackActivity" in database.tables or any(map(database.tables.issuperset, _SERVER))
         fields = first_fields(file)
-        return len(fields) >= 9 and len(fields[1]) == len(fields[2]) == 32 and fields[8].isdigit()
+        return _has_header(file) or (len(fields) >= 9 and bool(_ID.fullmatch(fields[1])) and fields[8].isdigit())
 
     def read(self, files: Sequence[HistoryFile]) -> Plays:
         """One row per play."""
@@ -55,10 +61,22 @@ class Jellyfin(Importer):
         return Plays(plays_table(plays.with_columns(unknown)), dropped, self.zone_note)
 
 
+def _has_header(file: HistoryFile) -> bool:
+    return set(_NEEDED) <= set(first_fields(file))
+
+
 def _rows(file: HistoryFile) -> pl.DataFrame:
     """The columns _COLUMNS as text."""
+    if _has_header(file):
+        table = read_csv(file)
+        return table.match_to_schema(
+            dict.fromkeys(_COLUMNS, pl.String), missing_columns="insert", extra_columns="ignore"
+        )
     if not is_database(file):
         return read_csv(file, header=False).select(pl.col(_PLACES)).rename(dict(zip(_PLACES, _COLUMNS, strict=True)))
     with opened_database(file) as database:
+        if "PlaybackActivity" not in database.tables:
+            raise DataError(f"{file.name} is the server's library, which has no time of each play",
+                            fix="Install the plugin Playback Reporting, and name playback_reporting.db.")  # fmt: skip
         columns = ", ".join(f"CAST({name} AS TEXT)" for name in _COLUMNS)
         return database.read(f"SELECT {columns} FROM PlaybackActivity", dict.fromkeys(_COLUMNS, pl.String))

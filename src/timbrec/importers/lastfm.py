@@ -117,7 +117,7 @@ def _layout(fields: Sequence[str]) -> str:
         return "scrobbles"
     if len(fields) == 4 and _DAY.match(fields[0]) and _CLOCK.match(fields[1]):
         return "backup"
-    if len(fields) == 6 and _ISO.match(fields[1]) and (not fields[2] or len(fields[2]) == 36):
+    if len(fields) == 6 and _ISO.match(fields[1]) and {len(fields[2]), len(fields[4])} <= {0, 36}:  # MusicBrainz ids
         return "1K"
     if len(fields) == 4 and re.fullmatch("[0-9a-f]{40}", fields[0]) and fields[3].strip().isdigit():
         return "360K"

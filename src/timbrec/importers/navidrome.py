@@ -11,6 +11,7 @@ import polars as pl
 from timbrec.errors import DataError
 from timbrec.importers.shared.base import Importer, Plays, plays_table
 from timbrec.importers.shared.files import HistoryFile
+from timbrec.importers.shared.moments import moment
 from timbrec.importers.shared.sqlite import Database, is_database, opened_database
 
 _ID = {"mbid": ("mbz_recording_id", "mbz_track_id"), "duration_s": ("duration",), "path": ("path",)}
@@ -56,7 +57,7 @@ class Navidrome(Importer):
         dated = scrobbles.group_by("user_id", "id").agg(scrobbled=pl.len().cast(pl.Int64))
         rest = counts.join(dated, on=["user_id", "id"], how="left", maintain_order="left")
         rest = rest.select(
-            "user_id", "id", time=pl.when(pl.col("scrobbled").is_null()).then(_moment(pl.col("last"))),
+            "user_id", "id", time=pl.when(pl.col("scrobbled").is_null()).then(moment(pl.col("last"))),
             plays=pl.col("plays") - pl.col("scrobbled").fill_null(0),
         ).filter(pl.col("plays") > 0)  # fmt: skip
         plays = pl.concat([scrobbles.with_columns(plays=pl.lit(1, pl.Int64)), rest])
@@ -90,10 +91,3 @@ def _scrobbles(database: Database) -> pl.DataFrame:
         song = "media_file_id" if "media_file_id" in database.columns("scrobbles") else "file_id"
         table = database.read(f"SELECT user_id, {song} AS id, submission_time AS seconds FROM scrobbles", schema)
     return table.select("user_id", "id", time=(pl.col("seconds") * 1_000_000).cast(pl.Datetime("us")))
-
-
-def _moment(text: pl.Expr) -> pl.Expr:
-    """Times such as "2024-05-01 10:20:30.123+02:00" in UTC; without an offset they are in UTC. The year 1 is none."""
-    zoned = text.str.replace("T", " ").str.replace(r"Z$", "+00:00").str.replace(r"([^+-]{6,})$", "${1}+00:00")
-    moment = zoned.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False)
-    return pl.when(moment.dt.year() > 1).then(moment.dt.replace_time_zone(None))

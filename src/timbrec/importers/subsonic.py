@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import polars as pl
 
 from timbrec.errors import DataError
 from timbrec.importers.shared.base import Importer, Plays, plays_table
 from timbrec.importers.shared.files import HistoryFile
+from timbrec.importers.shared.moments import moment
 
 _RESPONSE = "subsonic-response"
+_BOOLEANS = {"true": True, "false": False}
 _FIELDS = {
     "title": "title", "artist": "artist", "album": "album", "path": "path", "mbid": "musicBrainzId", "source_id": "id",
 }  # fmt: skip
@@ -21,7 +24,7 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class Subsonic(Importer):
-    """Songs in JSON answers of the API, such as getStarred2, getPlaylist, getAlbum or search3.
+    """Songs in answers of the API, such as getStarred2, getPlaylist, getAlbum or search3, as JSON or XML.
 
     A song has the time of its last play (`played`) and its `playCount`; a starred song that nobody played counts once,
     at the time of the star. Songs that were neither played nor starred count only in a playlist, once and undated. A
@@ -29,12 +32,13 @@ class Subsonic(Importer):
     """
 
     name: ClassVar[str] = "Subsonic"
-    export: ClassVar[str] = "answers of the API as JSON files, e.g. rest/getStarred2?f=json"
+    export: ClassVar[str] = "answers of the API as files, e.g. of rest/getStarred2"
 
     @classmethod
     def claims(cls, file: HistoryFile) -> bool:
-        """Objects with `subsonic-response`."""
-        return file.head.lstrip().startswith(b"{") and f'"{_RESPONSE}"'.encode() in file.head
+        """Objects or XML with `subsonic-response`."""
+        start = file.head.lstrip()
+        return (start.startswith(b"{") and f'"{_RESPONSE}"'.encode() in start) or _is_xml(file)
 
     def read(self, files: Sequence[HistoryFile]) -> Plays:
         """One row per song."""
@@ -45,10 +49,8 @@ class Subsonic(Importer):
             raise DataError(f"{files[0].name} has no song that was played, starred or in a playlist",
                             count=len(songs), fix="Get the answer of getStarred2 or getPlaylist.")  # fmt: skip
         table = pl.DataFrame(used, infer_schema_length=None)
-        text = pl.col("time").cast(pl.String).str.replace("T", " ").str.strip_suffix("Z")
-        times = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
         return Plays(
-            plays_table(table.with_columns(times)),
+            plays_table(table.with_columns(moment(pl.col("time").cast(pl.String)).alias("time"))),
             {"songs neither played nor starred": len(songs) - len(used),
              "videos, podcasts and audiobooks": len(entries) - len(songs)},
         )  # fmt: skip
@@ -56,13 +58,27 @@ class Subsonic(Importer):
 
 def _answer(file: HistoryFile) -> Any:
     try:
-        answer = json.loads(file.content())[_RESPONSE]
-    except (ValueError, KeyError) as error:
+        answer = _tree(fromstring(file.content())) if _is_xml(file) else json.loads(file.content())[_RESPONSE]
+    except (ValueError, KeyError, ParseError) as error:
         raise DataError(f"{file.name} is no complete answer of the API ({error})", fix="Get it again.") from error
     if isinstance(answer, dict) and answer.get("status") == "failed":
-        reason = (answer.get("error") or {}).get("message", "no reason given")
+        refusal = answer.get("error") or {}
+        reason = (refusal[0] if isinstance(refusal, list) else refusal).get("message", "no reason given")
         raise DataError(f"{file.name} holds no songs: the server refused the request ({reason})", fix="Get it again.")
     return answer
+
+
+def _is_xml(file: HistoryFile) -> bool:
+    start = file.head.lstrip()
+    return start.startswith(b"<") and f"<{_RESPONSE}".encode() in start[:1000]
+
+
+def _tree(element: Element) -> dict[str, Any]:
+    """An element of XML as an object of JSON: its attributes, and lists of the elements in it, or of their texts."""
+    tree: dict[str, Any] = {name: _BOOLEANS.get(value, value) for name, value in element.attrib.items()}
+    for inner in element:
+        tree.setdefault(inner.tag.rpartition("}")[2], []).append(_tree(inner) or inner.text)
+    return tree
 
 
 def _songs(value: Any, listed: bool) -> Iterator[tuple[dict[str, Any], bool]]:

@@ -89,8 +89,6 @@ class HistoryFile:
         for start, kind in _KINDS:
             if self.head.startswith(start):
                 return kind
-        if b"<subsonic-response" in self.head[:1000]:
-            return "an answer of Subsonic in XML; ask for it with f=json"
         if self.record:
             return f"JSON with the keys {', '.join(sorted(self.record)[:8])}"
         if self.head.lstrip()[:5].lower() in (b"<html", b"<!doc"):
