@@ -222,6 +222,15 @@ def test_one_seed_of_a_trained_recommender_is_said_to_give_no_spread(read: Read)
     ("change", "warning"),
     [
         (rewrite("plays.csv", lambda table: pl.concat([table, table])), "rows equal another one in every column"),
+        (rewrite("plays.csv", lambda table: table.with_columns(
+            user=pl.when(pl.col("user") == table["user"][0]).then(pl.lit("Anonymous")).otherwise("user"))),
+         "users 'Anonymous' may stand for unknown ones; if so, drop their rows"),
+        (rewrite("plays.csv", lambda table: table.with_columns(
+            user=pl.when(pl.col("user") == table["user"][0]).then(pl.lit("-1")).otherwise("user"))),
+         "users '-1' may stand for unknown ones; if so, drop their rows"),
+        (rewrite("plays.csv", lambda table: table.with_columns(
+            played_at=pl.when(pl.row_index() < 7).then(pl.lit("1900-01-01T00:00:00")).otherwise("played_at"))),
+         "7 plays are dated before 1990, e.g. 1900-01-01, as by a clock that was not set"),
         (lambda folder: np.save(folder / "poor.npy", np.load(folder / "good.npy")),
          "poor and good have the same vectors"),
         (lambda folder: np.save(folder / "poor.npy", np.roll(np.load(folder / "good.npy"), 1, 0)),

@@ -168,6 +168,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "numbers alone": ("0,31,1549022400\n1,30,1549022401\n", "first line of .* looks like a row.*Set `header: false`"),
     "UTF-16": ("\ufeffuser,b\n1,2\n".encode("utf-16"), "is UTF-16 text. Save it as UTF-8"),
     "Latin-1": (b"user,b\n1,2\n3,\xe9\n", "line 3 is not UTF-8"),
+    "zero bytes": (b"user,b\n1,2\n3\0\0\0,4\n5,6\n", "line 3 has zero bytes, as a file has that was not written in"),
     "two of a name": ("user,user\n1,2\n", "has 2 columns called 'user'. Rename all but one"),
     "nothing": ("\n\n", "has no rows"),
 }  # fmt: skip

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from timbrec.errors import ConfigError, DataError, StoreError
 from timbrec.store import StoreInfo, VectorSource, VectorStore
+from timbrec.store.health import examine
 from timbrec.store.vectors import Vectors, read_vectors
 
 ARRAY = np.array([[0, 1], [2, 3], [0, 0]], np.float32)
@@ -286,6 +287,41 @@ def test_columns_that_make_no_sense(tmp_path: Path, columns: dict[str, str | lis
     pl.DataFrame({"id": [1], "v": [1.0]}).write_parquet(tmp_path / "v.parquet")
     with pytest.raises(ConfigError, match=message):
         read_vectors(tmp_path / "v.parquet", columns=columns)
+
+
+def test_dimensions_that_only_some_files_have_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    pl.DataFrame({"id": ["a"], "f0": [1.0], "f1": [2.0]}).write_parquet(tmp_path / "v" / "a.parquet")
+    pl.DataFrame({"id": ["b"], "f0": [3.0]}).write_parquet(tmp_path / "v" / "b.parquet")
+    with pytest.raises(DataError, match=r"columns that only some of its files have \(1 in all, e\.g\. 'f1'\)"):
+        read_vectors(tmp_path / "v")
+    assert_is(read_vectors(tmp_path / "v", columns={"vector": "f0"}), ["a", "b"], np.array([[1.0], [3.0]]))
+
+
+def test_empty_lines_at_the_end_of_ids_are_no_ids(folder: Path) -> None:
+    (folder / "ids.txt").write_text("a\nb\nc\n\n\n")
+    assert_is(read_vectors(folder / "vectors.npy", folder / "ids.txt"), ["a", "b", "c"], ARRAY)
+    np.save(folder / "single.npy", ARRAY[:1])
+    (folder / "ids.txt").write_text("a\n\n")
+    assert_is(read_vectors(folder / "single.npy", folder / "ids.txt"), ["a"], ARRAY[:1])
+
+
+def test_kinds_that_are_not_read_are_named_even_with_ids(folder: Path) -> None:
+    np.savez(folder / "v.npz", ARRAY)
+    with pytest.raises(DataError, match=r"v\.npz is of no known kind.*Save vectors as \.npy"):
+        read_vectors(folder / "v.npz", folder / "ids.txt")
+
+
+@pytest.mark.parametrize(("index", "named"), [(np.arange(40), True), (np.arange(1, 41), True), (None, True),
+                                              (np.arange(40) % 39, False), (np.arange(40) / 2, False)])  # fmt: skip
+def test_an_index_among_the_dimensions_is_named(index: np.ndarray | None, named: bool) -> None:
+    """Row numbers and ids that were stored with the vectors, as by pandas' `reset_index().to_numpy()`."""
+    rng = np.random.default_rng(0)
+    ids = rng.permutation(40) * 7
+    vectors = np.column_stack([rng.standard_normal((40, 3)), ids if index is None else index])
+    health = examine(Vectors(ids, vectors))
+    assert health.numbered == ((3,) if named else ())
+    assert any("dimension 3 counts the rows or equals the ids" in text for text in health.remarks()) == named
 
 
 def test_wrong_paths(folder: Path) -> None:

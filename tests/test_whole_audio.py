@@ -260,6 +260,39 @@ def test_an_mp4_without_its_index_is_cut_short(tmp_path: Path) -> None:
         read(put(tmp_path / "a.m4a", content[: len(content) // 2]))
 
 
+def without_total(flac: bytes) -> bytes:
+    """A FLAC file whose header declares no number of samples, as encoders write into a pipe."""
+    return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:]
+
+
+def test_time_stamps_tell_the_length_where_the_header_does_not(good: dict[str, bytes], tmp_path: Path) -> None:
+    content = without_total(good[".flac"])
+    assert reasons(put(tmp_path / "whole.flac", content)) == []
+    with pytest.raises(AudioError, match=r"it is cut short: [78]\.\d of 12\.0 s can be decoded"):
+        read(put(tmp_path / "hole.flac", content[: len(content) // 3] + content[2 * len(content) // 3 :]))
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".mp3"])
+def test_two_files_in_one_are_a_remark(good: dict[str, bytes], tmp_path: Path, suffix: str) -> None:
+    joined = put(tmp_path / f"a{suffix}", good[suffix] * 2)
+    assert "it holds 24.0 s, but its header declares 12.0 s: it may be several files in one" in reasons(joined)
+
+
+def test_a_second_chunk_of_samples_is_a_remark(tmp_path: Path) -> None:
+    second = b"data" + struct.pack("<I", len(samples(1))) + samples(1)
+    (reason,) = reasons(put(tmp_path / "a.wav", riff(samples(2), tail=second)))
+    assert reason == f"{4 * RATE:,} bytes behind the end that its header declares are not read"
+
+
+def test_a_cut_mp4_of_fragments_is_a_remark(tmp_path: Path) -> None:
+    """Its header declares no duration; the last fragment is longer than the file."""
+    fragments = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "1000000"}
+    content = write(tmp_path / "whole.m4a", noise(), RATE, **fragments).read_bytes()
+    assert reasons(tmp_path / "whole.m4a") == []
+    cut = put(tmp_path / "cut.m4a", content[: len(content) // 2])
+    assert "it ends inside a part of its container: it may be cut short" in reasons(cut)
+
+
 # Signals
 
 
@@ -286,6 +319,11 @@ SIGNALS: dict[str, tuple[np.ndarray, str]] = {
         r"[45]\d% of its length are zeros$",
     ),
     "zeros at its end": (np.tile(np.append(LONG, 0 * TONE), (2, 1)), ""),
+    "zeros between sound": (
+        np.tile(np.concatenate([LONG, np.zeros(24_000), LONG]), (2, 1)),
+        r"it has 3\.0 s of zeros after 160\.0 s$",
+    ),
+    "a second of zeros between sound": (np.tile(np.concatenate([LONG, np.zeros(8000), LONG]), (2, 1)), ""),
     "opposite for a moment": (stereo(LONG, np.where(np.arange(len(LONG)) < 8000, -LONG, LONG)), ""),
     "six, opposite in pairs": (np.stack([TONE, -TONE] * 3), "error: it has channels in opposite phase"),
     "constant": (np.full(8000, 0.25), r"error: it is constant: all samples are 0\.25"),
@@ -320,6 +358,7 @@ def test_odd_signals_are_named(tmp_path: Path, name: str) -> None:
         (b"PK\x03\x04" + bytes(900), "a ZIP archive"),
         (b"MThd\0\0\0\6" + bytes(900), "MIDI"),
         (b".RMF\0\0\0\x12" + bytes(900), "RealMedia"),
+        (b"\x0b\x77" + bytes(900), "AC-3"),
         (b"\xff\xd8\xff\xe0" + bytes(900), "a JPEG image"),
         (bytes(5000), "a file of zeros"),
         (b"la la la\n" * 400, "text"),

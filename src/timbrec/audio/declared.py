@@ -28,21 +28,23 @@ _STRAY = 1 << 16  # bytes behind the data, outside any chunk, from which they ma
 class Declared:
     """Declared duration in `seconds`, 0 if unknown, and the `slack` in seconds within which a difference is normal.
 
-    `stray` counts bytes behind the end of the data that the header declares.
+    `stray` counts bytes behind the end of the data that the header declares. `exact` is True if the header counts
+    samples or frames, so that more than it declares is odd, too.
     """
 
     seconds: float
     slack: float = SLACK
     stray: int = 0
+    exact: bool = False
 
 
 def declared_duration(
-    path: Path, container: av.container.InputContainer, decoded: float, pages: Pages | None
+    path: Path, container: av.container.InputContainer, decoded: float, stamped: float, pages: Pages | None
 ) -> Declared:
     """Return the duration that an open file declares.
 
-    `decoded` is the decoded duration in seconds, the scale for data chunks of an unknown byte rate; `pages` are given
-    for Ogg.
+    `decoded` is the decoded duration in seconds, the scale for data chunks of an unknown byte rate. `stamped` is the
+    span of the time stamps, which counts where the header declares nothing. `pages` are given for Ogg.
     """
     stream, kind = container.streams.audio[0], container.format.name.split(",")[0]
     sample = 1.5 / stream.rate
@@ -50,16 +52,19 @@ def declared_duration(
         chunk = data_chunk(path)
         return Declared(_seconds(chunk, decoded), sample, chunk.stray) if chunk else Declared(0.0)
     if kind == "mp3":
-        return Declared(mp3_seconds(path, stream.rate))
+        return Declared(mp3_seconds(path, stream.rate), exact=True)
     if kind == "ogg" and pages is not None and len(pages.granules) > 1:  # of chained streams, FFmpeg knows the last
         rate = 48_000 if stream.codec_context.name.endswith("opus") else stream.rate
         return Declared(sum(pages.granules.values()) / rate if len(container.streams) == 1 else 0.0)
     if kind in _ESTIMATED:
         return Declared(0.0)
     if stream.duration and stream.time_base:
-        return Declared(float(stream.duration * stream.time_base), sample if kind in _EXACT else SLACK)
+        exact = kind in _EXACT
+        return Declared(float(stream.duration * stream.time_base), sample if exact else SLACK, exact=exact)
+    if not container.duration:
+        return Declared(0.0 if kind == "ogg" else stamped)
     start = max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
-    return Declared((container.duration or 0) / av.time_base - start)
+    return Declared(container.duration / av.time_base - start)
 
 
 class Chunk(NamedTuple):
@@ -83,6 +88,7 @@ def _seconds(chunk: Chunk, decoded: float) -> float:
 def data_chunk(path: Path) -> Chunk | None:
     """Data chunk of a WAV (RIFF, RIFX, RF64, BW64), W64 or CAF file; None if its size is a placeholder."""
     long_size = per_second = 0
+    chunk: Chunk | None = None
     with path.open("rb") as file:
         end = file.seek(0, 2)
         for name, start, size in _chunks(file, end):
@@ -91,12 +97,14 @@ def data_chunk(path: Path) -> Chunk | None:
                 long_size = int.from_bytes(file.read(16)[8:], "little")
             elif name == b"fmt ":
                 per_second = int.from_bytes(file.read(12)[8:], "little")
+            elif name == b"data" and chunk:  # a second chunk of samples, which no decoder reads
+                chunk = chunk._replace(stray=chunk.stray + max(0, min(size, end - start)))
             elif name == b"data":
                 size = long_size if size == 0xFFFF_FFFF and long_size else size
                 if size <= 0 or 0x7FFF_0000 <= size <= 0x8000_0000 or 0xFFFF_0000 <= size <= 0xFFFF_FFFF:
                     return None  # written by programs that write to a pipe
-                return Chunk(size, max(0, min(size, end - start)), per_second, _stray(file, start + size, end))
-    return None
+                chunk = Chunk(size, max(0, min(size, end - start)), per_second, _stray(file, start + size, end))
+    return chunk
 
 
 def _chunks(file: BinaryIO, end: int) -> Iterator[tuple[bytes, int, int]]:

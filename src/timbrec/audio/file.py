@@ -16,14 +16,14 @@ import av.error
 import numpy as np
 
 from timbrec.audio.declared import declared_duration
-from timbrec.audio.kinds import CONTAINERS, OPTIONS, READABLE, description, lacks_index
+from timbrec.audio.kinds import CONTAINERS, OPTIONS, READABLE, description, ends_inside_box, lacks_index
 from timbrec.audio.ogg import read_pages
 from timbrec.audio.resampling import SOXR, resampler
 from timbrec.audio.sound import Levels, Remark
 from timbrec.errors import AudioError
 from timbrec.types import Array, Float32
 
-VERSION = 3  # raised when the checks of files change: failures noted by another version are tried again
+VERSION = 4  # raised when the checks of files change: failures noted by another version are tried again
 NAMED = "it is named "  # start of the remark on a suffix, which depends on the name and not on the content
 LONG = 3600.0  # seconds; a longer file may hold several tracks
 LOWEST_RATE = 1000  # Hz; a block at a lower rate would last for hours
@@ -53,7 +53,9 @@ class AudioFile:
     def __init__(self, path: Path) -> None:
         self.path, self.seconds = Path(path), 0.0
         self.remarks: list[Remark] = []
-        self._levels, self._damaged = Levels(), False
+        self._damaged = False
+        self._first: int | None = None  # time stamps of the first packet and of the end of the last
+        self._last: int | None = None
         with self._reasons():
             self.state = _state(self.path)
             if not self.state[0]:
@@ -67,6 +69,7 @@ class AudioFile:
                 raise self._unreadable() if description(self.path) else self.error("holds no audio", "Leave it out.")
             raise self.error(f"has a sample rate of {self.rate:,} Hz", "Leave it out.")
         self._stream = streams[0]
+        self._levels = Levels(self.rate)
         if self._container.format.name in ("flac", "wv"):  # FFmpeg would decode frames with wrong checksums
             self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._remark_on_name()
@@ -127,6 +130,9 @@ class AudioFile:
         packets = damaged = 0
         for packet in self._container.demux(self._stream):
             packets += 1
+            if packet.pts is not None:
+                self._first = packet.pts if self._first is None else self._first
+                self._last = packet.pts + (packet.duration or 0)
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
@@ -147,16 +153,31 @@ class AudioFile:
             self._judge("pages", pages.bad, pages.count + pages.bad)
             if not pages.ended:
                 self._remark("its last page is not marked as the last: it may be cut short", _AGAIN)
-        declared = declared_duration(self.path, self._container, self.seconds, pages)
+        declared = declared_duration(self.path, self._container, self.seconds, self._stamped, pages)
         missing = declared.seconds - self.seconds
         if missing > _BAD_SHARE * declared.seconds + _BAD_SECONDS:
             raise self.error(f"is cut short: {self.seconds:.1f} of {declared.seconds:.1f} s can be decoded", _AGAIN)
         if missing > declared.slack and not self._damaged:
             self._remark(f"it lacks {missing:.2g} of the {declared.seconds:.1f} s that its header declares", _AGAIN)
+        elif declared.exact and self.seconds > (1 + _BAD_SHARE) * declared.seconds + _BAD_SECONDS > _BAD_SECONDS:
+            self._remark(
+                f"it holds {self.seconds:.1f} s, but its header declares {declared.seconds:.1f} s: it may be several "
+                "files in one",
+                "Split it, or write it again.",
+            )
+        if self._container.format.name.startswith("mov") and ends_inside_box(self.path):
+            self._remark("it ends inside a part of its container: it may be cut short", _AGAIN)
         if declared.stray:
             self._remark(
                 f"{declared.stray:,} bytes behind the end that its header declares are not read", "Write it again."
             )
+
+    @property
+    def _stamped(self) -> float:
+        """Seconds from the first time stamp to the end of the last packet; 0 without time stamps."""
+        if self._first is None or self._last is None or self._stream.time_base is None:
+            return 0.0
+        return float((self._last - self._first) * self._stream.time_base)
 
     def _judge(self, parts: str, bad: int, count: int) -> None:
         """Raise AudioError for more than 1 % of bad packets or pages, and add a remark on fewer."""

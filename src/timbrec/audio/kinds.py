@@ -56,6 +56,8 @@ _SIGNATURES = (  # lower case, since HTML comes in both
     (b"gif8", "a GIF image"),
     (b"mthd", "MIDI (notes without sound)"),
     (b".rmf", "RealMedia"),
+    (b"\x0b\x77", "AC-3"),
+    (b"\x7f\xfe\x80\x01", "DTS"),
     (b".ra\xfd", "RealAudio"),
     (b"#!amr", "AMR speech"),
     (b"ajkg", "Shorten"),
@@ -100,15 +102,28 @@ def _is_text(head: bytes) -> bool:
 
 def lacks_index(path: Path) -> bool:
     """Whether a file starts like MP4 and has no `moov` box: the end is missing, or the middle of it."""
+    names = [name for name, _ in _boxes(path)]
+    return names[:1] == [b"ftyp"] and b"moov" not in names
+
+
+def ends_inside_box(path: Path) -> bool:
+    """Whether the last box of an MP4 file is longer than the rest of the file."""
+    boxes = _boxes(path)
+    return bool(boxes) and boxes[-1][1] > path.stat().st_size
+
+
+def _boxes(path: Path) -> list[tuple[bytes, int]]:
+    """Name and declared end of each top-level box of an MP4 file, up to an invalid one."""
+    boxes: list[tuple[bytes, int]] = []
     with path.open("rb") as file:
-        end, place, names = file.seek(0, 2), 0, list[bytes]()
-        while place + 8 <= end and len(names) < 1000:
+        end, place = file.seek(0, 2), 0
+        while place + 8 <= end:
             file.seek(place)
             size, name = int.from_bytes(file.read(4), "big"), file.read(4)
-            names.append(name)
             if size == 1:
                 size = int.from_bytes(file.read(8), "big")
-            if size < 8:
+            place = place + size if size else end  # 0: up to the end of the file
+            boxes.append((name, place))
+            if 0 < size < 8:
                 break
-            place += size
-    return names[:1] == [b"ftyp"] and b"moov" not in names
+    return boxes

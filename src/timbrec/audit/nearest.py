@@ -49,6 +49,8 @@ class Nearest:
         for step in representation.steps:
             transform = catalog.load("transforms", step.use)(**step.settings)
             vectors = transform.fitted(vectors[train])(vectors)
+        if self.experiment.control == "shuffled":  # by definition: a shuffle that moves too little shows here
+            return vectors[np.random.default_rng([self.experiment.seed, 0x5_4F]).permutation(len(vectors))]
         return vectors_of(self.experiment.control, np.ascontiguousarray(vectors), train, self.experiment.seed)
 
     def _scaled(self, vectors: Float[Array, "items dim"]) -> Float[Array, "items dim"]:

@@ -11,6 +11,7 @@ from timbrec.errors import DataError
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _MISSING = r"(?i)^\s*(nan|null|none|na|n/a|#n/a|<na>|nat|nil|undefined|\\n|\(null\)|-{1,3}|\?)?\s*$"
+_PLACEHOLDER = r"(?i)^\s*(unknown|anonymous|anon|guest|missing|not set|\(not set\)|0{8}-0{4}-0{4}-0{4}-0{12})\s*$"
 _ROUNDED = r"^\d\.\d+[eE]\+?\d+$|^\d(\.\d+)?E\+\d+$"  # as spreadsheets and pandas write large numbers
 _LOOSE = ("the folder or suffix of a file's name", "a prefix")  # forms in which unrelated ids may agree by chance
 
@@ -29,6 +30,13 @@ def meaningless(column: pl.Series) -> pl.Series:
     if column.dtype not in _TEXT:
         return column.is_null()
     return column.cast(pl.String).str.contains(_MISSING).fill_null(True)
+
+
+def placeholders(ids: pl.Series) -> pl.Series:
+    """The ids that often stand for unknown ones: -1 among numbers from 0, a UUID of zeros, "unknown", "anonymous"."""
+    words = ids.filter(ids.str.contains(_PLACEHOLDER))
+    negative = ids.filter(ids.str.contains(r"^-\d+$"))
+    return pl.concat([words, negative]) if negative.to_list() in (["-1"], ["-1.0"]) else words
 
 
 def rounded(ids: pl.Series) -> pl.Series:

@@ -88,6 +88,7 @@ class TextTable:
         """
         line, joined, stray, repeated = 1, 0, 0, 0
         for text in self._texts():
+            self._refuse_zero_bytes(text, line)
             block = Block(text, self._separator, len(self.names), self._quotes, self._form.quotes is None)
             try:
                 block.check(self._form.ragged)
@@ -149,6 +150,13 @@ class TextTable:
                     yield text
         if rest:
             yield rest
+
+    def _refuse_zero_bytes(self, text: bytes, line: int) -> None:
+        """Raise DataError for zero bytes, which fill the holes of files that were not written to the end."""
+        if (place := text.find(b"\x00")) >= 0:
+            number = line + self._form.header + text.count(b"\n", 0, place)
+            raise DataError(f"{self.path}: line {number:,} has zero bytes, as a file has that was not written in full",
+                            fix="Get or write the file again.")  # fmt: skip
 
     def _parsed(self, block: Block, columns: Sequence[str], numeric: Sequence[str], line: int) -> pl.DataFrame:
         places = [self.names.index(name) for name in columns]

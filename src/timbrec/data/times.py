@@ -16,6 +16,8 @@ _PER_SECOND: dict[Unit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_00
 _NUMBER = r"^\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*$"
 _ZONED = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"  # ISO 8601 with an offset; a date alone has none
 _ROUNDED = r"^\s*\d(\.\d{0,7})?[eE]\+?\d+\s*$"  # too few digits for the second of a moment in our time
+_BASIC = r"^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})"  # ISO 8601 without separators
+_COMMA = r"(:\d{2}),(\d+)"  # ISO 8601 permits a comma before the fraction
 _YEAR_FIRST = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}"
 _YEAR_LAST = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:,?[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))? ?([AaPp][Mm])?)?$"
 _DAY_NUMBER, _SECOND_NUMBER = "%Y%m%d", "%Y%m%d%H%M%S"
@@ -164,6 +166,7 @@ def _of_text(times: pl.Series) -> tuple[pl.Series, str]:
         raise DataError("some times are numbers and some are text", count=int(words.sum()), example=times[row],
                         fix=f"The first is in row {row + 1:,}. Write all of them the same way.")  # fmt: skip
     times = times.str.strip_chars().str.replace(r" (UTC|GMT)$", "Z")
+    times = times.str.replace(_BASIC, "${1}-${2}-${3}T${4}:${5}:${6}").str.replace(_COMMA, "${1}.${2}")
     if times.str.contains(_YEAR_LAST).all():
         return _year_last(times)
     zoned = times.str.contains(_ZONED)

@@ -75,9 +75,14 @@ def _vector_columns(table: Table, key: str, columns: Columns) -> tuple[list[str]
     names = [name for name in others if name not in index]
     if not names:
         raise DataError(f"{table.path}: there are no columns of numbers beside {key!r}", fix=_HOW)
+    given = columns.get("vector", "*")
+    entries = [given] if isinstance(given, str) else given
+    if partial := [name for name in table.partial if not re.fullmatch(_INDEX, name)
+                   and any(fnmatchcase(name, entry) for entry in entries)]:  # fmt: skip
+        raise DataError(f"{table.path}: columns that only some of its files have", count=len(partial),
+                        example=partial[0], fix="Write the files alike, or name others in `columns`.")  # fmt: skip
     if "vector" in columns:
-        given = columns["vector"]
-        names = [name for entry in ([given] if isinstance(given, str) else given) for name in _matching(entry, names)]
+        names = [name for entry in entries for name in _matching(entry, names)]
         if not names:
             raise ConfigError(f"{table.path}: `columns.vector` names no column", fix=_HOW)
         if len(set(names)) < len(names) or key in names:

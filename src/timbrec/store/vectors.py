@@ -85,9 +85,9 @@ def read_vectors(
         return VectorStore.open(path)
     if plain_name(path).endswith(".npy"):
         return _array_vectors(path, ids, columns, form)
-    if ids is not None and path.exists():
-        raise ConfigError(f"{path} has ids of its own", fix="Leave out `ids`; name its column under `columns`.")
     table = open_table(path, form)
+    if ids is not None:
+        raise ConfigError(f"{path} has ids of its own", fix="Leave out `ids`; name its column under `columns`.")
     keys, array, facts, names = read_matrix(table, columns)
     vectors = Vectors(distinct_ids(keys, str(path)), array, str(path), (*table.facts, *facts))
     vectors.dimensions = names if len(names) == vectors.dim else ()
@@ -119,7 +119,9 @@ def read_ids(path: Path, columns: Columns | None = None, form: TextForm | None =
     if name.endswith(".npy"):
         return _id_array(path)
     if name.endswith(".txt") and form in (None, TextForm()):
-        return open_table(path, LINES).read(["0"]).to_series()
+        lines = open_table(path, LINES).read(["0"]).to_series()
+        given = lines.is_not_null().arg_true()
+        return lines.head(int(given[-1]) + 1 if len(given) else 0)  # without empty lines at the end
     table = open_table(path, form)
     return table.read([id_column(table, columns or {})]).to_series()
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from timbrec.data.events import Events
-from timbrec.data.ids import examples, likeness, near_duplicates, rounded
+from timbrec.data.ids import examples, likeness, near_duplicates, placeholders, rounded
 from timbrec.data.split import SCENARIOS, Split, Task
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.metrics import metric_of
@@ -39,6 +39,8 @@ def log_warnings(log: Events, catalogue: Vocabulary) -> Iterator[str]:
             yield f"{what} of the log differ from others only by {twins}"
         if len(large := rounded(vocabulary.ids)):
             yield f"{len(large):,} {what} of the log have ids that lost digits when written, e.g. {large[0]!r}"
+        if len(unknown := placeholders(vocabulary.ids)):
+            yield f"{what} {examples(unknown)} may stand for unknown ones; if so, drop their rows"
     yield from _dominant_user(log)
     known = catalogue.rows(log.items.ids) >= 0
     share = float(known[log.table["item"].to_numpy()].mean())
@@ -71,8 +73,9 @@ def _odd_times(times: pl.Series) -> Iterator[str]:
     latest = times.max()
     if isinstance(latest, datetime) and latest.year < 1980:
         yield f"every play is before 1980 (the last on {latest:%Y-%m-%d}); check `time_unit` and `time_format`"
-    elif unset := int(times.is_between(datetime(1970, 1, 1), datetime(1970, 1, 2), "left").sum()):
-        yield f"{unset:,} plays are dated 1970-01-01, as by a clock that was not set"
+    elif len(early := times.filter(times < datetime(1990, 1, 1))):
+        day = early.dt.to_string("%Y-%m-%d").mode().sort()[0]
+        yield f"{len(early):,} plays are dated before 1990, e.g. {day}, as by a clock that was not set"
 
 
 def artist_warnings(artists: pl.Series) -> Iterator[str]:
