@@ -23,7 +23,7 @@ import polars as pl
 from scipy.stats import binomtest
 
 from timbrec.audit import audit_run
-from timbrec.devices import limit_threads
+from timbrec.machine.devices import limit_threads
 from timbrec.store.vectors import Vectors
 from timbrec.study import controls
 from timbrec.study.config import make_config

@@ -37,7 +37,7 @@ USERS, TRACKS, ARTISTS = 120, 220, 24
 SLOW = ("planted-trained",)  # these run last
 CHEAP = (
     "split-by-definition", "ranking-by-definition", "controls-by-definition", "sound-by-definition",
-    "pooled-over-time", "mean-not-sum",
+    "pooled-over-time", "mean-not-sum", "learning-by-definition",
     "sequences-masked", "served-is-trained", "refit-keeps-choice", "negatives-cover-all", "validation-ranks",
     "relabelling",
 )  # fmt: skip

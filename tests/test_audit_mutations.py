@@ -39,7 +39,7 @@ from timbrec.metrics.recall import Recall
 from timbrec.protocols import Content, Recommender, Scorer, Workspace
 from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import rank
-from timbrec.recommenders import knn
+from timbrec.recommenders import ease, knn
 from timbrec.recommenders.shallow import ShallowModel
 from timbrec.recommenders.shared import losses, towers
 from timbrec.recommenders.shared.sequences import Sequences
@@ -458,6 +458,23 @@ def histories_without_order(patch: Patch) -> None:
     patch.setattr(Sequences, "__init__", lambda self, pairs: init(self, replace(pairs, first=None)))
 
 
+def positive_among_negatives(patch: Patch) -> None:
+    patch.setattr(losses, "_OUT", 0.0)
+
+
+def gradients_that_add_up(patch: Patch) -> None:
+    patch.setattr(torch.optim.Optimizer, "zero_grad", lambda self, set_to_none=True: None)
+
+
+def ease_without_regularisation(patch: Patch) -> None:
+    weights = ease._weights
+    patch.setattr(ease, "_weights", lambda x, l2: weights(x, 1e-3 * l2))
+
+
+def plays_as_popularity(patch: Patch) -> None:
+    patch.setattr(Interactions, "item_users", property(lambda self: np.bincount(self.item, self.plays, self.n_items)))
+
+
 def padding_attended(patch: Patch) -> None:
     hidden = ItemTransformer.hidden
 
@@ -520,6 +537,10 @@ def silence_counts(patch: Patch) -> None:
         ("controls-by-definition", gaussian_of_all_tracks),
         pytest.param("settings-matter", no_temperature, marks=pytest.mark.slow),
         pytest.param("settings-matter", no_confidence, marks=pytest.mark.slow),
+        ("learning-by-definition", positive_among_negatives),
+        ("learning-by-definition", gradients_that_add_up),
+        ("learning-by-definition", ease_without_regularisation),
+        ("learning-by-definition", plays_as_popularity),
         ("sequences-masked", all_masked),
         ("sequences-masked", visible_tracks),
         ("sequences-masked", histories_without_order),

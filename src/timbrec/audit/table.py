@@ -17,6 +17,7 @@ from timbrec.audit.finding import Finding
 from timbrec.audit.inputs import inputs_unchanged
 from timbrec.audit.intervals import intervals_recomputed
 from timbrec.audit.learning import planted_trained
+from timbrec.audit.learning_rules import learning_by_definition
 from timbrec.audit.lists import lists_clean
 from timbrec.audit.matters import settings_matter
 from timbrec.audit.parts import EncoderPart, RecommenderPart
@@ -80,6 +81,7 @@ CHECKS = (
     Check("controls-by-definition", "", "controls are permutations and normal vectors", of_code=controls_by_definition),
     Check("sound-by-definition", "", "sound is decoded, mixed, cut and resampled", of_code=sound_by_definition),
     Check("settings-matter", "", "every setting of a recommender has an effect", of_code=settings_matter),
+    Check("learning-by-definition", "", "losses and steps are those of formulas", of_code=learning_by_definition),
     Check("sequences-masked", "", "sequences are in order, masked and free of padding", of_code=sequences_masked),
     Check("refit-keeps-choice", "", "a refit repeats epochs and learning rates", of_code=refit_keeps_choice),
     Check("planted-order", "1", "better encoders come out better, hot and cold", of_code=planted_order),
