@@ -16,7 +16,7 @@ import small_world
 from made import log
 from timbrec.data.cuts import by_items, by_time, tamm2026
 from timbrec.data.splitting import SplitConfig, make_split
-from timbrec.errors import DataError, SeveralErrors, TimbrecError
+from timbrec.errors import DataError, NoAudioError, SeveralErrors, TimbrecError
 from timbrec.study.config import make_config, read_config
 from timbrec.study.data_card import data_card
 from timbrec.study.inputs import Inputs, load_inputs
@@ -209,6 +209,20 @@ def test_validate_reads_the_first_bytes_of_audio_files(tmp_path: Path) -> None:
         (tmp_path / "audio" / f"{track}.wav").write_text("<html>")
     with pytest.raises(DataError, match=r"mfcc: no file of .*audio is audio \(200 in all, e\.g\. 'this is an HTML"):
         load_inputs(make_config(settings), encode=False)
+
+
+def test_audio_that_cannot_be_encoded_at_all_ends_like_embed(tmp_path: Path) -> None:
+    settings = yaml.safe_load(small_world.write(tmp_path).read_text()) | {"base": tmp_path}
+    (tmp_path / "audio").mkdir()
+    for track in (tmp_path / "ids.txt").read_text().split()[:3]:
+        (tmp_path / "audio" / f"{track}.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00")
+    with pytest.raises(
+        NoAudioError, match=r"mfcc: no audio file could be encoded \(3 in all, e\.g\. '.*wav: "
+    ) as error:
+        load_inputs(make_config(settings | {"encoders": {"mfcc": {"audio": "audio"}}}))
+    assert error.value.exit_code == 1
+    with pytest.raises(DataError, match=r"mfcc has no vectors\. Embed the audio again"):
+        load_inputs(make_config(settings | {"encoders": {"mfcc": {"vectors": "vectors/mfcc"}}}))
 
 
 def test_one_seed_of_a_trained_recommender_is_said_to_give_no_spread(read: Read) -> None:

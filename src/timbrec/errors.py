@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 
 
 class TimbrecError(Exception):
-    """An error the user can fix. The command line prints it without a traceback and exits with 2.
+    """An error the user can fix. The command line prints it without a traceback and exits with its code.
 
     `what` is the problem; `count` the number of rows, ids or files with it; `example` one of them; `fix` the next step.
     `str(error)` contains all parts.
     """
+
+    exit_code = 2  # of the command line
 
     def __init__(self, what: str, *, count: int | None = None, example: object = None, fix: str = "") -> None:
         self.what, self.count, self.example, self.fix = what, count, example, fix
@@ -47,6 +49,12 @@ class AudioError(TimbrecError):
     ) -> None:
         super().__init__(what, count=count, example=example, fix=fix)
         self.passing = passing
+
+
+class NoAudioError(TimbrecError):
+    """No file of an audio folder could be encoded: more than any `max_failures` allows, so the exit code is 1."""
+
+    exit_code = 1
 
 
 class CannotRankError(TimbrecError):

@@ -20,7 +20,7 @@ def main() -> NoReturn:
         if len(arguments) < len(sys.argv) - 1:  # --debug, wherever it stands
             raise
         count = len(error.errors) if isinstance(error, SeveralErrors) else 1
-        _fail(f"{count} things to put right:\n{error}" if count > 1 else str(error), 2)
+        _fail(f"{count} things to put right:\n{error}" if count > 1 else str(error), error.exit_code)
     if code == _INTERRUPTED:
         _fail("stopped. Finished work is kept: the same command continues from here.", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)

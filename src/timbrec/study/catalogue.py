@@ -21,6 +21,8 @@ def shared_catalogue(log: Events, sources: dict[str, VectorSource]) -> Vocabular
     The catalogue does not depend on the log, so that nothing played after T can move a row. Raises DataError when the
     sources share no track, or the log has none of the shared tracks.
     """
+    if empty := [name for name, source in sources.items() if not len(source)]:
+        raise DataError(f"{empty[0]} has no vectors", fix="Embed the audio again, or leave the encoder out.")
     catalogue = Vocabulary(shared_ids(sources))
     if not len(catalogue):
         ids = [source.ids for source in sources.values()]

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from timbrec.data.settings import resolved
-from timbrec.errors import ConfigError, DataError, did_you_mean
+from timbrec.errors import ConfigError, DataError, NoAudioError, did_you_mean
 from timbrec.study.entries import EncoderConfig
 from timbrec.types import Progress
 
@@ -112,7 +112,15 @@ def encoded_vectors(
     sources: dict[str, VectorSource] = {  # a store may hold tracks of other folders
         name: Subset(VectorStore.open(output.store), report.tracks) for name, output in outputs.items()
     }
-    return sources, pl.concat([_listed(name, outputs[name].card.name, report) for name in entries])
+    listed = pl.concat([_listed(name, outputs[name].card.name, report) for name in entries])
+    if empty := [name for name, source in sources.items() if not len(source)]:
+        failed = listed.filter(encoder=empty[0], outcome="failed")
+        raise NoAudioError(
+            f"{empty[0]}: no audio file could be encoded", count=len(failed),
+            example=None if failed.is_empty() else f"{failed['path'][0]}: {failed['reason'][0]}",
+            fix="`timbrec embed` with this folder and encoder lists the reasons of all files.",
+        )  # fmt: skip
+    return sources, listed
 
 
 def grouped_by_audio(entries: Mapping[str, EncoderConfig], base: Path) -> list[dict[str, EncoderConfig]]:
