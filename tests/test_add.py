@@ -21,6 +21,7 @@ from mutagen.wave import WAVE
 import timbrec
 from audio_files import write_wav
 from timbrec.audio import Windows
+from timbrec.cli.tables import write_table
 from timbrec.embed import embed
 from timbrec.encoders import load
 from timbrec.errors import CannotRankError, ConfigError, DataError, StoreError
@@ -179,6 +180,26 @@ def test_plays_of_an_export_are_matched_to_the_files(music: Path, tmp_path: Path
     assert [f'"item": "{item}"' in shown.stdout for item in listed["item"]] == [True] * 6
 
 
+def test_plays_of_files_without_a_vector_are_counted_apart(music: Path, tmp_path: Path) -> None:
+    history = tmp_path / "plays.csv"
+    rows = ["Band 0,,Song 0,01 Feb 2020 10:00", "Gone,,Broken,02 Feb 2020 10:00", "Nobody,,Nothing,03 Feb 2020 10:00"]
+    history.write_text("\n".join(rows) + "\n")
+    folder = tmp_path / "music"
+    folder.mkdir()
+    shutil.copy(music / "Band 0 - Song 0.wav", folder)
+    shutil.copy(music / "broken.wav", folder / "Gone - Broken.wav")
+    matched = timbrec.fit_music(folder, tmp_path / "model", encoder="mfcc", history=history).matched
+    assert matched is not None
+    assert dict(matched.how.select("title", "method").rows()) == {
+        "Song 0": "names", "Broken": "no vector", "Nothing": "unmatched",
+    }  # fmt: skip
+    assert matched.pairs["track"].to_list() == ["Band 0 - Song 0"]
+    assert matched.summary["plays"].to_list() == [1, 1, 1]
+    history.write_text(rows[1] + "\n")
+    with pytest.raises(DataError, match=r"no track of the history has a vector \(1 in all, e\.g\. 'Gone - Broken'\)"):
+        timbrec.fit_music(folder, tmp_path / "other", encoder="mfcc", history=history)
+
+
 def test_the_default_encoder_is_the_first_whose_weights_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> list[object]:
         if name.startswith("musicnn"):
@@ -225,9 +246,16 @@ def test_a_model_json_that_says_too_little_is_refused(folder: Path) -> None:
         (folder / "model.json").write_text(json.dumps(content))
         with pytest.raises(DataError, match=f"holds no readable model: model.json {message}"):
             timbrec.Model.load(folder)
-    (folder / "model.json").write_text('{"format": 3, ')
-    with pytest.raises(DataError, match=r"holds no readable model: model\.json is cut or damaged"):
+    for cut in (b'{"format": 3, ', json.dumps(facts).encode().replace(b"mfcc", b"mf\x82c")):
+        (folder / "model.json").write_bytes(cut)
+        with pytest.raises(DataError, match=r"holds no readable model: model\.json is cut or damaged"):
+            timbrec.Model.load(folder)
+    (folder / "model.json").write_text(json.dumps(facts | {"card": facts["card"] | {"seed": 1}}))
+    with pytest.raises(DataError, match=r"holds no readable model: model\.json was changed after it was written"):
         timbrec.Model.load(folder)
+    del facts["sha256"]  # as earlier versions wrote it
+    (folder / "model.json").write_text(json.dumps(facts))
+    assert len(timbrec.Model.load(folder).items) == 8
 
 
 def test_a_model_never_replaces_other_files(music: Path, fitted: Path, folder: Path, tmp_path: Path) -> None:
@@ -366,3 +394,11 @@ def test_the_same_recording_by_ids_names_and_lengths_but_not_live_or_remastered(
     for cut in (1, 7, 14):
         grown = further_recordings(table[:cut], recordings(table[:cut]), table[cut:])
         assert pl.Series(grown).rank("dense").to_list() == pl.Series(expected).rank("dense").to_list()
+
+
+def test_a_list_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"cannot write .*x\.csv: No such file or directory\. The model is complete\."):
+        write_table(pl.DataFrame({"a": [1]}), tmp_path / "gone" / "x.csv", fix="The model is complete.")
+    write_table(pl.DataFrame({"a": [1, 2], "b": ["x\ty", None]}), tmp_path / "x.tsv")
+    assert pl.read_csv(tmp_path / "x.tsv", separator="\t").rows() == [(1, "x\ty"), (2, None)]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]

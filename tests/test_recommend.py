@@ -153,6 +153,14 @@ def test_filters_keep_what_they_say(model: timbrec.Model) -> None:
     assert len(everything) == len(model.items) - len(played)
     assert not played & set(everything["item"])
     assert model.recommend(user, k=500, heard=True, same=True)["item"].n_unique() == len(model.items)
+    heard = model.recommend(user, k=500, heard=True)["item"]
+    recordings = {model.recording[row] for row in range(len(model.items))}
+    assert {model.recording[row] for row in model.items.rows(heard)} == recordings
+    assert len(heard) == len(recordings)
+    assert model.recommend(user, k=500, heard=True, allow=sorted(played), same=True)["item"].sort().to_list() == sorted(
+        played
+    )
+    assert set(model.recommend(user, k=500, heard=True, allow=sorted(played))["item"]) <= played
     capped = model.recommend(user, k=60, per_artist=2)
     assert capped["artist"].value_counts()["count"].max() == 2
     assert capped["item"].to_list() == greedily_capped(everything, 2, 60)

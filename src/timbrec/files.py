@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,13 @@ def checksum(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def reason_of(error: Exception) -> str:
+    """The reason that the system gave for an error, without the words of the libraries around it."""
+    text = str(getattr(error, "strerror", None) or error).partition("\n")[0]
+    system = re.search(r"([^:]+) \(os error \d+\)", text)
+    return system[1].strip() if system else text
 
 
 def flush(path: Path) -> None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from timbrec.cli.options import count
+from timbrec.cli.tables import write_table
 from timbrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from timbrec.models import Model
 
+_COMPLETE = "Free some space. The model is complete; this list alone is missing."
 _Run = Annotated[Path | None, typer.Argument(metavar="[RUN_DIR]", help="The `output` of a config.")]
 _Best = Annotated[
     Literal["hot", "cold", "mixed"] | None, typer.Option(help="Fit the leader of this scenario of the run.")
@@ -81,7 +83,7 @@ def fit_folder(music: Path, out: Path, **options: Any) -> None:
     with progress_bars() as progress:
         result = fit_music(music, out, progress=progress, **options)
     if len(result.failures):
-        result.failures.write_csv(out / "failures.csv")
+        write_table(result.failures, out / "failures.csv", fix=_COMPLETE)
         typer.echo(f"{count(len(result.failures), 'file')} could not be encoded: {out / 'failures.csv'}, e.g.")
         for row in result.failures.head(3).iter_rows(named=True):
             typer.echo(f"  {row['path']}: {row['reason']}")
@@ -91,8 +93,9 @@ def fit_folder(music: Path, out: Path, **options: Any) -> None:
         typer.echo("plays matched by:")
         groups = result.matched.how.group_by("method", maintain_order=True)
         for (method,), rows in groups:
-            typer.echo(f"  {method:<22} {len(rows):>8,} recordings {int(rows['plays'].sum()):>10,} plays")
-        result.matched.how.drop("candidates", strict=False).write_csv(out / "matched.csv")
+            plays = count(int(rows["plays"].sum()), "play")
+            typer.echo(f"  {method:<22} {count(len(rows), 'recording'):>18} {plays:>16}")
+        write_table(result.matched.how.drop("candidates", strict=False), out / "matched.csv", fix=_COMPLETE)
         typer.echo(f"  each recording: {out / 'matched.csv'}")
     show_model(result.model, out)
 

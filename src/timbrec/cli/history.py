@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from timbrec.errors import ConfigError, StoreError
-
-if TYPE_CHECKING:
-    import polars as pl
+from timbrec.cli.tables import write_table
+from timbrec.errors import ConfigError
 
 _Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Exports: files, archives or folders.")]
 _Music = Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of music, or a manifest, to match with.")]
@@ -79,8 +77,8 @@ def history(
     show_tracks(tracks)
     matched = match(plays.plays, tracks, threshold, ambiguous=ambiguous.value, remasters=remasters.value)
     log, undated = log_table(matched)
-    _write(log, out)
-    _write(matches_table(matched), table)
+    write_table(log, out)
+    write_table(matches_table(matched), table)
     show_matches(matched)
     show_log(log, undated, out, table)
 
@@ -93,17 +91,3 @@ def _refuse_existing(*paths: Path) -> None:
             raise ConfigError(f"{path} exists already", fix="Choose another file, or move it away.")
         if not path.absolute().parent.is_dir():
             raise ConfigError(f"there is no folder {path.absolute().parent}", fix="Make it, or choose another file.")
-
-
-def _write(table: pl.DataFrame, path: Path) -> None:
-    """Write a table in one step; its suffix gives the format."""
-    from timbrec.files import replacing
-
-    try:
-        with replacing(path) as partial:
-            if path.suffix == ".parquet":
-                table.write_parquet(partial)
-            else:
-                table.write_csv(partial, separator="\t" if path.suffix == ".tsv" else ",")
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}", fix="Choose another place.") from error

@@ -161,7 +161,8 @@ def _names(entries: list[str]) -> list[str]:
             lines = Path(entry[1:]).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"{entry[1:]} cannot be read: {error}", fix="Give a text file, a name per line."
+                f"{entry[1:]} cannot be read: {getattr(error, 'strerror', error)}",
+                fix="Give a text file, a name per line.",
             ) from error
         names += [line.strip() for line in lines if line.strip()]
     return names

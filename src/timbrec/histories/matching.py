@@ -20,6 +20,7 @@ _TIED = 2.0  # similarities that differ less are equally good
 _SHOWN = 5  # candidates that a row of `how` names
 _CLOSE = 3.0  # with equal names, a smaller difference in length means the same recording
 _METHODS = ("path", "mbid", "isrc", "acoustid", "names", "names without accents", "remaster", "first artist", "fuzzy")
+_NO_VECTOR = "no vector"
 
 HOW: dict[str, Any] = {
     "artist": pl.String, "title": pl.String, "album": pl.String, "mbid": pl.String, "isrc": pl.String,
@@ -37,7 +38,7 @@ class Matched:
     `score` (100 for equal ids and names) and `candidates`. The method is "path", "mbid", "isrc", "acoustid",
     "names", "names without accents", "remaster", "first artist" or "fuzzy"; or "ambiguous": several tracks, the
     `candidates`, match equally well; or "unmatched": none does, and `candidates` holds the nearest track, if any is
-    near. The last two have no track.
+    near. The last two have no track, nor has "no vector", which `among` gives.
     """
 
     pairs: pl.DataFrame
@@ -46,11 +47,25 @@ class Matched:
     @property
     def summary(self) -> pl.DataFrame:
         """Recordings, plays and the share of plays by method, in the order in which methods are tried."""
-        order = pl.Enum([*_METHODS, "ambiguous", "unmatched"])
+        order = pl.Enum([*_METHODS, "ambiguous", "unmatched", _NO_VECTOR])
         counts = self.how.group_by(pl.col("method").cast(order)).agg(pl.len().alias("recordings"), pl.sum("plays"))
         return counts.sort("method").with_columns(
             share=pl.col("plays") / pl.sum("plays"), method=pl.col("method").cast(pl.String)
         )
+
+    def among(self, tracks: pl.Series) -> Matched:
+        """The matches with these tracks; recordings of other tracks have the method "no vector" and lose theirs.
+
+        Raises DataError where none is left.
+        """
+        known = pl.col("track").is_in(tracks.implode())
+        pairs = self.pairs.filter(known)
+        if pairs.is_empty():
+            raise DataError("no track of the history has a vector", count=self.pairs["track"].n_unique(),
+                            example=self.pairs["track"][0], fix="Repair these files.")  # fmt: skip
+        lost = known.not_().fill_null(False)
+        method = pl.when(lost).then(pl.lit(_NO_VECTOR)).otherwise("method")
+        return Matched(pairs, self.how.with_columns(method=method, track=pl.when(~lost).then("track")))
 
 
 def match(

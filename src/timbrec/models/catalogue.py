@@ -123,10 +123,10 @@ def _components(left: Int[Array, "pairs"], right: Int[Array, "pairs"], n: int) -
         labels = smaller
 
 
-def nearest(name: str, catalogue: pl.DataFrame) -> str:
-    """A hint with the nearest id, title or label of the catalogue; empty if none is near."""
-    known = pl.concat([catalogue["track"], catalogue["title"].rename("track"), labels(catalogue).rename("track")])
-    near = known.drop_nulls().unique(maintain_order=True)
+def nearest(name: str, catalogue: pl.DataFrame, *, artists: bool = False) -> str:
+    """A hint with the nearest id, title or label of the catalogue, or artist if asked for; empty if none is near."""
+    columns = [catalogue["track"], catalogue["title"], labels(catalogue), *([catalogue["artist"]] if artists else [])]
+    near = pl.concat([column.rename("name") for column in columns]).drop_nulls().unique(maintain_order=True)
     same_start = near.filter(near.str.to_lowercase().str.starts_with(name.strip().casefold()[:1]))
     return did_you_mean(name, same_start[:20_000]) or did_you_mean(name, near[:20_000])
 

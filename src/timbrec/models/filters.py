@@ -95,5 +95,5 @@ def _named(catalogue: pl.DataFrame, names: list[str], where: str) -> Bool[Array,
     unknown = [name for name, form in zip(names, plain, strict=True) if name not in known and form not in known]
     if unknown:
         raise DataError(f"the {where} list names no track or artist of the model", count=len(unknown),
-                        example=unknown[0], fix=nearest(unknown[0], catalogue).strip())  # fmt: skip
+                        example=unknown[0], fix=nearest(unknown[0], catalogue, artists=True).strip())  # fmt: skip
     return (tracks | by_artist).to_numpy()

@@ -7,6 +7,7 @@ again; `model.json` is replaced last.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ import polars as pl
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
-from timbrec.files import checksum, replacing
+from timbrec.files import checksum, reason_of, replacing
 from timbrec.models.index import Index
 from timbrec.models.stores import read_stores, write_stores
 from timbrec.ranking.scorers import DotScorer
@@ -107,9 +108,9 @@ def _keep_others(folder: Path, partial: Path) -> None:
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Write model.json in one step."""
+    """Write model.json in one step, with its own checksum."""
     with replacing(folder / MODEL) as partial:
-        partial.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        partial.write_text(json.dumps(facts | {"sha256": _digest(facts)}, indent=1), encoding="utf-8")
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -127,7 +128,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{MODEL} was changed after it was written")
         if missing := {*_TABLES, *_SCORER} - facts["files"].keys():
             raise ValueError(f"{MODEL} does not name {min(missing)}")
-    except json.JSONDecodeError as error:
+        if facts.get("sha256", "") not in ("", _digest(facts)):  # earlier versions wrote none
+            raise ValueError(f"{MODEL} was changed after it was written")
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{folder} holds no readable model: {MODEL} is cut or damaged", fix=_AGAIN) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no readable model: {error}", fix=_AGAIN) from error
@@ -246,10 +249,6 @@ def _interactions(table: pl.DataFrame, n_users: int, n_items: int) -> Interactio
     return Interactions(user, item, plays, first, n_users, n_items)
 
 
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error).partition("\n")[0]
-
-
 @contextmanager
 def _writing(folder: Path, *new: Path) -> Iterator[None]:
     """Turn an error of writing into a DataError, and remove the files `new`."""
@@ -260,10 +259,16 @@ def _writing(folder: Path, *new: Path) -> Iterator[None]:
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         for path in new:
             path.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"cannot write into {folder}: {reason}", fix="Check the space and the permissions; nothing was changed."
+            f"cannot write into {folder}: {reason_of(error)}",
+            fix="Check the space and the permissions; nothing was changed.",
         ) from error
+
+
+def _digest(facts: dict[str, Any]) -> str:
+    """The SHA-256 of the content of model.json, without that itself."""
+    others = {name: value for name, value in facts.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def _described(path: Path) -> dict[str, Any]:

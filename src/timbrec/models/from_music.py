@@ -77,7 +77,8 @@ def fit_music(
 
     KNN scales by all tracks of the folder, which describe it better than the few that one person played. `weights` are
     those of `encoder`: a file, a folder or a name of the hub. `history` are exports of plays (see
-    `histories.read_history`; `time_zone` is the zone of times without one) or tables of track ids. Raises DataError for
+    `histories.read_history`; `time_zone` is the zone of times without one) or tables of track ids, which are matched
+    before anything is encoded. Raises DataError for
     a folder without readable audio, and for a history that matches nothing; ConfigError for weights without an encoder.
     """
     if weights is not None and encoder is None:
@@ -86,8 +87,7 @@ def fit_music(
     check_place(out)
     plays = [Path(path) for path in ([history] if isinstance(history, Path | str) else history)]
     tags = library(folder, ids, progress)
-    if plays:  # before hours of encoding
-        matched_history(plays, catalogue_of(tags["track"], tags), time_zone)
+    matched = matched_history(plays, catalogue_of(tags["track"], tags), time_zone) if plays else None
     name, why = (located(encoder, Path.cwd()), "it was asked for") if encoder else default_encoder()
     store = out / VECTORS / _folder_name(name)
     weights = _lasting(weights)
@@ -99,7 +99,7 @@ def fit_music(
                         example=f"{first['path']}: {first['reason']}", fix=first["fix"])  # fmt: skip
     source = Subset(VectorStore.open(store), report.tracks)
     catalogue = _catalogue(source, tags, folder, VectorStore.open(store).tracks)
-    matched = matched_history(plays, catalogue, time_zone) if plays else None
+    matched = None if matched is None else matched.among(catalogue["track"])
     model = _fitted(source, catalogue, matched, name, weights, why, output)
     model.save(out)
     return FromMusic(model, report.failures, report.duplicates, matched)

@@ -71,11 +71,10 @@ class Lists:
         return best(ranking, k, self.limits(filters, played))
 
     def limits(self, filters: Filters, played: Int[Array, "n"]) -> list[Limits]:
-        """The limits on recordings and artists; recordings of played tracks are used up."""
+        """The limits on recordings and artists; recordings of these played tracks are used up."""
         limits = []
         if not filters.same:
-            taken = frozenset() if filters.heard and not len(played) else frozenset(self.recording[played].tolist())
-            limits.append(Limits(self.recording, 1, taken))
+            limits.append(Limits(self.recording, 1, frozenset(self.recording[played].tolist())))
         if filters.per_artist is not None:
             limits.append(Limits(self._artists, filters.per_artist))
         return limits

@@ -137,7 +137,7 @@ class Model:
         allowed = self._candidates(candidates) & chosen.allowed(self.catalogue, self.new)
         if not chosen.heard:
             allowed[played] = False
-        rows, scores = self._listed(who, allowed, played, k, chosen)
+        rows, scores = self._listed(who, allowed, played[:0] if chosen.heard else played, k, chosen)
         because = reasons_for(self.index, rows, played, self._labels, reasons)
         return table_of(self.catalogue, rows, scores, self.new[rows], because)
 
