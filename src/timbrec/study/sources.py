@@ -117,7 +117,7 @@ def encoded_vectors(
         failed = listed.filter(encoder=empty[0], outcome="failed")
         raise NoAudioError(
             f"{empty[0]}: no audio file could be encoded", count=len(failed),
-            example=None if failed.is_empty() else f"{failed['path'][0]}: {failed['reason'][0]}",
+            example=None if failed.is_empty() else f"{Path(failed['path'][0]).name}: {failed['reason'][0]}",
             fix="`timbrec embed` with this folder and encoder lists the reasons of all files.",
         )  # fmt: skip
     return sources, listed
