@@ -29,6 +29,11 @@ def refused(**changes: Any) -> Any:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(("k", "primary"), [([10], "ndcg@10"), ([5, 20], "ndcg@20"), ([50, 100], "ndcg@50")])
+def test_the_verdict_is_at_50_or_at_the_largest_k(k: list[int], primary: str) -> None:
+    assert make_config(CONFIG | {"k": k}).primary == primary
+
+
 def test_missing_keys_have_the_documented_defaults() -> None:
     config = make_config(CONFIG)
     assert (config.seeds, config.k, config.primary) == ([0, 1, 2], [10, 20, 50], "ndcg@50")
@@ -90,7 +95,7 @@ def test_columns_may_be_called_by_numbers() -> None:
         ({"recommenders": [{"use": "knn", "label": "random"}]}, "two recommenders are called 'random'"),
         ({"metrics": ["ndcg", "recal"]}, "there is no metric called 'recal'. Did you mean 'recall'?"),
         ({"metrics": ["recall"]}, "`primary` is 'ndcg@50', which `metrics` and `k` do not contain. Add its metric"),
-        ({"k": [10]}, "`primary` is 'ndcg@50', which `metrics` and `k` do not contain"),
+        ({"k": [10], "primary": "ndcg@50"}, "`primary` is 'ndcg@50', which `metrics` and `k` do not contain"),
         ({"primary": "ndcg"}, "`primary` is 'ndcg', which `metrics` and `k` do not contain"),
         ({"primary": "coverage@50"}, "`primary` is 'coverage@50', to which hits do not add up"),
         ({"seeds": []}, "seeds: List should have at least 1 item"),

@@ -114,3 +114,10 @@ def test_a_finished_run_is_neither_audited_nor_counted_again(disk: Path, monkeyp
     table[1:].write_parquet(lists)
     with pytest.raises(timbrec.TimbrecError, match=r"cold\.parquet was changed after it was written"):
         timbrec.bench(disk / "config.yaml")
+
+
+def test_a_frame_without_the_needed_columns_says_how_to_name_them(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user": ["a"], "song": ["x"], "played_at": ["2019-01-01"]})
+    with pytest.raises(ConfigError, match=r"the frame `interactions` has no column 'item'.*'song'"):
+        timbrec.bench(interactions=frame, encoders={"mine": (["x"], np.ones((1, 2)))}, output=tmp_path, **SETTINGS)
+    assert not any(tmp_path.iterdir())

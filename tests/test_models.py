@@ -49,6 +49,17 @@ def test_frames_may_have_the_names_of_a_config() -> None:
     assert again.users.ids.equals(timbrec.fit(LOG, (IDS, VECTORS), "knn", scale="none").users.ids)
 
 
+def test_a_frame_is_read_as_a_log_of_a_config_is() -> None:
+    text = LOG.with_columns(time=pl.col("time").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f"), plays=pl.lit("1.0"))
+    expected = timbrec.fit(LOG, (IDS, VECTORS), "knn", scale="none")
+    again = timbrec.fit(text, (IDS, VECTORS), "knn", scale="none")
+    assert again.played.digest == expected.played.digest
+    with pytest.raises(DataError, match="column 'user' of the log has empty values"):
+        timbrec.fit(pl.concat([LOG, LOG.head(1).with_columns(user=None)]), (IDS, VECTORS))
+    with pytest.raises(DataError, match="time"):
+        timbrec.fit(LOG.with_columns(time=pl.lit("soon")), (IDS, VECTORS))
+
+
 def test_a_known_user_gets_the_best_unplayed_items(model: timbrec.Model) -> None:
     user = LOG["user"][0]
     history = LOG.filter(user=user)["item"].unique().to_list()
@@ -98,6 +109,10 @@ def test_a_damaged_model_is_refused(model: timbrec.Model, tmp_path: Path) -> Non
         timbrec.Model.load(tmp_path / "model")
     with pytest.raises(DataError, match="holds no model"):
         timbrec.Model.load(tmp_path)
+
+
+def test_the_model_is_shown_in_a_line(model: timbrec.Model) -> None:
+    assert repr(model) == f"<timbrec.Model knn: {len(model.users)} users, 90 tracks>"
 
 
 def test_unknown_ids_are_named_with_the_nearest(model: timbrec.Model) -> None:

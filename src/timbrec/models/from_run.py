@@ -8,10 +8,9 @@ import numpy as np
 import polars as pl
 
 from timbrec.data.interactions import Interactions
-from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError, did_you_mean, listing
 from timbrec.models.catalogue import catalogue_of
-from timbrec.models.fits import facts_of, pairs_of
+from timbrec.models.fits import all_plays, facts_of
 from timbrec.models.model import Model
 from timbrec.models.stores import whole_store
 from timbrec.protocols import Content, Workspace
@@ -76,7 +75,7 @@ def fit_experiment(
     cell = run.read(experiment, [])
     settings = recommender(experiment.recommender, experiment.settings)
     fitted = recommender(experiment.recommender, experiment.settings | cell.chosen)
-    users, played = (inputs.split.users, inputs.split.test.train) if on == "train" else all_plays(inputs)
+    users, played = (inputs.split.users, inputs.split.test.train) if on == "train" else all_plays(inputs.events)
     representation = experiment.representation
     vectors, steps = _vectors(representation, inputs, played)
     workspace = Workspace(progress=_renamed(progress), device=config.device)
@@ -111,15 +110,6 @@ def inputs_of(run: Run, config: Config, progress: Progress | None = None) -> Inp
             fix="Run the benchmark again, then fit.",
         )
     return inputs
-
-
-def all_plays(inputs: Inputs) -> tuple[Vocabulary, Interactions]:
-    """All users with plays of the catalogue, and all these plays, whatever part of the split they are in."""
-    table = inputs.events.table
-    present = table["user"].unique().sort()
-    users = Vocabulary(inputs.events.users.ids.gather(present))
-    plays = table.with_columns(user=present.search_sorted(table["user"]))
-    return users, pairs_of(plays, inputs.events.timed, len(users), len(inputs.catalogue))
 
 
 def run_catalogue(inputs: Inputs, config: Config, representation: Representation | None) -> pl.DataFrame:

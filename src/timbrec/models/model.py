@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from timbrec.study.representation import Representation
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A fitted recommender, its users and tracks, and what they played.
 
@@ -70,6 +70,9 @@ class Model:
         card = card | {"ranks new": scorer.can_rank_cold, "varies": type(scorer).among is not Scorer.among}
         index, groups = index_of(scorer, played), recordings(catalogue)
         return cls(users, catalogue, played, card, index, lambda: parts, groups, lambda: sources)
+
+    def __repr__(self) -> str:
+        return f"<timbrec.Model {self.card['recommender']}: {len(self.users):,} users, {len(self.catalogue):,} tracks>"
 
     @cached_property
     def items(self) -> Vocabulary:

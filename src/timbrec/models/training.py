@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from timbrec.data.interactions import Interactions
-from timbrec.data.log import COLUMNS
+from timbrec.data.events import Events
+from timbrec.data.log import LogConfig, Role, make_log
+from timbrec.data.table_kinds import FrameTable
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.models.catalogue import catalogue_of
-from timbrec.models.fits import facts_of, pairs_of
+from timbrec.models.fits import all_plays, facts_of
 from timbrec.models.model import Model
 from timbrec.protocols import Content
 from timbrec.recommenders import recommender as make_recommender
 from timbrec.store import VectorSource
 from timbrec.store.vectors import Vectors
 from timbrec.study.representation import Representation, Source
+from timbrec.study.warnings import log_warnings
+
+_LOG = logging.getLogger(__name__)
 
 
 def fit(
@@ -28,16 +34,17 @@ def fit(
 
     `interactions` is a polars or pandas frame with the columns `user` and `item` and optionally `plays` and `time`, or
     with the names that a config takes by default (`user_id`, `track_id`, `timestamp`); the plays of rows with the same
-    pair are summed. `vectors` is a pair (ids, array) or a vector source; its items are
-    the catalogue, with or without plays. Interactions with other items are dropped. `settings` are those of the
-    recommender. Raises DataError if no item of the interactions has a vector, ConfigError for unknown settings.
+    pair are summed. It is read as the log of a config is, with the same checks; what is odd is logged as a warning.
+    `vectors` is a pair (ids, array) or a vector source; its items are the catalogue, with or without plays.
+    Interactions with other items are dropped. `settings` are those of the recommender. Raises DataError for rows that
+    are incomplete or have no valid time, and if no item of the interactions has a vector; ConfigError for unknown
+    settings.
     """
     source = vectors if isinstance(vectors, VectorSource) else Vectors(vectors[0], np.asarray(vectors[1]), name)
-    log = interactions if isinstance(interactions, pl.DataFrame) else pl.from_pandas(interactions)
-    log = log.rename({name: role for role, name in COLUMNS.items() if name in log.columns and role not in log.columns})
+    frame = interactions if isinstance(interactions, pl.DataFrame) else pl.from_pandas(interactions)
     items = Vocabulary(pl.Series(source.ids).cast(pl.String).sort())
     chosen = make_recommender(recommender, settings)
-    users, played = _pairs(log, items)
+    users, played = all_plays(_events(frame, items))
     content = Content(source.aligned(items.ids))
     scorer = chosen.fit(played, content, None, np.random.default_rng(seed))
     representation = Representation(name, (Source(source.digest, name),)) if chosen.uses_content else None
@@ -45,18 +52,16 @@ def fit(
     return Model.of(scorer, users, catalogue_of(items.ids), played, card, stores={name: source})
 
 
-def _pairs(log: pl.DataFrame, items: Vocabulary) -> tuple[Vocabulary, Interactions]:
-    """The users of the log, and its (user, item) pairs with plays and first times."""
-    if missing := [column for column in ("user", "item") if column not in log.columns]:
-        raise DataError(
-            f"the interactions have no column {missing[0]!r}", fix=f"They have: {', '.join(log.columns[:20])}."
-        )
-    rows = log.with_columns(item=pl.Series(items.rows(log["item"])))
-    known = rows.filter(pl.col("item") >= 0)
+def _events(frame: pl.DataFrame, items: Vocabulary) -> Events:
+    """The plays of these items in a frame, read and checked as the log of a config is."""
+    roles: tuple[Role, ...] = ("user", "item", "time", "plays")
+    columns: dict[Role, str | list[str]] = {role: role for role in roles if role in frame.columns}
+    table = FrameTable(frame, Path("the interactions"))
+    log = make_log(table, LogConfig.model_validate({"path": table.path, "columns": columns}))
+    known = log.restricted_to(items)
     if not len(known):
-        example = (str(log["item"][0]) if len(log) else "nothing", items.ids[0])
-        raise DataError("no item of the interactions has a vector", example=example, fix="Make the ids the same kind.")
-    users = Vocabulary.of(known["user"])
-    plays = pl.col("plays") if "plays" in log.columns else pl.lit(1, pl.Int64)
-    rows = known.with_columns(plays.alias("plays"), user=pl.Series(users.rows(known["user"])))
-    return users, pairs_of(rows, "time" in log.columns, len(users), len(items))
+        raise DataError("no item of the interactions has a vector", example=(log.items.ids[0], items.ids[0]),
+                        fix="Make the ids the same kind.")  # fmt: skip
+    for sentence in log_warnings(log, items):
+        _LOG.warning("%s", sentence)
+    return known

@@ -85,6 +85,9 @@ class Drawing:
 
     svg: str
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.svg):,} characters of SVG>"
+
     def _repr_html_(self) -> str:
         return f"<style>{(_HERE / 'page.css').read_text(encoding='utf-8')}</style>{self.svg}"
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from timbrec.store import VectorSource
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inputs:
     """The inputs of a run.
 
@@ -76,6 +76,9 @@ class Inputs:
         if not self.representations:
             plain = (Representation(name, (Source(store.digest, name),)) for name, store in self.sources.items())
             object.__setattr__(self, "representations", tuple(plain))
+
+    def __repr__(self) -> str:
+        return f"<timbrec.Inputs {len(self.log):,} plays, {len(self.catalogue):,} tracks, {', '.join(self.sources)}>"
 
     @property
     def catalogue(self) -> Vocabulary:

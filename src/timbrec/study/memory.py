@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from timbrec.data import items, log
 from timbrec.errors import ConfigError
 from timbrec.files import replacing
 from timbrec.places import is_remote
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from timbrec.types import Progress
 
 _ROLES = {"interactions": ("user", "item", "time", "plays"), "items": ("item", "artist")}
+_NAMES = log.COLUMNS | items.COLUMNS  # a frame may have the names that tables have by default
 _FILES = "inputs"  # the folder in a run's output
 
 
@@ -46,6 +48,11 @@ def stored_inputs(
 
 def _table_entry(table: Any, folder: Path, key: str) -> dict[str, Any]:
     """The config entry of a frame, with its columns named user, item, time, plays or artist."""
+    names = list(table.columns) if _is_frame(table) else ["user", "item"]
+    for role in [role for role in _ROLES[key] if role in ("user", "item")]:
+        if role not in names and _NAMES[role] not in names:
+            raise ConfigError(f"the frame `{key}` has no column {role!r}", example=names,
+                              fix=f"Rename its columns to {', '.join(_ROLES[key])}, where it has them.")  # fmt: skip
     path = _write_table(table, folder, key)
     columns = {role: role for role in _ROLES[key] if role in table.columns}
     return {"path": str(path), "columns": columns}

@@ -10,7 +10,8 @@ def expanded(data: dict[str, Any]) -> dict[str, Any]:
     """Expand the short forms of a config.
 
     `- knn` stands for `- {use: knn}`, `of: mert` for `of: [mert]`, `metadata:` for all its columns, and `thinning` for
-    a further entry of `cells`. Values of other types are left to the checks of the config.
+    a further entry of `cells`. Without `primary`, it is NDCG@50, or NDCG at the largest `k` where 50 is none of them.
+    Values of other types are left to the checks of the config.
     """
     lists: dict[str, Any] = {
         key: _parts(data[key]) for key in ("recommenders", "cells") if isinstance(data.get(key), list)
@@ -27,7 +28,15 @@ def expanded(data: dict[str, Any]) -> dict[str, Any]:
         lists["encoders"] = data["encoders"] | {"metadata": {"metadata": []}}
     if isinstance(data.get("representations"), dict):
         lists["representations"] = {name: _representation(value) for name, value in data["representations"].items()}
+    if "primary" not in data and (largest := _largest(data.get("k"))):
+        lists["primary"] = f"ndcg@{largest}"
     return data | lists
+
+
+def _largest(values: Any) -> int | None:
+    """The largest of some numbers without 50; None for other values."""
+    usable = isinstance(values, list) and all(type(value) is int for value in values)
+    return max(values, default=None) if usable and 50 not in values else None
 
 
 def _parts(entries: list[Any]) -> list[Any]:
