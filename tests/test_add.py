@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ from mutagen.wave import WAVE
 import timbrec
 from audio_files import write_wav
 from timbrec.audio import Windows
+from timbrec.cli.fit import show_model
 from timbrec.cli.tables import write_table
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.embed import embed
 from timbrec.encoders import load
 from timbrec.errors import CannotRankError, ConfigError, DataError, StoreError
@@ -308,10 +312,35 @@ def test_a_history_is_read_before_anything_is_encoded(music: Path, tmp_path: Pat
         assert not (tmp_path / "model").exists()
 
 
-def test_tracks_are_named_by_relative_paths(music: Path, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracks_are_named_by_paths_relative_or_of_a_moved_library(
+    music: Path, fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(music.parent)
     model = timbrec.Model.load(fitted)
-    assert model.similar(f"{music.name}/Band 2 - Song 2.wav").equals(model.similar("Song 2"))
+    expected = model.similar("Song 2")
+    assert model.similar(f"{music.name}/Band 2 - Song 2.wav").equals(expected)
+    moved = Path("/elsewhere", *music.parts[-2:])
+    assert model.similar(str(moved / "Band 2 - Song 2.wav")).equals(expected)
+    for other in (moved / "Band 2 - Song 22.wav", moved.parent / "x" / "Band 2 - Song 2.wav"):
+        with pytest.raises(DataError, match="the model has no track"):
+            model.similar(str(other))
+
+
+def test_a_model_without_users_says_so_and_its_next_step_can_be_pasted(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DataError, match="knows no user: it was fitted without plays"):
+        timbrec.Model.load(fitted).recommend("me")
+    plays = pl.DataFrame({"user": ["-o'k"], "item": ["--a"]})
+    cards = {"label": "knn", "why": "x"}
+    model = timbrec.fit(plays, (["--a", "b"], np.eye(2, dtype=np.float32)))
+    show_model(replace(model, card=model.card | cards), tmp_path / "a model")
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("try: ")
+    assert shlex.split(command) == ["timbrec", "recommend", str(tmp_path / "a model"), "--user=-o'k"]
+    alone = replace(model, users=Vocabulary([]), card=model.card | cards)
+    show_model(alone, tmp_path / "a model")
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("try: ")
+    assert shlex.split(command) == ["timbrec", "similar", str(tmp_path / "a model"), "--", "--a"]
 
 
 OWN = """

@@ -236,6 +236,9 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path: Path) -> None:
 
 def test_an_unknown_command_and_a_missing_run_exit_2(tmp_path: Path) -> None:
     assert in_process("bensh", cwd=tmp_path).returncode == 2
+    answer = in_process("similar", "model", "--a song", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "No such option: --a song. Write -- before names that start with a dash." in answer.stderr
     answer = in_process("report", "nowhere", cwd=tmp_path)
     assert answer.returncode == 2
     assert "nowhere" in answer.stderr

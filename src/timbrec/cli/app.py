@@ -146,7 +146,8 @@ def run(arguments: list[str]) -> object:
         return _app_with(arguments[:1])(arguments, standalone_mode=False)
     except typer.TyperException as error:
         message = error.format_message().replace("Value error, ", "").rstrip(".")
-        raise ConfigError(f"{message}. See `timbrec --help`.") from error
+        dashes = " Write -- before names that start with a dash." * message.startswith("No such option")
+        raise ConfigError(f"{message}.{dashes} See `timbrec --help`.") from error
 
 
 def _app_with(names: list[str]) -> typer.Typer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -118,9 +119,9 @@ def show_model(model: Model, folder: Path) -> None:
         typer.echo(line)
     typer.echo(f"model: {folder}")
     if len(model.users):
-        typer.echo(f"try: timbrec recommend {folder} --user {model.users.ids[0]}")
+        typer.echo(f"try: timbrec recommend {quote(str(folder))} --user={quote(model.users.ids[0])}")
     else:
-        typer.echo(f"try: timbrec similar {folder} {model.items.ids[0]!r}")
+        typer.echo(f"try: timbrec similar {quote(str(folder))} -- {quote(model.items.ids[0])}")
 
 
 def _expected(card: dict[str, Any]) -> list[str]:

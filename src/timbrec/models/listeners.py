@@ -15,6 +15,8 @@ from timbrec.types import Array, Int
 
 def known_user(user: str, users: Vocabulary, played: Interactions) -> tuple[int, Int[Array, "n"]]:
     """The row of a user and the rows of the tracks they played. Raises DataError for an unknown user."""
+    if not len(users):
+        raise DataError("the model knows no user: it was fitted without plays", fix="Give a history, or seeds.")
     row = int(users.rows([user])[0])
     if row < 0:
         hint = did_you_mean(user, users.ids[:20_000])

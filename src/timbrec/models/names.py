@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from timbrec.errors import DataError
 from timbrec.models.catalogue import labels, nearest
 from timbrec.types import Array, Int
 
+_PARTS = 3  # of a path's end, which name a track wherever its library is
 _DASH = " - "  # between an artist and a title
 
 
@@ -27,6 +29,8 @@ class Names:
 
     def rows(self, names: Iterable[str]) -> Int[Array, "n"]:
         """(n,) the rows of tracks named by id, path, "artist - title", "title - artist", or a title of one track.
+
+        A path that no track has names the one whose last three parts are the same.
 
         Raises DataError for a name of no track, with the nearest names, and for a title of several tracks.
         """
@@ -51,12 +55,16 @@ class Names:
         )
 
     def _matches(self, name: str) -> Iterator[list[int]]:
-        """The rows whose path, artist and title, title and artist, or title is the name, in this order."""
+        """The rows whose path, end of path, artist and title, title and artist, or title is the name, in this order."""
         spelled = name.strip().lower()
         if not spelled:
             return
-        for path in dict.fromkeys((name, str(Path(name).absolute()))):
+        absolute = Path(name).absolute()
+        for path in dict.fromkeys((name, str(absolute))):
             yield _equal(self._paths, path)
+        if os.sep in name:  # the library may have moved since
+            end = str(Path(os.sep, *absolute.parts[-_PARTS:]))
+            yield np.flatnonzero(self._paths.str.ends_with(end).to_numpy()).tolist()
         words = spelled.split(_DASH)
         pairs = [(_DASH.join(words[:place]), _DASH.join(words[place:])) for place in range(1, len(words))]
         for first, second in ((self._artists, self._titles), (self._titles, self._artists)):
