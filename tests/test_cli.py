@@ -27,8 +27,9 @@ from rich.console import Console
 import small_world
 from timbrec import __version__, catalog
 from timbrec.api import bench
+from timbrec.audit import Finding
 from timbrec.cli.main import main
-from timbrec.cli.show import add_names, narrow_table
+from timbrec.cli.show import add_names, narrow_table, show_findings
 
 TIMBREC = Path(sys.executable).with_name("timbrec")
 
@@ -138,12 +139,32 @@ def test_bench_then_report_then_audit(tmp_path: Path) -> None:
     assert cells == {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
 
 
+def test_findings_are_followed_by_what_was_odd_and_not_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    show_findings(
+        [
+            Finding(
+                True, "off by 0", "0", "10 scores; scores not recomputed: elsa", "rows", note="not recomputed: elsa"
+            ),
+            Finding(False, "2 faults", "none", "user 'a' twice", "lists"),
+            Finding(True, "1 near", "none", "good: 0.1", "artists", remark=True),
+            Finding(True, "not checked", "–", "it is off", "code", checked=False),
+            Finding(True, "nothing to check", "–", "it is off", "parts", checked=False),
+        ]
+    )
+    assert capsys.readouterr().out.split("\n")[-5:] == [
+        "rows: not recomputed: elsa", "lists: user 'a' twice", "artists: good: 0.1",
+        "not checked: 2 checks: it is off", "",
+    ]  # fmt: skip
+
+
 def test_bench_reports_and_logs_each_training(tmp_path: Path) -> None:
     trained = {"use": "hybrid", "epochs": 4, "batch": 8, "width": 8}
     encoders = {"good": small_world.CONFIG["encoders"]["good"]}
     config = small_world.write(tmp_path, recommenders=[trained], seeds=[0], encoders=encoders)
     reports: list[tuple[str, int, int]] = []
-    bench(config, lambda *step: reports.append(step))
+    result = bench(config, lambda *step: reports.append(step))
+    page = result.report.read_text(encoding="utf-8")
+    assert page.count("scores not recomputed: hybrid, random") == 1, "it is said, because a run keeps no models"
     epochs = [step for step, _, total in reports if step.startswith("training: validation epoch") and total == 4 * 15]
     assert re.fullmatch(r"training: validation epoch 1: loss 0\.\d{4}", epochs[0])
     assert sum("ndcg@50 mixed 0." in step for step in epochs) == 3 * 3 * 15, "from the second epoch, of three trainings"

@@ -12,7 +12,8 @@ class Finding:
 
     `figure` is the measured value, `expected` the required one, and `detail` says where and how it was measured.
     `checked` is false for a check that did not run: it refuses nothing and proves nothing. `remark` marks a result that
-    is odd but refuses nothing. `name` and `defects` (the numbers of published defects) come from the table of checks.
+    is odd but refuses nothing. `note` says what a passed check left out. `name` and `defects` (the numbers of published
+    defects) come from the table of checks.
     """
 
     passed: bool
@@ -23,6 +24,7 @@ class Finding:
     defects: str = ""
     checked: bool = True
     remark: bool = False
+    note: str = ""
 
     @property
     def mark(self) -> str:

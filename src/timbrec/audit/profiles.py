@@ -26,7 +26,7 @@ def profiles_own_rows(audited: Audited) -> Finding:
     """Recompute hot, cold and mixed scores of KNN, artist-mean, popularity and EASE from ids and definitions.
 
     Controls are included. All candidates of a few users are scored: every listed score equals the recomputed score, and
-    no candidate outside the list has a higher one. Trained recommenders are not recomputed; the detail names them.
+    no candidate outside the list has a higher one. Trained recommenders are not recomputed; the note names them.
     """
     small = len(audited.run.split.test.train.items) <= _MOST
     kinds = {name: kind for name, kind in _RECOMPUTED.items() if small or kind is not Linear}
@@ -42,11 +42,11 @@ def profiles_own_rows(audited: Audited) -> Finding:
                     if difference > largest:
                         largest, where = difference, f"{experiment.title}, {scenario}"
     others = sorted({cell.label for cell in audited.experiments if cell.recommender not in kinds})
-    skipped = f"; not recomputed: {', '.join(others)}" * bool(others)
+    note = f"scores not recomputed: {', '.join(others)}" * bool(others)
     if not compared:
-        return nothing_to_check(f"no cell of a recommender that can be recomputed is finished{skipped}")
-    detail = f"{compared:,} scores" + f"; worst: {where}" * bool(where) + skipped
-    return Finding(largest <= _TOLERANCE, f"off by {largest:.2g}", f"at most {_TOLERANCE:.0e}", detail)
+        return nothing_to_check("; ".join(filter(None, ["no finished cell can be recomputed", note])))
+    detail = "; ".join(filter(None, [f"{compared:,} scores", f"worst: {where}" * bool(where), note]))
+    return Finding(largest <= _TOLERANCE, f"off by {largest:.2g}", f"at most {_TOLERANCE:.0e}", detail, note=note)
 
 
 def _difference(

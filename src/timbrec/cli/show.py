@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -126,7 +127,8 @@ def _audit_line(result: Result) -> str:
         return f"audit: REFUSED by {', '.join(refused)}"
     checked = sum(finding.checked for finding in result.findings)
     rest = len(result.findings) - checked
-    return f"audit: {checked} checks passed" + f", {rest} not checked" * bool(rest)
+    notes = "".join(f"; {finding.note}" for finding in result.findings if finding.note)
+    return f"audit: {checked} checks passed" + f", {rest} not checked" * bool(rest) + notes
 
 
 def show_end(result: Result) -> int:
@@ -174,7 +176,7 @@ def show_inputs(inputs: Inputs) -> None:
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
-    """Print a line per check: name, outcome, measured and required figure."""
+    """Print a line per check, then details of refused and odd ones, and what was not checked."""
     table = narrow_table()
     add_names(table, "check", (finding.name for finding in findings))
     for column in ("", "measured", "required"):
@@ -184,6 +186,11 @@ def show_findings(findings: Sequence[Finding]) -> None:
         mark = f"[{style}]{finding.mark}[/]"
         table.add_row(escape(finding.name), mark, escape(finding.figure), escape(finding.expected))
     _out.print(table)
+    for finding in findings:
+        if text := finding.note if finding.mark == "passed" else finding.detail * finding.checked:
+            _out.print(escape(f"{finding.name}: {text}"), soft_wrap=True)
+    for reason, count in Counter(finding.detail for finding in findings if not finding.checked).items():
+        _out.print(escape(f"not checked: {count} checks: {reason}"), soft_wrap=True)
 
 
 def narrow_table(title: str | None = None, *columns: str) -> Table:
