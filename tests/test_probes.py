@@ -197,8 +197,8 @@ class TestPreparing:
     def test_tracks_without_vectors_and_without_labels_are_counted(self) -> None:
         labels = class_labels(pl.DataFrame({"id": [*IDS[:100], "lost", "gone"]}), pl.Series(["a", "b"] * 51))
         remarks = prepare(labels, IDS, 0).remarks
-        assert "2 labelled tracks have no vectors, e.g. 'lost', 'gone'" in remarks
-        assert "200 tracks with vectors have no label, e.g. 't100', 't101', 't102'" in remarks
+        assert "labelled tracks without vectors: 2, e.g. 'lost', 'gone'" in remarks
+        assert "tracks with vectors and without a label: 200, e.g. 't100', 't101', 't102'" in remarks
 
     def test_ids_that_differ_in_spelling_are_named(self) -> None:
         labels = class_labels(pl.DataFrame({"id": IDS.str.to_uppercase()}), pl.Series(["a", "b"] * 150))
@@ -209,14 +209,14 @@ class TestPreparing:
         labels = class_labels(pl.DataFrame({"id": IDS}), pl.Series([*["a", "b"] * 149, "rare", "a"]))
         prepared = prepare(labels, IDS, 0)
         assert prepared.names == ("a", "b")
-        assert "1 classes have a single track and are left out: rare" in prepared.remarks
+        assert "classes with a single track, left out: 1: rare" in prepared.remarks
         assert len(prepared) == 299
 
     def test_a_class_without_train_tracks_is_left_out(self) -> None:
         part = ["train"] * 100 + ["validation"] * 50 + ["test"] * 150
         names = ["a", "b"] * 145 + ["late"] * 10
         prepared = prepare(class_labels(pl.DataFrame({"id": IDS, "part": part}), pl.Series(names)), IDS, 0)
-        assert "1 classes have no track in the train part and are left out: late" in prepared.remarks
+        assert "classes without a track in the train part, left out: 1: late" in prepared.remarks
         assert len(prepared) == 290
         assert prepared.names == ("a", "b")
 
@@ -224,7 +224,10 @@ class TestPreparing:
         values = np.stack([np.ones(300), np.zeros(300), RNG.integers(0, 2, 300)], 1).astype(bool)
         prepared = prepare(Labels(pl.DataFrame({"id": IDS}), "tags", values, ("always", "never", "tag")), IDS, 0)
         assert prepared.names == ("tag",)
-        assert any(remark.startswith("2 labels are always or never there") for remark in prepared.remarks)
+        assert any(
+            remark.startswith("labels that are always or never there") and ": 2: " in remark
+            for remark in prepared.remarks
+        )
         only = Labels(pl.DataFrame({"id": IDS}), "tags", values[:, :2], ("always", "never"))
         with pytest.raises(DataError, match="every label is always or never there"):
             prepare(only, IDS, 0)
@@ -237,6 +240,11 @@ class TestPreparing:
             DataError, match=r"two rows of labels, in different parts of the split \(1 in all, e.g. 'x'\)"
         ):
             prepare(class_labels(tracks, pl.Series(["a", "b"] * 151)), IDS, 0)
+
+    def test_a_column_of_blanks_says_so(self, tmp_path: Path) -> None:
+        labels = of_table(tmp_path, {}, id=["x", "y"], genre=["", " "])
+        with pytest.raises(DataError, match="no track has a label"):
+            prepare(labels, pl.Series(["x", "y"]), 0)
 
     def test_artists_in_train_and_test_are_counted(self) -> None:
         tracks = pl.DataFrame(
@@ -327,6 +335,11 @@ class TestOwnLabels:
             ({}, {"name": ["x", "y"], "g": ["u", "v"]}, "has no column of track ids"),
             ({}, {"id": ["x", "y"]}, "has no column of labels"),
             ({}, {"id": ["x", "y"], "split": ["1", "2"], "g": ["u", "v"]}, "neither train, validation nor test"),
+            (
+                {},
+                {"id": ["x", "x", "y"], "part": ["train", "test", "test"], "g": ["u", "u", "v"]},
+                r"several parts of the split \(1 in all, e\.g\. 'x'\)",
+            ),
             ({}, {"id": ["x", "y"], "title": ["u", "v"], "g": ["u", "v"]}, "several columns that may be labels"),
             ({"columns": {"label": "genres"}}, {"id": ["x"], "genre": ["u"]}, "Did you mean 'genre'"),
         ],

@@ -78,10 +78,10 @@ def probe(
             )
     show_probes(probed)
     if out is not None:
-        from timbrec.files import write_atomically
+        from timbrec.cli.tables import write_table
         from timbrec.probes.shared.records import table
 
-        write_atomically(out, table(probed.records).write_csv())
+        write_table(table(probed.records), out)
         typer.echo(f"all figures: {out}")
     raise typer.Exit(int(bool(probed.failures)))
 

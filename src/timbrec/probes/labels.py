@@ -93,6 +93,11 @@ class OwnLabels(Probe):
             raise DataError(f"{path}: some tracks have several rows, but {self.kind} need one label a track",
                             count=repeated.n_unique(), example=repeated[0],
                             fix="Keep one row a track, or set `kind: tags`.")  # fmt: skip
+        if "part" in tracks.columns:
+            parts = tracks.unique(["id", "part"])["id"]
+            if len(several := parts.filter(parts.is_duplicated())):
+                raise DataError(f"{path}: some tracks are in several parts of the split", count=several.n_unique(),
+                                example=several.sort()[0], fix="Give all rows of a track the same part.")  # fmt: skip
         lists = tracks.with_columns(label=column.cast(pl.String)).group_by("id", maintain_order=True)
         rows = lists.agg(pl.all().exclude("label").first(), pl.col("label").drop_nulls())
         return _tags(rows.drop("label"), rows["label"], f"{path}: column {column.name!r}, several rows a track")
@@ -194,7 +199,7 @@ def _tags(tracks: pl.DataFrame, lists: pl.Series, where: str) -> Labels:
     values[pairs["row"].to_numpy(), names.search_sorted(pairs["label"]).to_numpy()] = True
     remarks = [f"{where}: {len(names):,} labels"]
     if bare := int((~values.any(1)).sum()):
-        remarks.append(f"{bare:,} tracks have no label at all; they count as examples without any")
+        remarks.append(f"tracks without any label, which count as examples of none: {bare:,}")
     return Labels(tracks, "tags", values, tuple(names), tuple(remarks))
 
 

@@ -102,6 +102,8 @@ def prepare(labels: Labels, available: pl.Series, seed: int) -> Targets:
 
 def _with_vectors(labels: Labels, available: pl.Series, remarks: list[str]) -> Labels:
     ids = labels.tracks["id"]
+    if not len(ids):
+        raise DataError("no track has a label", fix="Name another column: `columns: {label: NAME}`.")
     if len(repeated := ids.filter(ids.is_duplicated())):
         keys = [name for name in ("id", "part") if name in labels.tracks.columns]
         several = labels.tracks.unique(keys)["id"].is_duplicated().any()
@@ -114,13 +116,13 @@ def _with_vectors(labels: Labels, available: pl.Series, remarks: list[str]) -> L
         near = likeness(ids, available)
         raise DataError(
             "no labelled track has vectors" + (f": ids differ by {near}" if near else ""),
-            example=None if near or not len(ids) or not len(available) else (ids[0], available[0]),
+            example=None if near or not len(available) else (ids[0], available[0]),
             fix="Make the ids of labels and vectors the same kind.",
         )
     if len(lacking):
-        remarks.append(f"{len(lacking):,} labelled tracks have no vectors, e.g. {examples(lacking)}")
+        remarks.append(f"labelled tracks without vectors: {len(lacking):,}, e.g. {examples(lacking)}")
     if len(unlabelled):
-        remarks.append(f"{len(unlabelled):,} tracks with vectors have no label, e.g. {examples(unlabelled)}")
+        remarks.append(f"tracks with vectors and without a label: {len(unlabelled):,}, e.g. {examples(unlabelled)}")
     return labels.of(keep.to_numpy())
 
 
@@ -130,7 +132,7 @@ def _without_gaps(labels: Labels, remarks: list[str]) -> Labels:
     known = np.isfinite(labels.values).all(1)
     if not known.all():
         lacking = labels.tracks["id"].filter(pl.Series(~known))
-        remarks.append(f"{len(lacking):,} tracks have no number, e.g. {examples(lacking)}")
+        remarks.append(f"tracks without a number: {len(lacking):,}, e.g. {examples(lacking)}")
     return labels.of(known)
 
 
@@ -139,7 +141,7 @@ def _without_rare_classes(labels: Labels, remarks: list[str]) -> Labels:
     rare = (counts > 0) & (counts < LEAST)
     if rare.any():
         names = listing([labels.names[place] for place in np.flatnonzero(rare)], 5)
-        remarks.append(f"{int(rare.sum()):,} classes have a single track and are left out: {names}")
+        remarks.append(f"classes with a single track, left out: {int(rare.sum()):,}: {names}")
     return labels.of(~rare[labels.values])
 
 
@@ -179,10 +181,11 @@ def _learnable(labels: Labels, part: Int[Array, "n"], groups: Int[Array, "n"], r
         if not keep.all():
             absent = np.unique(labels.values[~keep])
             names = listing([labels.names[place] for place in absent], 5)
-            remarks.append(f"{len(absent):,} classes have no track in the train part and are left out: {names}")
+            remarks.append(f"classes without a track in the train part, left out: {len(absent):,}: {names}")
         present = np.unique(labels.values[keep])
         if len(present) < 2:
-            raise DataError("there are fewer than two classes to tell apart", example=listing(labels.names, 3))
+            raise DataError("there are fewer than two classes to tell apart", example=listing(labels.names, 3),
+                            fix="Name another column: `columns: {label: NAME}`.")  # fmt: skip
         values = np.searchsorted(present, labels.values[keep])
         kept = replace(labels.of(keep), values=values, names=tuple(labels.names[place] for place in present))
         return kept, part[keep], groups[keep]
@@ -193,12 +196,15 @@ def _learnable(labels: Labels, part: Int[Array, "n"], groups: Int[Array, "n"], r
                             count=len(labels.names), example=labels.names[0], fix="Give more tracks.")  # fmt: skip
         if not defined.all():
             names = listing([labels.names[place] for place in np.flatnonzero(~defined)], 5)
-            remarks.append(f"{int((~defined).sum()):,} labels are always or never there in the train or the test part, "
-                           f"and are left out: {names}")  # fmt: skip
+            count = int((~defined).sum())
+            remarks.append(
+                f"labels that are always or never there in the train or test part, left out: {count:,}: {names}"
+            )
         names_kept = tuple(name for name, keep in zip(labels.names, defined, strict=True) if keep)
         return replace(labels, values=labels.values[:, defined], names=names_kept), part, groups
     if labels.kind == "numbers" and not all(np.ptp(labels.values[rows], axis=0).all() for rows in (train, test)):
-        raise DataError("the label has the same value for all tracks of a part", example=labels.names[0])
+        raise DataError("the label has the same value for all tracks of a part", example=labels.names[0],
+                        fix="Name another column: `columns: {label: NAME}`.")  # fmt: skip
     return labels, part, groups
 
 
