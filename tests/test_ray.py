@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 
 import small_world
-from clusters import two_nodes
+from clusters import mortal_node, two_nodes
 from moments import write_music
 from timbrec.embed import Output, embed_all, load_encoder
 from timbrec.errors import ConfigError
@@ -220,6 +220,49 @@ def test_a_killed_driver_goes_on_where_it_stopped(tmp_path: Path) -> None:
     whole = start((config, inputs), tmp_path / "whole")
     run_study(config, inputs, whole)
     assert_equal(whole, run)
+
+
+# Lost nodes
+
+
+class Once:
+    """A progress callback that makes a call in a thread, once."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.thread = threading.Thread(target=call, daemon=True)
+
+    def __call__(self, *_: object) -> None:
+        with suppress(RuntimeError):  # it was started before
+            self.thread.start()
+
+
+@pytest.mark.slow
+def test_a_killed_node_loses_no_cell(world: Any, tmp_path: Path) -> None:
+    config, inputs = world
+    runs = [start(world, tmp_path / name) for name in ("local", "ray")]
+    run_study(config, inputs, runs[0])
+    with mortal_node() as (engine, kill):
+        left: list[int] = []
+
+        def kill_and_count() -> None:
+            kill()
+            left.append(len(runs[1].missing))
+
+        once = Once(kill_and_count)
+        run_study(config, inputs, runs[1], once, jobs=None, engine=engine)
+        once.thread.join(60)
+    assert_equal(*runs)
+    assert left[0], "the node was killed after the last cell"
+
+
+@pytest.mark.slow
+def test_a_cluster_without_nodes_is_not_waited_for(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timbrec.study.engines.ray._PATIENCE", 5.0)
+    run = start(world, tmp_path)
+    with mortal_node(num_cpus=0) as (engine, kill), pytest.raises(ConfigError, match="the cluster lost its nodes"):
+        run_study(world[0], world[1], run, Once(kill), jobs=None, engine=engine)
+    assert run.missing
+    assert all(run.read(experiment).records for experiment in run.finished)
 
 
 # A single core

@@ -226,11 +226,11 @@ def _refuse_other_versions(ray: ModuleType) -> None:
     """Raise ConfigError if a node has other versions than this process, or no timbrec."""
     own = versions_here()
     differences = []
-    for node, found in on_every_node(ray, versions_here).items():
-        if not isinstance(found, dict):
-            differences.append(f"{node} cannot run timbrec: {_first_line(found)}")
+    for node, theirs in on_every_node(ray, versions_here).items():
+        if not isinstance(theirs, dict):
+            differences.append(f"{node} cannot run timbrec: {_first_line(theirs)}")
             continue
-        other = [f"{name} {found.get(name)} (here {own[name]})" for name in own if found.get(name) != own[name]]
+        other = [f"{name} {theirs.get(name)} (here {own[name]})" for name in own if theirs.get(name) != own[name]]
         if other:
             differences.append(f"{node} has {', '.join(other)}")
     if differences:

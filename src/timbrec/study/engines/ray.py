@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _RETRIES = 3  # of a task whose worker or node is lost
+_PATIENCE = 30.0  # seconds without a finished cell, after which the nodes are looked at again
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,16 @@ class _Needs:
             raise ConfigError("no node of the cluster has a GPU", example=device, fix='Choose "cpu" or "auto".')
         self.device = device
 
+    def check(self, ray: ModuleType, running: Sequence[Experiment]) -> None:
+        """Raise ConfigError if no living node could run any of these cells: Ray would wait for such a node for ever."""
+        least = min(self.memory[experiment.hash] for experiment in running)
+        if not any(place["CPU"] >= self.threads and place["memory"] >= least for place in nodes(ray)):
+            raise ConfigError(
+                f"the cluster lost its nodes: none is left with {self.threads} cores and {in_gib(least)} of memory; "
+                "finished cells are stored",
+                fix="Start a node again, then run the same command: it goes on where it stopped.",
+            )
+
     def of(self, experiment: Experiment) -> dict[str, Any]:
         """The options of a task."""
         gpu = bool(self.gpus) and self.device != "cpu" and is_trained(experiment)
@@ -128,8 +139,11 @@ class _Tasks:
                     submit = task.options(**self.needs.of(experiment)).remote
                     given = (experiment, [split], self._vectors(experiment), artists)
                     self.running[submit(*given, self.run_.folder, self.device, self.needs.threads)] = experiment
-                (done, *_), _ = self.ray.wait(list(self.running), num_returns=1)
-                self._store(self.running.pop(done), done)
+                done, _ = self.ray.wait(list(self.running), num_returns=1, timeout=_PATIENCE)
+                for reference in done:
+                    self._store(self.running.pop(reference), reference)
+                if not done:
+                    self.needs.check(self.ray, list(self.running.values()))
         finally:
             for reference in self.running:
                 self.ray.cancel(reference, force=True)
