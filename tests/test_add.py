@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import polars as pl
@@ -425,9 +426,13 @@ def test_the_same_recording_by_ids_names_and_lengths_but_not_live_or_remastered(
         assert pl.Series(grown).rank("dense").to_list() == pl.Series(expected).rank("dense").to_list()
 
 
-def test_a_list_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
+def test_a_list_that_cannot_be_written_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match=r"cannot write .*x\.csv: No such file or directory\. The model is complete\."):
         write_table(pl.DataFrame({"a": [1]}), tmp_path / "gone" / "x.csv", fix="The model is complete.")
+    full = pl.exceptions.ComputeError("parquet: underlying IO error: No space left on device (os error 28)")
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", Mock(side_effect=full))
+    with pytest.raises(StoreError, match=r"x.parquet: No space left on device\. Choose"):
+        write_table(pl.DataFrame({"a": [1]}), tmp_path / "x.parquet")
     write_table(pl.DataFrame({"a": [1, 2], "b": ["x\ty", None]}), tmp_path / "x.tsv")
     assert pl.read_csv(tmp_path / "x.tsv", separator="\t").rows() == [(1, "x\ty"), (2, None)]
     assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ import yaml
 from timbrec.api import bench
 from timbrec.cli.app import run
 from timbrec.data.log import LogConfig
-from timbrec.errors import ConfigError, DataError, SeveralErrors
+from timbrec.errors import ConfigError, DataError, SeveralErrors, StoreError
 from timbrec.histories.importing import ImportConfig
 from timbrec.models.from_run import run_catalogue
 from timbrec.study.config import make_config, read_config
@@ -247,6 +248,14 @@ class TestWriting:
         with pytest.raises(ConfigError, match="Did you mean 'yambda'"):
             run(["data", "yamba", str(tmp_path), "--out", str(tmp_path / "out")])
         assert list(tmp_path.iterdir()) == []
+
+    def test_nothing_is_left_on_a_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        hetrec(tmp_path)
+        full = pl.exceptions.ComputeError("parquet: underlying IO error: No space left on device (os error 28)")
+        monkeypatch.setattr(pl.DataFrame, "write_parquet", Mock(side_effect=full))
+        with pytest.raises(StoreError, match=r"cannot write .*out: No space left on device\."):
+            run(["data", "hetrec", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--set", "dims=[4]"])
+        assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
     @pytest.mark.parametrize(
         ("name", "folder", "option", "rows"),

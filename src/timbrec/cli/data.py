@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from timbrec.errors import StoreError
-
 _Options = Annotated[list[str], typer.Option("--set", metavar="OPTION=VALUE", help="The data set's own setting.")]
 
 
@@ -29,10 +27,7 @@ def data(
 
     kind = catalog.load("datasets", name)
     dataset = kind(folder, **checked(kind, options_of(options)))
-    try:
-        rows = write_dataset(dataset, out)
-    except OSError as error:
-        raise StoreError(f"cannot write {out}: {error.strerror or error}", fix="Choose another place.") from error
+    rows = write_dataset(dataset, out)
     for file, count in rows.items():
         typer.echo(f"{out / file}: {count:,} rows")
     typer.echo(f"{out / 'config.yaml'}: a config to start from")

@@ -17,6 +17,8 @@ def write_table(table: pl.DataFrame, path: Path, *, fix: str = "Choose another p
 
     Raises StoreError, with the advice `fix`, where nothing can be written.
     """
+    from polars.exceptions import PolarsError
+
     from timbrec.files import reason_of, replacing
 
     try:
@@ -25,5 +27,5 @@ def write_table(table: pl.DataFrame, path: Path, *, fix: str = "Choose another p
                 table.write_parquet(partial)
             else:
                 table.write_csv(partial, separator="\t" if path.suffix == ".tsv" else ",")
-    except OSError as error:
+    except (OSError, PolarsError) as error:
         raise StoreError(f"cannot write {path}: {reason_of(error)}", fix=fix) from error

@@ -61,8 +61,10 @@ def _read(path: Path) -> tuple[list[str], Array, Float[Array, "n columns"]]:
     attributes = [match for line in lines[:start] if (match := _ATTRIBUTE.match(line.strip()))]
     data = [line for line in lines[start + 1 :] if line.strip() and not line.startswith("%")]
     try:
+        if not data:
+            raise ValueError("it has no rows")
         rows = np.loadtxt(data, delimiter=",", ndmin=2)
-        if rows.shape[1] != len(attributes) or not len(rows):
+        if rows.shape[1] != len(attributes):
             raise ValueError(f"{rows.shape[1]} values for {len(attributes)} attributes")
     except ValueError as error:
         raise DataError(f"{path} is no dense ARFF file of numbers: {error}", fix="Get the file again.") from error

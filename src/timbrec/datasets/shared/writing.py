@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import yaml
 
 from timbrec.data.events import Events
 from timbrec.datasets.shared.base import Dataset
-from timbrec.errors import ConfigError
-from timbrec.files import replacing, write_atomically
+from timbrec.errors import ConfigError, StoreError
+from timbrec.files import reason_of, replacing, write_atomically
+
+if TYPE_CHECKING:
+    from timbrec.store import VectorSource
 
 _COLUMNS = {"user": "user_id", "item": "track_id", "time": "timestamp", "plays": "plays"}
 
@@ -20,26 +24,36 @@ def write_dataset(dataset: Dataset, folder: Path) -> dict[str, int]:
     """Write interactions.parquet, items.parquet, vectors/NAME.parquet, config.yaml and SOURCE.txt into a new folder.
 
     Files exist as far as the data set has such parts. Returns the number of rows of each file. The folder appears in
-    one step. Raises ConfigError if it exists.
+    one step. Raises ConfigError if it exists, StoreError where nothing can be written.
     """
     if folder.exists():
         raise ConfigError(f"{folder} exists already", fix="Choose another folder with --out, or move it away.")
     events, items, vectors = dataset.events(), dataset.items(), dataset.vectors()
-    with replacing(folder) as partial:
-        partial.mkdir(parents=True)
-        rows = {"interactions.parquet": len(events)}
-        log_of(events).write_parquet(partial / "interactions.parquet")
-        if items is not None:
-            items.write_parquet(partial / "items.parquet")
-            rows["items.parquet"] = len(items)
-        for name, source in vectors.items():
-            (partial / "vectors").mkdir(exist_ok=True)
-            table = pl.DataFrame(source.aligned(list(source.ids)), schema=[str(n) for n in range(source.dim)])
-            table.insert_column(0, source.ids.alias("id")).write_parquet(partial / "vectors" / f"{name}.parquet")
-            rows[f"vectors/{name}.parquet"] = len(table)
-        config = _config(dataset, events, list(vectors), items is not None)
-        write_atomically(partial / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        write_atomically(partial / "SOURCE.txt", _source(dataset, events))
+    try:
+        with replacing(folder) as partial:
+            return _written(partial, dataset, events, items, vectors)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(f"cannot write {folder}: {reason_of(error)}", fix="Choose another place.") from error
+
+
+def _written(
+    folder: Path, dataset: Dataset, events: Events, items: pl.DataFrame | None, vectors: Mapping[str, VectorSource]
+) -> dict[str, int]:
+    """Write the parts of a data set; returns the number of rows of each file."""
+    folder.mkdir(parents=True)
+    rows = {"interactions.parquet": len(events)}
+    log_of(events).write_parquet(folder / "interactions.parquet")
+    if items is not None:
+        items.write_parquet(folder / "items.parquet")
+        rows["items.parquet"] = len(items)
+    for name, source in vectors.items():
+        (folder / "vectors").mkdir(exist_ok=True)
+        table = pl.DataFrame(source.aligned(list(source.ids)), schema=[str(n) for n in range(source.dim)])
+        table.insert_column(0, source.ids.alias("id")).write_parquet(folder / "vectors" / f"{name}.parquet")
+        rows[f"vectors/{name}.parquet"] = len(table)
+    config = _config(dataset, events, list(vectors), items is not None)
+    write_atomically(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    write_atomically(folder / "SOURCE.txt", _source(dataset, events))
     return rows
 
 
