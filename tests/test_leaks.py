@@ -16,7 +16,7 @@ from timbrec.audit.splits import split_clean
 from timbrec.encoders.mfcc import MFCC
 from timbrec.encoders.musicnn import MusiCNNMSD
 from timbrec.errors import ConfigError, DataError
-from timbrec.results.leaks import sentence
+from timbrec.results.leaks import sentence, sentences, worst
 from timbrec.store import Subset, VectorStore
 from timbrec.store.manifest import StoreInfo
 from timbrec.store.vector_store import TRACKS
@@ -202,3 +202,17 @@ def test_sentences_name_counts_and_reasons() -> None:
     popular = row | {"check": "popularity", "value": 0.31, "level": 0.07}
     assert sentence(popular).startswith("Vectors of mert contain popularity (correlation 0.31; 0.07 is exceeded")
     assert sentence(row | {"check": "album", "found": None, "detail": "why"}).endswith("from albums in train (why).")
+
+
+def test_encoders_with_the_same_finding_share_a_sentence() -> None:
+    row = {"check": "copy", "tracks": 3, "of": 589, "pairs": 12, "found": True, "removed": False,
+           "detail": "'a' is 'b'", "value": None, "level": None}  # fmt: skip
+    rows = [row | {"encoder": name} for name in ("mert", "muq", "mule", "vgg-msd", "jukebox-5b")]
+    rows.append(row | {"encoder": "mfcc", "tracks": 1, "pairs": 2})
+    start = "Cold tracks with nearly the vector of a train track, by "
+    assert sentences(rows) == [
+        f"{start}mert, muq, mule and 2 more: 3 of 589 (12 pairs), e.g. 'a' is 'b'; kept.",
+        f"{start}mfcc: 1 of 589 (2 pairs), e.g. 'a' is 'b'; kept.",
+    ]
+    assert sentences(worst(rows)) == sentences(rows)[:1]
+    assert sentences([]) == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from timbrec import catalog
+from timbrec.errors import listing
 from timbrec.results.figures import Figures
 from timbrec.results.freshness import keep_rows, kept_rows
 from timbrec.study.description import card_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from timbrec.study.inputs import Inputs
 
 _FILE = "leaks.json"
+_NAMES = 3  # encoders that a sentence names
 _WHAT = {  # with the name of an encoder
     "artist": "cold tracks by artists in train",
     "album": "cold tracks from albums in train",
@@ -63,6 +65,22 @@ def sentence(row: Mapping[str, Any]) -> str:
     count = f"{row['tracks']:,} of {row['of']:,} ({row['pairs']:,} pairs)"
     example, kept = f", e.g. {detail}" * bool(detail), "removed" if row["removed"] else "kept"
     return f"{_WHAT[check].format(name).capitalize()}: {count}{example}; {kept}."
+
+
+def sentences(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The rows of the table as sentences, in order; rows that differ only in the encoder share a sentence."""
+    groups: dict[tuple[tuple[str, Any], ...], list[str]] = {}
+    for row in rows:
+        shared = tuple((name, value) for name, value in row.items() if name != "encoder")
+        groups.setdefault(shared, []).append(row["encoder"] or "")
+    return [sentence(dict(shared) | {"encoder": listing(encoders, _NAMES)}) for shared, encoders in groups.items()]
+
+
+def worst(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows with the most pairs of each check; all rows of checks that count no pairs."""
+    rows = list(rows)
+    most = {row["check"]: max(other["pairs"] or 0 for other in rows if other["check"] == row["check"]) for row in rows}
+    return [row for row in rows if (row["pairs"] or 0) == most[row["check"]]]
 
 
 def _cards(config: Config) -> dict[str, EncoderCard | None]:

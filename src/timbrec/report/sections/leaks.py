@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from timbrec.report.data import ReportData
-from timbrec.results.leaks import sentence
+from timbrec.results.leaks import sentences
 
 
 class Leaks:
@@ -20,5 +20,5 @@ class Leaks:
             return None
         groups = {"Found": True, "Not found": False, "Not checked": None}
         rows = list(table.iter_rows(named=True))
-        sentences = {title: [sentence(row) for row in rows if row["found"] is state] for title, state in groups.items()}
-        return {"groups": {title: lines for title, lines in sentences.items() if lines}, "table": table}
+        lines = {title: sentences(row for row in rows if row["found"] is state) for title, state in groups.items()}
+        return {"groups": {title: texts for title, texts in lines.items() if texts}, "table": table}

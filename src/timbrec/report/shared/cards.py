@@ -11,7 +11,7 @@ import polars as pl
 from timbrec.report.data import ReportData, Row
 from timbrec.report.shared import numbers
 from timbrec.results.cost import cheapest
-from timbrec.results.leaks import sentence
+from timbrec.results.leaks import sentences, worst
 from timbrec.results.verdict import Verdict
 from timbrec.study.controls import CONTROLS
 from timbrec.study.naming import line_name
@@ -213,10 +213,11 @@ def _carried(verdict: Verdict | None) -> Iterator[str]:
 
 
 def _leaks(data: ReportData) -> Iterator[str]:
-    """Sentences on tracks with an album or copy in train, and on a best encoder trained on the data."""
+    """Sentences on tracks with an album or copy in train, by the encoder that shows most, and on encoders trained on
+    the data."""
     table = data.table("leaks")
     rows = [] if table is None else table.filter(pl.col("found"), ~pl.col("removed")).to_dicts()
-    yield from (sentence(row) for row in rows if row["check"] in ("album", "copy", "audio", "training"))
+    yield from sentences(worst(row for row in rows if row["check"] in ("album", "copy", "audio", "training")))
 
 
 def _cautions(best: Row, others: list[Row]) -> list[str]:
