@@ -26,7 +26,7 @@ from timbrec.audit.lists import lists_clean
 from timbrec.audit.profiles import profiles_own_rows
 from timbrec.audit.relabelling import familywise, permutations, relabelled
 from timbrec.audit.splits import faults_of, split_clean
-from timbrec.audit.stored import StoredAudit
+from timbrec.audit.stored import StoredAudit, read_audit, write_audit
 from timbrec.audit.tables import tables_recomputed
 from timbrec.data.cuts import by_items, tamm2026
 from timbrec.data.interactions import Interactions
@@ -135,6 +135,17 @@ def test_clean_code_passes_every_check(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_code_checks_that_are_off_are_shown_as_not_checked() -> None:
     assert {finding.mark for finding in audit_code()} == {"not checked"}
+
+
+def test_an_audit_is_due_again_once_code_checks_are_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = make_run(tmp_path / "run", size=60, seeds=[0])
+    assert read_audit(run).due, "there is none"
+    write_audit(run, audit_code())
+    assert not read_audit(run).due
+    monkeypatch.setenv("TIMBREC_CODE_CHECKS", "on")
+    assert read_audit(run).due
+    write_audit(run, [Finding(True, "0", "0", "no artists", checked=False), Finding(True, "0", "0")])
+    assert not read_audit(run).due, "nothing was switched off"
 
 
 def recording(answer: bool) -> tuple[list[int], Callable[[], Finding]]:

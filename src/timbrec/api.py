@@ -96,7 +96,7 @@ def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Se
     write_leaks(run, config, inputs, progress)
     write_truth(run, inputs)
     run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
-    stale = bool(read_audit(run).missing)  # neither probes nor figures change what an audit depends on
+    stale = read_audit(run).due  # neither probes nor figures change what an audit depends on
     with _code_checked_beside(progress) if stale and jobs != 1 and cores() > 1 else nullcontext():
         if config.probes or config.mir_scores:
             _log_failures(run_probes(config, inputs, run.folder, progress, engine))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+SWITCH = "TIMBREC_CODE_CHECKS"  # "off" in the environment: the checks of the code do not run, and the page says so
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Finding:
         if not self.checked:
             return "not checked"
         return "remark" if self.remark else "passed"
+
+
+def switched_off() -> bool:
+    """Whether the environment switches off the checks of the code."""
+    return os.environ.get(SWITCH, "").lower() == "off"
 
 
 def nothing_to_check(reason: str) -> Finding:

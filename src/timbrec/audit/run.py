@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from timbrec.audit.audited import Audited
 from timbrec.audit.cache import cached, is_cached
-from timbrec.audit.finding import Finding, combined, not_checked
+from timbrec.audit.finding import SWITCH, Finding, combined, not_checked, switched_off
 from timbrec.audit.parts import Parts, default_parts
 from timbrec.audit.table import CHECKS, Check
 from timbrec.audit.trial import Trial
@@ -18,7 +17,6 @@ from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Run
 from timbrec.types import Progress
 
-SWITCH = "TIMBREC_CODE_CHECKS"  # "off" in the environment: the checks of the code do not run, and the page says so
 _THREADS = 1  # worlds are so small that waiting threads would take longer than the work
 
 
@@ -62,7 +60,7 @@ def audit_code(progress: Progress | None = None, parts: Parts | None = None) -> 
 
 def unchecked() -> list[str]:
     """Names of the checks of the code that `audit_code` would run, because they are not in the cache; [] if off."""
-    if _are_off():
+    if switched_off():
         return []
     with limit_threads(_THREADS):  # the number of threads is part of a key
         return [check.name for check in CHECKS if check.of_code and not is_cached(check.name)]
@@ -73,12 +71,8 @@ def check_code(check: Check, trial: Trial, parts: Parts) -> Finding:
     return _named(_of_code(check, trial, parts), check)
 
 
-def _are_off() -> bool:
-    return os.environ.get(SWITCH, "").lower() == "off"
-
-
 def _of_code(check: Check, trial: Trial, parts: Parts) -> Finding:
-    if _are_off():
+    if switched_off():
         return not_checked(f"{SWITCH} is off")
     if check.of_code is not None:
         function = check.of_code

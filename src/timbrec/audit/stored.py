@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from timbrec.audit.finding import Finding, any_checked
+from timbrec.audit.finding import SWITCH, Finding, any_checked, switched_off
 from timbrec.files import write_atomically
 from timbrec.study.digests import digests
 from timbrec.study.runs import Run
@@ -22,6 +22,12 @@ class StoredAudit:
     def passed(self) -> bool:
         """Whether at least one check ran and none refused."""
         return any_checked(self.findings) and all(finding.passed for finding in self.findings)
+
+    @property
+    def due(self) -> bool:
+        """Whether the run must be audited: no finding counts, or checks were switched off that are on now."""
+        off = any(not finding.checked and finding.detail.startswith(SWITCH) for finding in self.findings)
+        return bool(self.missing) or (off and not switched_off())
 
 
 def write_audit(run: Run, findings: list[Finding]) -> None:
