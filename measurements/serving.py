@@ -106,7 +106,7 @@ def main() -> None:
             "path(from, to)": lambda: model.path("track 000123", "track 004567"),
         }
         for name, call in calls.items():
-            show(f"Model.{name}", least(call, 20))
+            show(f"Model.{name}", least(call, 100))
 
         def add() -> None:
             loaded = timbrec.Model.load(folder)

@@ -12,6 +12,7 @@ from timbrec.models.sketch import Sketch, SketchLater
 from timbrec.types import Array, Float32, Int
 
 _ROWS = 32  # rows are scored in multiples of it, so that a BLAS returns the same bits wherever a row stands
+_LARGEST = 31 << 20  # bytes of a block that glibc still counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,7 @@ class Index:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Index:
         """The index of what `arrays` of another index returned."""
+        _keep_freed_memory()
         sketch = Sketch(arrays["basis"], arrays["sketch"]) if "sketch" in arrays else None
         return cls.of(arrays["users"], arrays["items"], arrays["norms"], sketch)
 
@@ -101,3 +103,12 @@ class Index:
     def divisors(self) -> Float32[Array, "items"]:
         """(items,) the lengths, or 1 for zero vectors: inner products over these are cosines, 0 for zero vectors."""
         return np.where(self.lengths > 0, self.lengths, np.float32(1))
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep the memory of a search for the next one, whose pages would else be fetched again.
+
+    glibc gives freed memory back to the system only above twice the largest block that was freed so far. This block is
+    never written to, and takes no time.
+    """
+    np.empty(_LARGEST, np.uint8)

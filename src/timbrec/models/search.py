@@ -146,7 +146,7 @@ class Search:
 
 def best(ranking: Ranking, k: int, limits: Sequence[Limits] = ()) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
     """The rows and scores of the first `k` items of a ranking within limits; fewer where there are fewer."""
-    depth = min(max(4 * k, 16) if limits else k, ranking.usable)
+    depth = min(max(4 * k, 8) if limits else k, ranking.usable)
     while True:
         rows, scores = ranking.top(depth)
         places = _within(rows, k, limits)
