@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+import small_world
+from timbrec.api import audit_all, bench
 from timbrec.audit import CHECKS, Finding, audit_code, audit_run, plain
 from timbrec.audit.artists import artists_near
 from timbrec.audit.audited import Audited
@@ -32,6 +35,7 @@ from timbrec.data.cuts import by_items, tamm2026
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold, Scenario, Task
 from timbrec.data.vocabulary import Vocabulary
+from timbrec.errors import DataError
 from timbrec.metrics.hit_rate import HitRate
 from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
@@ -203,6 +207,21 @@ def test_changed_inputs_are_refused_with_counts(clean: Clean) -> None:
     assert "encoder encoder: other vectors" in findings["inputs-unchanged"].detail
     assert not findings["inputs-unchanged"].passed
     assert findings["profiles-own-rows"].mark == "not checked"
+    unread = inputs_unchanged(Audited(run, DataError("both test scenarios are empty")))
+    assert (unread.passed, unread.figure) == (False, "cannot be read")
+    assert unread.detail == "both test scenarios are empty"
+
+
+def test_a_run_whose_log_can_no_longer_be_split_is_refused(tmp_path: Path) -> None:
+    config = small_world.write(tmp_path, recommenders=["knn"], seeds=[0])
+    bench(config)
+    log = pl.read_csv(tmp_path / "plays.csv").sort("played_at")
+    log.head(len(log) // 2).write_csv(tmp_path / "plays.csv")
+    findings = {finding.name: finding for finding in audit_all(tmp_path / "run")}
+    assert findings["inputs-unchanged"].mark == "REFUSED"
+    assert re.search("are empty|falls into", findings["inputs-unchanged"].detail)
+    assert findings["split-clean"].mark == "not checked"
+    assert findings["lists-clean"].mark == "passed"
 
 
 def test_an_audit_without_checks_is_not_passed() -> None:

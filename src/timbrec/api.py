@@ -16,7 +16,7 @@ from timbrec import catalog
 from timbrec.audit.finding import Finding
 from timbrec.audit.stored import read_audit, write_audit
 from timbrec.data.split import SCENARIOS, Scenario
-from timbrec.errors import ConfigError, listing
+from timbrec.errors import ConfigError, TimbrecError, listing
 from timbrec.machine.cluster import kind_of, session
 from timbrec.machine.devices import cores
 from timbrec.models import Model
@@ -166,12 +166,12 @@ def _config_from_memory(settings: dict[str, Any], progress: Progress | None, **t
     return {"name": "run"} | settings | {"output": output} | stored
 
 
-def audit(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Finding]:
+def audit(run: Run, inputs: Inputs | TimbrecError, progress: Progress | None = None) -> list[Finding]:
     """Audit a run against its inputs and the code that made it; keep the findings in its folder."""
     return _audit_code(run, _audit_run(run, inputs, progress), progress)
 
 
-def _audit_run(run: Run, inputs: Inputs, progress: Progress | None) -> list[Finding]:
+def _audit_run(run: Run, inputs: Inputs | TimbrecError, progress: Progress | None) -> list[Finding]:
     from timbrec.audit import audit_run  # loads every recommender
 
     return audit_run(run, inputs, progress)
@@ -272,10 +272,18 @@ def fit_run(
 
 
 def audit_all(folder: Path | None, progress: Progress | None = None) -> list[Finding]:
-    """Audit the running code on planted worlds and, if a folder is named, the run in it; returns the findings."""
+    """Audit the running code on planted worlds and, if a folder is named, the run in it; returns the findings.
+
+    Inputs that can no longer be read are a refused finding, not an error.
+    """
     from timbrec.audit import audit_code
 
     if folder is None:
         return audit_code(progress)
     run = Run(folder)
-    return audit(run, load_inputs(make_config(run.facts["config"]), progress), progress)
+    inputs: Inputs | TimbrecError
+    try:
+        inputs = load_inputs(make_config(run.facts["config"]), progress)
+    except TimbrecError as error:
+        inputs = error
+    return audit(run, inputs, progress)

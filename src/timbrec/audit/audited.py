@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from timbrec.data.split import Scenario, Task
+from timbrec.errors import TimbrecError
 from timbrec.study.config import Config, make_config
 from timbrec.study.experiment import Experiment
 from timbrec.study.inputs import Inputs
@@ -20,10 +21,17 @@ SEED = 0xA0D17  # of all random draws, so that two audits of a run agree
 
 @dataclass(frozen=True, eq=False)
 class Audited:
-    """A run and its inputs."""
+    """A run and the current inputs of its config, or the error that reading them raised."""
 
     run: Run
-    inputs: Inputs
+    current: Inputs | TimbrecError
+
+    @property
+    def inputs(self) -> Inputs:
+        """The inputs. Raises the error of reading them."""
+        if isinstance(self.current, TimbrecError):
+            raise self.current
+        return self.current
 
     @cached_property
     def config(self) -> Config:

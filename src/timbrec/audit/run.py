@@ -12,6 +12,7 @@ from timbrec.audit.finding import SWITCH, Finding, combined, not_checked, switch
 from timbrec.audit.parts import Parts, default_parts
 from timbrec.audit.table import CHECKS, Check
 from timbrec.audit.trial import Trial
+from timbrec.errors import TimbrecError
 from timbrec.machine.devices import limit_threads
 from timbrec.study.inputs import Inputs
 from timbrec.study.runs import Run
@@ -20,10 +21,11 @@ from timbrec.types import Progress
 _THREADS = 1  # worlds are so small that waiting threads would take longer than the work
 
 
-def audit_run(run: Run, inputs: Inputs, progress: Progress | None = None) -> list[Finding]:
+def audit_run(run: Run, inputs: Inputs | TimbrecError, progress: Progress | None = None) -> list[Finding]:
     """Findings about a run, in the order of the table. `inputs` are read from the data that its config names.
 
-    If the inputs changed since the run, `inputs-unchanged` is refused and the checks that need inputs do not run.
+    If the inputs changed since the run, or reading them raised an error, `inputs-unchanged` is refused and the checks
+    that need inputs do not run.
     """
     audited = Audited(run, inputs)
     findings: list[Finding] = []
