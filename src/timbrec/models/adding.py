@@ -30,10 +30,10 @@ _MOST = 0.1  # share of the catalogue that may be additions before the model is 
 
 @dataclass(frozen=True, eq=False)
 class Added:
-    """The outcome of adding audio: the model with it, and what became of each file.
+    """The model with added audio, and the outcome for each file.
 
-    `added` (id, path) are new tracks. `present` (path, same_as) are files whose audio the model has already, under this
-    or another name, or that repeat another new file. `failures` (path, reason, fix) are files without a vector.
+    `added` (id, path) are new tracks. `present` (path, same_as) are files with audio that the model has already, under
+    this or another name, or that repeat another new file. `failures` (path, reason, fix) are files without a vector.
     """
 
     model: Model
@@ -54,7 +54,7 @@ def add_audio(
 
     Ids are the files' names without suffix; where the model has such an id, the name of the file's folder goes before
     it. Files that cannot be encoded are listed, the others are added. `weights` replace the place of the encoder's
-    weights that the model remembers, for a model of one encoder. Raises CannotRankError for a model whose vectors
+    weights that the model remembers, for a model of one encoder. Raises CannotRankError for a model with vectors that
     were not made of audio here, and for recommenders that cannot add tracks; DataError if there is no such file, if
     another process is adding, and if the disk is full, after which the model is as it was.
     """
@@ -114,7 +114,7 @@ def _with_weights(encoders: list[dict[str, Any]], weights: Path | str | None) ->
 
 
 def _files(audio: Sequence[Path | str]) -> list[Path]:
-    """All files, those of folders included, absolute and distinct. Raises DataError for a path that does not exist."""
+    """All files, also inside the folders, absolute and distinct. Raises DataError for a path that does not exist."""
     files: list[Path] = []
     for path in map(Path, audio):
         if not path.exists():
@@ -151,7 +151,7 @@ def _encoded(tracks: Sequence[Track], outputs: Sequence[Output], progress: Progr
 def _sorted(
     tracks: Sequence[Track], model: Model, files: pl.DataFrame, report: EmbedReport
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Files whose audio the model has, new tracks, and files that repeat a new one."""
+    """Files with audio that the model has, new tracks, and files that repeat a new track."""
     mine = pl.DataFrame({"id": [track.id for track in tracks]}, {"id": pl.String})
     encoded = mine.join(files, on="id", how="inner", maintain_order="left")
     failed = report.failures["path"].to_list()
@@ -195,7 +195,7 @@ def _moved(model: Model, grown: Model) -> bool:
 
 
 def _tags(new: pl.DataFrame) -> pl.DataFrame:
-    """What the files say about their tracks; artist and title from the name of a file without tags."""
+    """The tags of the files; artist and title from the name of a file without tags."""
     rows = []
     for track, path, audio in new.select("id", "path", "audio").iter_rows():
         tags = read_tags(path)

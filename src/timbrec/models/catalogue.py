@@ -1,4 +1,4 @@
-"""The catalogue of a model: what is known of each track, and which tracks are the same recording."""
+"""The catalogue of a model: the metadata of each track, and the tracks that are the same recording."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LONGEST = 20_000  # a duration above it is in milliseconds
 
 
 def catalogue_of(ids: pl.Series, table: pl.DataFrame | None = None) -> pl.DataFrame:
-    """The catalogue (columns of CATALOGUE) of these track ids, in their order; null for what `table` does not say.
+    """The catalogue (columns of CATALOGUE) of these track ids, in their order; null for facts that `table` lacks.
 
     `table` has the track's id as `track`, and any columns of the usual names: "artist" or "artist_name", "title" or
     "track_name", and so on. A year is the first four digits of a date; durations
@@ -63,8 +63,8 @@ def recordings(catalogue: pl.DataFrame) -> Int[Array, "tracks"]:
 
     Tracks are the same recording when they have the same audio, MusicBrainz id or ISRC, or the same artist and title
     (without case, accents and punctuation) at a length within 2 seconds. A live recording, remaster, remix and other
-    version, by the words of title and album, is another recording whatever its ids say. Without a length, equal names
-    prove nothing.
+    version, by the words of title and album, is another recording, also if its ids are equal. Without a length,
+    equal names prove nothing.
     """
     rows = catalogue.select(
         "audio", "mbid", "isrc", "duration_s", artist=_plain("artist"), title=_plain("title"), version=_version()
@@ -98,7 +98,7 @@ def further_recordings(
 
 
 def _rows_of_titles(catalogue: pl.DataFrame, added: pl.DataFrame) -> Int[Array, "n"]:
-    """The rows with a title of `added`, among those about as long as one of these: others are other recordings."""
+    """The rows with a title of `added`, if they are about as long as an added track: others are other recordings."""
     lengths = added["duration_s"].drop_nulls().sort().to_numpy()
     if not len(lengths):
         return np.empty(0, np.int64)

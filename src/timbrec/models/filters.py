@@ -21,7 +21,7 @@ class Filters:
     """Limits on the tracks of a list.
 
     - `heard`: tracks that the user played may be in the list; by default they are left out.
-    - `kind`: all tracks, only those that somebody played (`known`), or only those that nobody played yet (`new`).
+    - `kind`: all tracks, only tracks that somebody played (`known`), or only tracks that nobody played yet (`new`).
     - `per_artist`: the largest number of tracks of one artist.
     - `since`, `until`: the first and last year of release; tracks without a year are then left out.
     - `allow`, `deny`: track ids or names of artists; with `allow`, nothing else is listed.

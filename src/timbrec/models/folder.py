@@ -97,7 +97,7 @@ def check_place(folder: Path) -> None:
 
 
 def _keep_others(folder: Path, partial: Path) -> None:
-    """Copy what a user put beside an earlier model."""
+    """Copy the files that a user put beside an earlier model."""
     own = {MODEL, VECTORS, LOCK, _INDEX, *_TABLES, *_SCORER}
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name not in own and not path.name.startswith("added-"):
@@ -232,7 +232,7 @@ def _index(folder: Path, facts: dict[str, Any]) -> Index | None:
 
 
 def _serves(index: Index, scorer: Scorer) -> bool:
-    """Whether the scorer's vectors are those of the index, which then need not be written twice."""
+    """Whether the scorer's vectors equal the index's, which then need not be written twice."""
     return isinstance(scorer, DotScorer) and (
         np.array_equal(scorer.users, index.users) and np.array_equal(scorer.items, _items(index))
     )

@@ -46,7 +46,7 @@ class FromMusic:
 
 
 def default_encoder() -> tuple[str, str]:
-    """The first of ENCODERS whose weights are installed, and a sentence that says why it was chosen."""
+    """The first of ENCODERS with installed weights, and a sentence that says why it was chosen."""
     passed: list[str] = []
     for name in ENCODERS:
         try:
@@ -78,8 +78,8 @@ def fit_music(
     KNN scales by all tracks of the folder, which describe it better than the few that one person played. `weights` are
     those of `encoder`: a file, a folder or a name of the hub. `history` are exports of plays (see
     `histories.read_history`; `time_zone` is the zone of times without one) or tables of track ids, which are matched
-    before anything is encoded. Raises DataError for
-    a folder without readable audio, and for a history that matches nothing; ConfigError for weights without an encoder.
+    before anything is encoded. Raises DataError for a folder without readable audio, and for a history that matches
+    nothing; ConfigError for weights without an encoder.
     """
     if weights is not None and encoder is None:
         raise ConfigError("weights were given without their encoder", example=str(weights), fix="Name it: --encoder.")

@@ -69,8 +69,8 @@ def fit_experiment(
 ) -> Model:
     """The combination of an experiment, with the settings that validation chose, fitted on all plays of the catalogue.
 
-    `inputs` are those of the run (`inputs_of`). With `on="train"`, it is fitted on the run's train part: its lists are
-    then those that the run ranked.
+    `inputs` are the inputs of the run (`inputs_of`). With `on="train"`, it is fitted on the run's train part: its lists
+    are then the ones that the run ranked.
     """
     cell = run.read(experiment, [])
     settings = recommender(experiment.recommender, experiment.settings)

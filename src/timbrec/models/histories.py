@@ -43,7 +43,7 @@ def matched_history(paths: Sequence[Path], catalogue: pl.DataFrame, time_zone: s
 
 
 def _is_export(path: Path) -> bool:
-    """Whether an importer reads the file: one with artists and titles is no table of ids, whatever its columns."""
+    """Whether an importer reads the file: artists and titles make it no table of ids, even with a column `track`."""
     try:
         return bool(detect(path))
     except DataError:

@@ -41,8 +41,8 @@ def density(index: Index, k: int = NEIGHBOURS, sample: int = _SAMPLE) -> Float32
 class Proximity:
     """Mutual proximity, with normal distributions of cosines (Schnitzer et al. 2012, JMLR 13, section 4.2).
 
-    `means` and `deviations` (items,) are those of each item's cosines with all items, itself included; `mean` (dim,)
-    and `covariance` (dim, dim) those of the items' directions, which give them for any vector.
+    `means` and `deviations` (items,) describe each item's cosines with all items, itself included; `mean` (dim,)
+    and `covariance` (dim, dim) describe the items' directions, and give the moments of cosines for any vector.
     """
 
     means: Float[Array, "items"]

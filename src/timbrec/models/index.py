@@ -44,7 +44,7 @@ class Index:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Index:
-        """The index of what `arrays` of another index returned."""
+        """The index from the result of `arrays` of another index."""
         _keep_freed_memory()
         sketch = Sketch(arrays["basis"], arrays["sketch"]) if "sketch" in arrays else None
         return cls.of(arrays["users"], arrays["items"], arrays["norms"], sketch)
@@ -106,7 +106,7 @@ class Index:
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep the memory of a search for the next one, whose pages would else be fetched again.
+    """Let the C library keep the memory of a search for the next search, which would else fetch new pages.
 
     glibc gives freed memory back to the system only above twice the largest block that was freed so far. This block is
     never written to, and takes no time.

@@ -23,7 +23,7 @@ _ONCE = np.ones(1, np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """What every list of a model needs, computed when it is first used.
+    """Arrays that every list of a model needs, computed when they are first used.
 
     `recommender` is its name for messages; `seed` is that of the fit. `new` (tracks,) says which tracks nobody played
     yet; `recording` (tracks,) numbers the recordings.

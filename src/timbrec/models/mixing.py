@@ -14,7 +14,7 @@ def calibrated(
     """(items,) scores on one scale: less the mean, over the standard deviation, of the allowed items of the same kind.
 
     A recommender may score all new tracks lower, or higher, than all known ones. Afterwards 2 means the same for both:
-    two standard deviations above what this user's list offers. A kind without variation gets 0.
+    two standard deviations above the mean of this user's candidates. A kind without variation gets 0.
     """
     out = np.zeros_like(scores)
     for kind in (new, ~new):

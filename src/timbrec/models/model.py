@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Model:
-    """A fitted recommender, its users and tracks, and what they played.
+    """A fitted recommender, its users and tracks, and their interactions.
 
     `catalogue` has a row per track with the columns of `catalogue.CATALOGUE`; its order is that of the item rows.
     `played` are the users' interactions. `card` holds JSON values: the recommender, its settings, version and seed, the
@@ -117,9 +117,9 @@ class Model:
         """The `k` best tracks for a known user, for a history of ids (fold-in), or for seeds (names of tracks).
 
         Returns a frame with rank, item (id), score, title, artist, album, year, new (nobody played it yet) and because
-        (labels of the `reasons` played tracks that are most similar). `filters` are those of `Filters`; `candidates`
-        are ids that may be listed, by default all that the model can rank. A history may hold unknown ids, seeds may
-        not. The frame has fewer than `k` rows where the filters leave fewer.
+        (labels of the `reasons` played tracks that are most similar). `filters` are the fields of `Filters`;
+        `candidates` are ids that may be listed, by default all that the model can rank. A history may hold unknown ids,
+        seeds may not. The frame has fewer than `k` rows where the filters leave fewer.
 
         Raises DataError for an unknown user or seed, for candidates or a history without a known track, and for filters
         that leave nothing; CannotRankError if the recommender cannot fold in users.
@@ -145,7 +145,7 @@ class Model:
         return table_of(self.catalogue, rows, scores, self.new[rows], because)
 
     def similar(self, track: str, k: int = 10, **filters: Any) -> pl.DataFrame:
-        """The `k` tracks whose vectors in the recommender are most similar to a track's: a frame as of `recommend`.
+        """The `k` tracks with the vectors most similar to a track's, in the recommender: a frame as of `recommend`.
 
         `score` is the cosine. The track itself and its other recordings are left out. Raises DataError for an unknown
         track, CannotRankError for a recommender without vectors of items.
@@ -208,7 +208,7 @@ class Model:
         )  # fmt: skip
 
     def content(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n out"]:
-        """(n, out) what the recommender is given, from an encoder's vectors: these after the fitted transforms."""
+        """(n, out) the recommender's input: an encoder's vectors after the fitted transforms."""
         content = np.asarray(vectors, np.float32)
         for step in self.parts().steps:
             content = step(content)
@@ -244,7 +244,7 @@ class Model:
         return labels(self.catalogue)
 
     def _folded_in(self, history: list[str]) -> tuple[Float32[Array, "dim"], Int[Array, "n"]]:
-        """The vector of a user who played these items, and the rows of those that are known."""
+        """The vector of a user who played these items, and the rows of the known ones."""
         if self.index is None:
             raise CannotRankError(
                 f"{self._lists.recommender} cannot fold in users by their history", fix="Name a known user."
@@ -287,7 +287,7 @@ class Model:
         return self._lists.best(scores, allowed, played, k, filters)
 
     def _scores(self, who: int | Float32[Array, "dim"], allowed: Bool[Array, "tracks"]) -> Float32[Array, "tracks"]:
-        """(tracks,) what the scorer gives for a user row or vector; not meaningful where `allowed` is false."""
+        """(tracks,) scores for a user row or vector; not meaningful where `allowed` is false."""
         rows = np.flatnonzero(allowed)
         scores = np.zeros(len(allowed), np.float32)
         scorer = self.scorer

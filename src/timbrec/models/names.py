@@ -30,7 +30,7 @@ class Names:
     def rows(self, names: Iterable[str]) -> Int[Array, "n"]:
         """(n,) the rows of tracks named by id, path, "artist - title", "title - artist", or a title of one track.
 
-        A path that no track has names the one whose last three parts are the same.
+        A path that no track has names the track with the same last three parts.
 
         Raises DataError for a name of no track, with the nearest names, and for a title of several tracks.
         """
@@ -55,7 +55,7 @@ class Names:
         )
 
     def _matches(self, name: str) -> Iterator[list[int]]:
-        """The rows whose path, end of path, artist and title, title and artist, or title is the name, in this order."""
+        """The rows with the name as path, end of path, artist and title, title and artist, or title, in this order."""
         spelled = name.strip().lower()
         if not spelled:
             return

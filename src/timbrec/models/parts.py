@@ -18,7 +18,7 @@ from timbrec.types import Array, Float32
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What answers need beyond the index: the fitted scorer, the transforms of the representation, and later tracks.
+    """The parts beyond the index: the fitted scorer, the transforms of the representation, and later tracks.
 
     `steps` are in order. `added` (m, out) is the content of tracks that came after the fit.
     """

@@ -49,7 +49,7 @@ def way(
 
 
 def arc(start: Float32[Array, "dim"], end: Float32[Array, "dim"], steps: int) -> Float32[Array, "steps 2"]:
-    """(steps, 2) weights of two unit vectors whose sums are unit vectors at equal angles between them (Shoemake 1985).
+    """(steps, 2) weights of two unit vectors, for unit vectors at equal angles between them (Shoemake 1985).
 
     Opposite vectors have no shortest arc; the sums then lie on a straight line.
     """

@@ -68,7 +68,7 @@ class Bounded:
     """The ranking of `Scanned` for the inner products with a vector, of which most items' are only bounded.
 
     `bounds` (items,) exceed the inner products, or equal them. With `cosine`, both are divided by the items' lengths.
-    `shortlist` are rows of items that are probably near, such as those of a similar ranking; reading the ranking
+    `shortlist` are rows of items that are probably near, such as the best of a similar ranking; reading the ranking
     replaces them by its own.
     """
 
@@ -99,14 +99,14 @@ class Bounded:
         return _ordered(rows, self._scores(rows), self._ties, depth)
 
     def _near(self, shortlist: Int[Array, "m"], depth: int) -> Int[Array, "n"] | None:
-        """The rows whose bounds reach the `depth` best scores of a shortlist; None if it is too short or too long."""
+        """The rows with a bound of at least the `depth`-th best score of a shortlist; None if too short or long."""
         if not depth <= len(shortlist) <= _MOST * len(self._bounds):
             return None
         scores = self._scores(shortlist)
         return np.flatnonzero(self._bounds >= np.partition(scores, len(scores) - depth)[len(scores) - depth])
 
     def _highest(self, count: int) -> Int[Array, "n"]:
-        """The rows of the `count` highest bounds, and of those equal to the last of them."""
+        """The rows of the `count` highest bounds, and of all bounds equal to the last one."""
         place = len(self._bounds) - count
         return np.flatnonzero(self._bounds >= np.partition(self._bounds, place)[place])
 
@@ -133,7 +133,7 @@ class Search:
     ) -> Ranking:
         """The ranking of the allowed items for a sum of the vectors; `weights` are at least 0.
 
-        Equal scores are in the order of `ties`. A ranking starts from what the one before it found.
+        Equal scores are in the order of `ties`. A ranking starts from the best rows of the one before it.
         """
         values = weights @ self._values
         if self._sketch is None:

@@ -19,7 +19,7 @@ _ROUNDING = np.float32(1e-5)  # of the product of two lengths, far above the rou
 
 @dataclass(frozen=True, eq=False)
 class Sketch:
-    """Items by their coordinates along the strongest directions, and the lengths of what these leave out.
+    """Items by their coordinates along the strongest directions, and the lengths of the remainders.
 
     `basis` (dim, m) holds the m first principal directions (not centred) of a sample of the items. `table`
     (m + 2, items) holds the coordinates, then the lengths of the remainders, then an allowance for rounding.
