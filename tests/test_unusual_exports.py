@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from timbrec.errors import DataError
+from timbrec.errors import ConfigError, DataError
 from timbrec.histories import History, load_history
 
 DAY = "2024-05-01T15:3{}:00Z"
@@ -202,15 +202,56 @@ def test_jellyfins_plays_in_other_tables(tmp_path: Path, name: str, content: str
     assert history.plays["time"][0].replace(microsecond=0) == datetime(2024, 5, 1, 10, 20, 30)
 
 
-def test_jellyfins_names_without_an_album_and_its_library(tmp_path: Path) -> None:
+def test_jellyfins_names_without_an_album(tmp_path: Path) -> None:
     row = f"2024-05-01 10:20:30\t{USER}\t{USER}\tAudio\t{{}}\tx\ty\tz\t200\n"
     (tmp_path / "b.tsv").write_text("".join(map(row.format, ("A - One", "Not Known - B (x) (Not Known)", "Alone"))))
     names = load_history(tmp_path).plays.select("artist", "title", "album").rows()
     assert names == [("A", "One", None), (None, "B (x)", None), (None, "Alone", None)]
-    for tables in (("TypedBaseItems", "UserDatas"), ("BaseItems", "UserData")):
-        made(tmp_path / f"{tables[0]}.db", "".join(f"CREATE TABLE {table} (id);" for table in tables))
-        with pytest.raises(DataError, match=r"has no time of each play.*name playback_reporting\.db"):
-            load_history(tmp_path / f"{tables[0]}.db")
+
+
+OLDER = """
+    CREATE TABLE TypedBaseItems (guid, type, Name, Album, Artists, Path, RunTimeTicks, UserDataKey);
+    CREATE TABLE UserDatas (key, userId INT, playCount INT, isFavorite, lastPlayedDate);
+    INSERT INTO TypedBaseItems VALUES
+      (x'01', 'MediaBrowser.Controller.Entities.Audio.Audio', 'One', 'Al', 'A|B', '/m/A/1.mp3', 2000000000, 'k1'),
+      (x'02', 'MediaBrowser.Controller.Entities.Audio.Audio', 'One', 'Al', 'A|B', '/m/copy/1.mp3', 2000000000, 'k1'),
+      (x'03', 'MediaBrowser.Controller.Entities.Audio.MusicAlbum', 'Al', NULL, NULL, NULL, NULL, 'k2'),
+      (x'04', 'MediaBrowser.Controller.Entities.Movies.Movie', 'F', NULL, NULL, NULL, NULL, 'k3'),
+      (x'05', 'MediaBrowser.Controller.Entities.Audio.Audio', 'Two', NULL, NULL, '/m/2.mp3', NULL, 'k4');
+    INSERT INTO UserDatas VALUES ('k1', 1, 3, 0, '2023-05-01 10:20:30.1234567Z'), ('k2', 1, 1, 0, NULL),
+      ('k3', 1, 1, 0, NULL), ('k4', 2, 1, 0, NULL), ('k4', 1, 0, 1, NULL), ('gone', 1, 2, 0, NULL);
+"""
+NEWER = """
+    CREATE TABLE BaseItems (Id, Type, Name, Album, Artists, Path, RunTimeTicks);
+    CREATE TABLE UserData (ItemId, UserId, CustomDataKey, PlayCount, LastPlayedDate);
+    INSERT INTO BaseItems VALUES ('I', 'MediaBrowser.Controller.Entities.Audio.Audio', 'One', 'Al', 'A', '/1', NULL);
+    INSERT INTO UserData VALUES ('I', 'U', 'a', 2, '2023-05-01 10:20:30'), ('I', 'U', 'b', 4, '2024-05-01 10:20:30.5');
+"""
+
+
+def test_jellyfins_library_counts_plays(tmp_path: Path) -> None:
+    history = load_history(made(tmp_path / "library.db", OLDER))
+    assert history.importers == ("jellyfin",)
+    assert history.plays.select("user", "time", "artist", "title", "album", "duration_s", "plays").rows() == [
+        ("1", datetime(2023, 5, 1, 10, 20, 30, 123456), "A, B", "One", "Al", 200.0, 3),
+        ("2", None, None, "Two", None, None, 1),
+    ]
+    assert used(history) == {"items that are no audio": 3}
+    assert "all its plays are dated to it" in history.notes[0]
+    with pytest.raises(ConfigError, match="in UTC already"):
+        load_history(tmp_path / "library.db", time_zone="Europe/Vienna")
+    made(tmp_path / "jellyfin.db", NEWER)
+    history = load_history(tmp_path)  # the library of before the server was updated lies beside it
+    assert history.plays.select("user", "time", "title", "plays").rows() == [
+        ("U", datetime(2024, 5, 1, 10, 20, 30, 500_000), "One", 4)
+    ]
+    assert "library.db was left out" in history.notes[1]
+    plugin = "CREATE TABLE PlaybackActivity (DateCreated, ItemName, ItemType, PlayDuration, UserId);"
+    row = f"INSERT INTO PlaybackActivity VALUES ('{PLAYED}', 'A - Three (Al)', 'Audio', 200, 'u');"
+    made(tmp_path / "playback_reporting.db", plugin + row)
+    history = load_history(tmp_path)
+    assert history.plays.select("user", "title").rows() == [("u", "Three")]
+    assert "was left out: the plugin has the time of each play" in history.notes[-1]
 
 
 VIEWS = (
