@@ -15,12 +15,15 @@ from audio_files import write_wav
 from small_world import write
 from timbrec import api
 from timbrec.cli.app import app
+from timbrec.embed import Output, embed_all, load_encoder
 from timbrec.errors import ConfigError, DataError, PlaceError
+from timbrec.histories.library import library
 from timbrec.places.bucket import Bucket
 from timbrec.places.locations import Remote
 from timbrec.store import StoreInfo, VectorStore
 from timbrec.study.cell import run_cell
-from timbrec.study.config import read_config
+from timbrec.study.config import make_config, read_config
+from timbrec.study.inputs import load_inputs
 from timbrec.study.mirror import Mirror
 from timbrec.study.runs import Run
 
@@ -164,11 +167,63 @@ def test_a_run_that_is_not_in_the_bucket_gives_one_line(bucket: Remote) -> None:
     assert str(done.exception).startswith(f"{bucket}/nothing is not a finished or interrupted run")
 
 
-def test_audio_in_a_bucket_is_refused_in_one_line(bucket: Remote) -> None:
-    from timbrec.embed.tracks import list_tracks
+def write_clips(folder: Path) -> None:
+    """Two clips of noise, one of them in a folder of its own, a file that is no audio, and a cover."""
+    for number, name in enumerate(("a.wav", "album/b.wav")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_wav(folder / name, np.random.default_rng(number).normal(0, 0.1, 22_050), 22_050, "f32")
+    (folder / "bad.mp3").write_text("no music")
+    (folder / "cover.jpg").write_text("a picture")
 
-    with pytest.raises(ConfigError, match="audio must lie on this machine"):
-        list_tracks(bucket / "music")
+
+def test_audio_in_a_bucket_gives_the_vectors_of_local_audio(
+    bucket: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_clips(tmp_path / "music")
+    bucket.fs.put(f"{tmp_path / 'music'}/", f"{bucket.key}/music/", recursive=True)
+    command = ["--encoder", "mfcc", "--workers", "1", "--max-failures", "1"]
+    for source, store in ((tmp_path / "music", tmp_path / "here"), (f"{bucket}/music", tmp_path / "there")):
+        done = CliRunner().invoke(app, ["embed", str(source), *command, "--store", str(store)], env={"COLUMNS": "200"})
+        assert done.exit_code == 0, done.output
+        assert "2 encoded" in done.output
+    here, there = (VectorStore.open(tmp_path / name / "mfcc") for name in ("here", "there"))
+    assert there.digest == here.digest
+    failures = pl.read_csv(tmp_path / "there" / "failures.csv")
+    assert failures["path"].to_list() == [f"{bucket}/music/bad.mp3"]
+    assert failures["reason"].equals(pl.read_csv(tmp_path / "here" / "failures.csv")["reason"])
+
+    again = ["embed", f"{bucket}/music", *command, "--store", str(tmp_path / "there")]
+    with monkeypatch.context() as offline:  # unchanged files are recognised by their versions
+        offline.setattr("timbrec.embed.reading.local", lambda path: pytest.fail(f"{path} was copied again"))
+        done = CliRunner().invoke(app, again, env={"COLUMNS": "200"})
+        assert "0 encoded" in done.output, done.output
+    write_wav(tmp_path / "new.wav", np.random.default_rng(9).normal(0, 0.1, 22_050), 22_050, "f32")
+    bucket.fs.put(str(tmp_path / "new.wav"), f"{bucket.key}/music/a.wav")
+    done = CliRunner().invoke(app, again, env={"COLUMNS": "200"})
+    assert "1 encoded" in done.output, done.output
+    changed = VectorStore.open(tmp_path / "there" / "mfcc")
+    assert not np.array_equal(changed.aligned(["a"]), here.aligned(["a"]))
+    np.testing.assert_array_equal(changed.aligned(["b"]), here.aligned(["b"]))
+
+
+def test_manifests_may_name_audio_in_a_bucket(bucket: Remote, tmp_path: Path) -> None:
+    write_clips(tmp_path / "music")
+    bucket.fs.put(f"{tmp_path / 'music'}/", f"{bucket.key}/music/", recursive=True)
+    (tmp_path / "tracks.csv").write_text(f"id,path\none,{bucket}/music/a.wav\ntwo,music/album/b.wav\n")
+    Bucket(bucket).put("tracks.csv", b"id,path\none,music/a.wav\ntwo,music/album/b.wav\nthree,music/none.wav\n")
+    mixed, remote = tmp_path / "tracks.csv", bucket / "tracks.csv"
+    outputs = [Output(load_encoder("mfcc"), tmp_path / name) for name in ("mixed", "remote")]
+    assert embed_all(mixed, outputs[:1]).done == 2
+    report = embed_all(remote, outputs[1:])
+    assert report.done == 2
+    assert report.failures.select("id", "reason").rows() == [("three", "it does not exist")]
+    first, second = (VectorStore.open(output.store).aligned(["one", "two"]) for output in outputs)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_tags_of_audio_in_a_bucket_are_not_read_one_by_one(bucket: Remote) -> None:
+    with pytest.raises(ConfigError, match="this needs audio on this machine"):
+        library(f"{bucket}/music")
 
 
 def test_embed_writes_vectors_and_failures_to_a_bucket(bucket: Remote, tmp_path: Path) -> None:
@@ -195,3 +250,22 @@ def test_the_config_of_the_documentation_is_valid(tmp_path: Path) -> None:
     config = read_config(tmp_path / "config.yaml")
     assert str(config.at(config.output)) == "s3://my-bucket/run"
     assert config.model_dump(mode="json")["encoders"]["muq"]["vectors"] == "s3://my-bucket/vectors/muq"
+
+
+def test_a_config_may_name_audio_in_a_bucket(bucket: Remote, world: Path) -> None:
+    ids = (world.parent / "ids.txt").read_text().split()
+    (world.parent / "music").mkdir()
+    for number, track in enumerate(ids[:12]):
+        noise = np.random.default_rng(number).normal(0, 0.1, 22_050)
+        write_wav(world.parent / f"music/{track}.wav", noise, 22_050, "f32")
+    bucket.fs.put(f"{world.parent / 'music'}/", f"{bucket.key}/music/", recursive=True)
+    config = yaml.safe_load(world.read_text())
+    config |= {"base": world.parent, "encoders": {"mfcc": {"audio": f"{bucket}/music"}}}
+    announced = load_inputs(make_config(config), encode=False)
+    assert announced.unopened == {"mfcc": 12}
+    inputs = load_inputs(make_config(config))
+    assert inputs.catalogue.ids.to_list() == sorted(ids[:12])
+    again = Output(load_encoder("mfcc"), world.parent / "local")
+    embed_all(world.parent / "music", [again])
+    expected = VectorStore.open(again.store).aligned(sorted(ids[:12]))
+    np.testing.assert_array_equal(inputs.sources["mfcc"].aligned(sorted(ids[:12])), expected)

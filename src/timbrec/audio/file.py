@@ -5,6 +5,7 @@ FFmpeg decodes, through PyAV, which includes it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -51,7 +52,7 @@ class AudioFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.seconds = Path(path), 0.0
+        self.path, self.seconds = path if isinstance(path, Path) else Path(path), 0.0
         self.remarks: list[Remark] = []
         self._damaged = False
         self._first: int | None = None  # time stamps of the first packet and of the end of the last
@@ -197,7 +198,7 @@ class AudioFile:
 
     def _opened(self) -> av.container.InputContainer:
         try:
-            return av.open(f"file:{self.path}", metadata_errors="replace", container_options=OPTIONS)
+            return av.open(f"file:{os.fspath(self.path)}", metadata_errors="replace", container_options=OPTIONS)
         except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
             raise
         except av.error.FFmpegError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -125,7 +126,7 @@ def read_tag(path: Path, name: str) -> str:
     from timbrec.audio.kinds import OPTIONS
 
     try:
-        with av.open(f"file:{path}", metadata_errors="replace", container_options=OPTIONS) as container:
+        with av.open(f"file:{os.fspath(path)}", metadata_errors="replace", container_options=OPTIONS) as container:
             tags = dict(container.metadata)
             for stream in container.streams.audio[:1]:
                 tags = dict(stream.metadata) | tags

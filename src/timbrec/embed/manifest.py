@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from timbrec.embed.tracks import PATH, Listing, Track, list_tracks, printable, text
+from timbrec.embed.tracks import PATH, Listing, Track, check_local, list_tracks, printable, text
 from timbrec.errors import DataError
 
 
@@ -17,7 +17,7 @@ def manifest_of(folder: Path, base: Path, ids: str | None = None) -> pl.DataFram
     By default, paths that are equal up to the suffix ("a.flac" and "a.mp3") keep it in their ids. Raises DataError for
     file names with control characters or bytes that are not UTF-8.
     """
-    if not folder.is_dir():
+    if not check_local(folder).is_dir():
         raise DataError(f"{folder} is no folder", fix="Name a folder of audio files.")
     tracks = _listing(folder, ids).tracks
     if odd := [track for track in tracks if not str(track.path).isprintable()]:

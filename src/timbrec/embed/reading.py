@@ -6,11 +6,14 @@ import hashlib
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from timbrec.audio import AudioFile, Clip, Cut, read_clips
 from timbrec.embed.target import File, Target
 from timbrec.embed.tracks import Track
-from timbrec.errors import AudioError
+from timbrec.errors import AudioError, PlaceError
+from timbrec.places import local
+from timbrec.places.copies import Copy
 from timbrec.store.notes import Record
 
 
@@ -34,8 +37,10 @@ def read_track(track: Track, targets: Sequence[Target]) -> Reading:
     """Read a track for the targets that lack it; an AudioError becomes part of the outcome."""
     reading = Reading(track)
     try:
-        reading.file = _fingerprint(track)
-        digest, cuts = reading.file[2], dict[Cut, None]()
+        path = _copied(track.path)
+        size, time, digest = _fingerprint(path)
+        reading.file = size, path.version if isinstance(path, Copy) else time, digest
+        cuts = dict[Cut, None]()
         for target in targets:
             if digest in target.audio_of:
                 reading.known.append((target, target.audio_of[digest]))
@@ -44,21 +49,32 @@ def read_track(track: Track, targets: Sequence[Target]) -> Reading:
             else:
                 cuts[target.output.cut] = None
         if cuts:
-            reading.clips = dict(zip(cuts, read_clips(track.path, list(cuts), reading.file[:2]), strict=True))
+            reading.clips = dict(zip(cuts, read_clips(path, list(cuts), (size, time)), strict=True))
     except AudioError as error:
         reading.error = error
     return reading
 
 
-def _fingerprint(track: Track) -> File:
+def _copied(path: Path) -> Path:
+    """The path itself, or that of a copy of a remote file. Raises AudioError for a file that cannot be copied."""
+    try:
+        return local(path)
+    except FileNotFoundError as error:
+        raise AudioError(f"{path}: it does not exist", fix="Check the path.", passing=True) from error
+    except PlaceError as error:
+        reason = error.what.removeprefix(f"{path} ")
+        raise AudioError(f"{path}: it cannot be read: {reason}", fix=error.fix, passing=True) from error
+
+
+def _fingerprint(path: Path) -> File:
     """Return size, modification time (ns) and hash of a file; this takes a fiftieth of the time of decoding."""
     try:
-        state = track.path.stat()
+        state = path.stat()
         if not stat.S_ISREG(state.st_mode):
-            raise AudioError(f"{track.path}: it is no regular file", fix="Leave it out.")
-        with track.path.open("rb") as file:
+            raise AudioError(f"{path}: it is no regular file", fix="Leave it out.")
+        with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except (OSError, ValueError) as error:
-        with AudioFile(track.path):  # raises the usual error for this problem
-            raise AudioError(f"{track.path}: it cannot be read: {error}", fix="Check the file.") from error
+        with AudioFile(path):  # raises the usual error for this problem
+            raise AudioError(f"{path}: it cannot be read: {error}", fix="Check the file.") from error
     return state.st_size, state.st_mtime_ns, digest

@@ -108,7 +108,7 @@ def tracks_for(source: Path | str, stores: Sequence[Path], ids: str | None = Non
 
     Raises ConfigError if the stores have different kinds of ids.
     """
-    if ids is None and Path(source).is_dir():
+    if ids is None and location(source).is_dir():
         existing = [store for store in stores if holds_store(store)]
         kept = {newest(store).track_ids for store in existing} - {""}
         if len(kept) > 1:

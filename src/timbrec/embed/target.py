@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
+from typing import cast
 
 import av
 import numpy as np
@@ -14,6 +16,9 @@ import polars as pl
 from timbrec.audio.file import NAMED, VERSION
 from timbrec.embed.outputs import Output
 from timbrec.embed.tracks import Track, text
+from timbrec.places import is_remote, location
+from timbrec.places.copies import version_of
+from timbrec.places.locations import Remote
 from timbrec.store import Entry, TrackStore
 from timbrec.store.manifest import holds_store, newest
 from timbrec.store.notes import Note, Notes, Record
@@ -22,7 +27,8 @@ from timbrec.types import Array, Float32
 
 UNKNOWN = -1
 READER = f"{VERSION}, PyAV {av.__version__}"  # failures noted by another reader are tried again
-File = tuple[int, int, str]  # size, modification time (ns), hash
+File = tuple[int, int, str]  # size, modification time (ns; of a remote file, its version), hash
+_AT_ONCE = 32  # remote files whose versions are asked for
 
 
 class Target:
@@ -167,9 +173,18 @@ class Target:
 
 
 def states(tracks: Sequence[Track]) -> pl.DataFrame:
-    """Return size, modification time (ns) and path of every track's file; UNKNOWN for missing files."""
+    """Return size, modification time (ns) and path of every track's file; UNKNOWN for missing files.
+
+    The version of a remote file takes the place of a time (see `version_of`).
+    """
     facts = np.full((len(tracks), 2), UNKNOWN, np.int64)
+    remote = [row for row, track in enumerate(tracks) if is_remote(track.path)]
+    if remote:
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            facts[remote] = list(threads.map(lambda row: _version(cast("Remote", tracks[row].path)), remote))
     for row, track in enumerate(tracks):
+        if is_remote(track.path):
+            continue
         try:
             state = os.stat(track.path)  # noqa: PTH116 - faster than Path.stat
         except (OSError, ValueError):
@@ -184,14 +199,23 @@ def entry(track: Track, file: File, audio: str, vector: Float32[Array, "d"] | No
     return Entry(track.id, audio, *file, place(track), vector)
 
 
+def _version(path: Remote) -> tuple[int, int]:
+    try:
+        return version_of(path)
+    except FileNotFoundError:
+        return UNKNOWN, UNKNOWN
+
+
 def place(track: Track) -> str:
-    """Absolute path of a track's file as text."""
+    """Absolute path, or URL, of a track's file as text."""
+    if is_remote(track.path):
+        return str(track.path)
     return text(os.path.abspath(track.path))  # noqa: PTH100 - Path resolves links, or takes ten times as long
 
 
 def exists(path: str) -> bool:
     """Whether a file exists."""
-    return os.path.exists(path)  # noqa: PTH110 - as above
+    return location(path).exists() if "://" in path else os.path.exists(path)  # noqa: PTH110 - as above
 
 
 def _on_content(record: Record) -> tuple[Note, ...]:

@@ -8,16 +8,18 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from timbrec.audio import CONTAINERS
 from timbrec.audio.tags import read_tag
 from timbrec.data.compression import plain_name
+from timbrec.data.settings import resolved
 from timbrec.data.tables import KINDS, open_table
 from timbrec.errors import ConfigError, DataError
-from timbrec.places import is_remote, location
+from timbrec.places import is_remote, local, location
+from timbrec.places.locations import Remote
 
 STEM, PATH, TAG, MANIFEST = "stem", "path", "tag", "manifest"
 DEFAULT_TAG = "musicbrainz_trackid"
@@ -48,7 +50,7 @@ def find_tracks(source: Path | str, ids: str | None = None) -> list[Track]:
 
 
 def list_tracks(source: Path | str, ids: str | None = None, *, distinct: bool = True) -> Listing:
-    """Return the tracks of a folder, in order of their ids, or of a manifest, in its own order.
+    """Return the tracks of a folder or bucket, in order of their ids, or of a manifest, in its own order.
 
     The tracks of a folder are all files below it with a suffix of CONTAINERS, except hidden files and linked folders.
     `ids` is the kind of their ids: `stem`, the file name without suffix; `path`, the path below the folder without
@@ -60,8 +62,6 @@ def list_tracks(source: Path | str, ids: str | None = None, *, distinct: bool = 
     the same id; ConfigError for an unknown kind of ids.
     """
     source = location(source)
-    if is_remote(source):
-        raise ConfigError(f"{source}: audio must lie on this machine", fix="Copy it here; its vectors may go anywhere.")
     if not source.exists():
         raise DataError(f"{source} does not exist", fix="Check the path.")
     if source.is_dir():
@@ -75,6 +75,13 @@ def list_tracks(source: Path | str, ids: str | None = None, *, distinct: bool = 
     if distinct:
         _refuse_repeated(source, listing, chosen=ids is not None)
     return listing
+
+
+def check_local(source: Path | str) -> Path:
+    """The path of audio. Raises ConfigError for a bucket, where tags cannot be read without copying all files."""
+    if is_remote(path := location(source)):
+        raise ConfigError(f"{path}: this needs audio on this machine", fix="Copy it here, or embed it where it is.")
+    return path
 
 
 def text(name: str) -> str:
@@ -114,8 +121,12 @@ def _files(folder: Path) -> tuple[list[Path], Counter[str]]:
         raise DataError(f"{error.filename} cannot be listed: {error.strerror}", fix="Check its permissions.")
 
     paths, aside = list[Path](), Counter[str]()
-    for where, folders, names in os.walk(folder, onerror=refuse):
-        parent = Path(where)
+    if isinstance(folder, Remote):
+        walked: Iterable[tuple[Any, list[str], list[str]]] = ((path.parent, [], [path.name]) for path in folder.files())
+    else:
+        walked = os.walk(folder, onerror=refuse)
+    for where, folders, names in walked:
+        parent = location(where)
         aside["linked folder"] += sum(os.path.islink(os.path.join(where, name)) for name in folders)  # noqa: PTH114, PTH118
         for name in names:
             suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - creating Paths would take most of the time
@@ -134,7 +145,7 @@ def _name(path: Path, folder: Path, ids: str) -> str:
 
 def _tags(paths: Sequence[Path], tag: str) -> Iterable[str]:
     with ThreadPoolExecutor() as threads:
-        tags = list(threads.map(lambda path: read_tag(path, tag), paths))
+        tags = list(threads.map(lambda path: read_tag(local(path), tag), paths))
     if missing := [path for path, value in zip(paths, tags, strict=True) if not value]:
         raise DataError(
             f"some files have no tag {tag!r}",
@@ -151,7 +162,7 @@ def _in_manifest(path: Path) -> list[Track]:
     table = open_table(path).read(["id", "path"]).select(pl.col("id", "path").cast(pl.String))
     if empty := table.filter(pl.any_horizontal(pl.all().is_null() | (pl.all() == ""))).height:
         raise DataError(f"{path} has rows without id or path", count=empty, fix="Fill them in.")
-    return [Track(track, path.parent / file) for track, file in table.iter_rows()]
+    return [Track(track, resolved(path.parent, Path(file))) for track, file in table.iter_rows()]
 
 
 def _refuse_repeated(source: Path, listing: Listing, chosen: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from timbrec.data.tables import open_table
-from timbrec.embed.tracks import list_tracks, text
+from timbrec.embed.tracks import check_local, list_tracks, text
 from timbrec.errors import DataError
 from timbrec.histories.tagging import tags_of
 from timbrec.types import Progress
@@ -25,7 +25,7 @@ def library(folder: Path | str, ids: str | None = None, progress: Progress | Non
     "file name" for files without these tags whose name is "Artist - Title", or "none" otherwise; `readable` is false
     for files that are damaged. Paths are relative to the folder. Raises DataError for a folder without audio.
     """
-    root = Path(folder)
+    root = check_local(folder)
     tracks = list_tracks(root, ids).tracks
     tags = tags_of([track.path for track in tracks], progress)
     base = root if root.is_dir() else root.parent

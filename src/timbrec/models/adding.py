@@ -17,6 +17,7 @@ from timbrec.audio import Windows
 from timbrec.audio.tags import read_tags
 from timbrec.embed import Output, Track, embed_all, list_tracks
 from timbrec.embed.report import EmbedReport
+from timbrec.embed.tracks import check_local
 from timbrec.encoders import load
 from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.histories.library import names_of
@@ -116,7 +117,7 @@ def _with_weights(encoders: list[dict[str, Any]], weights: Path | str | None) ->
 def _files(audio: Sequence[Path | str]) -> list[Path]:
     """All files, also inside the folders, absolute and distinct. Raises DataError for a path that does not exist."""
     files: list[Path] = []
-    for path in map(Path, audio):
+    for path in map(check_local, audio):
         if not path.exists():
             raise DataError(f"{path} does not exist", fix="Check the path.")
         files += [track.path for track in list_tracks(path, distinct=False).tracks] if path.is_dir() else [path]

@@ -20,14 +20,15 @@ _KINDS = ("ETag", "etag", "version_id", "VersionId", "generation", "md5Hash", "c
 class Copy(type(Path())):  # type: ignore[misc]  # the class of paths differs between systems
     """Path of a local copy: it opens the copy, and `str` is the URL, for messages. The copy stays while this lives."""
 
+    version: int
     _url: str
     _pin: Pinned
 
     @classmethod
-    def of(cls, pinned: Pinned, url: str) -> Copy:
-        """The path of a cached file with its URL."""
+    def of(cls, pinned: Pinned, url: str, version: int = 0) -> Copy:
+        """The path of a cached file with its URL and version (see `version_of`)."""
         path = cls(os.fspath(pinned.path))
-        path._url, path._pin = url, pinned
+        path._url, path._pin, path.version = url, pinned, version
         return path
 
     def __str__(self) -> str:
@@ -63,7 +64,19 @@ def local(path: Path) -> Path:
                 raise changed(path)
 
         name = hashlib.sha256(f"{path} {version}".encode()).hexdigest()[:40]
-        return Copy.of(Cache().get(name, path.name, int(before["size"]), fill), str(path))
+        pinned = Cache().get(name, path.name, int(before["size"]), fill)
+        return Copy.of(pinned, str(path), _number(version))
+
+
+def version_of(path: Remote) -> tuple[int, int]:
+    """The size of a remote file, and a number of 63 bits that changes with the version that the place states."""
+    with reaching(path):
+        facts = path.fs.info(path.key)
+        return int(facts["size"] or 0), _number(_version(facts))
+
+
+def _number(version: str) -> int:
+    return int.from_bytes(hashlib.sha256(version.encode()).digest()[:8], "big") >> 1
 
 
 def _version(facts: dict[str, Any]) -> str:

@@ -113,6 +113,13 @@ class Remote(type(Path())):  # type: ignore[misc]  # the class of paths differs 
             for name in sorted(self.fs.glob(f"{root}/{pattern}")):
                 yield self / str(name).rstrip("/").removeprefix(root).lstrip("/")
 
+    def files(self) -> Iterator[Remote]:
+        """All files below the folder, from one listing, sorted."""
+        with reaching(str(self)):
+            root = self.key
+            for name in sorted(self.fs.find(root)):
+                yield self / str(name).removeprefix(root).lstrip("/")
+
     def rglob(self, pattern: str, **_: Any) -> Iterator[Remote]:
         """The files and folders at any depth that match a pattern, sorted."""
         yield from self.glob(f"**/{pattern}")

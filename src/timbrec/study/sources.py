@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,9 @@ def announced_vectors(name: str, entry: EncoderConfig, base: Path) -> tuple[Vect
     check_weights(encoder, None if entry.weights is None else resolved(base, entry.weights))
     audio, store = _places(name, entry, base)
     tracks = tracks_for(audio, [store], _ids({name: entry})).tracks
-    kinds = {track.id: (track.path, kind) for track in tracks if (kind := _not_audio(track.path))}
+    with ThreadPoolExecutor() as threads:  # files may be far away
+        kinds_of_files = list(threads.map(lambda track: _not_audio(track.path), tracks))
+    kinds = {track.id: (track.path, kind) for track, kind in zip(tracks, kinds_of_files, strict=True) if kind}
     listed = [
         (name, track, str(path), "failed", f"this is {kind}, not audio", "Replace or remove the file.")
         for track, (path, kind) in kinds.items()
