@@ -289,7 +289,7 @@ def test_another_format_is_refused_with_a_sentence(model: timbrec.Model, tmp_pat
     folder = model.save(tmp_path / "model")
     facts = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(facts | {"format": 1}))
-    with pytest.raises(DataError, match="format 1, this version reads 3"):
+    with pytest.raises(DataError, match="format 1, this version reads 4"):
         timbrec.Model.load(folder)
 
 

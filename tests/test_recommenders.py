@@ -523,7 +523,9 @@ def test_artist_mean_by_hand() -> None:
     scenario = np.sqrt(0.5)
     np.testing.assert_allclose(scorer.items, [[scenario, scenario]] * 3 + [[1, 0], [0, 0]], atol=1e-6)
     np.testing.assert_allclose(scorer.users, [[scenario, scenario], [1, 0], [0, 0]], atol=1e-6)
-    np.testing.assert_allclose(scorer.vectors[0], [0.5, 0.5], atol=1e-6)
+    assert scorer.averaged is scorer.items
+    raw = ArtistMean(scale="none", profile="raw").fit(train, Content(vectors, artist), None, RNG)
+    np.testing.assert_allclose(raw.averaged[0], [0.5, 0.5], atol=1e-6)
 
 
 def test_an_artist_without_train_tracks_scores_zero() -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from timbrec.store import VectorSource
 
 Vectors = Float32[Array, "n _"]
-FORMAT = 3
+FORMAT = 4
 MODEL, VECTORS, LOCK = "model.json", "vectors", ".lock"
 _INDEX, _STEPS, _STEP_ARRAYS = "index.safetensors", "steps.json", "steps.safetensors"
 _SCORER = ("scorer.json", "scorer.safetensors", _STEPS, _STEP_ARRAYS)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from timbrec.protocols import BoundScorer
 
 Vectors = Float32[Array, "n dim"]
+_ROWS = 1 << 16  # rows that are normalised at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +72,16 @@ class _Gathered:
         return vectors
 
 
-def normalised(vectors: Vectors) -> Vectors:
-    """Rows divided by their L2 norms; zero rows stay zero."""
+def normalised(vectors: Vectors, out: Vectors | None = None) -> Vectors:
+    """Rows divided by their L2 norms; zero rows stay zero. `out` receives the result and may be `vectors` itself."""
+    result = np.empty_like(vectors) if out is None else out
+    for start in range(0, len(vectors), _ROWS):  # norms take a copy of the rows
+        rows = slice(start, start + _ROWS)
+        result[rows] = _unit(vectors[rows])
+    return result
+
+
+def _unit(vectors: Vectors) -> Vectors:
     with np.errstate(over="ignore"):
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if len(extreme := np.flatnonzero(~((norms > 1e-12) & (norms < 1e12)))):  # their squares leave the range of float32

@@ -49,47 +49,58 @@ class KNN(Recommender):
     ) -> KNNScorer:
         """A scorer with a profile per user. Scaling uses train items only."""
         scaling = Scaling.of(self.scale, content.vectors[train.items])
-        vectors = scaling(content.vectors)
-        users = _profiles(self, train, vectors)
-        empty = {"zero vectors": content.vectors, "zero profiles": users[train.users]}
-        facts = {name: float((~rows.any(1)).sum()) for name, rows in empty.items()}
-        return KNNScorer(users, _served(self, vectors), remarks=facts, knn=self, vectors=vectors, scaling=scaling)
+        items, averaged = _tables(self, scaling(content.vectors))
+        users = _profiles(self, train, averaged)
+        facts = {
+            "zero vectors": float((~content.vectors.any(1)).sum()),
+            "zero profiles": float((~np.asarray(users.any(1))[train.users]).sum()),
+        }
+        return KNNScorer(users, items, remarks=facts, knn=self, averaged=averaged, scaling=scaling)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KNNScorer(DotScorer):
-    """A DotScorer that also computes vectors of new users and items; `vectors` is the scaled content."""
+    """A DotScorer that also computes vectors of new users and items; `averaged` (items, dim) are the vectors whose mean
+    is a profile, for most settings the same array as `items`."""
 
     knn: KNN
-    vectors: Float32[Array, "items dim"]
+    averaged: Float32[Array, "items dim"]
     scaling: Scaling
 
     def user_vectors(self, histories: Interactions) -> Float32[Array, "users dim"]:
         """Profiles (histories.n_users, dim) of users, from their histories; zero for an empty history."""
         played = histories.items  # only their vectors are read
         place = np.searchsorted(played, histories.item)
-        return _profiles(self.knn, replace(histories, item=place, n_items=len(played)), self.vectors[played])
+        return _profiles(self.knn, replace(histories, item=place, n_items=len(played)), self.averaged[played])
 
     def add_items(self, vectors: Vectors) -> KNNScorer:
         """A scorer with new items after the present ones, from their content vectors (n, dim)."""
-        items = np.concatenate([self.items, self.embedded(vectors)])
-        return replace(self, items=items, vectors=np.concatenate([self.vectors, self.scaling(vectors)]))
+        new = _tables(self.knn, self.scaling(vectors))
+        items, averaged = (np.concatenate(pair) for pair in zip((self.items, self.averaged), new, strict=True))
+        return replace(self, items=items, averaged=averaged)
 
     def embedded(self, vectors: Vectors) -> Vectors:
         """Vectors (n, dim) of new items; the inner product with a profile is the score."""
-        return _served(self.knn, self.scaling(vectors))
+        return _tables(self.knn, self.scaling(vectors))[0]
 
 
-def _served(knn: KNN, vectors: Vectors) -> Vectors:
-    """Item vectors; the inner product with a profile is the score."""
-    return normalised(vectors) if knn.similarity == "cosine" else vectors
+def _tables(knn: KNN, scaled: Vectors) -> tuple[Vectors, Vectors]:
+    """Item vectors whose inner product with a profile is the score, and the vectors that profiles average.
+
+    `scaled` is overwritten if neither is the scaled vectors themselves.
+    """
+    if knn.similarity == "cosine" and knn.profile == "unit":
+        unit = normalised(scaled, out=scaled)
+        return unit, unit
+    unit = normalised(scaled)
+    return (unit if knn.similarity == "cosine" else scaled), (unit if knn.profile == "unit" else scaled)
 
 
-def _profiles(knn: KNN, histories: Interactions, vectors: Vectors) -> Float32[Array, "users dim"]:
+def _profiles(knn: KNN, histories: Interactions, averaged: Vectors) -> Float32[Array, "users dim"]:
     """Profiles divided by their norms, which does not change a user's ranking."""
     weights = np.log1p(histories.plays).astype(np.float32) if knn.weights == "log" else None
-    averaged = normalised(vectors) if knn.profile == "unit" else vectors
     if histories.n_users == 1:  # without importing SciPy, which takes longer than a list
         rows = averaged[histories.item]
         return normalised((rows if weights is None else rows * weights[:, None]).sum(0, keepdims=True))
-    return normalised(np.asarray(histories.csr(weights) @ averaged))
+    sums = np.asarray(histories.csr(weights) @ averaged)
+    return normalised(sums, out=sums)

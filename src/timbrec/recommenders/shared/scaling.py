@@ -36,5 +36,7 @@ class Scaling:
         return cls(mean, np.divide(1, deviation, out=zeros, where=deviation > 1e-6 * np.abs(mean)))
 
     def __call__(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n dim"]:
-        """The scaled vectors."""
-        return (vectors - self.shift) * self.factor
+        """The scaled vectors, a new array."""
+        scaled = vectors - self.shift
+        scaled *= self.factor
+        return scaled
