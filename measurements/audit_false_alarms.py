@@ -24,6 +24,7 @@ from scipy.stats import binomtest
 
 from timbrec.audit import audit_run
 from timbrec.machine.devices import limit_threads
+from timbrec.result import tables_of
 from timbrec.store.vectors import Vectors
 from timbrec.study import controls
 from timbrec.study.config import make_config
@@ -90,6 +91,7 @@ def finished(folder: Path, seed: int, half: bool) -> tuple[Run, Inputs]:
     run = Run.create(folder, {"config": config.model_dump(mode="json", exclude_none=True)}, inputs.split)
     with mock.patch.object(controls, "shuffled", half_shuffled if half else controls.shuffled):
         run_study(config, inputs, run)
+    tables_of(run, None)
     return run, inputs
 
 

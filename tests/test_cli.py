@@ -132,9 +132,15 @@ def test_bench_then_report_then_audit(tmp_path: Path) -> None:
     assert value["good"] > value["poor"]
     cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
     (tmp_path / "run" / "report.html").unlink()
+    older = min(cells) / "cell.json"
+    made_here = older.read_text()
+    older.write_text(made_here.replace(f'"timbrec": "{__version__}"', '"timbrec": "0.1.9"'))
     again = in_process("report", tmp_path / "run", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert (tmp_path / "run" / "report.html").is_file()
+    assert "not audited: these changed since the audit" in again.stdout
+    versions = f"{__version__} ({len(cells) - 1} of {len(cells)} cells), 0.1.9 (1 of {len(cells)} cells)"
+    assert versions in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    older.write_text(made_here)
     assert in_process("bench", config, cwd=tmp_path).returncode == 0
     assert cells == {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,7 +155,7 @@ def _report_data(run: Run, tables: Figures, stored: StoredAudit, further: Mappin
         summary=summarise(tables),
         differences=tables.differences,
         tables=further,
-        facts=facts,
+        facts=facts | {"versions": facts.get("versions", {}) | cell_versions(run)},
         settings={experiment.label: experiment.settings for experiment in run.experiments},
         findings=stored.findings,
         not_audited=stored.missing,
@@ -171,6 +172,20 @@ def _report_data(run: Run, tables: Figures, stored: StoredAudit, further: Mappin
             ),
         ],
     )
+
+
+def cell_versions(run: Run) -> dict[str, str]:
+    """The software that made the finished cells; where cells differ, every version with its number of cells."""
+    made: dict[str, Counter[str]] = {}
+    for experiment in run.finished:
+        for name, version in run.read(experiment, []).versions.items():
+            made.setdefault(name, Counter())[version] += 1
+    return {
+        name: next(iter(counts))
+        if len(counts) == 1
+        else ", ".join(f"{version} ({count:,} of {counts.total():,} cells)" for version, count in counts.most_common())
+        for name, counts in made.items()
+    }
 
 
 def read_files(run: Run) -> pl.DataFrame:
