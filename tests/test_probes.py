@@ -435,11 +435,11 @@ def test_a_failing_probe_does_not_stop_the_others(files: Path) -> None:
 def test_the_command_line(files: Path, tmp_path: Path, run_cli: Callable[..., tuple[int, str]]) -> None:
     code, out = run_cli(
         "probe", "--vectors", files / "good.npy", "--vectors", f"other={files / 'poor.npy'}",
-        "--ids", files / "ids.txt", "--labels", files / "genre.csv", "--labels", files / "same.csv",
+        "--ids", files / "ids.txt", "--labels", files / "genre.csv", "--labels", f"all={files / 'same.csv'}",
         "--out", tmp_path / "all.csv",
     )  # fmt: skip
     assert code == 1
-    assert "FAILED: same: there are fewer than two classes" in out
+    assert "FAILED: all: there are fewer than two classes" in out
     assert "genre: the artists are not known" in out
     table = pl.read_csv(tmp_path / "all.csv")
     assert table.filter(primary=True)["encoder"].to_list() == ["good", "other"]
@@ -453,6 +453,7 @@ def test_the_command_line(files: Path, tmp_path: Path, run_cli: Callable[..., tu
         (["c.yaml", "--labels", "g.csv"], "belong to --vectors"),
         (["--vectors", "a.npy"], "there is nothing to predict"),
         (["--vectors", "a.npy", "--vectors", "b/a.npy", "--probe", "gtzan"], "two files of vectors are called 'a'"),
+        (["--vectors", "a.npy", "--labels", "a/g.csv", "--labels", "b/g.csv"], "two tables of labels are called 'g'"),
         (["--vectors", "a.npy", "--probe", "gtzan", "--set", "mtt.head=mlp"], "'mtt' is not a probe of this command"),
         (["--vectors", "a.npy", "--probe", "gtzan", "--probe", "gtzan"], "two probes are called 'gtzan'|a.npy"),
     ],

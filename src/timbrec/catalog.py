@@ -148,7 +148,7 @@ CATALOG: dict[str, dict[str, Part]] = {
         "navidrome": Part("timbrec.importers.navidrome:Navidrome", "The server's database, read-only"),
         "apple-music": Part("timbrec.importers.apple_music:AppleMusic", "Play activity of Apple's data request"),
         "youtube-music": Part("timbrec.importers.youtube_music:YouTubeMusic", "Watch history of Google Takeout"),
-        "jellyfin": Part("timbrec.importers.jellyfin:Jellyfin", "Plays of the plugin Playback Reporting"),
+        "jellyfin": Part("timbrec.importers.jellyfin:Jellyfin", "Plays of a plugin, or the counts of the server"),
         "subsonic": Part("timbrec.importers.subsonic:Subsonic", "Songs in answers of the API"),
         "plex": Part("timbrec.importers.plex:Plex", "The server's database, or tables of Tautulli"),
         "deezer": Part("timbrec.importers.deezer:Deezer", "The workbook of Deezer's data request"),

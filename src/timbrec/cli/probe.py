@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ _Vectors = Annotated[
     list[str], typer.Option(metavar="[NAME=]FILE", help="Vectors of an encoder, instead of a config; repeatable.")
 ]
 _Labels = Annotated[
-    list[Path], typer.Option(metavar="TABLE", help="Tracks and their labels, for --vectors; repeatable.")
+    list[str], typer.Option(metavar="[NAME=]TABLE", help="Tracks and their labels, for --vectors; repeatable.")
 ]
 _Probes = Annotated[
     list[str], typer.Option("--probe", metavar="NAME", help="A data set of `timbrec list`, for --vectors; repeatable.")
@@ -69,8 +69,8 @@ def probe(
     else:
         with progress_bars() as progress:
             probed = api.probe_vectors(
-                _named(vectors),
-                _entries(labels, probes, settings),
+                _named(vectors, "files of vectors", "--vectors"),
+                _entries(_named(labels, "tables of labels", "--labels"), probes, settings),
                 ids=ids,
                 columns=columns,
                 progress=progress,
@@ -86,26 +86,24 @@ def probe(
     raise typer.Exit(int(bool(probed.failures)))
 
 
-def _named(vectors: Sequence[str]) -> dict[str, Path]:
-    """Files of vectors by encoder name: the part before "=", or the name of the file."""
+def _named(files: Sequence[str], what: str, option: str) -> dict[str, Path]:
+    """Files by name: the part before "=", or the name of the file. Raises ConfigError for two of one name."""
     named: dict[str, Path] = {}
-    for text in vectors:
+    for text in files:
         name, equals, path = text.partition("=")
         if not equals or Path(text).exists():
             name, path = Path(text).name.split(".")[0], text
         if name in named:
-            raise ConfigError(f"two files of vectors are called {name!r}", fix="Name them: --vectors mine=FILE.")
+            raise ConfigError(f"two {what} are called {name!r}", fix=f"Name them: {option} mine=FILE.")
         named[name] = Path(path)
     return named
 
 
-def _entries(labels: Sequence[Path], probes: Sequence[str], settings: Sequence[str]) -> list[dict[str, object]]:
+def _entries(labels: Mapping[str, Path], probes: Sequence[str], settings: Sequence[str]) -> list[dict[str, object]]:
     """Probes in the form of a config. A setting without a probe's name applies to all of them."""
     from timbrec.cli.options import options_of
 
-    entries: list[dict[str, object]] = [
-        {"use": "labels", "path": path, "label": path.name.split(".")[0]} for path in labels
-    ]
+    entries: list[dict[str, object]] = [{"use": "labels", "path": path, "label": name} for name, path in labels.items()]
     entries += [{"use": name, "label": name} for name in probes]
     if not entries:
         raise ConfigError("there is nothing to predict", fix="Give --labels TABLE or --probe NAME; see `timbrec list`.")
