@@ -23,6 +23,7 @@ from mutagen.wave import WAVE
 
 import timbrec
 from audio_files import write_wav
+from commands import in_process
 from timbrec.audio import Windows
 from timbrec.cli.fit import show_model
 from timbrec.cli.tables import write_table
@@ -179,8 +180,8 @@ def test_plays_of_an_export_are_matched_to_the_files(music: Path, tmp_path: Path
     assert len(listed) == 6
     seeds = result.model.recommend(seeds=["Song 0", "Song 1"], k=10)
     assert listed["item"].to_list() == seeds["item"].to_list()
-    command: list[str | Path] = [TIMBREC, "recommend", tmp_path / "model", "--history", history, "-f", "json"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    shown = in_process("recommend", "model", "--history", history, "-f", "json", cwd=tmp_path)
+    assert shown.returncode == 0
     assert "2 of 3 recordings of plays.csv are tracks of the model" in shown.stderr
     assert [f'"item": "{item}"' in shown.stdout for item in listed["item"]] == [True] * 6
 
@@ -372,8 +373,9 @@ def test_weights_are_remembered_and_may_move(music: Path, tmp_path: Path, monkey
     (tmp_path / "gain.txt").rename("gain.txt")
     with pytest.raises(ConfigError, match="cannot be created"):
         timbrec.add_audio(tmp_path / "model", new[1])
-    command: list[str | Path] = [TIMBREC, "add", tmp_path / "model", new[1], "--weights", "gain.txt"]
-    assert "1 track added" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    added = in_process("add", tmp_path / "model", new[1], "--weights", "gain.txt", cwd=tmp_path / "elsewhere")
+    assert added.returncode == 0
+    assert "1 track added" in added.stdout
     with pytest.raises(ConfigError, match="weights were given without their encoder"):
         timbrec.fit_music(music, "other", weights="gain.txt")
 
@@ -389,10 +391,10 @@ def test_a_time_zone_is_for_histories_with_clock_times(music: Path, fitted: Path
     ids.write_text("track\nBand 0 - Song 0\n")
     with pytest.raises(ConfigError, match="a table of track ids, whose times are not read"):
         matched_history([ids], catalogue, "Asia/Tokyo")
-    command: list[str | Path] = [TIMBREC, "recommend", fitted, "--seed", "Song 1", "--time-zone", "Asia/Tokyo"]
     with pytest.raises(ConfigError, match="the time zone has no name"):
         matched_history([apple], catalogue, "")
-    assert "--time-zone goes with --history" in subprocess.run(command, capture_output=True, text=True).stderr
+    refused = in_process("recommend", fitted, "--seed", "Song 1", "--time-zone", "Asia/Tokyo", cwd=tmp_path)
+    assert "--time-zone goes with --history" in refused.stderr
 
 
 def catalogue(*rows: dict[str, object]) -> pl.DataFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import json
 import os
 import pty
@@ -25,10 +24,10 @@ import pytest
 from rich.console import Console
 
 import small_world
+from commands import in_process
 from timbrec import __version__, catalog
 from timbrec.api import bench
 from timbrec.audit import Finding
-from timbrec.cli.main import main
 from timbrec.cli.show import add_names, narrow_table, show_findings
 
 TIMBREC = Path(sys.executable).with_name("timbrec")
@@ -36,16 +35,6 @@ TIMBREC = Path(sys.executable).with_name("timbrec")
 
 def timbrec(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([TIMBREC, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
-
-
-def in_process(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The same without a new process, which imports everything again; for commands after the first of a test."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(cwd), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["timbrec", *map(str, arguments)])
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
-            main()
-    return subprocess.CompletedProcess([], int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @pytest.mark.parametrize("command", [["--help"], ["list"]])

@@ -16,6 +16,7 @@ import scipy.stats
 
 import small_world
 import timbrec
+from commands import in_process
 from timbrec import catalog
 from timbrec.errors import ConfigError, DataError
 from timbrec.models import hubs
@@ -300,17 +301,17 @@ def test_the_commands_fit_recommend_and_write_playlists(run: Run, tmp_path: Path
     assert "expected (the run's, fitted on its train part alone)" in fitted.stdout
     assert "cold  ndcg@20" in fitted.stdout
     user = run.split.users.ids[0]
-    shown = command("recommend", "model", "--user", user, cwd=tmp_path)
+    shown = in_process("recommend", "model", "--user", user, cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert "because of" in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80
-    assert command("recommend", "model", "--user", user, "-o", "list.csv", cwd=tmp_path).returncode == 0
+    assert in_process("recommend", "model", "--user", user, "-o", "list.csv", cwd=tmp_path).returncode == 0
     table = pl.read_csv(tmp_path / "list.csv")
     assert table["rank"].to_list() == list(range(1, 11))
-    wrong = command("recommend", "model", "--user", f"{user}x", cwd=tmp_path)
+    wrong = in_process("recommend", "model", "--user", f"{user}x", cwd=tmp_path)
     assert wrong.returncode == 2
     assert f"Did you mean '{user}'?" in wrong.stderr
-    files = command("similar", "model", run.split.items.ids[0], "-f", "m3u", cwd=tmp_path)
+    files = in_process("similar", "model", run.split.items.ids[0], "-f", "m3u", cwd=tmp_path)
     assert files.returncode == 2
     assert "the path of no track is known" in files.stderr
 
