@@ -18,22 +18,25 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 import small_world
 from clusters import mortal_node, two_nodes
 from moments import write_music
+from timbrec import api
 from timbrec.embed import Output, embed_all, load_encoder
 from timbrec.errors import ConfigError
 from timbrec.machine.cluster import session
 from timbrec.machine.versions import versions
 from timbrec.probes.shared.records import Record
 from timbrec.store import VectorStore
-from timbrec.study.config import read_config
+from timbrec.study.config import make_config, read_config
 from timbrec.study.description import describe_run
 from timbrec.study.grid import run_study
 from timbrec.study.inputs import load_inputs
 from timbrec.study.probing import run_probes
 from timbrec.study.runs import Run
+from timbrec.training.launching import run_together
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +283,43 @@ def test_a_cluster_of_one_core_ends(world: Any, music: Path, tmp_path: Path, mon
     assert (report.done, len(report.failures)) == (5, 1)
     assert not run.missing
     assert time.monotonic() - began < 600
+
+
+# Trainings that several processes share
+
+
+@pytest.mark.slow
+def test_processes_that_ray_train_starts_share_a_training(cluster: str, tmp_path: Path) -> None:
+    pytest.importorskip("lightning_fabric", reason="the extra `fabric` is not installed")
+    settings = {"epochs": 2, "width": 16, "batch": 50}
+    path = small_world.write(tmp_path, recommenders=[{"use": "hybrid"} | settings], seeds=[0])
+    alone = api.bench(path)
+    steps: list[tuple[str, int, int]] = []
+    together = api.bench(
+        make_config(yaml.safe_load(path.read_text()) | {"base": tmp_path, "output": "together"}),
+        lambda *step: steps.append(step), engine=cluster, processes=2,
+    )  # fmt: skip
+    assert not together.run.missing
+    order = ["encoder", "recommender", "control", "scenario", "metric", "seed"]
+    values = [result.figures.sort(order)["value"].to_numpy() for result in (alone, together)]
+    np.testing.assert_allclose(values[1], values[0], atol=0.02)  # ranks of near ties may change with a loss of 1e-7
+    assert {step for step, *_ in steps} >= {"cells"}
+
+    def note(place: Path) -> None:
+        from timbrec.training.together import group
+
+        shared = group()
+        place.write_text("alone" if shared is None else f"{shared.rank} of {shared.size}")
+
+    run_together(cluster, 2, "cpu", note, tmp_path / "size", watch=lambda: None)
+    assert (tmp_path / "size").read_text() == "0 of 2"
+    with pytest.raises(ConfigError, match="3 processes were asked for, and the cluster has 2 cores"):
+        api.bench(path, engine=cluster, processes=3)
+
+
+def test_several_processes_need_ray(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="several processes are started by Ray"):
+        api.bench(small_world.write(tmp_path), processes=2)
 
 
 # Errors

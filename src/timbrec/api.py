@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from timbrec import catalog
 from timbrec.audit.finding import Finding
 from timbrec.audit.stored import read_audit, write_audit
 from timbrec.data.split import SCENARIOS, Scenario
-from timbrec.errors import ConfigError, TimbrecError, listing
+from timbrec.errors import ConfigError, DataError, TimbrecError, listing
 from timbrec.machine.cluster import kind_of, session
 from timbrec.machine.devices import cores
 from timbrec.models import Model
@@ -54,6 +54,7 @@ def bench(
     jobs: int | None = 1,
     only: Sequence[str] = (),
     engine: str = "local",
+    processes: int = 1,
     **settings: Any,
 ) -> Result:
     """Run a benchmark, or resume an interrupted one; finished cells are not run again.
@@ -64,7 +65,8 @@ def bench(
 
     `jobs` is the number of trained cells to run at once, by default as many as cores and memory allow. `only` names
     encoders, representations or recommenders; other cells wait for a later call. `engine` is `local`, `ray` (a Ray
-    cluster started for this run) or `ray://HOST:PORT`. `progress(step, done, total)` is called during each long step.
+    cluster started for this run) or `ray://HOST:PORT`. With several `processes`, the run happens in the cluster, and
+    each training divides among them (docs/engines.md). `progress(step, done, total)` is called during each long step.
     Raises TimbrecError for wrong input, with all problems in one error if possible.
     """
     in_memory = {"interactions": interactions, "items": items, "encoders": encoders}
@@ -76,6 +78,8 @@ def bench(
         if config is None:
             raise ConfigError("there is nothing to run", fix="Give a config, or `interactions` and `encoders`.")
         config = make_config(dict(config)) if isinstance(config, Mapping) else read_config(Path(config))
+    if processes > 1:
+        return _bench_together(config, progress, only, engine, processes)
     with _session(engine):
         return _bench(config, progress, jobs, only, engine)
 
@@ -106,6 +110,32 @@ def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Se
     if stale:
         _audit_code(run, findings, progress)
     return page_of(run, tables, progress)
+
+
+def _bench_together(
+    config: Config, progress: Progress | None, only: Sequence[str], engine: str, processes: int
+) -> Result:
+    """Run a benchmark in a Ray cluster, by processes that train together; its folder must be seen here and there."""
+    from timbrec.training.launching import run_together  # loads torch
+
+    if kind_of(engine) != "ray":
+        raise ConfigError("several processes are started by Ray",
+                          fix="Add `--engine ray`, or start the command by torchrun (docs/engines.md).")  # fmt: skip
+    whole, output = config.model_copy(update={"base": config.base.absolute()}), config.at(config.output)
+
+    def watch() -> None:
+        with suppress(DataError):  # there is no run yet
+            run = Run(output)
+            if progress is not None and run.experiments:
+                progress("cells", len(run.finished), len(run.experiments))
+
+    with _session(engine):
+        run_together(engine, processes, config.device, _bench, whole, None, 1, list(only), "local", watch=watch)
+    try:
+        return report(Run(output), progress)
+    except DataError as error:
+        raise ConfigError(f"the run is finished, and {output} is not seen from here",
+                          fix="Set `output` to a bucket, or to a disk that every node mounts.") from error  # fmt: skip
 
 
 def _code_checked_beside(progress: Progress | None) -> AbstractContextManager[None]:

@@ -28,6 +28,7 @@ _Add = Annotated[
     list[str],
     typer.Option(metavar="NAME=SOURCE", help="Add an encoder: vectors, a catalogue name or file.py:Class."),
 ]
+_Processes = Annotated[int, typer.Option(help="Processes of a Ray cluster that share every training.", min=1)]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, without running or encoding anything.")]
 
 
@@ -36,6 +37,7 @@ def bench(
     jobs: Jobs = None,
     engine: Engine = "local",
     only: _Only = [],  # noqa: B006 - typer reads it
+    processes: _Processes = 1,
     add: _Add = [],  # noqa: B006 - typer reads it
     dry_run: _DryRun = False,
 ) -> None:
@@ -60,7 +62,7 @@ def bench(
             return None
         jobs = 1 if "RANK" in os.environ else jobs  # processes that torchrun started train one cell together
         with progress_bars() as progress:
-            result = run_bench(settings, progress, jobs=jobs, only=only, engine=engine)
+            result = run_bench(settings, progress, jobs=jobs, only=only, engine=engine, processes=processes)
     return finish(result)
 
 
