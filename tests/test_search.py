@@ -155,3 +155,12 @@ def test_a_saved_model_searches_with_its_sketch_at_once_and_lists_what_a_scan_do
             listed = searched.similar(ids[row], 15)
             assert [order[name] for name in listed["item"]] == expected.tolist()
             np.testing.assert_allclose(listed["score"], unit[expected] @ unit[row], atol=1e-6)
+
+
+def test_an_index_of_a_file_without_a_sketch_is_scanned_first() -> None:
+    items = vectors("few")
+    arrays = {"users": items[:2], "items": items, "norms": np.linalg.norm(items, axis=1)}
+    index = Index.from_arrays(arrays)
+    assert index.sketched() is None
+    np.testing.assert_array_equal(index.scores(items[0]), items @ items[0])
+    assert index.arrays().keys() == arrays.keys(), "so few items need no sketch"
