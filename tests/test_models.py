@@ -101,6 +101,16 @@ def test_a_loaded_model_answers_as_the_saved_one(model: timbrec.Model, tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
+def test_no_array_of_a_model_is_written_twice(model: timbrec.Model, tmp_path: Path) -> None:
+    raw = timbrec.fit(LOG, (IDS, VECTORS), "knn", scale="none", profile="raw", similarity="dot")
+    for number, saved in enumerate((model, raw)):
+        folder = saved.save(tmp_path / str(number))
+        assert (folder / "scorer.safetensors").stat().st_size < VECTORS.nbytes, "the index holds the vectors"
+        loaded = timbrec.Model.load(folder)
+        assert loaded.recommend(history=IDS[:5]).equals(saved.recommend(history=IDS[:5]))
+        assert loaded.recommend(LOG["user"][0]).equals(saved.recommend(LOG["user"][0]))
+
+
 def test_a_damaged_model_is_refused(model: timbrec.Model, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     items = tmp_path / "model" / "items.parquet"

@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -38,7 +39,6 @@ MODEL, VECTORS, LOCK = "model.json", "vectors", ".lock"
 _INDEX, _STEPS, _STEP_ARRAYS = "index.safetensors", "steps.json", "steps.safetensors"
 _SCORER = ("scorer.json", "scorer.safetensors", _STEPS, _STEP_ARRAYS)
 _TABLES = ("users.parquet", "items.parquet", "played.parquet")
-_SERVED = ("users", "items")  # arrays of a scorer that the index holds
 _AGAIN = "Fit and save it again."
 
 
@@ -68,8 +68,8 @@ def write_model(
     with _writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder) as partial:
-            served = index is not None and _serves(index, scorer)
-            save_scorer(scorer, partial, _SERVED if served else ())
+            served = {} if index is None else _served(index, scorer)
+            save_scorer(scorer, partial, tuple(served))
             arrays: dict[str, np.ndarray] = {}
             (partial / _STEPS).write_text(json.dumps(packed(steps, arrays)), encoding="utf-8")
             save_file(arrays, partial / _STEP_ARRAYS)
@@ -213,7 +213,7 @@ class _Later:
             _check(folder, self._facts, _SCORER)
             structure = json.loads((folder / _STEPS).read_text(encoding="utf-8"))
             steps = unpacked(structure, mapped_arrays(folder / _STEP_ARRAYS))
-            served = {name: getattr(self._index, name) for name in _SERVED} if self._facts["served"] else {}
+            served = {field: getattr(self._index, name) for field, name in self._facts["served"].items()}
             scorer = load_scorer(folder, mapped=True, apart=served)
             more = self._facts.get("added")
             added = added_vectors(folder, more)["content"] if more else None
@@ -231,11 +231,14 @@ def _index(folder: Path, facts: dict[str, Any]) -> Index | None:
     return index.plus(added_vectors(folder, more)["items"]) if (more := facts.get("added")) else index
 
 
-def _serves(index: Index, scorer: Scorer) -> bool:
-    """Whether the scorer's vectors equal the index's, which then need not be written twice."""
-    return isinstance(scorer, DotScorer) and (
-        np.array_equal(scorer.users, index.users) and np.array_equal(scorer.items, _items(index))
-    )
+def _served(index: Index, scorer: Scorer) -> dict[str, str]:
+    """The name of an array of the index by the field of a scorer that equals it: no array is written twice."""
+    if not isinstance(scorer, DotScorer):
+        return {}
+    names = [field.name for field in fields(scorer) if isinstance(getattr(scorer, field.name), np.ndarray)]
+    arrays = {"users": index.users, "items": _items(index)}
+    return {field: name for field in names for name, array in arrays.items()
+            if (mine := getattr(scorer, field)) is array or np.array_equal(mine, array)}  # fmt: skip
 
 
 def _items(index: Index) -> Vectors:
