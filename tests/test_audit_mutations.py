@@ -48,7 +48,7 @@ from timbrec.recommenders.shared.transformer import ItemTransformer
 from timbrec.store.source import VectorSource
 from timbrec.study import fitting
 from timbrec.study.controls import gaussian
-from timbrec.training import Trainable, judge, negatives, validation
+from timbrec.training import Trainable, judge, loop, negatives, validation
 
 CHECK = {check.name: check for check in CHECKS}
 Patch = pytest.MonkeyPatch
@@ -458,6 +458,18 @@ def histories_without_order(patch: Patch) -> None:
     patch.setattr(Sequences, "__init__", lambda self, pairs: init(self, replace(pairs, first=None)))
 
 
+def impatience(patch: Patch) -> None:
+    """Training stops after `patience` epochs, whenever the best one was."""
+    patch.setattr(
+        loop._Epochs, "follow",
+        property(lambda self: self.course.epoch < min(self.settings.epochs, self.settings.patience)),
+    )  # fmt: skip
+
+
+def constant_learning_rates(patch: Patch) -> None:
+    patch.setattr(loop._Epochs, "_lr", lambda self: self.settings.lr)
+
+
 def positive_among_negatives(patch: Patch) -> None:
     patch.setattr(losses, "_OUT", 0.0)
 
@@ -537,6 +549,8 @@ def silence_counts(patch: Patch) -> None:
         ("controls-by-definition", gaussian_of_all_tracks),
         pytest.param("settings-matter", no_temperature, marks=pytest.mark.slow),
         pytest.param("settings-matter", no_confidence, marks=pytest.mark.slow),
+        ("refit-keeps-choice", impatience),
+        ("refit-keeps-choice", constant_learning_rates),
         ("learning-by-definition", positive_among_negatives),
         ("learning-by-definition", gradients_that_add_up),
         ("learning-by-definition", ease_without_regularisation),
