@@ -20,7 +20,8 @@ from timbrec.data.split import SCENARIOS, Scenario, Task
 from timbrec.results.figures import STANDINGS
 from timbrec.types import Array, Bool, Float, Int
 
-_LINES = 4  # of every scenario
+_LINES, _FEWER = 12, 4  # of every scenario, and in tests of many users
+_MANY = 2_000  # users
 _TOLERANCE = 1e-7
 _LEAST = 8.0  # degrees of freedom over users and candidates
 _SAMPLED = 1_000  # users whose pairs count for the variance over pairs
@@ -101,7 +102,8 @@ def _expected(audited: Audited, scenario: Scenario, metric: Values, k: int) -> d
             lines[key] = _ranked(task, audited.run.artists)
         lines[key].add(cell.seed, items)
     keys, limits = list(lines), dict[_Key, tuple[float, float]]()
-    for key in [keys[place] for place in sample(len(keys), _LINES)]:
+    many = bool(keys) and len(lines[keys[0]].relevant) > _MANY
+    for key in [keys[place] for place in sample(len(keys), _FEWER if many else _LINES)]:
         if len(lines[key].relevant) > 1:
             group = {other: line.values(metric, k) for other, line in lines.items() if other[1:] == key[1:]}
             half, value = half_width(lines[key], metric, k, _seeds(group, key)), np.mean(group[key])
