@@ -542,7 +542,7 @@ def test_popularity_and_ease_are_recomputed(tmp_path: Path, monkeypatch: pytest.
     run, inputs = make_run(tmp_path / "clean", size=120, recommenders=recommenders, seeds=[0])
     finding = profiles_own_rows(Audited(run, inputs))
     assert finding.passed, finding
-    assert finding.detail.endswith("not recomputed: random")
+    assert finding.detail.endswith("not recomputed: new-first, random")
     with monkeypatch.context() as patch:
         patch.setattr(ease, "_weights", lambda x, l2, weights=ease._weights: weights(x, l2 / 100))
         assert not profiles_own_rows(Audited(*make_run(tmp_path / "ease", inputs=inputs, recommenders=["ease"]))).passed

@@ -159,7 +159,9 @@ def test_bench_reports_and_logs_each_training(tmp_path: Path) -> None:
     reports: list[tuple[str, int, int]] = []
     result = bench(config, lambda *step: reports.append(step))
     page = result.report.read_text(encoding="utf-8")
-    assert page.count("scores not recomputed: hybrid, random") == 1, "it is said, because a run keeps no models"
+    assert page.count("scores not recomputed: hybrid, new-first, random") == 1, (
+        "it is said, because a run keeps no models"
+    )
     epochs = [step for step, _, total in reports if step.startswith("training: validation epoch") and total == 4 * 15]
     assert re.fullmatch(r"training: validation epoch 1: loss 0\.\d{4}", epochs[0])
     assert sum("ndcg@50 mixed 0." in step for step in epochs) == 3 * 3 * 15, "from the second epoch, of three trainings"

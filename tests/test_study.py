@@ -47,7 +47,7 @@ from timbrec.study.runs import Run
 
 RECOMMENDERS = ["knn", {"use": "knn", "label": "raw", "profile": "raw"}, "popularity"]
 CHANGES = {"recommenders": RECOMMENDERS, "seeds": [3, 4]}
-CELLS = 23  # 2 encoders x 2 recommenders x (1 + 2 controls x 2 seeds), Popularity once, Random with both seeds
+CELLS = 25  # 2 encoders x 2 recommenders x (1 + 2 controls x 2 seeds), Popularity once, two orders with both seeds
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,8 @@ def test_the_plan_holds_every_combination_once_and_the_baselines(world: Any) -> 
         (None, "popularity", "real", 3),
         (None, "random", "real", 3),
         (None, "random", "real", 4),
+        (None, "new-first", "real", 3),
+        (None, "new-first", "real", 4),
     }
     assert len(plan(*world)) == len(planned)
 
@@ -254,7 +256,7 @@ def test_only_new_cells_run(world: Any, whole: Any, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(finishing, "run_cell", counted)
     config, inputs = world
     more = config.model_copy(update={"seeds": [3, 4, 5]})
-    assert run_study(more, inputs, start(world, tmp_path)) == len(ran) == 9
+    assert run_study(more, inputs, start(world, tmp_path)) == len(ran) == 10
     assert {experiment.seed for experiment in ran} == {5}
 
 
@@ -272,9 +274,9 @@ def test_two_labels_of_the_same_settings_run_once(world: Any, tmp_path: Path, mo
     )
     run = start(world, tmp_path)
     run_study(twice, inputs, run)
-    assert len(ran) == len(set(ran)) == 8
+    assert len(ran) == len(set(ran)) == 9
     assert all(run.has(experiment) for experiment in run.experiments)
-    assert len(run.experiments) == 14
+    assert len(run.experiments) == 15
 
 
 def test_progress_counts_up_to_the_end(world: Any, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ _Log = Annotated[Annotated[LogConfig, Tag("log")] | Annotated[ImportConfig, Tag(
 _Dataset = Annotated[
     Annotated[DatasetConfig, Tag("set")] | Annotated[str, Tag("name")], Discriminator(_kind_of_dataset)
 ]
-BASELINES = ("random", "popularity")  # in every run: a figure means nothing without them
+BASELINES = ("random", "popularity", "new-first")  # in every run: a figure means nothing without them
 
 
 class Config(Part):

@@ -38,7 +38,6 @@ CONFIG: dict[str, Any] = {
         "hybrid",
         "bert4rec",
         "elsa",
-        "new-first",
     ],
     "probes": [
         {"labels": "items.parquet", "label": name, "columns": {"id": "track_id", "label": name, "artist": "artist_id"}}
