@@ -91,7 +91,9 @@ def _ties(verdict: Verdict, digits: int) -> str:
     detectable = numbers.fixed(verdict.detectable, digits)
     seen = "" if detectable == numbers.NONE else f" A difference of {detectable} would be found in 4 of 5 such tests."
     if verdict.best is not None:
-        return f"It is better than each of the other {verdict.lines - 1} audio models."
+        others = verdict.lines - 1
+        rest = "the other audio model" if others == 1 else f"each of the other {others} audio models"
+        return f"It is better than {rest}."
     count = f"{len(verdict.winners)} of {verdict.lines}"
     tied = f"{count} audio models are tied with the best: this test does not tell them apart."
     return f"{tied}{seen} {verdict.more_data}".strip()

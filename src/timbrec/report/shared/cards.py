@@ -80,7 +80,13 @@ def _card(data: ReportData, scenario: str, about: str) -> Card:
         return Card(scenario, about, missing=why_empty(competing or rows))
     verdict = next((verdict for verdict in data.verdicts if verdict.scenario == scenario), None)
     best = next((row for row in contents if verdict and name_of(row) == verdict.leader), contents[0])
-    others = [row for row in rows if row not in competing and row["encoder"] in (None, best["encoder"])]
+    others = [
+        row
+        for row in rows
+        if row not in competing
+        and row["encoder"] in (None, best["encoder"])
+        and (scenario == "mixed" or row["recommender"] != "new-first")  # elsewhere, it is Random
+    ]
     digits = numbers.decimals(row["value"] for row in contents)
     heading, subheading, audio = _heading(data, verdict, best)
     return Card(
