@@ -288,6 +288,14 @@ def test_a_model_without_its_store_takes_no_audio(folder: Path, tmp_path: Path) 
     assert not (folder / "vectors").exists()
 
 
+def test_a_store_that_lost_its_newest_state_takes_no_audio(folder: Path, tmp_path: Path) -> None:
+    timbrec.add_audio(folder, write_wav(tmp_path / "new.wav", tone(30), RATE))
+    store = next((folder / "vectors").iterdir())
+    max(store.glob("manifest-*.json")).unlink()
+    with pytest.raises(DataError, match=r"the vectors of 'mfcc' lack tracks of the model \(1 in all, e.g. 'new'\)"):
+        timbrec.add_audio(folder, write_wav(tmp_path / "newer.wav", tone(50), RATE))
+
+
 def test_tables_of_ids_that_the_model_lacks_show_both_sides(fitted: Path, tmp_path: Path) -> None:
     table = tmp_path / "ids.csv"
     table.write_text("track\n17\n18\n17\n")

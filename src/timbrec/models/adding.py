@@ -65,7 +65,7 @@ def add_audio(
         encoders = _with_weights(_encoders(model), weights)
         tracks = _named(_files(paths), model)
         for entry in encoders:
-            VectorStore.open(folder / VECTORS / entry["name"])  # a missing one would begin anew, without the others
+            _check_store(folder, entry["name"], model)
         outputs = [_output(entry, folder, device) for entry in encoders]
         report = _encoded(tracks, outputs, progress)
         known, new, present = _sorted(tracks, model, VectorStore.open(outputs[0].store).tracks, report)
@@ -73,6 +73,15 @@ def add_audio(
             model = _grown(model, folder, new, [VectorStore.open(output.store) for output in outputs])
         failures = report.failures.select("path", "reason", "fix")
         return Added(model, new.select("id", "path"), pl.concat([known, present]), failures)
+
+
+def _check_store(folder: Path, name: str, model: Model) -> None:
+    """Raise StoreError for a missing store, which would begin anew, and DataError for one that lacks tracks."""
+    held = VectorStore.open(folder / VECTORS / name).ids
+    lacking = model.catalogue["track"].filter(~model.catalogue["track"].is_in(held.implode()))
+    if len(lacking):
+        raise DataError(f"the vectors of {name!r} lack tracks of the model", count=len(lacking), example=lacking[0],
+                        fix="A file of the store was lost or is an earlier one: fit the model again.")  # fmt: skip
 
 
 @contextmanager
