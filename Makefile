@@ -30,7 +30,7 @@ format: .venv/dev ## Rewrite the code as the formatter wants it
 	$(BIN)/ruff format .
 
 slow: .venv/dev ## The tests that take minutes
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -vv --durations 20  # names each test before it starts
 
 measurements: .venv/dev ## Speed and memory, as ratios measured in one run; see measurements/README.md
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[measurements]'

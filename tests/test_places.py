@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ from timbrec.places import local, location, place_of
 from timbrec.places.bucket import Bucket
 from timbrec.places.cache import Cache, cache_limit
 from timbrec.places.locations import Remote
+from timbrec.places.place import Added
 from timbrec.store import Entry, StoreInfo, TrackStore, VectorStore
 from timbrec.store.notes import Note, Notes, Record
 from timbrec.store.speed import Speed, add_time, speed_of
@@ -318,6 +320,34 @@ def test_a_copy_in_use_stays_for_other_processes_too(bucket: Remote, monkeypatch
     del copy
     assert other() == ""
     assert [path.name for path in Cache().folder.glob("[!.]*/*")] == ["b"]
+
+
+def test_equal_files_of_two_names_are_copied_once_each(bucket: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two recommenders may rank alike: their tables then are equal, and the cells' names are not."""
+    place, download = Bucket(bucket), Bucket.download
+    downloads: list[str] = []
+
+    def counted(self: Bucket, name: str, path: Path) -> None:
+        downloads.append(name)
+        assert len(downloads) < 5
+        download(self, name, path)
+
+    monkeypatch.setattr(Bucket, "download", counted)
+    added = Added("", 400, hashlib.sha256(b"a" * 400).hexdigest())
+    for name in ("b.parquet", "c.parquet"):
+        place.put(name, b"a" * 400)
+    copies = [place.copy(added, name) for name in ("b.parquet", "c.parquet", "b.parquet")]
+    assert [(copy.name, copy.read_bytes()) for copy in copies] == [
+        (name, b"a" * 400) for name in ("b.parquet", "c.parquet", "b.parquet")
+    ]
+    assert downloads == ["b.parquet", "c.parquet"]
+
+
+def test_a_cache_in_which_nothing_stays_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMBREC_CACHE", str(tmp_path))
+    monkeypatch.setattr(Cache, "find", lambda self, key, name: None)
+    with pytest.raises(PlaceError, match="the copy of a does not stay in the cache"):
+        Cache().get("k", "a", 1, Path.touch)
 
 
 @pytest.mark.parametrize(("text", "size"), [("20 GB", 20e9), ("500MB", 5e8), ("1.5 k", 1500), ("7", 7)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from filelock import FileLock
 from timbrec.errors import ConfigError, PlaceError
 
 LIMIT = "20 GB"
+_TRIES = 5  # a copy may be removed by other processes before it is locked
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?\s*", re.IGNORECASE)
 
@@ -66,23 +68,27 @@ class Cache:
     def get(self, key: str, name: str, size: int, fill: Callable[[Path], None]) -> Pinned:
         """The copy under `key`, called `name`; `fill` writes the file if it is not there yet.
 
-        Raises PlaceError if the file, together with the files in use, is larger than the limit.
+        Raises PlaceError if the file, together with the files in use, is larger than the limit, or if other processes
+        remove the copy each time before it can be used.
         """
-        while (pinned := self.find(key, name)) is None:
+        for _ in range(_TRIES):
+            if pinned := self.find(key, name):
+                return pinned
             self._make_room(size, name)
             partial = self.folder / f".{uuid4().hex[:12]}"
             partial.mkdir(parents=True)
             try:
                 fill(partial / name)
                 with suppress(OSError):  # another process was first
-                    partial.rename(self.folder / key)
+                    partial.rename(self._slot(key, name))
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-        return pinned
+        raise PlaceError(f"the copy of {name} does not stay in the cache {self.folder}",
+                         fix="Raise TIMBREC_CACHE_LIMIT, and check that the folder can be written.")  # fmt: skip
 
     def find(self, key: str, name: str) -> Pinned | None:
         """The copy under `key`; None without one."""
-        path = self.folder / key / name
+        path = self._slot(key, name) / name
         with suppress(FileNotFoundError):
             handle = path.open("rb")
             if locked(handle, exclusive=False) and os.fstat(handle.fileno()).st_nlink:
@@ -90,6 +96,10 @@ class Cache:
                 return Pinned(path, handle)
             handle.close()
         return None
+
+    def _slot(self, key: str, name: str) -> Path:
+        """The folder of one copy. Equal files share a key, so it depends on the name too."""
+        return self.folder / f"{key}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     def _make_room(self, size: int, name: str) -> None:
         """Remove copies until `size` more bytes fit."""
