@@ -7,6 +7,7 @@ import platform
 import subprocess
 from functools import cache
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 
 
@@ -38,7 +39,7 @@ def commit() -> str | None:
 @cache
 def code_digest() -> str:
     """A hash of the package's own source files, names included."""
-    folder = Path(__file__).parent
+    folder = Path(str(files("timbrec")))
     content = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         content.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
