@@ -194,3 +194,47 @@ def test_a_data_set_needs_audio_or_vectors(config: Path) -> None:
     ((label, encoder, reason),) = run_probes(settings, load_inputs(settings), config.parent / "run").failures
     assert (label, encoder) == ("gtzan", "")
     assert "has neither audio nor vectors" in reason
+
+
+def test_labels_that_change_are_probed_again_and_shown(tmp_path: Path) -> None:
+    """The config stays the same, so that nothing but the labels says that probes and page are of another state."""
+    ids = small_world.WORLD.events.items.ids
+    latents = small_world.WORLD._latents
+
+    def tables(folder: Path, latent: int) -> tuple[pl.DataFrame, bytes]:
+        folder.mkdir(exist_ok=True)
+        path = small_world.write(folder, probes=[{"labels": "genre.csv"}], recommenders=["knn"], seeds=[0])
+        genres = np.where(latents[:, latent] > 0, "high", "low")
+        pl.DataFrame({"track": ids, "genre": genres}).write_csv(folder / "genre.csv")
+        result = api.bench(path)
+        table = pl.read_parquet(result.run.folder / "tables" / "probes.parquet")
+        return table.select("probe", "encoder", "metric", "value", "low", "high", "chosen"), result.report.read_bytes()
+
+    first, page = tables(tmp_path / "one", 0)
+    assert tables(tmp_path / "one", 0)[1] == page
+    second, changed = tables(tmp_path / "one", 1)
+    assert changed != page
+    assert not second.equals(first)
+    assert second.equals(tables(tmp_path / "two", 1)[0])
+
+
+def test_a_finished_run_asked_again_neither_splits_labels_nor_draws_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = small_world.WORLD.events.items.ids
+    path = small_world.write(tmp_path, probes=[{"labels": "genre.csv"}], recommenders=["knn"], seeds=[0])
+    pl.DataFrame({"track": ids, "genre": np.where(np.arange(len(ids)) % 2, "a", "b")}).write_csv(tmp_path / "genre.csv")
+    result = api.bench(path)
+    page = result.report.read_bytes()
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("made again")
+
+    for name in ("timbrec.study.probing.prepared", "timbrec.result.write_report"):
+        monkeypatch.setattr(name, refuse)
+    again = api.bench(path)
+    assert again.report.read_bytes() == page
+    assert again.figures.equals(result.figures)
+    result.report.write_text("edited")
+    with pytest.raises(AssertionError, match="made again"):
+        api.bench(path)

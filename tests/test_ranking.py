@@ -90,7 +90,7 @@ def test_the_operations_of_a_gpu_give_the_same_lists(levels: int, monkeypatch: p
 @pytest.mark.parametrize("tile", [32, 64, 2048])
 def test_tiles_change_no_list(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also with scores that rise from tile to tile, so that every tile holds better candidates than all before it."""
-    monkeypatch.setattr(ranking, "_TILE", tile)
+    monkeypatch.setattr("timbrec.ranking.columns._TILE", tile)
     table, seen, _ = world(2, 40, 1000, 50)
     order = np.argsort(tie_order(1000, 0))
     table[20:, order] = np.arange(1000) // 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
@@ -96,6 +96,9 @@ def test_unusable_windows_are_refused(encoder: Spectral) -> None:
 
 
 def test_missing_librosa_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "librosa", None)
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("timbrec.encoders.spectral.version", missing)
     with pytest.raises(ConfigError, match=r"needs the package librosa.*timbrec\[spectral\]"):
         load("spectral")

@@ -25,7 +25,7 @@ def test_a_change_of_any_file_of_the_package_changes_the_digest(tmp_path: Path) 
     copy = tmp_path / "timbrec"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     digests = [digest_in(tmp_path)]
-    for file in ("metrics/ndcg.py", "audit/run.py", "recommenders/shared/saving.py", "__init__.py"):
+    for file in ("metrics/ndcg.py", "audit/run.py", "recommenders/shared/saving.py", "__init__.py", "report/page.css"):
         with (copy / file).open("a") as source:
             source.write("\n# changed\n")
         digests.append(digest_in(tmp_path))

@@ -16,6 +16,7 @@ from timbrec.errors import DataError
 from timbrec.places import location
 from timbrec.report import ReportData, draw_figures, write_report
 from timbrec.results.figures import Figures, compute_figures
+from timbrec.results.freshness import PAGE, beside_cells, read_record, write_record
 from timbrec.results.lines import baselines
 from timbrec.results.reference import read_reference, write_reference
 from timbrec.results.stored import read_figures, write_figures
@@ -130,12 +131,16 @@ def tables_of(run: Run, progress: Progress | None) -> Figures:
 
 
 def page_of(run: Run, tables: Figures, progress: Progress | None = None) -> Result:
-    """The result of a run with its page, which is written again."""
-    stored = read_audit(run)
+    """The result of a run with its page, which is written again if anything on it may have changed."""
+    stored, page = read_audit(run), run.folder / "report.html"
+    record = None if run.missing else read_record(run, PAGE)
+    if record is not None and record["beside"] == beside_cells(run):
+        return Result(run, tables, stored, page)
     further = further_tables(run, tables, progress)
     if (table := further.get("reference")) is not None:
         write_reference(run, table)
-    page = write_report(_report_data(run, tables, stored, further), run.folder / "report.html")
+    write_report(_report_data(run, tables, stored, further), page)
+    write_record(run, PAGE, [], beside=beside_cells(run))
     run.publish()
     return Result(run, tables, stored, page)
 

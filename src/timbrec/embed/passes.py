@@ -13,6 +13,7 @@ import numpy as np
 
 from timbrec.audio import Clip
 from timbrec.embed.encode import Kind, Parts, encode_windows, track_vector
+from timbrec.embed.later import ready
 from timbrec.embed.reading import Reading
 from timbrec.embed.target import Target, entry
 from timbrec.errors import AudioError
@@ -21,6 +22,7 @@ from timbrec.protocols import DeviceEncoder, Encoder
 from timbrec.types import Array, Float
 
 _LOG = logging.getLogger(__name__)
+_BATCH_SECONDS = {True: 60.0, False: 480.0}  # of audio: small batches suit a CPU's cache, large ones a GPU
 _HELD = 4  # batches of windows that may wait for others of equal length; then a smaller batch is encoded
 
 
@@ -46,10 +48,11 @@ class Window(NamedTuple):
 class Pass:
     """Encoder with batches of windows for all targets of the same encoder and the same cut."""
 
-    def __init__(self, targets: list[Target], batch: int) -> None:
-        self.targets, self.batch = targets, batch
-        self.encoder: Encoder = targets[0].output.encoder
+    def __init__(self, targets: list[Target], batch: int | None) -> None:
+        self.targets = targets
+        self.encoder: Encoder = ready(targets[0].output.encoder)
         self.cut = targets[0].output.cut
+        self.batch = batch or max(1, int(_BATCH_SECONDS[self.device == "cpu"] / self.cut.seconds))
         self._waiting: dict[int, list[Window]] = {}
         self._jobs: dict[str, Job] = {}
         self.encoded, self._times = 0, list[float]()  # finished tracks; seconds of each call, from several threads

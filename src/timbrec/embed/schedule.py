@@ -18,7 +18,6 @@ from timbrec.machine.devices import cores, limit_threads
 from timbrec.protocols import DeviceEncoder, Encoder
 
 _MOST_WORKERS = 16
-_BATCH_SECONDS = {"cpu": 60.0, "gpu": 480.0}  # of audio: small batches suit the cache of a CPU, large ones a GPU
 
 
 def process(
@@ -102,12 +101,7 @@ def passes_of(targets: Sequence[Target], batch: int | None) -> list[Pass]:
     together: dict[object, list[Target]] = {}
     for target in targets:
         together.setdefault((id(target.output.encoder), target.output.cut), []).append(target)
-    return [Pass(same, batch or _batch(same[0])) for same in together.values()]
-
-
-def _batch(target: Target) -> int:
-    seconds = _BATCH_SECONDS["gpu" if _on_gpu(target.output.encoder) else "cpu"]
-    return max(1, int(seconds / target.output.cut.seconds))
+    return [Pass(same, batch) for same in together.values()]
 
 
 def _executor(encoder: Encoder, shared: Executor, stack: ExitStack) -> Executor:

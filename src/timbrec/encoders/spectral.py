@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +13,6 @@ from timbrec.encoders.signals.windows import mono
 from timbrec.errors import AudioError, ConfigError
 from timbrec.protocols import EncoderCard
 from timbrec.types import Array, Float32
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 RATE, N_FFT, HOP = 22_050, 2048, 512
 FEATURES = ("centroid", "roll-off", "flatness", "zero crossings", *(f"chroma {pitch}" for pitch in range(12)))
@@ -46,10 +45,12 @@ class Spectral:
     )
 
     def __init__(self) -> None:
-        self._librosa = librosa = _librosa()  # its own functions design their filters again at every call
-        self._mel = librosa.filters.mel(sr=RATE, n_fft=N_FFT)
-        self._chroma = librosa.filters.chroma(sr=RATE, n_fft=N_FFT, tuning=0.0)
-        self.card = self.card.loaded(f"librosa {self._librosa.__version__}")
+        try:
+            installed = version("librosa")
+        except PackageNotFoundError as error:
+            raise ConfigError("spectral needs the package librosa, which is not installed",
+                              fix="Run `pip install 'timbrec[spectral]'`.") from error  # fmt: skip
+        self.card = self.card.loaded(f"librosa {installed}")
 
     def encode(self, windows: Float32[Array, "n samples"]) -> Float32[Array, "n 33"]:
         """Means and deviations over the frames, and tempo.
@@ -66,6 +67,20 @@ class Spectral:
         frames = [self._features(window, self._spectrum(window)) for window in _checked(windows)]
         shape = (len(windows), 1 + windows.shape[1] // HOP, len(FEATURES))
         return np.array(frames, np.float32).reshape(shape)
+
+    @cached_property
+    def _librosa(self) -> Any:
+        import librosa  # here, because its import takes seconds
+
+        return librosa
+
+    @cached_property
+    def _mel(self) -> Any:
+        return self._librosa.filters.mel(sr=RATE, n_fft=N_FFT)  # designed once, not at every call as by librosa
+
+    @cached_property
+    def _chroma(self) -> Any:
+        return self._librosa.filters.chroma(sr=RATE, n_fft=N_FFT, tuning=0.0)
 
     def _vector(self, window: Float32[Array, "samples"]) -> Float32[Array, "33"]:
         spectrum = self._spectrum(window)
@@ -109,14 +124,3 @@ def _checked(windows: Float32[Array, "n samples"]) -> Float32[Array, "n samples"
     if not np.isfinite(windows).all():  # librosa has an error of its own, without the reason
         raise AudioError("some samples are NaN or infinite")
     return windows
-
-
-def _librosa() -> ModuleType:
-    try:
-        import librosa
-    except ImportError as error:
-        raise ConfigError(
-            "spectral needs the package librosa, which is not installed", fix="Run `pip install 'timbrec[spectral]'`."
-        ) from error
-    module: ModuleType = librosa
-    return module

@@ -17,6 +17,7 @@ _LIMITS = (  # of a container, and what it uses: control groups 2 and 1
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
+_GPU_FILES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/kfd", "/dev/dxg")  # NVIDIA, Jetson, AMD, and Linux in Windows
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # in PyTorch's messages
 
 
@@ -38,6 +39,11 @@ def device_of(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("PyTorch cannot use Metal here", example=name, fix='Choose "cpu" or "auto".')
     return device
+
+
+def may_have_gpu() -> bool:
+    """Whether the system shows a GPU that PyTorch could use by CUDA or ROCm; True where it cannot be told at once."""
+    return sys.platform != "linux" or any(map(os.path.exists, _GPU_FILES))
 
 
 def ran_out(error: BaseException) -> bool:

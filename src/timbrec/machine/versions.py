@@ -10,13 +10,17 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+from timbrec.machine.devices import may_have_gpu
+
 
 @cache
 def versions() -> dict[str, str]:
     """Versions of timbrec (with a digest of its code), Python, numpy, polars and torch, and the name of the device."""
-    import torch
+    device = platform.machine()
+    if may_have_gpu():
+        import torch  # here, because its import takes seconds
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else device
     packages = {name: version(name) for name in ("numpy", "polars", "torch")}
     own = {"timbrec": version("timbrec"), "code": code_digest(), "python": platform.python_version()}
     return own | packages | {"device": device}
@@ -38,9 +42,9 @@ def commit() -> str | None:
 
 @cache
 def code_digest() -> str:
-    """A hash of the package's own source files, names included."""
+    """A hash of the package's own files, names included: code, tables and templates."""
     folder = Path(str(files("timbrec")))
     content = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__"):
         content.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return content.hexdigest()[:16]

@@ -16,6 +16,9 @@ from timbrec.study.digests import digests
 from timbrec.study.identity import digest_of
 from timbrec.study.runs import Run
 
+TABLES = "tables"  # the folder of further tables
+PAGE = "page.json"  # the record of the page
+
 
 def write_record(run: Run, name: str, files: Sequence[Path], **more: Any) -> None:
     """Write `name` into the run's folder: digests of run and code, hashes of these files, and `more`."""
@@ -32,6 +35,13 @@ def read_record(run: Run, name: str) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if fresh else None
+
+
+def beside_cells(run: Run) -> dict[str, str]:
+    """Checksums of the files in a run's folder, apart from cells and from the page's own record."""
+    folders = (run.folder, run.folder / TABLES)
+    files = [path for folder in folders for path in sorted(folder.glob("[!.]*")) if path.is_file()]
+    return _checksums(run, [path for path in files if path.name != PAGE])
 
 
 def keep_rows(run: Run, name: str, inputs: Sequence[object], compute: Callable[[], pl.DataFrame]) -> None:

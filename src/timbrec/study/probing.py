@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,30 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from timbrec import catalog
 from timbrec.data.compression import plain_name
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError, TimbrecError, listing
 from timbrec.files import checksum, write_atomically
+from timbrec.machine.versions import code_digest
 from timbrec.probes import probe
-from timbrec.probes.shared.base import Context
+from timbrec.probes.shared.base import Context, Probe
 from timbrec.probes.shared.published import OURS, SCORES, read_scores_table
 from timbrec.probes.shared.records import Record, read_record
 from timbrec.probes.shared.running import Loadable, Prepared, prepared, run
-from timbrec.protocols import EncoderCard
-from timbrec.store import VectorSource
-from timbrec.store.vectors import Vectors, read_vectors
+from timbrec.store.vectors import read_vectors
 from timbrec.study.config import Config
-from timbrec.study.entries import EncoderConfig, ProbeConfig
+from timbrec.study.entries import ProbeConfig
 from timbrec.study.identity import digest_of
 from timbrec.study.inputs import Inputs
-from timbrec.study.sources import encoded_vectors, given_vectors
+from timbrec.study.probe_vectors import FOLDER, datasets_of, same, vectors_of_data_set, vectors_of_run
 from timbrec.types import Progress
 
 if TYPE_CHECKING:
     from timbrec.probes.shared.labels import Labels
 
-BASELINE = "mfcc"  # stands beside the encoders of a config wherever there is audio
-_FOLDER, _PLAN, _SCORES = "probes", "probes.json", "mir_scores.csv"  # records are shared with earlier runs
+_PLAN, _SCORES = "probes.json", "mir_scores.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,23 +56,28 @@ def run_probes(
     probes and encodes audio; it must be connected.
     """
     failures: list[tuple[str, str, str]] = []
-    probes = list(_prepared(config, inputs, folder, failures, progress, engine))
-    places = {(item.label, name): digest_of(*item.identity(name)) for item in probes for name in item.sources}
-
-    def place(item: Prepared, encoder: str) -> Path:
-        return folder / _FOLDER / places[item.label, encoder]
-
-    records = list(run(probes, place, _collector(failures), progress, engine))
+    asked = list(_asked(config, inputs, folder, failures, progress, engine))
     folder.mkdir(parents=True, exist_ok=True)
     try:
         _keep_scores(config, folder)
     except TimbrecError as error:
         failures.append(("mir_scores", "", str(error)))
+    state = digest_of(code_digest(), [item.identity for item in asked])
+    if not failures and (kept := _kept(folder, state)) is not None:
+        return kept
+    probes = list(_prepared(asked, failures))
+    places = {(item.label, name): digest_of(*item.identity(name)) for item in probes for name in item.sources}
+
+    def place(item: Prepared, encoder: str) -> Path:
+        return folder / FOLDER / places[item.label, encoder]
+
+    records = list(run(probes, place, _collector(failures), progress, engine))
     order = [entry.name for entry in config.probes]
     records.sort(key=lambda record: order.index(record.probe))  # stable: encoders stay in order
     plan = {
         "records": [[record.probe, record.encoder, places[record.probe, record.encoder]] for record in records],
         "failures": failures,
+        "depends on": state,
     }
     write_atomically(folder / _PLAN, json.dumps(plan, indent=1))
     return Probed(tuple(records), tuple(failures))
@@ -92,7 +95,7 @@ def run_on_files(
     for name, path in vectors.items():
         chosen_columns = {} if columns is None else {"vector": columns}
         source = read_vectors(path, ids if plain_name(Path(path)).endswith(".npy") else None, chosen_columns)
-        sources[name] = Loadable(source.ids, source.digest, partial(_same, source), _datasets_of(name), str(path))
+        sources[name] = Loadable(source.ids, source.digest, partial(same, source), datasets_of(name), str(path))
     probes: list[Prepared] = []
     failures: list[tuple[str, str, str]] = []
     chosen = [ProbeConfig(**entry) for entry in entries]
@@ -171,22 +174,39 @@ def probes_digest(folder: Path) -> str:
 
 def _records(folder: Path) -> Path:
     """The folder of the records; that of an earlier run lies two folders above it."""
-    own = folder / _FOLDER
-    return own if own.is_dir() else folder.parent.parent / _FOLDER
+    own = folder / FOLDER
+    return own if own.is_dir() else folder.parent.parent / FOLDER
 
 
 def _named(record: Record, label: str, encoder: str) -> Record:
     return replace(record, probe=label, encoder=encoder)
 
 
-def _prepared(
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A probe with its labels and vectors, before anything is checked or split."""
+
+    entry: ProbeConfig
+    part: Probe
+    labels: Labels
+    sources: Mapping[str, Loadable]
+
+    @property
+    def identity(self) -> list[object]:
+        """Everything that decides the records of the probe."""
+        ids = {id(source.ids): Vocabulary(source.ids).digest for source in self.sources.values()}
+        sources = [(name, source.digest, ids[id(source.ids)]) for name, source in self.sources.items()]
+        return [self.entry.model_dump(mode="json"), self.part.version, self.labels.digest, sources]
+
+
+def _asked(
     config: Config,
     inputs: Inputs,
     folder: Path,
     failures: list[tuple[str, str, str]],
     progress: Progress | None,
     engine: str,
-) -> Iterator[Prepared]:
+) -> Iterator[_Asked]:
     items = None if config.items is None else config.items.at(config.base)
     context = Context(config.base, inputs.split, inputs.tracks, items)
     own: Mapping[str, Loadable] | None = None
@@ -196,102 +216,28 @@ def _prepared(
             part = probe(entry.use, entry.settings)
             labels = part.labels(context)
             if part.own_tracks and not entry.vectors:
-                own = own or _own(config, inputs, progress, engine)
+                own = own or vectors_of_run(config, inputs, progress, engine)
                 sources = own
             else:
-                sources = _of_data_set(entry, labels, config, folder, encoded, progress, engine)
-            yield prepared(entry.name, entry.use, part, labels, sources)
+                sources = vectors_of_data_set(entry, labels, config, folder, encoded, progress, engine)
+            yield _Asked(entry, part, labels, sources)
         except TimbrecError as error:
             failures.append((entry.name, "", str(error)))
 
 
-def _own(config: Config, inputs: Inputs, progress: Progress | None, engine: str) -> dict[str, Loadable]:
-    """The vectors of the run's tracks: those of every representation, and MFCC where there is audio to encode."""
-    ids = inputs.catalogue.ids
-    sources = {}
-    for representation in inputs.representations:
-        name = representation.name
-
-        def load(name: str = name) -> Vectors:
-            return Vectors(ids, inputs.vectors(inputs.representation(name)), name)
-
-        origins = [config.encoders[source.encoder] for source in representation.sources]
-        datasets = {data for source, entry in zip(representation.sources, origins, strict=True)
-                    for data in _datasets(source.encoder, entry)}  # fmt: skip
-        origin = " ".join(str(entry.vectors or "") for entry in origins)
-        sources[name] = Loadable(ids, representation.digest, load, tuple(sorted(datasets)), origin)
-    audio = next((entry for entry in config.encoders.values() if entry.audio is not None), None)
-    if audio is not None and not _has_baseline(config):
-        vectors = _encoded(
-            BASELINE, EncoderConfig.model_validate({"audio": audio.audio, "ids": audio.ids}), config, progress, engine
-        )
-        sources[BASELINE] = vectors
-    return sources
+def _prepared(probes: Iterable[_Asked], failures: list[tuple[str, str, str]]) -> Iterator[Prepared]:
+    """The probes that can run, checked and split."""
+    for item in probes:
+        try:
+            yield prepared(item.entry.name, item.entry.use, item.part, item.labels, item.sources)
+        except TimbrecError as error:
+            failures.append((item.entry.name, "", str(error)))
 
 
-def _has_baseline(config: Config) -> bool:
-    return any((entry.encoder or name) == BASELINE for name, entry in config.encoders.items())
-
-
-def _encoded(name: str, entry: EncoderConfig, config: Config, progress: Progress | None, engine: str) -> Loadable:
-    stores, _ = encoded_vectors({name: entry}, config.base, config.device, progress, engine)
-    store = stores[name]
-    return Loadable(store.ids, store.digest, partial(_same, store), _datasets(name, entry))
-
-
-def _of_data_set(
-    entry: ProbeConfig, labels: Labels, config: Config, folder: Path, encoded: dict[str, Mapping[str, Loadable]],
-    progress: Progress | None, engine: str,
-) -> Mapping[str, Loadable]:  # fmt: skip
-    """The vectors of a data set: files that the probe names, and vectors of its audio, encoded where missing."""
-    sources = {}
-    for name, given in entry.vectors.items():
-        source = given_vectors(given, config.base)
-        datasets = _datasets(name, config.encoders[name])
-        sources[name] = Loadable(source.ids, source.digest, partial(_same, source), datasets, str(given.vectors))
-    if "path" in labels.tracks.columns:
-        manifest = folder / _FOLDER / f"{entry.use}.csv"
-        manifest.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(manifest, labels.tracks.select("id", "path").write_csv())
-        key = checksum(manifest)
-        if key not in encoded:
-            encoded[key] = _audio_of(manifest, entry, config, progress, engine)
-        sources = dict(encoded[key]) | sources
-    if not sources:
-        raise ConfigError(
-            f"probe {entry.name!r} has neither audio nor vectors",
-            fix="Name the folder of its audio as `path`, or files of vectors as `vectors: {ENCODER: FILE}`.",
-        )
-    return sources
-
-
-def _audio_of(
-    manifest: Path, entry: ProbeConfig, config: Config, progress: Progress | None, engine: str
-) -> dict[str, Loadable]:
-    """The vectors of the audio of a manifest, by every encoder of the config that encodes audio, and by MFCC."""
-    encoders = {name: given for name, given in config.encoders.items() if given.audio is not None}
-    if not _has_baseline(config):
-        encoders[BASELINE] = EncoderConfig.model_validate({"audio": manifest})
-    sources = {}
-    for name, given in encoders.items():
-        place = {"audio": manifest.absolute(), "store": Path("vectors", entry.use, name), "ids": None}
-        sources[name] = _encoded(name, given.model_copy(update=place), config, progress, engine)
-    if not sources:
-        raise DataError(f"no encoder of the config encodes audio, as probe {entry.name!r} needs")
-    return sources
-
-
-def _same(source: VectorSource) -> VectorSource:
-    return source
-
-
-def _datasets(name: str, entry: EncoderConfig) -> tuple[str, ...]:
-    """The public data sets of an encoder's training, by its name in the catalogue; also for vectors named after it."""
-    return _datasets_of(entry.encoder or name)
-
-
-def _datasets_of(used: str) -> tuple[str, ...]:
-    if used not in catalog.names("encoders"):
-        return ()
-    card: EncoderCard = catalog.load("encoders", used).card
-    return card.datasets
+def _kept(folder: Path, state: str) -> Probed | None:
+    """The records that were kept last, if nothing failed and nothing they depend on has changed; else None."""
+    path = folder / _PLAN
+    if not path.is_file() or json.loads(path.read_text()).get("depends on") != state:
+        return None
+    probed = read_probes(folder)
+    return None if probed.failures else probed

@@ -67,7 +67,7 @@ class Run:
         for leftover in [*(folder / "cells").glob(".*"), *(folder / "training" / "shared").glob(".*")]:
             shutil.rmtree(leftover, ignore_errors=True)  # left by a run that was stopped while writing
         save_split(split, folder / "split")
-        write_atomically(folder / "run.json", json.dumps({"format": FORMAT} | facts, indent=2, default=str))
+        _write_facts(folder / "run.json", {"format": FORMAT} | facts)
         run = cls.__new__(cls)
         run._open(place, mirror)
         run.__dict__["split"] = split
@@ -267,3 +267,11 @@ def _old_cell(folder: Path, experiment: Experiment, facts: dict[str, Any], names
     """A cell of format 1: lists without checksums, as deep as the largest k."""
     records = {name: pl.read_parquet(folder / f"{name}.parquet") for name in names if name not in facts["refused"]}
     return Cell(experiment, records, facts["refused"], facts["facts"], facts["chosen"], facts["seconds"])
+
+
+def _write_facts(path: Path, facts: dict[str, Any]) -> None:
+    """Write the facts of a run, unless the file has them already, apart from the time when they were first written."""
+    text = json.dumps(facts, indent=2, default=str)
+    if path.is_file() and json.loads(path.read_text()) | {"created": ""} == json.loads(text) | {"created": ""}:
+        return
+    write_atomically(path, text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from timbrec import encoders
+from timbrec.embed.later import load_later
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.schedule import process
 from timbrec.embed.target import Target
@@ -19,8 +19,8 @@ class Local:
     """Reads ahead and encodes in threads of this process."""
 
     def load(self, name: str, weights: Path | str | None, device: str, options: Mapping[str, Any]) -> Encoder:
-        """The encoder called `name`, as `timbrec.encoders.load` returns it."""
-        return encoders.load(name, weights, device, **options)
+        """The encoder called `name`, loaded at its first use if it was loaded before."""
+        return load_later(name, weights, device, **options)
 
     def run(self, ledger: Ledger, targets: Sequence[Target], batch: int | None, workers: int | None) -> None:
         """Encode all tracks that the ledger lists as lacking; every finished batch is stored at once."""

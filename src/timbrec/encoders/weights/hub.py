@@ -48,6 +48,13 @@ def check_files(weights: Path | str | None, card: EncoderCard) -> list[WeightsFi
     return missing
 
 
+def files_here(weights: Path | str | None, card: EncoderCard) -> list[Path] | None:
+    """The files of a repository in the hub's cache; None if one is missing, or if `weights` is a path."""
+    files = _on_hub(weights, card)
+    paths = [_in_cache(file, card) for file in files or ()]
+    return [Path(path) for path in paths if path] if files and all(paths) else None
+
+
 def is_hub_id(text: str) -> bool:
     """Whether a text reads as owner/name or owner/name@revision, not as the path of a file of weights."""
     return _HUB_ID.fullmatch(text) is not None and not text.lower().endswith(_SUFFIXES)
@@ -97,8 +104,14 @@ def _client(card: EncoderCard) -> ModuleType:
 
 def _cached(file: WeightsFile, card: EncoderCard) -> bool:
     """Whether the hub's cache has the file."""
+    return bool(_in_cache(file, card))
+
+
+def _in_cache(file: WeightsFile, card: EncoderCard) -> str:
+    """The path of a file in the hub's cache; empty if the cache has none."""
     try:
-        return isinstance(_client(card).try_to_load_from_cache(file.repo, file.path, revision=file.revision), str)
+        path = _client(card).try_to_load_from_cache(file.repo, file.path, revision=file.revision)
+        return path if isinstance(path, str) else ""
     except ValueError as error:  # a name that the hub cannot have
         raise _explained(file, card, error) from error
 

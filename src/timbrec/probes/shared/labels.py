@@ -35,6 +35,13 @@ class Labels:
     names: tuple[str, ...]
     remarks: tuple[str, ...] = ()
 
+    @cached_property
+    def digest(self) -> str:
+        """A hash of tracks, labels and remarks."""
+        content = hashlib.sha256(f"{self.kind} {self.names} {self.remarks} {self.tracks.write_csv()}".encode())
+        content.update(np.ascontiguousarray(self.values).data)
+        return content.hexdigest()[:16]
+
     def of(self, keep: Bool[Array, "n"]) -> Labels:
         """The labels of some of the tracks."""
         return replace(self, tracks=self.tracks.filter(pl.Series(keep)), values=self.values[keep])
