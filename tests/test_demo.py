@@ -59,6 +59,7 @@ def test_with_the_weights_both_models_encode_every_clip_without_a_download(tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)  # six minutes alone on two cores
 @pytest.mark.skipif(find_spec("musicnn") is None, reason="the package with MusiCNN's weights is not installed")
 def test_pretrained_vectors_beat_their_shuffle_in_cold_start(tmp_path: Path) -> None:
     result = bench(demo.write_demo(tmp_path, tracks=1000, users=1000, seed=0))

@@ -111,14 +111,21 @@ def test_a_full_object_store_is_one_line() -> None:
             raise errors[name]("gone\nand more")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "RuntimeError: Starting Ray client server failed. See its log.",
+        "Initialization failure from server:\nTraceback ...\npsutil.ZombieProcess: PID still exists",
+    ],
+)
 @pytest.mark.parametrize(("failures", "joined"), [(2, True), (3, False)])
-def test_a_busy_head_node_is_asked_again(failures: int, joined: bool) -> None:
+def test_a_busy_head_node_is_asked_again(failures: int, joined: bool, answer: str) -> None:
     calls: list[str] = []
 
     def init(address: str, **options: object) -> None:
         calls.append(address)
         if len(calls) <= failures:
-            raise ConnectionAbortedError("RuntimeError: Starting Ray client server failed. See its log.")
+            raise ConnectionAbortedError(answer)
 
     if joined:
         _join(SimpleNamespace(init=init), "ray://head:10001")  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PREFIX = "ray://"
 _SECONDS = 10.0  # for an address to answer
 _TRIES = 3  # of a client to get a server of its own from a busy head node
+_NO_SERVER = ("client server failed", "Initialization failure from server")  # in the head node's answers
 _CHECKED = ("timbrec", "code", "python", "torch", "numpy", "polars")
 _STORE = (100 * 2**20, 4 * 2**30)  # least and most bytes of the object store of a cluster that is started here
 
@@ -180,7 +181,7 @@ def _join(ray: ModuleType, address: str, **options: object) -> None:
             ray.init(address, **options)
             return
         except ConnectionError as error:
-            if not left or "client server failed" not in str(error):
+            if not left or not any(words in str(error) for words in _NO_SERVER):
                 raise
 
 
