@@ -164,6 +164,15 @@ def test_tracks_are_named_as_people_write_them() -> None:
     assert Filters(deny=["die STRAßE"]).allowed(catalogue, np.zeros(4, bool)).tolist() == [False, True, True, True]
 
 
+def test_texts_with_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timbrec.models.names._hashes", lambda texts: np.zeros(len(texts), np.uint32))
+    ids = pl.Series(["a", "b", "c"])
+    names = Names(Vocabulary(ids), catalogue_of(ids, pl.DataFrame({"track": ids, "title": ["One", None, "Two"]})))
+    assert names.rows(["two", "One", "b"]).tolist() == [2, 0, 1]
+    with pytest.raises(DataError, match="no track ' '"):
+        names.rows([" "])
+
+
 def test_added_tracks_join_the_recordings_that_a_new_catalogue_has() -> None:
     rng = np.random.default_rng(3)
     n = 400

@@ -106,6 +106,27 @@ def test_a_path_takes_the_best_track_that_the_limits_leave_at_each_point(kind: s
     assert rows.tolist() == expected
 
 
+@pytest.mark.usefixtures("sketched")
+def test_a_path_through_vectors_without_strong_directions_scans_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    items, scores = vectors("even"), Index.scores
+    scans: list[Any] = []
+
+    def counted(index: Index, vector: Any) -> Any:
+        scans.append(vector)
+        return scores(index, vector)
+
+    monkeypatch.setattr(Index, "scores", counted)
+    ends, allowed, unit = np.array([3, 4]), np.ones(N, bool), items / np.linalg.norm(items, axis=1, keepdims=True)
+    allowed[ends] = False
+    expected: list[int] = []
+    for weights in arc(unit[3], unit[4], 8):
+        cosines = (unit @ (weights @ unit[ends])).round(6)
+        cosines[[3, 4, *expected]] = -2
+        expected.append(int(cosines.argmax()))
+    assert way(Index.of(items[:0], items[:-60]).plus(items[-60:]), ends, 8, allowed, np.arange(N)).tolist() == expected
+    assert len(scans) <= 1
+
+
 def test_points_of_an_arc_are_at_equal_angles() -> None:
     start, end = np.eye(3, dtype=np.float32)[:2]
     weights = arc(start, end, 2)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from timbrec.models.sketch import Sketch, SketchLater
+from timbrec.models.sketch import ROUNDING, Sketch, SketchLater
 from timbrec.types import Array, Float32, Int
 
 _ROWS = 32  # rows are scored in multiples of it, so that a BLAS returns the same bits wherever a row stands
@@ -69,14 +69,22 @@ class Index:
 
     def scores_of(self, rows: Int[Array, "n"], vector: Float32[Array, "dim"]) -> Float32[Array, "n"]:
         """(n,) inner products of these items with a vector; equal for equal items."""
+        return np.asarray(self.padded(rows) @ vector)[: len(rows)]
+
+    def padded(self, rows: Int[Array, "n"]) -> Float32[Array, "m dim"]:
+        """(m, dim) the vectors of these items, then others: products of so many are equal for equal items."""
         padded = np.zeros(-(-len(rows) // _ROWS) * _ROWS, np.int64)
         padded[: len(rows)] = rows
-        return np.asarray(self.vectors(padded) @ vector)[: len(rows)]
+        return self.vectors(padded)
 
     def bounds(self, sketch: Sketch, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n items"]:
         """(n, items) numbers that no inner product of a vector and an item exceeds."""
         bounds = sketch.bounds(vectors)
-        return bounds if not len(self.added) else np.concatenate([bounds, vectors @ self.added.T], axis=1)
+        return bounds if not len(self.added) else np.concatenate([bounds, _close(vectors, self.added)], axis=1)
+
+    def close_bounds(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n items"]:
+        """(n, items) `bounds` that exceed the inner products by rounding errors alone; reads all items."""
+        return np.concatenate([_close(vectors, self.items, self.norms), _close(vectors, self.added)], axis=1)
 
     def vectors(self, rows: Int[Array, "n"]) -> Float32[Array, "n dim"]:
         """(n, dim) the vectors of these items."""
@@ -103,6 +111,15 @@ class Index:
     def divisors(self) -> Float32[Array, "items"]:
         """(items,) the lengths, or 1 for zero vectors: inner products over these are cosines, 0 for zero vectors."""
         return np.where(self.lengths > 0, self.lengths, np.float32(1))
+
+
+def _close(
+    vectors: Float32[Array, "n dim"], items: Float32[Array, "items dim"], norms: Float32[Array, "items"] | None = None
+) -> Float32[Array, "n items"]:
+    """(n, items) the inner products, with an allowance for rounding; `norms` are the lengths of the items, if known."""
+    norms = np.linalg.norm(items, axis=1) if norms is None else norms
+    lengths = np.linalg.norm(vectors, axis=1)
+    return (items @ vectors.T).T + ROUNDING * lengths[:, None] * norms
 
 
 def _keep_freed_memory() -> None:

@@ -14,7 +14,7 @@ import polars as pl
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
 from timbrec.models.catalogue import labels, nearest
-from timbrec.types import Array, Int
+from timbrec.types import Array, Int, Integer
 
 _PARTS = 3  # of a path's end, which name a track wherever its library is
 _DASH = " - "  # between an artist and a title
@@ -60,16 +60,17 @@ class Names:
         if not spelled:
             return
         absolute = Path(name).absolute()
-        for path in dict.fromkeys((name, str(absolute))):
-            yield _equal(self._paths, path)
+        yield from self._paths.rows([name, str(absolute)])
         if os.sep in name:  # the library may have moved since
             end = str(Path(os.sep, *absolute.parts[-_PARTS:]))
-            yield np.flatnonzero(self._paths.str.ends_with(end).to_numpy()).tolist()
+            yield self._paths.texts.str.ends_with(end).arg_true().to_list()
         words = spelled.split(_DASH)
-        pairs = [(_DASH.join(words[:place]), _DASH.join(words[place:])) for place in range(1, len(words))]
+        starts = [_DASH.join(words[:place]) for place in range(1, len(words))]
+        ends = [_DASH.join(words[place:]) for place in range(1, len(words))]
         for first, second in ((self._artists, self._titles), (self._titles, self._artists)):
-            yield sorted({row for start, end in pairs for row in _equal(first, start) if second[row] == end})
-        yield _equal(self._titles, spelled)
+            matches = zip(first.rows(starts), ends, strict=True)
+            yield sorted({row for rows, end in matches for row in rows if second.texts[row] == end})
+        yield from self._titles.rows([spelled])
 
     def _refuse(self, name: str, matches: list[int]) -> None:
         rows = self.catalogue[matches]
@@ -79,19 +80,32 @@ class Names:
                         fix="Name one by its id.")  # fmt: skip
 
     @cached_property
-    def _paths(self) -> pl.Series:
-        return self.catalogue["path"].fill_null("")
+    def _paths(self) -> _Texts:
+        return _Texts(self.catalogue["path"])
 
     @cached_property
-    def _titles(self) -> pl.Series:
-        return self.catalogue["title"].str.to_lowercase().fill_null("")
+    def _titles(self) -> _Texts:
+        return _Texts(self.catalogue["title"].str.to_lowercase())
 
     @cached_property
-    def _artists(self) -> pl.Series:
-        return self.catalogue["artist"].str.to_lowercase().fill_null("")
+    def _artists(self) -> _Texts:
+        return _Texts(self.catalogue["artist"].str.to_lowercase())
 
 
-def _equal(column: pl.Series, name: str) -> list[int]:
-    """The rows of a column without nulls that are this name; none for a blank one."""
-    rows: list[int] = np.flatnonzero((column == name).to_numpy()).tolist() if name else []
-    return rows
+class _Texts:
+    """A text per track, looked up by its hash: comparing numbers takes a quarter of comparing texts."""
+
+    def __init__(self, texts: pl.Series) -> None:
+        self.texts = texts.fill_null("")
+        self._hashes = _hashes(self.texts)
+
+    def rows(self, texts: list[str]) -> list[list[int]]:
+        """The rows with each of these texts; none for a blank one."""
+        return [
+            [row for row in np.flatnonzero(self._hashes == number).tolist() if self.texts[row] == text] if text else []
+            for text, number in zip(texts, _hashes(pl.Series(texts, dtype=pl.String)) if texts else (), strict=True)
+        ]
+
+
+def _hashes(texts: pl.Series) -> Integer[Array, "n"]:
+    return texts.to_frame().hash_rows().to_numpy().astype(np.uint32)

@@ -16,6 +16,7 @@ NOTHING = np.float32("-inf")
 _SHORTLIST = 64  # items scored to find how high the bound of a listed item is at least
 _MOST = 1 / 8  # share of the items above which scoring all of them is faster
 _FEW = 1 / 64  # share above which a shortlist of this ranking's own is worth its search
+_SAMPLED = 8  # one in so many bounds is read to find how high the highest are
 _NONE = np.empty(0, np.int64)
 
 
@@ -52,15 +53,15 @@ class Scanned:
     ) -> None:
         if np.isnan(scores).any():
             raise DataError("scores are not numbers (NaN)", fix="Check the vectors and the recommender's settings.")
-        self._masked, self._ties = np.where(allowed, scores, NOTHING), ties
+        self._masked, self._ties = np.array(scores), ties
+        np.copyto(self._masked, NOTHING, where=~allowed)  # `where` takes ten times as long
         self.usable = int(np.count_nonzero(self._masked > NOTHING))
 
     def top(self, depth: int) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
         """The rows and scores of the `depth` best items, best first."""
         if not depth:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        threshold = np.partition(self._masked, len(self._masked) - depth)[len(self._masked) - depth]
-        rows = np.flatnonzero(self._masked >= threshold)
+        rows = _highest(self._masked, depth)
         return _ordered(rows, self._masked[rows], self._ties, depth)
 
 
@@ -69,7 +70,7 @@ class Bounded:
 
     `bounds` (items,) exceed the inner products, or equal them. With `cosine`, both are divided by the items' lengths.
     `shortlist` are rows of items that are probably near, such as the best of a similar ranking; reading the ranking
-    replaces them by its own.
+    replaces them by its own. `scanned` says whether the bounds left so many items that all were scored.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Bounded:
     ) -> None:
         self._index, self._vector, self._bounds, self._ties, self._cosine = index, vector, bounds, ties, cosine
         self._allowed, self.usable, self.shortlist = allowed, int(np.count_nonzero(allowed)), shortlist
-        np.copyto(bounds, NOTHING, where=~allowed)
+        self.scanned = False
 
     def top(self, depth: int) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
         """The rows and scores of the `depth` best items, best first."""
@@ -92,23 +93,21 @@ class Bounded:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         rows = self._near(self.shortlist[self._allowed[self.shortlist]], depth)
         if rows is None or len(rows) > _FEW * len(self._bounds):
-            rows = self._near(self._highest(min(max(_SHORTLIST, 2 * depth), self.usable)), depth)
+            np.copyto(self._bounds, NOTHING, where=~self._allowed)
+            rows = self._near(_high(self._bounds, min(max(_SHORTLIST, 2 * depth), self.usable), depth), depth)
         if rows is None or len(rows) > _MOST * len(self._bounds):
+            self.scanned = True
             return Scanned(self._scores(), self._allowed, self._ties).top(depth)
         self.shortlist = rows
         return _ordered(rows, self._scores(rows), self._ties, depth)
 
     def _near(self, shortlist: Int[Array, "m"], depth: int) -> Int[Array, "n"] | None:
-        """The rows with a bound of at least the `depth`-th best score of a shortlist; None if too short or long."""
+        """The allowed rows whose bounds reach the `depth`-th best score of a shortlist; None if too short or long."""
         if not depth <= len(shortlist) <= _MOST * len(self._bounds):
             return None
         scores = self._scores(shortlist)
-        return np.flatnonzero(self._bounds >= np.partition(scores, len(scores) - depth)[len(scores) - depth])
-
-    def _highest(self, count: int) -> Int[Array, "n"]:
-        """The rows of the `count` highest bounds, and of all bounds equal to the last one."""
-        place = len(self._bounds) - count
-        return np.flatnonzero(self._bounds >= np.partition(self._bounds, place)[place])
+        rows = np.flatnonzero(self._bounds >= np.partition(scores, len(scores) - depth)[len(scores) - depth])
+        return rows[self._allowed[rows]]
 
     def _scores(self, rows: Int[Array, "n"] | None = None) -> Float32[Array, "n"]:
         """The scores of these rows, or of all."""
@@ -123,9 +122,8 @@ class Search:
     def __init__(self, index: Index, vectors: Float32[Array, "n dim"], *, cosine: bool = False) -> None:
         self._index, self._vectors, self._cosine = index, vectors, cosine
         self._sketch = index.sketched() if np.isfinite(vectors).all() else None
-        self._values = index.scores(vectors.T).T if self._sketch is None else index.bounds(self._sketch, vectors)
-        if cosine:
-            self._values /= index.divisors  # in place: new pages take longer than the division
+        values = index.scores(vectors.T).T if self._sketch is None else index.bounds(self._sketch, vectors)
+        self._values, self._close = self._divided(values), False
         self._last: Bounded | None = None
 
     def ranking(
@@ -133,15 +131,25 @@ class Search:
     ) -> Ranking:
         """The ranking of the allowed items for a sum of the vectors; `weights` are at least 0.
 
-        Equal scores are in the order of `ties`. A ranking starts from the best rows of the one before it.
+        Equal scores are in the order of `ties`. A ranking starts from the best rows of the one before it; once bounds
+        left too many items, all are scored once for all later rankings.
         """
-        values = weights @ self._values
+        if self._last is not None and self._last.scanned and not self._close:
+            self._values, self._close = self._divided(self._index.close_bounds(self._vectors)), True
+        single = len(weights) == 1  # then multiplying takes a fifth of the product of matrices, with the same bits
+        values = weights[0] * self._values[0] if single else weights @ self._values
         if self._sketch is None:
             return Scanned(values, allowed, ties)
         shortlist = _NONE if self._last is None else self._last.shortlist
         vector = weights @ self._vectors
         self._last = Bounded(self._index, vector, values, allowed, ties, self._cosine, shortlist)
         return self._last
+
+    def _divided(self, values: Float32[Array, "n items"]) -> Float32[Array, "n items"]:
+        """The values, divided by the items' lengths for cosines; in place: new pages take longer than the division."""
+        if self._cosine:
+            values /= self._index.divisors
+        return values
 
 
 def best(ranking: Ranking, k: int, limits: Sequence[Limits] = ()) -> tuple[Int[Array, "n"], Float32[Array, "n"]]:
@@ -153,6 +161,20 @@ def best(ranking: Ranking, k: int, limits: Sequence[Limits] = ()) -> tuple[Int[A
         if len(places) == k or depth == ranking.usable:
             return rows[places], scores[places]
         depth = min(8 * depth, ranking.usable)
+
+
+def _highest(values: Float32[Array, "items"], count: int) -> Int[Array, "n"]:
+    """The rows of the `count` highest values, and of all values equal to the last of them."""
+    place = len(values) - count
+    return np.flatnonzero(values >= np.partition(values, place)[place])
+
+
+def _high(values: Float32[Array, "items"], count: int, least: int) -> Int[Array, "n"]:
+    """The rows of about the `count` highest values, judged by a sample; of at least `least` of them."""
+    sample = values[::_SAMPLED]
+    place = len(sample) - max(count // _SAMPLED, 1)
+    rows = np.flatnonzero(values >= np.partition(sample, place)[place])
+    return rows if least <= len(rows) <= min(2 * count, _MOST * len(values)) else _highest(values, count)
 
 
 def _ordered(

@@ -12,9 +12,10 @@ from timbrec.types import Array, Float32
 DIRECTIONS = 40
 LEAST = 16_384  # with fewer items, a scan takes as long
 SCANS = 10  # searches before a sketch pays: it costs about as much
+ROUNDING = np.float32(1e-5)  # of the product of two lengths, far above the rounding errors of float32
 _SAMPLE = 8_192
-_BLOCK = 8_192
-_ROUNDING = np.float32(1e-5)  # of the product of two lengths, far above the rounding errors of float32
+_BLOCK = 8_192  # items of which a sketch is computed at once
+_TILE = 32_768  # items whose bounds are computed for all vectors, before the next are read
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class Sketch:
             heads = block @ basis
             table[:-2, start:stop] = heads.T
             table[-2, start:stop] = np.linalg.norm(block - heads @ basis.T, axis=1)
-            table[-1, start:stop] = np.linalg.norm(block, axis=1) * _ROUNDING
+            table[-1, start:stop] = np.linalg.norm(block, axis=1) * ROUNDING
         return cls(basis, table)
 
     def bounds(self, vectors: Float32[Array, "n dim"]) -> Float32[Array, "n items"]:
@@ -49,10 +50,10 @@ class Sketch:
         rests = np.linalg.norm(vectors - heads @ self.basis.T, axis=1)
         weights = np.column_stack([heads, rests, np.linalg.norm(vectors, axis=1)]).astype(np.float32)
         out = np.empty((len(vectors), self.table.shape[1]), np.float32)
-        for start in range(0, out.shape[1], _BLOCK):  # a block is read into the processor's cache once for all vectors
-            block = slice(start, start + _BLOCK)
+        for start in range(0, out.shape[1], _TILE):
+            tile = slice(start, start + _TILE)
             for row, bounds in zip(weights, out, strict=True):
-                np.matmul(row, self.table[:, block], out=bounds[block])
+                np.matmul(row, self.table[:, tile], out=bounds[tile])
         return out
 
 
