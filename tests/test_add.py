@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -186,6 +186,33 @@ def test_plays_of_an_export_are_matched_to_the_files(music: Path, tmp_path: Path
     assert [f'"item": "{item}"' in shown.stdout for item in listed["item"]] == [True] * 6
 
 
+@pytest.mark.parametrize("untimed", [False, True])
+def test_plays_with_odd_times_are_counted_as_those_of_any_log(music: Path, tmp_path: Path, untimed: bool) -> None:
+    days = ["03 Feb 2020 10:00", "01 Feb 2020 10:00", "01 Jan 1970 00:00", "31 Dec 1899 10:00", "01 Feb 2999 10:00"]
+    rows = [f"Band 0,,Song 0,{day}" for day in days] + ["Band 1,,Song 1,01 Jan 1990 00:00"]
+    (tmp_path / "plays.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "likes.m3u").write_text("#EXTM3U\n#EXTINF:1,Band 1 - Song 1\nBand 1 - Song 1.wav\n")
+    history = [tmp_path / "plays.csv", *([tmp_path / "likes.m3u"] if untimed else [])]
+    model = timbrec.fit_music(music, tmp_path / "model", encoder="mfcc", history=history).model
+    columns = {"user": ["me", "me"], "item": ["Band 0 - Song 0", "Band 1 - Song 1"], "plays": [2, 2 if untimed else 1]}
+    times = {"first": [datetime(2020, 2, 1, 10), datetime(1990, 1, 1)]}
+    played = model.played.frame().with_columns(
+        user=model.users.ids.gather(pl.Series(model.played.user)),
+        item=model.items.ids.gather(pl.Series(model.played.item)),
+    )
+    expected = columns if untimed else columns | times
+    shown = played.with_columns(pl.col("^first$").cast(pl.Datetime("us"))).select(list(expected))
+    assert shown.to_dict(as_series=False) == expected
+    assert untimed == ("first" not in played.columns)
+
+
+def test_plays_of_a_table_without_a_user_are_those_of_one_person(fitted: Path, tmp_path: Path) -> None:
+    table = tmp_path / "ids.csv"
+    table.write_text("user,track\nann,Band 0 - Song 0\n,Band 1 - Song 1\n")
+    matched = matched_history([table], timbrec.Model.load(fitted).catalogue)
+    assert matched.pairs.select("user", "track").rows() == [("ann", "Band 0 - Song 0"), ("me", "Band 1 - Song 1")]
+
+
 def test_plays_of_files_without_a_vector_are_counted_apart(music: Path, tmp_path: Path) -> None:
     history = tmp_path / "plays.csv"
     rows = ["Band 0,,Song 0,01 Feb 2020 10:00", "Gone,,Broken,02 Feb 2020 10:00", "Nobody,,Nothing,03 Feb 2020 10:00"]
@@ -294,6 +321,18 @@ def test_a_store_that_lost_its_newest_state_takes_no_audio(folder: Path, tmp_pat
     max(store.glob("manifest-*.json")).unlink()
     with pytest.raises(DataError, match=r"the vectors of 'mfcc' lack tracks of the model \(1 in all, e.g. 'new'\)"):
         timbrec.add_audio(folder, write_wav(tmp_path / "newer.wav", tone(50), RATE))
+
+
+def test_a_store_with_a_changed_byte_takes_no_audio(folder: Path, tmp_path: Path) -> None:
+    path = next((folder / "vectors").glob("*/*.npy"))
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.unlink()  # other folders may hold the same file
+    path.write_bytes(content)
+    before = sorted(file.name for file in path.parent.iterdir())
+    with pytest.raises(StoreError, match=rf"not as they were written \(1 in all, e\.g\. '{path.name}'\)"):
+        timbrec.add_audio(folder, write_wav(tmp_path / "new.wav", tone(30), RATE))
+    assert sorted(file.name for file in path.parent.iterdir()) == before
 
 
 def test_tables_of_ids_that_the_model_lacks_show_both_sides(fitted: Path, tmp_path: Path) -> None:

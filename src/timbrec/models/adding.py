@@ -76,8 +76,10 @@ def add_audio(
 
 
 def _check_store(folder: Path, name: str, model: Model) -> None:
-    """Raise StoreError for a missing store, which would begin anew, and DataError for one that lacks tracks."""
-    held = VectorStore.open(folder / VECTORS / name).ids
+    """Raise StoreError for a missing or changed store, which would begin anew or grow, DataError if it lacks tracks."""
+    store = VectorStore.open(folder / VECTORS / name)
+    store.verify()
+    held = store.ids
     lacking = model.catalogue["track"].filter(~model.catalogue["track"].is_in(held.implode()))
     if len(lacking):
         raise DataError(f"the vectors of {name!r} lack tracks of the model", count=len(lacking), example=lacking[0],

@@ -7,19 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from timbrec.data import pairs
 from timbrec.data.events import Events
 from timbrec.data.interactions import Interactions
+from timbrec.data.pairs import pairs_of
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.machine.versions import versions
 from timbrec.protocols import Recommender
 from timbrec.study.representation import Representation
-
-
-def pairs_of(plays: pl.DataFrame, timed: bool, n_users: int, n_items: int) -> Interactions:
-    """The (user, item) pairs of a table of rows of users and items, with the sum of `plays` and the first `time`."""
-    first = [pl.col("time").min().alias("first")] if timed else []
-    return Interactions.of(plays.group_by("user", "item").agg(pl.sum("plays"), *first), n_users, n_items)
 
 
 def all_plays(events: Events) -> tuple[Vocabulary, Interactions]:
@@ -27,7 +21,7 @@ def all_plays(events: Events) -> tuple[Vocabulary, Interactions]:
     present = events.table["user"].unique().sort()
     users = Vocabulary(events.users.ids.gather(present))
     table = events.table.with_columns(user=present.search_sorted(events.table["user"]).cast(pl.UInt32))
-    return users, pairs.pairs_of(replace(events, table=table, users=users))
+    return users, pairs_of(replace(events, table=table, users=users))
 
 
 def facts_of(name: str, fitted: Recommender, seed: int, representation: Representation | None) -> dict[str, Any]:

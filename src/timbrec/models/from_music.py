@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from timbrec.audio import Windows
+from timbrec.data.events import make_events
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.embed import Output, embed_all
@@ -18,7 +19,7 @@ from timbrec.encoders import check_weights, find, load, located
 from timbrec.errors import ConfigError, DataError
 from timbrec.histories import Matched, library
 from timbrec.models.catalogue import catalogue_of
-from timbrec.models.fits import facts_of, pairs_of
+from timbrec.models.fits import all_plays, facts_of
 from timbrec.models.folder import VECTORS, check_place
 from timbrec.models.histories import matched_history
 from timbrec.models.model import Model
@@ -154,10 +155,9 @@ def _plays(matched: Matched | None, catalogue: pl.DataFrame) -> tuple[Vocabulary
     if matched is None:
         empty = np.empty(0, np.int64)
         return Vocabulary([]), Interactions(empty, empty, empty, None, 0, len(catalogue))
-    pairs, items = matched.pairs, Vocabulary(catalogue["track"])
-    users = Vocabulary.of(pairs["user"])
-    rows = pairs.with_columns(user=pl.Series(users.rows(pairs["user"])), item=pl.Series(items.rows(pairs["track"])))
-    return users, pairs_of(rows, not pairs["time"].is_null().any(), len(users), len(items))
+    time = [] if matched.pairs["time"].is_null().any() else ["time"]
+    events = make_events(matched.pairs.select("user", "plays", *time, item="track"))
+    return all_plays(events.restricted_to(Vocabulary(catalogue["track"])))
 
 
 def _lasting(weights: Path | str | None) -> str | None:

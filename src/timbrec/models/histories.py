@@ -11,7 +11,7 @@ from timbrec.data.compression import plain_name
 from timbrec.data.tables import KINDS, open_table
 from timbrec.errors import ConfigError, DataError
 from timbrec.histories import Matched, load_history, match
-from timbrec.histories.reading import detect
+from timbrec.histories.reading import NOBODY, detect
 
 _LEAVE_OUT = "Leave the time zone out."
 IDS = ("track", "track_id", "item", "item_id")
@@ -68,7 +68,7 @@ def _ids_of(path: Path) -> pl.DataFrame | None:
 def _matched(ids: pl.DataFrame, catalogue: pl.DataFrame) -> Matched:
     """The rows of a table with their ids as tracks, where the catalogue has these."""
     known = pl.col("id").is_in(catalogue["track"].implode())
-    user = pl.col("user") if "user" in ids.columns else pl.lit("me")
+    user = pl.col("user").fill_null(NOBODY) if "user" in ids.columns else pl.lit(NOBODY)
     pairs = ids.filter(known).select(
         user=user, track="id", time=pl.lit(None, pl.Datetime("us")), plays=pl.lit(1, pl.Int64)
     )
