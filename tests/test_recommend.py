@@ -18,6 +18,8 @@ import small_world
 import timbrec
 from commands import in_process
 from timbrec import catalog
+from timbrec.cli.recommend import _allowed as allowed_names
+from timbrec.cli.recommend import _names as listed_names
 from timbrec.errors import ConfigError, DataError
 from timbrec.models import hubs
 from timbrec.protocols import Content
@@ -314,6 +316,22 @@ def test_the_commands_fit_recommend_and_write_playlists(run: Run, tmp_path: Path
     files = in_process("similar", "model", run.split.items.ids[0], "-f", "m3u", cwd=tmp_path)
     assert files.returncode == 2
     assert "the path of no track is known" in files.stderr
+
+
+def test_lists_name_files_and_artists_that_begin_with_an_at_sign(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("@D\n\n Duo \n", encoding="utf-8")
+    assert listed_names(["Band", f"@{path}", "@@D", "@@@D"]) == ["Band", "@D", "Duo", "@D", "@@D"]
+    with pytest.raises(ConfigError, match=r"D cannot be read: No such file.* write @@D for the name @D"):
+        listed_names(["@D"])
+
+
+def test_an_allow_list_without_names_is_refused_and_not_taken_for_everything(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text(" \n\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="the allow list holds no name"):
+        allowed_names([f"@{path}"])
+    assert listed_names([f"@{path}"]) == allowed_names([]) == []
 
 
 def test_every_format_holds_the_tracks_in_order(model: timbrec.Model) -> None:

@@ -21,8 +21,12 @@ _Count = Annotated[int, typer.Option("-k", "--count", help="Tracks in the list."
 _PerArtist = Annotated[int | None, typer.Option("--per-artist", help="At most this many tracks of an artist.", min=1)]
 _Since = Annotated[int | None, typer.Option(metavar="YEAR", help="Released in this year or later.")]
 _Until = Annotated[int | None, typer.Option(metavar="YEAR", help="Released in this year or earlier.")]
-_Allow = Annotated[list[str], typer.Option(metavar="NAME|@FILE", help="List only this track or artist; repeatable.")]
-_Deny = Annotated[list[str], typer.Option(metavar="NAME|@FILE", help="Never list this track or artist; repeatable.")]
+_Allow = Annotated[
+    list[str], typer.Option(metavar="NAME|@FILE|@@NAME", help="List only this track or artist; repeatable.")
+]
+_Deny = Annotated[
+    list[str], typer.Option(metavar="NAME|@FILE|@@NAME", help="Never list this track or artist; repeatable.")
+]
 _Kind = Annotated[Literal["all", "known", "new"], typer.Option("--kind", help="Known: somebody played the track.")]
 _Hubs = Annotated[
     Literal["csls", "mutual"] | None, typer.Option("--hubs", help="Correct for tracks that are near everything.")
@@ -74,7 +78,7 @@ def recommend(
         who, about = {"seeds": seed}, f"from {', '.join(seed)}"
     tracks = loaded.recommend(
         **who, k=count, reasons=reasons, heard=heard, kind=kind, per_artist=per_artist, since=since, until=until,
-        allow=_names(allow), deny=_names(deny), new_share=_share(new_share), same=same, hubs=hubs or False,
+        allow=_allowed(allow), deny=_names(deny), new_share=_share(new_share), same=same, hubs=hubs or False,
     )  # fmt: skip
     _write(tracks, f"{about}, by {_made(loaded)}", count, format, out)
 
@@ -96,7 +100,7 @@ def similar(
     """List the tracks most similar to a track."""
     loaded = _loaded(model)
     tracks = loaded.similar(
-        track, count, kind=kind, per_artist=per_artist, since=since, until=until, allow=_names(allow),
+        track, count, kind=kind, per_artist=per_artist, since=since, until=until, allow=_allowed(allow),
         deny=_names(deny), hubs=hubs or False,
     )  # fmt: skip
     _write(tracks, f"similar to {loaded.names.label(track)}, by {_made(loaded)}", count, format, out)
@@ -118,7 +122,7 @@ def path(
     """Find a way from one track to another in small steps."""
     loaded = _loaded(model)
     tracks = loaded.path(
-        start, end, steps, per_artist=per_artist, since=since, until=until, allow=_names(allow), deny=_names(deny)
+        start, end, steps, per_artist=per_artist, since=since, until=until, allow=_allowed(allow), deny=_names(deny)
     )
     title = f"from {loaded.names.label(start)} to {loaded.names.label(end)}, by {_made(loaded)}"
     _write(tracks, title, steps + 2, format, out)
@@ -151,20 +155,30 @@ def _made(model: Model) -> str:
 
 
 def _names(entries: list[str]) -> list[str]:
-    """Names, with @FILE replaced by the lines of a file. Raises ConfigError for a file that cannot be read."""
+    """Names, with @FILE replaced by the lines of a file, @@NAME by @NAME. Raises ConfigError for unreadable files."""
     names = []
     for entry in entries:
-        if not entry.startswith("@"):
-            names.append(entry)
+        if not entry.startswith("@") or entry.startswith("@@"):
+            names.append(entry.removeprefix("@"))
             continue
         try:
             lines = Path(entry[1:]).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{entry[1:]} cannot be read: {getattr(error, 'strerror', error)}",
-                fix="Give a text file, a name per line.",
+                fix=f"Give a text file, a name per line; write @{entry} for the name {entry}.",
             ) from error
         names += [line.strip() for line in lines if line.strip()]
+    return names
+
+
+def _allowed(entries: list[str]) -> list[str]:
+    """The names of an allow list. Raises ConfigError for an empty file, which would allow everything."""
+    names = _names(entries)
+    if entries and not names:
+        raise ConfigError(
+            "the allow list holds no name", example=entries[0], fix="Write one per line, or leave it out."
+        )
     return names
 
 
