@@ -60,6 +60,6 @@ def world(n_users: int = 240, n_items: int = 320, plays: int = 30, seed: int = 0
 
 
 def grad_of(tensor: torch.Tensor) -> torch.Tensor:
-    """The gradient of a tensor, which must have one."""
+    """The dense gradient of a tensor, which must have one."""
     assert tensor.grad is not None
-    return tensor.grad
+    return tensor.grad.to_dense()

@@ -118,8 +118,8 @@ class BERT4RecModel(Trainable[Sequences]):
     def __init__(self, settings: BERT4Rec, train: Interactions, content: Content) -> None:
         super().__init__()
         self.settings, self.train_pairs, self.histories = settings, train, Sequences(train)
+        self.catalogue = content.vectors
         self.scaling = Scaling.of(settings.scale, content.vectors[train.items])
-        self.catalogue = self.scaling(content.vectors)
         self.transformer = ItemTransformer(
             content.vectors.shape[1], settings.width, settings.layers, settings.heads, settings.feed_forward,
             settings.length, settings.dropout, settings.norm, settings.positions,
@@ -128,7 +128,7 @@ class BERT4RecModel(Trainable[Sequences]):
         self.targets = train.items if settings.targets == "train" else np.arange(train.n_items)
         self.column_of = np.full(train.n_items, PADDING)
         self.column_of[self.targets] = np.arange(len(self.targets))
-        self.add_table("items", torch.from_numpy(self.catalogue[self.targets]), "items" in settings.learned)
+        self.add_table("items", torch.from_numpy(self._start()), "items" in settings.learned)
         self.sample = Systematic((train.item_users[self.targets] + 1.0) ** 0.75, settings.samples)
 
     def examples(self, pairs: Interactions) -> Sequences:
@@ -146,7 +146,7 @@ class BERT4RecModel(Trainable[Sequences]):
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> BERT4RecScorer:
         """A scorer with the states of all users, or of `users` only; the others' are then zero."""
-        catalogue = self.catalogue.copy()
+        catalogue = self.scaling(self.catalogue)
         catalogue[self.targets] = self.items.detach().cpu().numpy()
         items = projected(self.transformer, catalogue)
         rows = np.arange(self.train_pairs.n_users) if users is None else users
@@ -156,7 +156,10 @@ class BERT4RecModel(Trainable[Sequences]):
 
     def moved(self) -> dict[str, float]:
         """Relative change of the item table."""
-        return {"items": distance(self.items, self.catalogue[self.targets])}
+        return {"items": distance(self.items, self._start())}
+
+    def _start(self) -> Float32[Array, "targets dim"]:
+        return self.scaling(self.catalogue[self.targets])
 
     def _own(
         self, columns: Int[Array, "users length"], masked: Bool[Array, "users length"]

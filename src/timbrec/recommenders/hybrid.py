@@ -17,7 +17,7 @@ from timbrec.recommenders.shared.towers import Tower
 from timbrec.settings import Count, Positive
 from timbrec.training import TrainedRecommender
 from timbrec.training.trainable import distance
-from timbrec.types import Array, Int
+from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
@@ -64,10 +64,10 @@ class HybridModel(Autoencoder):
 
     def __init__(self, settings: Hybrid, train: Interactions, content: Content) -> None:
         super().__init__(settings.targets, train)
+        self.catalogue = content.vectors
         self.scaling = Scaling.of(settings.scale, content.vectors[train.items])
-        self.catalogue = self.scaling(content.vectors)
         self.tower = Tower([content.vectors.shape[1], settings.width, settings.width])
-        self.add_table("content", torch.from_numpy(self.catalogue[self.columns]), learned=False)
+        self.add_table("content", torch.from_numpy(self._start()), learned=False)
 
     def vectors(self) -> torch.Tensor:
         """The tower's vectors (columns, width)."""
@@ -76,9 +76,12 @@ class HybridModel(Autoencoder):
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> ProfileScorer:
         """A scorer with the tower's vectors of the whole catalogue."""
-        items = self.tower.embed(self.catalogue)
+        items = self.tower.embed(self.catalogue, self.scaling)
         return ProfileScorer(means(self.train_pairs, items), items, tower=self.tower.frozen(), scaling=self.scaling)
 
     def moved(self) -> dict[str, float]:
         """Relative change of the content vectors, which are frozen."""
-        return {"content": distance(self.content, self.catalogue[self.columns])}
+        return {"content": distance(self.content, self._start())}
+
+    def _start(self) -> Float32[Array, "columns dim"]:
+        return self.scaling(self.catalogue[self.columns])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from timbrec.data.interactions import Interactions
@@ -85,7 +86,10 @@ class ShallowScorer(TrainedScorer):
 
 
 class ShallowModel(Trainable[Interactions]):
-    """The tables and the layer; `drawn` counts how often each user was sampled as a negative."""
+    """The tables and the layer; `drawn` counts how often each user was sampled as a negative.
+
+    A frozen item table is the content itself, and scaled when it is used: a scaled copy would take as much memory.
+    """
 
     users: torch.Tensor
     items: torch.Tensor
@@ -93,12 +97,12 @@ class ShallowModel(Trainable[Interactions]):
 
     def __init__(self, settings: ShallowNet, train: Interactions, content: Content) -> None:
         super().__init__()
-        self.settings, self.train_pairs, self.content = settings, train, content
+        self.settings, self.train_pairs, self.vectors = settings, train, content.vectors
         self.block = settings.batch
         self.scaling = Scaling.of(settings.scale, content.vectors[train.items])
         self.tower = Tower([content.vectors.shape[1], settings.width or content.vectors.shape[1]], closed=True)
-        for name, start in self._starts().items():
-            self.add_table(name, torch.from_numpy(start), name in settings.learned)
+        for name in get_args(Table):
+            self.add_table(name, torch.from_numpy(self._start(name)), name in settings.learned)
         self.unplayed = negatives.Unplayed(train) if settings.negative_users == "unplayed" else None
         self.register_buffer("drawn", torch.zeros(train.n_users, dtype=torch.int64))
 
@@ -134,26 +138,41 @@ class ShallowModel(Trainable[Interactions]):
         item_rows, item_places = _distinct(items, len(self.items))
         user_rows, user_places = _distinct(users, len(self.users))
         return pair_scores(
-            self.tower(self.items[item_rows.to(self.device)]),
-            self.tower(self.users[user_rows.to(self.device)]),
+            self.tower(self._item_vectors(item_rows.to(self.device))),
+            self.tower(_rows(self.users, user_rows.to(self.device))),
             item_places.to(self.device),
             user_places.to(self.device),
         )
 
-    def scorer(self, users: Int[Array, "u"] | None = None) -> ShallowScorer:
-        """A scorer with both tables mapped by the tower."""
-        tables = self.tower.embed(self.users), self.tower.embed(self.items)
+    def scorer(self, users: Int[Array, "u"] | None = None) -> TrainedScorer:
+        """A scorer with both tables mapped by the tower; without `users` a ShallowScorer."""
+        scaling = None if self._items_learned else self.scaling
+        tables = self.tower.embed(self.users), self.tower.embed(self.items, scaling)
+        if users is not None:
+            return TrainedScorer(*tables)
         drawn = {"users drawn as negatives": float((self.drawn > 0).double().mean())}
-        table = self.items.detach().cpu().numpy()
+        table = self.items.detach().cpu().numpy() if self._items_learned else self.scaling(self.vectors)
         return ShallowScorer(*tables, tower=self.tower.frozen(), scaling=self.scaling, table=table, remarks=drawn)
 
     def moved(self) -> dict[str, float]:
         """Relative change of the user table and of the item table."""
-        return {name: distance(getattr(self, name), start) for name, start in self._starts().items()}
+        users = distance(self.users, self._start("users"))
+        return {"users": users, "items": distance(self.items, self._start("items").copy())}
 
-    def _starts(self) -> dict[Table, Float32[Array, "..."]]:
-        content = self.scaling(self.content.vectors)
-        return {"users": means(self.train_pairs, content), "items": content}
+    @property
+    def _items_learned(self) -> bool:
+        return "items" in self.settings.learned
+
+    def _item_vectors(self, rows: torch.Tensor) -> torch.Tensor:
+        vectors = _rows(self.items, rows)
+        return vectors if self._items_learned else self.scaling.tensor(vectors)
+
+    def _start(self, name: Table) -> Float32[Array, "..."]:
+        """A table before training; for a frozen item table the content of the caller."""
+        if name == "items" and not self._items_learned:
+            return self.vectors
+        scaled = self.scaling(self.vectors)
+        return scaled if name == "items" else means(self.train_pairs, scaled)
 
     def _negatives(self, items: Int[Array, "n"], rng: np.random.Generator) -> Int[Array, "n k"]:
         if self.unplayed is not None:
@@ -163,6 +182,11 @@ class ShallowModel(Trainable[Interactions]):
             users = negatives.sample_negatives(rng, shape, self.train_pairs.n_users)
         self.drawn += torch.from_numpy(np.bincount(users.ravel(), minlength=len(self.drawn))).to(self.device)
         return users
+
+
+def _rows(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Rows of a table; the gradient of a learned one is sparse, except on Apple's GPUs, which have none."""
+    return nn.functional.embedding(rows, table, sparse=table.requires_grad and table.device.type != "mps")
 
 
 def _distinct(rows: Int[Array, "*shape"], n: int) -> tuple[torch.Tensor, torch.Tensor]:

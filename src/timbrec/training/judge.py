@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from timbrec.training.validation import validate, validation_task
-from timbrec.types import Array, Int
+from timbrec.types import Array, Int, Integer
 
 if TYPE_CHECKING:
     from timbrec.data.split import Fold, Scenario
@@ -87,7 +89,26 @@ def judge_of(settings: TrainingSettings, validation: Fold | None, can_rank_cold:
     return Ranking(validation, settings.stop_on, can_rank_cold)
 
 
-def batches(n: int, size: int, rng: np.random.Generator | None = None) -> list[Int[Array, "batch"]]:
+def batches(n: int, size: int, rng: np.random.Generator | None = None) -> Sequence[Int[Array, "batch"]]:
     """The rows of n examples in batches, in a random order with `rng`; the last batch may be smaller."""
-    order = np.arange(n) if rng is None else rng.permutation(n)
-    return np.split(order, range(size, n, size))
+    order = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
+    if rng is not None:
+        rng.shuffle(order)
+    return _Batches(order, size)
+
+
+@dataclass(frozen=True)
+class _Batches(Sequence[Int[Array, "batch"]]):
+    """Parts of `size` of an order that takes four bytes per row; a batch has eight, for products of rows."""
+
+    order: Integer[Array, "n"]
+    size: int
+
+    def __len__(self) -> int:
+        return max(1, -(-len(self.order) // self.size))
+
+    def __getitem__(self, number: Any) -> Any:
+        """The rows of a batch."""
+        if number >= len(self):
+            raise IndexError(number)
+        return self.order[number * self.size : (number + 1) * self.size].astype(np.int64)

@@ -14,6 +14,7 @@ import torch
 from timbrec.errors import ConfigError
 from timbrec.protocols import Workspace
 from timbrec.training.averaging import Average
+from timbrec.training.best import Best
 from timbrec.training.checkpoint import joined, part_of
 from timbrec.training.judge import batches, judge_of
 from timbrec.training.log import Log
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from timbrec.training.trainable import Trainable
 
 _DROP = 0.1  # factor of the learning rate on a plateau
+_ELEMENTS = 2**22  # weights that are checked at once
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,14 @@ def train_model(
     saved = checkpoint.load() if checkpoint is not None else None
     if processes is not None:
         processes.share((_help, (training, saved)))
-    return _run(_Epochs(training, workspace, checkpoint, processes), saved)
+    epochs = _Epochs(training, workspace, checkpoint, processes)
+    epochs.best = Best(None if checkpoint is None else checkpoint.folder)
+    if saved is not None:
+        epochs.resume(saved)
+        del saved  # it holds the weights once more
+    _run(epochs)
+    epochs.serve()
+    return epochs.course
 
 
 def _help(training: Training[E], saved: tuple[Tensors, dict[str, Any]] | None) -> None:
@@ -88,28 +97,26 @@ def _help(training: Training[E], saved: tuple[Tensors, dict[str, Any]] | None) -
     processes = group()
     if processes is not None:
         training.model.to(processes.device)
-        _run(_Epochs(training, Workspace(), None, processes), saved)
+        epochs = _Epochs(training, Workspace(), None, processes)
+        if saved is not None:
+            epochs.resume(saved)
+        _run(epochs)
 
 
-def _run(epochs: _Epochs[E], saved: tuple[Tensors, dict[str, Any]] | None) -> Course:
-    if saved is not None:
-        epochs.resume(saved)
-    model, seed = epochs.model, epochs.training.seed
-    examples = model.examples(epochs.training.pairs)
+def _run(epochs: _Epochs[E]) -> None:
+    seed, examples = epochs.training.seed, epochs.model.examples(epochs.training.pairs)
     with closing(Log(epochs.workspace.folder, epochs.course.log)) as log:
         while epochs.follow:
             with seeded(seed, epochs.course.epoch + 1) as rng:
                 log.write(epochs.run(examples, rng))
     epochs.report_end(examples)
-    if epochs.judge is not None:
-        model.load_state_dict(epochs.best)
-    elif epochs.average is not None:
-        epochs.average.swap()
-    return epochs.course
 
 
 class _Epochs(Generic[E]):
-    """The epochs of a training, with the learning rate's schedule and the history."""
+    """The epochs of a training, with the learning rate's schedule and the history.
+
+    `best` keeps the weights to serve; None in a process that helps another one.
+    """
 
     def __init__(
         self, training: Training[E], workspace: Workspace, checkpoint: Checkpoint | None, processes: Group | None
@@ -126,7 +133,8 @@ class _Epochs(Generic[E]):
             patience=settings.plateau,
         )
         self.average = Average(model) if settings.average else None
-        self.course, self.best = Course(), _copy(model.state_dict())
+        self.course = Course()
+        self.best: Best | None = None
 
     @property
     def follow(self) -> bool:
@@ -149,7 +157,17 @@ class _Epochs(Generic[E]):
         course.log.append(entry | {"seconds": round(time.perf_counter() - began, 3)})
         if self.checkpoint is not None:
             self.checkpoint.save(self._tensors(), {"course": asdict(course), "plateau": self.plateau.state_dict()})
+        if self.best is not None:
+            self.best.drop_all_but(course.best_epoch)
         return course.log[-1]
+
+    def serve(self) -> None:
+        """Give the model the weights that are served: those of the best epoch, or the averages."""
+        self.steps.optimizer.state.clear()  # its tables make room for those of the best epoch
+        if self.judge is not None and self.best is not None:
+            self.best.give(self.course.best_epoch, self.model)
+        elif self.average is not None:
+            self.average.swap()
 
     def report_end(self, examples: E) -> None:
         """Report all steps as done if training stopped early."""
@@ -175,7 +193,7 @@ class _Epochs(Generic[E]):
             if self.average is not None:
                 self.average.add(done)
             self.workspace.report(self._words(losses[-1]), done, self.settings.epochs * len(order))
-        if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
+        if not all(_is_finite(weights) for weights in self.model.parameters()):
             raise DivergedError("a weight is not finite", f"step {len(order)} of epoch {epoch + 1}")
         return float(np.mean(losses))
 
@@ -188,7 +206,9 @@ class _Epochs(Generic[E]):
             if not math.isfinite(value):
                 raise DivergedError(f"the {judge.name} is {value}", f"after epoch {course.epoch}")
             if judge.prefers(value, course.best, self.settings.least_gain):
-                course.best, course.best_epoch, self.best = value, course.epoch, _copy(self.model.state_dict())
+                course.best, course.best_epoch = value, course.epoch
+                if self.best is not None:
+                    self.best.keep(course.epoch, self.model.state_dict())
         self.plateau.step(value)
         if self.steps.lr < lr:
             course.lr_drops.append(course.epoch)
@@ -222,7 +242,8 @@ class _Epochs(Generic[E]):
             )
         self.plateau.load_state_dict(facts["plateau"])
         self.model.load_state_dict(part_of(tensors, "model"))
-        self.best = part_of(tensors, "best")
+        if self.best is not None and (best := part_of(tensors, "best")):  # written by timbrec 0.2 and earlier
+            self.best.keep(self.course.best_epoch, best)
         if self.average is not None:
             self.average.weights = part_of(tensors, "average")
         self.steps.load(part_of(tensors, "optimizer"))
@@ -231,11 +252,11 @@ class _Epochs(Generic[E]):
         """The tensors that `resume` reads."""
         return joined({
             "model": self.model.state_dict(),
-            "best": self.best if self.judge else {},
             "average": self.average.weights if self.average else {},
             "optimizer": self.steps.state(),
         })  # fmt: skip
 
 
-def _copy(tensors: Tensors) -> Tensors:
-    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+def _is_finite(weights: torch.Tensor) -> bool:
+    """Whether all are finite; in blocks, since torch copies what it is given."""
+    return all(bool(block.isfinite().all()) for block in weights.detach().flatten().split(_ELEMENTS))

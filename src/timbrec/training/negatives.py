@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from timbrec.data.interactions import Interactions
-from timbrec.types import Array, Float, Int
+from timbrec.types import Array, Float, Int, Integer
 
 
 def sample_negatives(rng: np.random.Generator, shape: tuple[int, ...], n: int | Int[Array, "..."]) -> Int[Array, "..."]:
@@ -38,7 +38,8 @@ class Systematic:
 class Unplayed:
     """Draws users who have not played an item, uniformly and without rejection.
 
-    The r-th of these users has the row r plus the number of the item's players before that row. An item that every
+    The r-th of these users has the row r plus the number of the item's players before that row. `others` holds, for
+    each play in ascending order of item and user, the number of other users before the player. An item that every
     user has played has no such user; its negatives are drawn from all users.
     """
 
@@ -48,13 +49,25 @@ class Unplayed:
         self.players, self.n_users = pairs.item_users, pairs.n_users
         self.start = np.cumsum(self.players) - self.players
         others_before = user - (np.arange(len(item)) - self.start[item])
-        self.keys = item * (self.n_users + 1) + others_before
+        self.others = others_before.astype(np.int32 if self.n_users < 2**31 else np.int64)
 
     def users(self, rng: np.random.Generator, items: Int[Array, "n"], count: int) -> Int[Array, "n count"]:
         """`count` users for each item, with replacement."""
         left = self.n_users - self.players[items]
         has_others = (left > 0)[:, None]
         drawn = sample_negatives(rng, (len(items), count), np.where(left > 0, left, self.n_users)[:, None])
-        key = (items * (self.n_users + 1))[:, None] + drawn
-        players_before = np.searchsorted(self.keys, key, side="right") - self.start[items][:, None]
+        starts = np.broadcast_to(self.start[items][:, None], drawn.shape)
+        players_before = _up_to(self.others, starts, starts + self.players[items][:, None], drawn)
         return np.where(has_others, drawn + players_before, drawn)
+
+
+def _up_to(
+    ascending: Integer[Array, "m"], starts: Int[Array, "*n"], ends: Int[Array, "*n"], limits: Int[Array, "*n"]
+) -> Int[Array, "*n"]:
+    """How many of ascending[starts:ends] are at most `limits`, by bisection of all ranges at once."""
+    low, high = starts, ends
+    while (left := low < high).any():
+        middle = (low + high) // 2
+        above = left & (ascending[np.where(left, middle, 0)] > limits)
+        low, high = np.where(left & ~above, middle + 1, low), np.where(above, middle, high)
+    return low - starts

@@ -78,9 +78,9 @@ class TrainedRecommender(TrainingSettings, Recommender):
 
     def _scorer(self, model: Trainable[Any], course: Course, content: Content) -> TrainedScorer:
         model.eval()
-        with torch.no_grad():
+        with torch.no_grad():  # distances first: both need tables for a moment
+            facts = {f"moved {name}": distance for name, distance in model.moved().items()}
             scorer = model.scorer()
-        facts = {f"moved {name}": distance for name, distance in model.moved().items()}
         facts["epochs trained"] = float(course.epoch)
         if self.uses_content:
             facts["zero vectors"] = float((~content.vectors.any(1)).sum())

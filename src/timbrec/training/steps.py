@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Generic
 
 import numpy as np
@@ -15,6 +14,7 @@ from timbrec.errors import ConfigError
 from timbrec.machine.devices import ran_out
 from timbrec.training.checkpoint import joined
 from timbrec.training.randomness import rewinding
+from timbrec.training.row_adam import RowAdam
 from timbrec.training.trainable import E
 from timbrec.types import Array, Int
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from timbrec.training.trainable import Trainable
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": partial(torch.optim.Adam, fused=True),
+    "adam": RowAdam,
     "nadam": torch.optim.NAdam,
 }
 _LOG = logging.getLogger(__name__)
@@ -107,7 +107,9 @@ class Steps(Generic[E]):
     def _update(self, loss: torch.Tensor, value: float, when: str) -> float:
         if not math.isfinite(value):
             raise DivergedError(f"the loss is {value}", when)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        try:
+            loss.backward()
+            self.optimizer.step()
+        finally:
+            self.optimizer.zero_grad()  # also after an error; and no gradient takes memory between steps
         return value

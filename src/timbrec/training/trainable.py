@@ -44,7 +44,7 @@ class Trainable(nn.Module, ABC, Generic[E]):
 
     @abstractmethod
     def scorer(self, users: Int[Array, "u"] | None = None) -> TrainedScorer:
-        """A scorer of the model's current state. With `users`, the vectors of other users may be left out."""
+        """A scorer of the model's current state. With `users`, it may be one that only ranks, for these users."""
 
     def moved(self) -> dict[str, float]:
         """Relative change of each table of vectors: |now - start| / |start|, exactly 0 for a frozen table."""
@@ -64,9 +64,10 @@ class Trainable(nn.Module, ABC, Generic[E]):
 
 
 def distance(now: torch.Tensor, start: Array) -> float:
-    """|now - start| / |start| in the Frobenius norm; 0.0 only if every bit is equal."""
+    """|now - start| / |start| in the Frobenius norm; 0.0 only if every bit is equal. `start` is overwritten."""
     before = torch.from_numpy(start)
     after = now.detach().cpu()
     if torch.equal(after, before):
         return 0.0
-    return float((after - before).norm() / before.norm().clamp(min=torch.finfo(before.dtype).tiny))
+    scale = before.norm().clamp(min=torch.finfo(before.dtype).tiny)
+    return float(torch.sub(after, before, out=before).norm() / scale)

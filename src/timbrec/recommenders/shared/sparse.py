@@ -48,8 +48,9 @@ def pair_scores(left: torch.Tensor, right: torch.Tensor, rows: torch.Tensor, col
 def means(histories: Interactions, vectors: Float32[Array, "items dim"]) -> Float32[Array, "users dim"]:
     """Mean vectors (n_users, dim) of each user's items; zero for a user without items."""
     starts, items = torch.from_numpy(histories.starts), torch.from_numpy(histories.item)
-    sums = row_sums(starts, items, torch.from_numpy(vectors)).numpy()
-    return np.asarray(sums / np.maximum(histories.user_items, 1).astype(np.float32)[:, None])
+    sums: Float32[Array, "users dim"] = row_sums(starts, items, torch.from_numpy(vectors)).numpy()
+    sums /= np.maximum(histories.user_items, 1).astype(np.float32)[:, None]
+    return sums
 
 
 class _RowSums(torch.autograd.Function):

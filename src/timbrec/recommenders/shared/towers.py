@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from timbrec.recommenders.shared.scaling import Scaling
 from timbrec.types import Array, Float32
 
 _EPSILON = 1e-8  # lower bound of a norm in a division; if every unit is off, the vector is zero
@@ -60,13 +61,19 @@ class Tower(nn.Module):
         """A copy on the CPU without gradients."""
         return copy.deepcopy(self).cpu().requires_grad_(False)
 
-    def embed(self, vectors: torch.Tensor | Float32[Array, "n dim"]) -> Float32[Array, "n width"]:
-        """Unit vectors (n, width) for serving: `forward` without gradients, in blocks, as a numpy array."""
+    def embed(
+        self, vectors: torch.Tensor | Float32[Array, "n dim"], scaling: Scaling | None = None
+    ) -> Float32[Array, "n width"]:
+        """Unit vectors (n, width) for serving: `forward` without gradients, in blocks, as a numpy array.
+
+        With `scaling`, of the scaled vectors.
+        """
         weights = next(self.parameters())
         rows = torch.as_tensor(vectors)
         out = np.empty((len(rows), self.settings["sizes"][-1]), np.float32)
         with torch.no_grad():
             for start in range(0, len(rows), _ROWS):
                 block = rows[start : start + _ROWS].to(weights)
-                out[start : start + _ROWS] = self(block).cpu().numpy()
+                scaled = block if scaling is None else scaling.tensor(block)
+                out[start : start + _ROWS] = self(scaled).cpu().numpy()
         return out
