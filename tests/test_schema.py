@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from timbrec import catalog
 from timbrec.cli.app import app
 from timbrec.errors import TimbrecError
 from timbrec.study.config import make_config
+from timbrec.study.key_texts import TEXTS
 from timbrec.study.schema import config_schema
 from timbrec.worlds import demo
 
@@ -110,6 +112,30 @@ def test_the_schema_offers_every_part_with_its_summary() -> None:
         for name in catalog.names(kind):
             assert schema["$defs"][f"{kind}.{name}"]["description"] == catalog.summary(kind, name)
     assert "base" not in schema["properties"]
+
+
+def sentences(schema: Any) -> Iterator[tuple[str, str]]:
+    """Key and description of every property in a schema, nested ones included."""
+    if isinstance(schema, list):
+        for inner in schema:
+            yield from sentences(inner)
+    elif isinstance(schema, dict):
+        for name, inner in schema.items():
+            if name == "properties":
+                yield from ((key, values.get("description", "")) for key, values in inner.items())
+                yield from sentences(list(inner.values()))
+            elif name == "$defs":
+                yield from sentences(list(inner.values()))
+            else:
+                yield from sentences(inner)
+
+
+def test_every_key_has_a_sentence_and_every_sentence_a_key() -> None:
+    described = list(sentences(config_schema()))
+    assert len(described) > 250
+    plain = re.compile(r"[A-Z`].*[^.]\.")
+    assert [key for key, text in described if not plain.fullmatch(text) or ". " in text or len(text) > 110] == []
+    assert set(TEXTS.values()) == {text for _, text in described}
 
 
 def test_the_command_prints_the_schema_or_writes_it(tmp_path: Path) -> None:

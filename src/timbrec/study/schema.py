@@ -9,6 +9,7 @@ from typing import Any
 from timbrec import catalog
 from timbrec.settings import schemas
 from timbrec.study.config import Config
+from timbrec.study.key_texts import text
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -36,7 +37,7 @@ def config_schema() -> Schema:
     representation = definitions["RepresentationConfig"]["properties"]
     representation["transforms"]["items"] = _entry("transforms")
     representation["of"] = {"anyOf": [{"type": ["string", "number"]}, representation["of"]]}
-    return {"$schema": DIALECT, "title": "Config of timbrec"} | schema
+    return {"$schema": DIALECT, "title": "Config of timbrec"} | _described(schema, "")
 
 
 _KINDS: Mapping[str, Schema] = {  # keys of an entry besides the settings of its part
@@ -97,6 +98,26 @@ def _labels() -> Schema:
 def _without_use(part: Schema) -> Schema:
     keys = {key: value for key, value in part["properties"].items() if key != "use"}
     return part | {"properties": keys, "required": []}
+
+
+def _described(schema: Any, place: str) -> Any:
+    """A copy in which every key has its sentence; `place` is the model or part of the keys."""
+    if isinstance(schema, list):
+        return [_described(inner, place) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    copy = {}
+    for name, inner in schema.items():
+        if name == "$defs":
+            copy[name] = {part: _described(keys, part) for part, keys in inner.items()}
+        elif name == "properties":
+            copy[name] = {
+                key: _described(values, f"{place}.{key}".lstrip(".")) | {"description": text(place, key)}
+                for key, values in inner.items()
+            }
+        else:
+            copy[name] = _described(inner, place)
+    return copy
 
 
 def _or_null(schema: Schema) -> Schema:
