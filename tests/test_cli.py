@@ -116,7 +116,7 @@ def test_bench_then_report_then_audit(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "audit:" in first.stdout
     summary = pl.read_csv(tmp_path / "run" / "results.csv", infer_schema_length=None)
-    cold = summary.filter(metric="ndcg@20", scenario="cold", recommender="knn centred")
+    cold = summary.filter(metric="ndcg@20", scenario="cold", recommender="knn centred", control="real", seed=0)
     value = dict(zip(cold["encoder"], cold["value"], strict=True))
     assert value["good"] > value["poor"]
     cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").iterdir()}

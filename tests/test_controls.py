@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 
-from timbrec.study.controls import gaussian, shuffled, vectors_of
+from timbrec.study.controls import VERSIONS, gaussian, shuffled, vectors_of
 
 VECTORS = (
     np.random.default_rng(0).standard_normal((600, 5)) @ np.random.default_rng(1).standard_normal((5, 5)) + 3
@@ -50,3 +51,27 @@ def test_controls_of_constant_and_zero_vectors_are_finite(train: list[int]) -> N
             assert np.isfinite(vectors_of(control, vectors, rows, 0)).all()
     assert np.allclose(gaussian(np.ones((600, 5), np.float32), rows, 0), 1)
     assert vectors_of("real", VECTORS, rows, 0) is VECTORS
+
+
+def test_gaussian_vectors_do_not_depend_on_rounding() -> None:
+    """Equal variances and fewer tracks than dimensions leave the eigenvectors open: any rounding turns them."""
+    rng = np.random.default_rng(0)
+    turned = np.linalg.qr(rng.standard_normal((40, 40)))[0]
+    for vectors in (np.concatenate([turned, -turned]), rng.standard_normal((12, 40))):
+        plain = vectors.astype(np.float32)
+        drawn = [
+            gaussian(np.ascontiguousarray(given), np.arange(len(plain)), 0)
+            for given in (plain, plain[::-1], plain * (1 + 1e-7 * rng.standard_normal(plain.shape)).astype(np.float32))
+        ]
+        for other in drawn[1:]:
+            np.testing.assert_allclose(other, drawn[0], atol=2e-3)
+
+
+def test_an_experiment_with_a_changed_control_is_another_one() -> None:
+    """Cells of Gaussian controls made before their root was symmetric are made again; others are kept."""
+    assert VERSIONS == {"gaussian": 2}
+    drawn = gaussian(np.arange(12, dtype=np.float32).reshape(4, 3) ** 2, np.arange(4), 7)
+    covariance = np.cov(np.arange(12).reshape(4, 3) ** 2, rowvar=False)
+    normal = np.random.default_rng([7, 0x6_A5]).standard_normal((4, 3), dtype=np.float32)
+    expected = normal @ sqrtm(covariance).real + (np.arange(12).reshape(4, 3) ** 2).mean(0)
+    np.testing.assert_allclose(drawn, expected, rtol=1e-3, atol=1e-2)

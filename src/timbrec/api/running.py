@@ -82,7 +82,9 @@ def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Se
     inputs.tracks.write_parquet(run.folder / TRACKS)
     write_leaks(run, config, inputs, progress)
     write_truth(run, inputs)
-    run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
+    same = run.same and jobs != 0 and not only and engine == "local" and not config.own_parts
+    if not (same and not run.missing and not read_audit(run).due):  # else all is there: the recommenders load PyTorch
+        run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
     stale = read_audit(run).due  # neither probes nor figures change what an audit depends on
     with _code_checked_beside(progress) if stale and jobs != 1 and cores() > 1 else nullcontext():
         if config.probes or config.mir_scores:

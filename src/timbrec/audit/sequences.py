@@ -54,7 +54,7 @@ def _states(model: BERT4RecModel) -> Float32[Array, "users width"]:
     pairs, rows = model.train_pairs, []
     assert pairs.first is not None
     with torch.no_grad():
-        table = model.transformer.table(torch.from_numpy(model.catalogue))
+        table = model.transformer.table(torch.from_numpy(model.scaling(model.catalogue)))
         for user in pairs.users:
             own = np.flatnonzero(pairs.user == user)
             latest = pairs.item[own[np.argsort(pairs.first[own])]][-(_SETTINGS.length - 1) :]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 
 from timbrec import catalog
 from timbrec.errors import TimbrecError, did_you_mean, listing
 from timbrec.machine.devices import device_of
+from timbrec.machine.versions import code_digest
 from timbrec.metrics.shared.base import GainMetric
+from timbrec.places import is_remote
 from timbrec.probes import probe
 from timbrec.recommenders import recommender
 from timbrec.settings import checked
@@ -64,7 +67,7 @@ def _probe_problems(config: Config) -> Iterator[object]:
 
 def _impossible_settings(config: Config) -> Iterator[object]:
     """Settings a recommender does not take, a missing items table, and a device this machine lacks."""
-    for entry in config.recommenders:
+    for entry in [] if _has_run(config) else config.recommenders:
         if refused := _refusal(recommender, entry.use, entry.settings, config.budget):
             yield refused
         elif not config.knows_artists and catalog.load("recommenders", entry.use).uses_artists:
@@ -90,6 +93,18 @@ def _impossible_settings(config: Config) -> Iterator[object]:
         yield "`split.by_artist` needs the artist of each track. Name a table of tracks under `items`."
     if config.device not in ("auto", "cpu") and (refused := _refusal(device_of, config.device)):
         yield refused
+
+
+def _has_run(config: Config) -> bool:
+    """Whether this code has made a run of this config, and so has checked its recommenders, which load PyTorch."""
+    path = config.at(config.output) / "run.json"
+    if config.own_parts or is_remote(path):
+        return False
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return bool(facts["config"] == config.facts and facts["versions"]["code"] == code_digest())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _primary_problems(config: Config) -> Iterator[object]:

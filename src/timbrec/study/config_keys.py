@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from timbrec import catalog
 from timbrec.data.items import ItemsConfig
 from timbrec.data.log import LogConfig
 from timbrec.data.settings import Name, Part, resolved
@@ -121,6 +122,19 @@ class Config(Part):
             return self.dataset.kind.name
         paths = () if self.interactions is None else self.interactions.path
         return self.dataset or f"{self.name} {' '.join(path.stem for path in paths)}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The config as JSON values, with an absolute base folder."""
+        return self.model_dump(mode="json", exclude_none=True) | {"base": str(self.base.resolve())}
+
+    @property
+    def own_parts(self) -> bool:
+        """Whether recommenders or kinds of cells are of other packages, which the digest of the code leaves out."""
+        names = [("recommenders", entry.use) for entry in self.recommenders] + [
+            ("cells", cell.use) for cell in self.cells
+        ]
+        return any(name not in catalog.CATALOG[kind] for kind, name in names)
 
     def at(self, path: Path) -> Path:
         """A path of the config as seen from the working folder."""

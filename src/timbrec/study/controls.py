@@ -20,11 +20,15 @@ def shuffled(vectors: Float32[Array, "items dim"], seed: int) -> Float32[Array, 
 def gaussian(
     vectors: Float32[Array, "items dim"], train_items: Int[Array, "n"], seed: int
 ) -> Float32[Array, "items dim"]:
-    """Normal vectors with the mean and covariance of the train items' vectors."""
+    """Normal vectors with the mean and covariance of the train items' vectors.
+
+    Draws are multiplied by the symmetric root of the covariance. Any other root depends on the signs and order of
+    eigenvectors, which differ from machine to machine where eigenvalues are close.
+    """
     train = vectors[train_items].astype(np.float64)
     mean = train.mean(0)
     variances, axes = np.linalg.eigh((train - mean).T @ (train - mean) / max(len(train) - 1, 1))
-    spread = (axes * np.sqrt(variances.clip(min=0))).T.astype(np.float32)
+    spread = ((axes * np.sqrt(variances.clip(min=0))) @ axes.T).astype(np.float32)
     drawn = np.random.default_rng([seed, 0x6_A5]).standard_normal(vectors.shape, dtype=np.float32)
     return drawn @ spread + mean.astype(np.float32)
 
@@ -33,6 +37,7 @@ CONTROLS: dict[str, Control] = {
     "shuffled": lambda vectors, train_items, seed: shuffled(vectors, seed),
     "gaussian": gaussian,
 }
+VERSIONS = {"gaussian": 2}  # 1 where none is given; raise it with every change of numbers
 
 
 def vectors_of(

@@ -24,7 +24,7 @@ def describe_run(config: Config, inputs: Inputs) -> dict[str, Any]:
     return {
         "version": version("timbrec"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": config.model_dump(mode="json", exclude_none=True) | {"base": str(config.base.resolve())},
+        "config": config.facts,
         "data_card": data_card(inputs),
         "inputs": inputs.digests,
         "versions": versions() | ({"git commit": revision} if (revision := commit()) else {}),

@@ -23,10 +23,10 @@ class Experiment:
     """One cell of the grid.
 
     `split` and `artists` are digests. `representation` is None for a recommender without content. `control` is "real"
-    or the name of a control (controls.py). `settings` are all hyperparameters, defaults included; `version` is the
-    version of the recommender. `depth` is the length of the stored lists: one more than the largest k. `kind` is the
-    kind of cell in the catalogue. `label` is the recommender's name in tables. `plays` are the levels of a thinning
-    cell.
+    or the name of a control (controls.py), and `control_version` its version. `settings` are all hyperparameters,
+    defaults included; `version` is the version of the recommender. `depth` is the length of the stored lists: one more
+    than the largest k. `kind` is the kind of cell in the catalogue. `label` is the recommender's name in tables.
+    `plays` are the levels of a thinning cell.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -45,6 +45,7 @@ class Experiment:
     kind: str = added(neutral="ranking")
     mixed_candidates: Candidates = added(neutral="tested")  # noqa: RUF009 - makes a field
     plays: tuple[int, ...] = added(neutral=())
+    control_version: int = added(neutral=1)
 
     @cached_property
     def hash(self) -> str:

@@ -36,10 +36,12 @@ class Run:
 
     `location` is the folder, or the URL of a run in a bucket. `folder` is local: for a run in a bucket, the working
     copy of all files but the cells' tables, which `publish` commits (see `mirror`). `kept` is a sentence on where
-    `create` moved an earlier run of the folder; None without one.
+    `create` moved an earlier run of the folder; None without one. `same` says that `create` found a run of the same
+    facts there: config, inputs and versions.
     """
 
     kept: str | None = None
+    same: bool = False
 
     def __init__(self, folder: Path) -> None:
         self._open(location(folder), mirror_of(location(folder)))
@@ -67,10 +69,11 @@ class Run:
         for leftover in [*(folder / "cells").glob(".*"), *(folder / "training" / "shared").glob(".*")]:
             shutil.rmtree(leftover, ignore_errors=True)  # left by a run that was stopped while writing
         save_split(split, folder / "split")
-        _write_facts(folder / "run.json", {"format": FORMAT} | facts)
+        same = _write_facts(folder / "run.json", {"format": FORMAT} | facts)
         run = cls.__new__(cls)
         run._open(place, mirror)
         run.__dict__["split"] = split
+        run.same = same
         run.kept = kept and kept.replace(str(folder), str(place))
         run.publish()
         return run
@@ -269,9 +272,10 @@ def _old_cell(folder: Path, experiment: Experiment, facts: dict[str, Any], names
     return Cell(experiment, records, facts["refused"], facts["facts"], facts["chosen"], facts["seconds"])
 
 
-def _write_facts(path: Path, facts: dict[str, Any]) -> None:
-    """Write the facts of a run, unless the file has them already, apart from the time when they were first written."""
+def _write_facts(path: Path, facts: dict[str, Any]) -> bool:
+    """Write the facts of a run, unless the file has them, apart from the time of writing; returns whether it had."""
     text = json.dumps(facts, indent=2, default=str)
     if path.is_file() and json.loads(path.read_text()) | {"created": ""} == json.loads(text) | {"created": ""}:
-        return
+        return True
     write_atomically(path, text)
+    return False

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from timbrec.recommenders import recommender
+from timbrec.study.controls import VERSIONS
 from timbrec.study.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -36,5 +37,5 @@ def planned(
                 split=inputs.split.digest, representation=representation, control=control,
                 artists=inputs.artists_digest, recommender=use, settings=asdict(parts), version=parts.version,
                 label=label, seed=seed, depth=max(config.k) + 1, cold_candidates=config.cold_candidates,
-                mixed_candidates=config.mixed_candidates, **kind,
+                mixed_candidates=config.mixed_candidates, control_version=VERSIONS.get(control, 1), **kind,
             )  # fmt: skip
