@@ -600,3 +600,8 @@ def test_norms_of_huge_and_tiny_vectors_are_right(scale: float) -> None:
     vectors = (np.array([[3, 4], [-5, 12], [0, 0]]) * scale).astype(np.float32)
     expected: list[list[float]] = [[0.6, 0.8], [-5 / 13, 12 / 13], [0, 0]]
     np.testing.assert_allclose(normalised(vectors), expected, atol=0.05 if scale == 1e-42 else 1e-6)
+
+
+@pytest.mark.parametrize("name", catalog.CATALOG["recommenders"])
+def test_the_catalogue_says_which_recommenders_are_trained(name: str) -> None:
+    assert catalog.CATALOG["recommenders"][name].trained == catalog.load("recommenders", name).validates

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """A part: `target` is its "module:attribute", `summary` one line for lists."""
+    """A part: `target` is its "module:attribute", `summary` one line for lists.
+
+    `trained` says of a recommender that its training reads the validation fold; its module then loads PyTorch.
+    """
 
     target: str
     summary: str = ""
+    trained: bool = False
 
 
 CATALOG: dict[str, dict[str, Part]] = {
@@ -46,11 +50,15 @@ CATALOG: dict[str, dict[str, Part]] = {
         "popularity": Part("timbrec.recommenders.popularity:Popularity", "Most users first; cannot rank new tracks"),
         "knn": Part("timbrec.recommenders.knn:KNN", "Tracks most similar to the mean of the user's tracks"),
         "artist-mean": Part("timbrec.recommenders.artist_mean:ArtistMean", "KNN on the mean vector of the artist"),
-        "shallow": Part("timbrec.recommenders.shallow:ShallowNet", "One layer for tracks and users, cosine"),
-        "contrastive": Part("timbrec.recommenders.contrastive:Contrastive", "Content drawn to ELSA's item factors"),
-        "hybrid": Part("timbrec.recommenders.hybrid:Hybrid", "ELSA with item factors computed from content by an MLP"),
-        "bert4rec": Part("timbrec.recommenders.bert4rec:BERT4Rec", "Transformer over the user's last tracks"),
-        "elsa": Part("timbrec.recommenders.elsa:ELSA", "Linear autoencoder of low rank; plays only, no content"),
+        "shallow": Part("timbrec.recommenders.shallow:ShallowNet", "One layer for tracks and users, cosine", True),
+        "contrastive": Part(
+            "timbrec.recommenders.contrastive:Contrastive", "Content drawn to ELSA's item factors", True
+        ),
+        "hybrid": Part(
+            "timbrec.recommenders.hybrid:Hybrid", "ELSA with item factors computed from content by an MLP", True
+        ),
+        "bert4rec": Part("timbrec.recommenders.bert4rec:BERT4Rec", "Transformer over the user's last tracks", True),
+        "elsa": Part("timbrec.recommenders.elsa:ELSA", "Linear autoencoder of low rank; plays only, no content", True),
         "ease": Part("timbrec.recommenders.ease:EASE", "Linear autoencoder in closed form; plays only, no content"),
     },
     "metrics": {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from timbrec import catalog
 from timbrec.data.events import Events
 from timbrec.data.ids import examples, likeness, near_duplicates, placeholders, rounded
 from timbrec.data.split import SCENARIOS, Split, Task
@@ -170,4 +171,5 @@ def _task_warnings(split: Split, task: Task, config: Config) -> Iterator[str]:
 
 
 def _is_trained(entry: RecommenderConfig, config: Config) -> bool:
-    return bool(recommender(entry.use, entry.settings, config.budget).validates)
+    known = catalog.CATALOG["recommenders"].get(entry.use)
+    return recommender(entry.use, entry.settings, config.budget).validates if known is None else known.trained
