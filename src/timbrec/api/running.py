@@ -83,9 +83,10 @@ def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Se
     write_leaks(run, config, inputs, progress)
     write_truth(run, inputs)
     same = run.same and jobs != 0 and not only and engine == "local" and not config.own_parts
-    if not (same and not run.missing and not read_audit(run).due):  # else all is there: the recommenders load PyTorch
+    stale = not same or bool(run.missing) or read_audit(run).due
+    if stale:  # else all is there, and the recommenders, which load PyTorch, are not needed
         run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)
-    stale = read_audit(run).due  # neither probes nor figures change what an audit depends on
+        stale = read_audit(run).due  # neither probes nor figures change what an audit depends on
     with _code_checked_beside(progress) if stale and jobs != 1 and cores() > 1 else nullcontext():
         if config.probes or config.mir_scores:
             log_failures(run_probes(config, inputs, run.folder, progress, engine))

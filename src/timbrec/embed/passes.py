@@ -22,7 +22,7 @@ from timbrec.protocols import DeviceEncoder, Encoder
 from timbrec.types import Array, Float
 
 _LOG = logging.getLogger(__name__)
-_BATCH_SECONDS = {True: 60.0, False: 480.0}  # of audio: small batches suit a CPU's cache, large ones a GPU
+_CPU_SECONDS, _GPU_SECONDS = 60.0, 480.0  # of audio in a batch: small ones suit a CPU's cache, large ones a GPU
 _HELD = 4  # batches of windows that may wait for others of equal length; then a smaller batch is encoded
 
 
@@ -52,7 +52,8 @@ class Pass:
         self.targets = targets
         self.encoder: Encoder = ready(targets[0].output.encoder)
         self.cut = targets[0].output.cut
-        self.batch = batch or max(1, int(_BATCH_SECONDS[self.device == "cpu"] / self.cut.seconds))
+        seconds = _CPU_SECONDS if self.device == "cpu" else _GPU_SECONDS
+        self.batch = batch or max(1, int(seconds / self.cut.seconds))
         self._waiting: dict[int, list[Window]] = {}
         self._jobs: dict[str, Job] = {}
         self.encoded, self._times = 0, list[float]()  # finished tracks; seconds of each call, from several threads

@@ -44,7 +44,7 @@ class Navidrome(Importer):
         return Plays(plays_table(pl.concat([plays for plays, _ in parts])), {"of tracks that were deleted": deleted})
 
     def _plays(self, file: HistoryFile) -> tuple[pl.DataFrame, int]:
-        """The plays of a database, and the number of those whose tracks it does not have any more."""
+        """The plays of a database, and the number of plays whose tracks were deleted from it."""
         with opened_database(file) as database:
             songs, scrobbles = _songs(database), _scrobbles(database)
             counts = database.read(

@@ -50,6 +50,6 @@ def _read(run: Run) -> dict[str, pl.DataFrame] | None:
 
 
 def _inputs(run: Run) -> list[str]:
-    """Hashes of what tables are made from, apart from cells."""
+    """Hashes of the probes, leaks and tastes that further tables are made from."""
     files = [run.folder / name for name in _INPUTS]
     return [probes_digest(run.folder), *(checksum(path) if path.is_file() else "" for path in files)]
