@@ -1,8 +1,33 @@
-"""Wrappers that make the file system of a bucket misbehave."""
+"""The small world in a bucket, and wrappers that make a bucket's file system misbehave."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+import yaml
+
+from timbrec.places.bucket import Bucket
+from timbrec.places.locations import Remote
+from timbrec.store import StoreInfo, VectorStore
+
+
+def upload(world: Path, bucket: Remote) -> Remote:
+    """The config of a small world in the bucket, with its inputs, and a store in place of one encoder's array."""
+    bucket.fs.put(f"{world.parent}/", f"{bucket.key}/in/", recursive=True)
+    ids = (world.parent / "ids.txt").read_text().split()
+    vectors = np.load(world.parent / "good.npy")
+    store = VectorStore.create(
+        bucket / "in" / "store", StoreInfo("good", "1", None, "mean", "time", "x", vectors.shape[1])
+    )
+    store.append(ids, vectors)
+    config = yaml.safe_load(world.read_text())
+    config["encoders"]["good"] = {"vectors": f"{bucket}/in/store"}
+    config["encoders"]["poor"] = {"vectors": f"{bucket}/in/poor.npy", "ids": "ids.txt"}
+    config["output"] = f"{bucket}/run"
+    Bucket(bucket / "in").put("config.yaml", yaml.safe_dump(config).encode())
+    return bucket / "in" / "config.yaml"
 
 
 class LostReply:

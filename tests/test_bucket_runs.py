@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from audio_files import write_wav
+from bucket_server import upload
 from small_world import write
 from timbrec import api
 from timbrec.cli.app import app
@@ -20,7 +21,7 @@ from timbrec.errors import ConfigError, DataError, PlaceError
 from timbrec.histories.library import library
 from timbrec.places.bucket import Bucket
 from timbrec.places.locations import Remote
-from timbrec.store import StoreInfo, VectorStore
+from timbrec.store import VectorStore
 from timbrec.study.cell import run_cell
 from timbrec.study.config import make_config, read_config
 from timbrec.study.inputs import load_inputs
@@ -38,20 +39,8 @@ def world(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def uploaded(world: Path, bucket: Remote) -> Remote:
-    """The config of the small world in the bucket, with its inputs, and a store in place of one encoder's array."""
-    bucket.fs.put(f"{world.parent}/", f"{bucket.key}/in/", recursive=True)
-    ids = (world.parent / "ids.txt").read_text().split()
-    vectors = np.load(world.parent / "good.npy")
-    store = VectorStore.create(
-        bucket / "in" / "store", StoreInfo("good", "1", None, "mean", "time", "x", vectors.shape[1])
-    )
-    store.append(ids, vectors)
-    config = yaml.safe_load(world.read_text())
-    config["encoders"]["good"] = {"vectors": f"{bucket}/in/store"}
-    config["encoders"]["poor"] = {"vectors": f"{bucket}/in/poor.npy", "ids": "ids.txt"}
-    config["output"] = f"{bucket}/run"
-    Bucket(bucket / "in").put("config.yaml", yaml.safe_dump(config).encode())
-    return bucket / "in" / "config.yaml"
+    """The config of the small world in the bucket."""
+    return upload(world, bucket)
 
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
