@@ -33,6 +33,7 @@ Steps._update = noted
 small = {
     "hybrid": {"epochs": 2, "width": 16, "batch": 50},
     "bert4rec": {"epochs": 2, "width": 16, "feed_forward": 16, "length": 24, "batch": 25, "dropout": 0.0},
+    "shallow": {"epochs": 2, "width": 16, "batch": 500},
 }
 with leading("cpu") as leads:
     if leads:
@@ -43,7 +44,6 @@ with leading("cpu") as leads:
             scorer = part.fit(made.fold.train, made.content, made.fold, np.random.default_rng(3))
             found[name] = {"steps": list(steps), "facts": scorer.facts, "chosen": scorer.chosen,
                            "processes": 1 if group() is None else group().size}
-        found["sampled"] = []
         print("FOUND" + json.dumps(found), flush=True)
 """
 
@@ -71,6 +71,8 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
         assert len(alone[name]["steps"]) == len(together[name]["steps"]) >= 6
         assert together[name]["steps"] == pytest.approx(alone[name]["steps"], abs=1e-5)
         assert together[name]["chosen"] == alone[name]["chosen"]
+    assert len(alone["shallow"]["steps"]) >= 6
+    assert together["shallow"] == alone["shallow"] | {"processes": 2}, "the leader trains it alone, to the bit"
 
 
 def test_a_process_alone_leads_without_fabric(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from timbrec.recommenders.shallow import ShallowNet
 from timbrec.recommenders.shared.scaling import Scaling
 from timbrec.training import row_adam
 from timbrec.training.judge import batches
+from timbrec.training.together import Group
 from trained_world import world
 
 SETTINGS = ShallowNet(epochs=3, batch=300, width=9, patience=3)
@@ -62,18 +63,33 @@ def test_sparse_gradients_take_the_steps_of_dense_ones(elements: int, monkeypatc
             assert torch.equal(optimizers[0].state[mine][name], moment)
 
 
-def test_the_user_table_exists_three_times_in_a_step_and_content_once() -> None:
-    """Weights and two moments: no gradient, no copy of the best weights, no scaled copy of the content."""
+@pytest.mark.parametrize("leads", [False, True])
+def test_the_user_table_exists_three_times_in_a_step_and_content_once(
+    leads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights and two moments: no gradient, no copy of the best weights, no scaled copy of the content.
+
+    Also in a process that leads others, since they have no share in the training of Shallow Net.
+    """
+    if leads:
+        own = object.__new__(Group)
+        own.device = torch.device("cpu")
+        monkeypatch.setattr("timbrec.training.together._groups", [own])
     place, most = world(150, 130, 24), {"users": 0, "items": 0}
 
-    def count(what: str, done: int, total: int) -> None:
-        gc.collect()
-        tensors = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor) and not each.is_sparse]
+    def counted(self: row_adam.RowAdam, closure: Any = None) -> Any:
+        gradients = [weights.grad for group in self.param_groups for weights in group["params"]]
+        gc.collect()  # the objects of Python, of which a gradient is none until it is looked at
+        objects = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+        tensors = [each for each in (*objects, *gradients) if each is not None and not each.is_sparse]
         for name, rows in (("users", place.fold.train.n_users), ("items", place.fold.train.n_items)):
             places = {each.data_ptr() for each in tensors if each.shape == (rows, place.content.vectors.shape[1])}
             most[name] = max(most[name], len(places))
+        return step(self, closure)
 
-    fit(progress=count)
+    step = row_adam.RowAdam.step
+    monkeypatch.setattr(row_adam.RowAdam, "step", counted)
+    fit()
     assert most == {"users": 3, "items": 1}
 
 

@@ -17,7 +17,6 @@ from timbrec.recommenders.shared.sparse import means, pair_scores
 from timbrec.recommenders.shared.towers import Tower
 from timbrec.settings import Count, Positive
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives
-from timbrec.training.together import group
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Float32, Int
 
@@ -186,12 +185,11 @@ class ShallowModel(Trainable[Interactions]):
 
 
 def _rows(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Rows of a table; the gradient of a learned one is sparse where it can be.
+    """Rows of a table; the gradient of a learned one is sparse, except on Apple's GPUs, which have none.
 
-    Apple's GPUs have no sparse tensors, and processes that train together cannot average them on GPUs (NCCL).
+    Processes that train together could not average sparse gradients on GPUs (NCCL); this model does not divide.
     """
-    sparse = table.requires_grad and table.device.type != "mps" and group() is None
-    return nn.functional.embedding(rows, table, sparse=sparse)
+    return nn.functional.embedding(rows, table, sparse=table.requires_grad and table.device.type != "mps")
 
 
 def _distinct(rows: Int[Array, "*shape"], n: int) -> tuple[torch.Tensor, torch.Tensor]:
