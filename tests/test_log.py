@@ -395,6 +395,7 @@ def test_a_word_among_numeric_times_is_named_with_its_row(write: Write) -> None:
         (["b'12'", "b'13'"], ["12", "13"], "quotes around them"),
         (["spotify:track:x1", "spotify:track:y2"], ["X1", "Y2"], "a prefix"),
         (["music/a.mp3"], ["a"], "the folder or suffix of a file's name"),
+        (["blues.00000.au", "rock.00001.3gp"], ["blues.00000", "rock.00001"], "the folder or suffix of a file's name"),
     ],
 )
 def test_the_difference_between_unmatched_ids_is_named(left: list[str], right: list[str], difference: str) -> None:

@@ -446,6 +446,30 @@ def test_the_command_line(files: Path, tmp_path: Path, run_cli: Callable[..., tu
     assert json.loads(table["chosen"][0])["penalty"] > 0
 
 
+def test_the_command_line_names_the_columns_of_a_table(
+    files: Path, tmp_path: Path, run_cli: Callable[..., tuple[int, str]]
+) -> None:
+    """The same vectors as an array and as a table with a column `file` of ids, and a title, have the same score."""
+    vectors, ids = np.load(files / "good.npy"), (files / "ids.txt").read_text().split()
+    numbers = {f"x{number}": column for number, column in enumerate(vectors.T)}
+    pl.DataFrame({"file": ids, "title": ids, **numbers}).write_parquet(tmp_path / "good.parquet")
+    common = ("--labels", files / "genre.csv", "--out", tmp_path / "scores.csv")
+    table = ("probe", "--vectors", tmp_path / "good.parquet", *common)
+    scores = []
+    for command in (
+        ("probe", "--vectors", files / "good.npy", "--ids", files / "ids.txt", *common),
+        (*table, "--columns", "id=file", "--columns", "x*"),
+        (*table, "--columns", "vector=x*", "--columns", "id=file"),
+    ):
+        assert run_cli(*command)[0] == 0
+        scores.append(pl.read_csv(tmp_path / "scores.csv")["value"].to_list())
+    assert scores[0] == scores[1] == scores[2]
+    with pytest.raises(ConfigError, match="names the vector twice"):
+        run_cli(*table, "--columns", "x*", "--columns", "y*")
+    with pytest.raises(DataError, match="has no column 'id'"):
+        run_cli(*table, "--columns", "x*")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

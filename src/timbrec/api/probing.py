@@ -37,14 +37,15 @@ def probe_vectors(
     probes: Sequence[Mapping[str, Any]],
     *,
     ids: Path | str | None = None,
-    columns: str | None = None,
+    columns: str | Mapping[str, str] | None = None,
     progress: Progress | None = None,
     engine: str = "local",
 ) -> Probed:
     """Run probes, given as in a config, on files of vectors by encoder name; nothing is kept.
 
-    `ids` is the file of ids for .npy vectors, `columns` a pattern for the columns of vectors in tables. Relative
-    paths start at the working folder. `engine` is that of `bench`.
+    `ids` is the file of ids for .npy vectors, `columns` a pattern for the columns of vectors in tables, or both columns
+    as in a config: `{"id": "track", "vector": "f*"}`. Relative paths start at the working folder. `engine` is that of
+    `bench`.
     """
     with session_of(engine):
         return run_on_files(vectors, probes, ids, columns, progress, engine)

@@ -23,6 +23,12 @@ _Labels = Annotated[
 _Probes = Annotated[
     list[str], typer.Option("--probe", metavar="NAME", help="A data set of `timbrec list`, for --vectors; repeatable.")
 ]
+_Columns = Annotated[
+    list[str],
+    typer.Option(
+        metavar="PATTERN|id=NAME", help="Columns of the vector in tables ('f*', '*'), and of the id; repeatable."
+    ),
+]
 _Settings = Annotated[
     list[str], typer.Option("--set", metavar="[PROBE.]SETTING=VALUE", help="A setting of all or one of the probes.")
 ]
@@ -34,9 +40,7 @@ def probe(
     labels: _Labels = [],  # noqa: B006 - typer reads it
     probes: _Probes = [],  # noqa: B006 - typer reads it
     ids: Annotated[Path | None, typer.Option(metavar="FILE", help="Ids of the rows of .npy vectors.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Columns of the vector in tables, such as 'f*' or '*'.")
-    ] = None,
+    columns: _Columns = [],  # noqa: B006 - typer reads it
     settings: _Settings = [],  # noqa: B006 - typer reads it
     published: Annotated[
         str | None,
@@ -72,7 +76,7 @@ def probe(
                 _named(vectors, "files of vectors", "--vectors"),
                 _entries(_named(labels, "tables of labels", "--labels"), probes, settings),
                 ids=ids,
-                columns=columns,
+                columns=_roles(columns),
                 progress=progress,
                 engine=engine,
             )
@@ -97,6 +101,17 @@ def _named(files: Sequence[str], what: str, option: str) -> dict[str, Path]:
             raise ConfigError(f"two {what} are called {name!r}", fix=f"Name them: {option} mine=FILE.")
         named[name] = Path(path)
     return named
+
+
+def _roles(columns: Sequence[str]) -> dict[str, str]:
+    """Columns by role, as in a config: `id=NAME` names the ids, a pattern without a role the vector."""
+    pairs = [text.partition("=") for text in columns]
+    roles = [role if equals and role in {"id", "vector"} else "vector" for role, equals, _ in pairs]
+    if repeated := [role for role in roles if roles.count(role) > 1]:
+        raise ConfigError(
+            f"--columns names the {repeated[0]} twice", fix="For example: --columns id=track --columns 'f*'."
+        )
+    return {role: pair[2] if pair[0] == role else text for role, pair, text in zip(roles, pairs, columns, strict=True)}
 
 
 def _entries(labels: Mapping[str, Path], probes: Sequence[str], settings: Sequence[str]) -> list[dict[str, object]]:

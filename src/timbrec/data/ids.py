@@ -115,6 +115,9 @@ _FORMS: dict[str, pl.Expr | Sequence[pl.Expr]] = {
     "upper and lower case": _FORM.str.to_lowercase(),
     "zeros at the start": _FORM.str.replace(r"^0+(\d)", "${1}"),
     "quotes around them": _FORM.str.replace(r"^b?(['\"])(.*)['\"]$", "${2}"),
-    "the folder or suffix of a file's name": _FORM.str.replace(r"^.*[/\\]", "").str.replace(r"\.[a-z0-9]{2,5}$", ""),
+    # A suffix has a letter: "blues.00000" is a whole name.
+    "the folder or suffix of a file's name": _FORM.str.replace(r"^.*[/\\]", "").str.replace(
+        r"\.(?:[a-z][a-z0-9]{1,4}|[0-9][a-z][a-z0-9]{0,3})$", ""
+    ),
     "a prefix": _FORM.str.replace(r"^.*[:_ -]", "").str.replace(r"^[a-z]+(\d+)$", "${1}"),
 }

@@ -85,16 +85,15 @@ def run_probes(
 
 def run_on_files(
     vectors: Mapping[str, Path | str], entries: Sequence[Mapping[str, Any]], ids: Path | str | None = None,
-    columns: str | None = None, progress: Progress | None = None, engine: str = "local",
+    columns: str | Mapping[str, str] | None = None, progress: Progress | None = None, engine: str = "local",
 ) -> Probed:  # fmt: skip
     """Run probes, given as in a config, on files of vectors by encoder name, without a run; nothing is kept.
 
     A probe that fails does not stop the others; unreadable vectors do.
     """
-    sources = {}
+    sources, roles = {}, {"vector": columns} if isinstance(columns, str) else dict(columns or {})
     for name, path in vectors.items():
-        chosen_columns = {} if columns is None else {"vector": columns}
-        source = read_vectors(path, ids if plain_name(Path(path)).endswith(".npy") else None, chosen_columns)
+        source = read_vectors(path, ids if plain_name(Path(path)).endswith(".npy") else None, roles)
         sources[name] = Loadable(source.ids, source.digest, partial(same, source), datasets_of(name), str(path))
     probes: list[Prepared] = []
     failures: list[tuple[str, str, str]] = []
