@@ -338,7 +338,10 @@ def test_a_store_with_a_changed_byte_takes_no_audio(folder: Path, tmp_path: Path
 def test_tables_of_ids_that_the_model_lacks_show_both_sides(fitted: Path, tmp_path: Path) -> None:
     table = tmp_path / "ids.csv"
     table.write_text("track\n17\n18\n17\n")
-    with pytest.raises(DataError, match=r"the model has none of them \(2 in all, e\.g\. \('17', 'Band 0 - Song 0'\)\)"):
+    with pytest.raises(
+        DataError,
+        match=r"the model has none of them \(2 in all, e\.g\. '17'\)\. An id of the model is 'Band 0 - Song 0'",
+    ):
         matched_history([table], timbrec.Model.load(fitted).catalogue)
 
 

@@ -104,7 +104,7 @@ def test_artists_come_from_the_items_table(read: Read) -> None:
     ("change", "message"),
     [
         (lambda folder: (folder / "ids.txt").write_text("\n".join(f"t{n}" for n in range(200))),
-         r"no track of the log has vectors \(e.g. \('.*', 't0'\)\)\. Make the ids"),
+         r"no track of the log has vectors \(e.g. '.*', 't0'\)\. Make the ids"),
         (rewrite("tracks.csv", lambda table: pl.concat([table, table[:3]])),
          r"tracks.csv has tracks twice \(6 in all, e.g. '.*'\). Keep one row per track"),
         (rewrite("tracks.csv", lambda table: table.with_columns(track=pl.lit("t") + pl.col("track"))),

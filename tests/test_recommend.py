@@ -179,8 +179,15 @@ def test_filters_keep_what_they_say(model: timbrec.Model) -> None:
     assert set(model.recommend(user, k=500, allow=[artist])["artist"]) == {artist}
     with pytest.raises(DataError, match=r"the deny list names no track or artist.*Did you mean"):
         model.recommend(user, deny=[artist + "x"])
-    with pytest.raises(DataError, match="no track of the model passes"):
+    with pytest.raises(DataError, match=r"released since 1800 until 1801\. Its years are 1990 to 2019"):
         model.recommend(user, since=1800, until=1801)
+    with pytest.raises(ConfigError, match="the release window starts in 1997 and ends before it, in 1995"):
+        model.recommend(user, since=1997, until=1995)
+    for year in (0, 19_700):
+        with pytest.raises(ConfigError, match=rf"is a year of four digits \(e\.g\. {year}\)"):
+            model.recommend(user, until=year)
+    with pytest.raises(DataError, match="no track of the model passes"):
+        model.recommend(user, since=1995, until=1995, deny=model.items.ids)
 
 
 def greedily_capped(ranked: pl.DataFrame, most: int, k: int) -> list[str]:

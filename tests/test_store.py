@@ -174,7 +174,7 @@ def test_append_of_nothing_commits_nothing(store: VectorStore) -> None:
 
 def test_a_store_of_another_kind_is_refused_naming_both(store: VectorStore) -> None:
     asked = replace(INFO, revision="r2", layer=None, created="2001-01-01")
-    with pytest.raises(StoreError, match=r"its revision is 'r1', expected 'r2'; its layer is 7, expected None\."):
+    with pytest.raises(StoreError, match=r"its revision is 'r1', expected 'r2'; its layer is 7, expected no value\."):
         VectorStore.open(store.path, expect=asked)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import PurePath
 
 
 class TimbrecError(Exception):
     """An error the user can fix. The command line prints it without a traceback and exits with its code.
 
-    `what` is the problem; `count` the number of rows, ids or files with it; `example` one of them; `fix` the next step.
-    `str(error)` contains all parts.
+    `what` is the problem; `count` the number of rows, ids or files with it; `example` one of them, or a pair or a few
+    that belong together; `fix` the next step. `str(error)` contains all parts; a count of zero is left out.
     """
 
     exit_code = 2  # of the command line
@@ -18,7 +20,7 @@ class TimbrecError(Exception):
     def __init__(self, what: str, *, count: int | None = None, example: object = None, fix: str = "") -> None:
         self.what, self.count, self.example, self.fix = what, count, example, fix
         shown = "" if example is None else f"e.g. {_shorten(example)}"
-        detail = ", ".join(part for part in ("" if count is None else f"{count:,} in all", shown) if part)
+        detail = ", ".join(part for part in (f"{count:,} in all" if count else "", shown) if part)
         super().__init__(what + (f" ({detail})" if detail else "") + (f". {fix}" if fix else ""))
 
 
@@ -85,7 +87,25 @@ def listing(names: Sequence[str], limit: int = 20) -> str:
     return shown + (f" and {len(names) - limit:,} more" if len(names) > limit else "")
 
 
+def in_words(value: object) -> str:
+    """The value as people write it, not as Python does: texts in quotes, collections as their values.
+
+    Sets are sorted; None is "no value", and an empty collection "nothing".
+    """
+    if value is None:
+        return "no value"
+    if isinstance(value, str | PurePath):
+        return repr(str(value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {in_words(inner)}" for key, inner in value.items()) or "nothing"
+    if isinstance(value, AbstractSet):
+        return ", ".join(sorted(map(in_words, value))) or "nothing"
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
+        return ", ".join(map(in_words, value)) or "nothing"
+    return str(value)
+
+
 def _shorten(value: object, limit: int = 80) -> str:
-    """The value's repr, cut in the middle, so that an enormous id cannot flood the terminal."""
-    text = repr(value)
+    """The value in words, cut in the middle, so that an enormous id cannot flood the terminal."""
+    text = in_words(value)
     return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 4 :]} ({len(text):,} characters)"

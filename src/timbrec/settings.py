@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean
+from timbrec.errors import ConfigError, SeveralErrors, TimbrecError, did_you_mean, in_words
 
 
 def _no_flag(value: Any) -> Any:
@@ -77,7 +77,7 @@ def _refused(kind: Any, name: str, error: ValidationError) -> ConfigError:
     choices = re.findall(r"'([^']*)'", problem) if detail["type"] == "literal_error" else []
     hint = did_you_mean(str(detail["input"]), choices)
     default = next(field.default for field in fields(kind) if field.name == name)
-    fix = f"{hint}Its default is {default!r}."
+    fix = hint if default is MISSING else f"{hint}Its default is {in_words(default)}."
     return ConfigError(f"`{name}` of {kind.__name__} must be {problem}", example=detail["input"], fix=fix)
 
 

@@ -54,7 +54,7 @@ def names_of(stem: str) -> tuple[str | None, str | None]:
 def read_catalogue(path: Path | str) -> pl.DataFrame:
     """A catalogue from a table: the ids are in the column track, track_id, item or id; see `library` for the others.
 
-    Raises DataError for a table without ids, and without a column that names recordings.
+    Raises DataError for a table or a row without ids, and without a column that names recordings.
     """
     table = open_table(Path(path))
     ids = next((name for name in _IDS if name in table.names), None)
@@ -65,6 +65,8 @@ def read_catalogue(path: Path | str) -> pl.DataFrame:
         raise DataError(f"{path} names no recordings", example=table.names[:8],
                         fix=f"Add columns such as artist and title; known are {', '.join(COLUMNS)}.")  # fmt: skip
     rows = table.read([ids, *known]).rename({ids: "track"}).with_columns(pl.col("track").cast(pl.String))
+    if missing := rows["track"].null_count():
+        raise DataError(f"{path}: some rows have no track id", count=missing, fix="Give each track an id.")
     return rows.with_columns(pl.col(name).cast(pl.String) for name in known if name != "duration_s")
 
 

@@ -18,6 +18,7 @@ from timbrec.importers.shared.files import HistoryFile, history_files
 LEAST = 30.0  # seconds: Spotify counts a stream, and Last.fm accepts a track, from here on
 NOBODY = "me"  # the user of exports that do not name one
 _EARLIEST = datetime(1990, 1, 1)
+_EMPTY = "A history needs at least one play: export it again, or name another."
 _LOG = logging.getLogger(__name__)
 
 
@@ -70,7 +71,8 @@ def load_history(
     private sessions without `private`, rows without any name or id, impossible times, and rows that repeat another one
     exactly.
 
-    Raises DataError for files that no importer knows, naming what they look like; ConfigError for an unknown importer,
+    Raises DataError for files that no importer knows, naming what they look like, and where no play is left or there
+    was none; ConfigError for an unknown importer,
     and a `time_zone` that is empty, or for times that are in UTC already.
     """
     if time_zone is not None and not time_zone.strip():
@@ -89,6 +91,9 @@ def load_history(
     for reasons in (*(part.dropped for part in parts), dropped):
         for reason, count in reasons.items():
             counts[reason] = counts.get(reason, 0) + count
+    if table.is_empty() and not any(counts.values()):
+        raise DataError(f"{' and '.join(map(str, given[:3]))} {'has' if len(given) == 1 else 'have'} no rows",
+                        count=len(given) if len(given) > 3 else None, fix=_EMPTY)  # fmt: skip
     if table.is_empty():
         raise DataError(f"{given[0]} has no play that can be used", count=sum(counts.values()) or None,
                         example=", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count) or None,
@@ -108,6 +113,8 @@ def _claimed(path: Path, importer: str | None) -> tuple[str, list[HistoryFile]]:
     Without a name, the importer that claims most files; of several with as many, the first in the catalogue.
     """
     files = history_files(path)
+    if all(file.is_blank for file in files):
+        raise DataError(f"{path} has no rows", fix=_EMPTY)
     names = [importer] if importer is not None else catalog.names("importers")
     claimed = {name: [file for file in files if catalog.load("importers", name).claims(file)] for name in names}
     name = max(names, key=lambda candidate: len(claimed[candidate]))

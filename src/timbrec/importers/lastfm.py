@@ -79,7 +79,7 @@ class LastFM(Importer):
     def _times(self, times: pl.Series) -> pl.Series:
         """The column as times in UTC."""
         numbers = times.cast(pl.Int64, strict=False)
-        if numbers.null_count() == times.null_count():
+        if numbers.null_count() == times.null_count() < len(times):
             if self.time_zone != "UTC":
                 raise ConfigError("numbers since 1970 have no time zone", example=self.time_zone, fix="Leave it out.")
             milliseconds = pl.select(pl.when(numbers > _MILLISECONDS).then(numbers).otherwise(numbers * 1000))

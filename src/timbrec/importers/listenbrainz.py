@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import polars as pl
 
-from timbrec.errors import DataError
 from timbrec.importers.shared.base import Importer, Plays, plays_table
 from timbrec.importers.shared.files import HistoryFile, json_lines
-from timbrec.importers.shared.json_text import Fields, read_records
+from timbrec.importers.shared.json_text import Fields, objects_at, read_records, whole_json
 
 _FIELDS: Fields = {
     "listened_at": None,
@@ -80,16 +78,13 @@ def _id(name: str) -> pl.Expr:
 
 def _is_answer(file: HistoryFile) -> bool:
     start = file.head.lstrip()
-    return start.startswith(b"{") and b'"listens"' in start and b'"track_metadata"' in start
+    return start.startswith(b"{") and b'"listens"' in start and (b'"track_metadata"' in start or b'"payload"' in start)
 
 
 def _unwrapped(file: HistoryFile) -> HistoryFile:
     """The file, or the listens of an answer of the API as JSON lines."""
     if _TRACK in file.record or not _is_answer(file):
         return file
-    try:
-        answer = json.loads(file.content())
-        listens = answer.get("payload", answer)["listens"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file.name} is no complete answer of the API ({error})", fix="Get it again.") from error
-    return json_lines(file.name, listens)
+    answer = whole_json(file)
+    keys = ("payload", "listens") if "payload" in answer else ("listens",)
+    return json_lines(file.name, objects_at(answer, keys, file.name))

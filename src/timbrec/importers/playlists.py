@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import polars as pl
 from timbrec.errors import DataError
 from timbrec.importers.shared.base import Importer, Plays, plays_table
 from timbrec.importers.shared.files import HistoryFile
+from timbrec.importers.shared.json_text import objects_at, whole_json
 
 _INFO = re.compile(r"#EXTINF:\s*(-?\d+(?:\.\d+)?)[^,]*,(.*)")
 _RECORDING = re.compile(r"recording/([0-9a-fA-F-]{36})")
@@ -75,11 +75,7 @@ def _m3u(file: HistoryFile) -> Iterator[dict[str, Any]]:
 
 
 def _jspf(file: HistoryFile) -> Iterator[dict[str, Any]]:
-    try:
-        tracks = json.loads(file.content())["playlist"]["track"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file.name} is no complete JSPF ({error})", fix="Get the playlist again.") from error
-    for track in tracks:
+    for track in objects_at(whole_json(file), ("playlist", "track"), file.name):
         identifiers, locations = (_texts(track.get(key)) for key in ("identifier", "location"))
         mbid = next((match[1] for text in identifiers if (match := _RECORDING.search(text))), None)
         path = next((unquote(text) for text in locations if not text.startswith(("http:", "https:"))), None)

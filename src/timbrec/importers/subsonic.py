@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,9 +12,11 @@ import polars as pl
 from timbrec.errors import DataError
 from timbrec.importers.shared.base import Importer, Plays, plays_table
 from timbrec.importers.shared.files import HistoryFile
+from timbrec.importers.shared.json_text import whole_json
 from timbrec.importers.shared.moments import moment
 
 _RESPONSE = "subsonic-response"
+_UNSAID = "no reason given"
 _BOOLEANS = {"true": True, "false": False}
 _FIELDS = {
     "title": "title", "artist": "artist", "album": "album", "path": "path", "mbid": "musicBrainzId", "source_id": "id",
@@ -57,15 +58,22 @@ class Subsonic(Importer):
 
 
 def _answer(file: HistoryFile) -> Any:
-    try:
-        answer = _tree(fromstring(file.content())) if _is_xml(file) else json.loads(file.content())[_RESPONSE]
-    except (ValueError, KeyError, ParseError) as error:
-        raise DataError(f"{file.name} is no complete answer of the API ({error})", fix="Get it again.") from error
-    if isinstance(answer, dict) and answer.get("status") == "failed":
-        refusal = answer.get("error") or {}
-        reason = (refusal[0] if isinstance(refusal, list) else refusal).get("message", "no reason given")
+    answer = _xml(file) if _is_xml(file) else whole_json(file).get(_RESPONSE)
+    if not isinstance(answer, dict):
+        raise DataError(f"{file.name} has no object `{_RESPONSE}`", fix="Get it again.")
+    if answer.get("status") == "failed":
+        refusal = answer.get("error")
+        refusal = refusal[0] if isinstance(refusal, list) and refusal else refusal
+        reason = refusal.get("message", _UNSAID) if isinstance(refusal, dict) else _UNSAID
         raise DataError(f"{file.name} holds no songs: the server refused the request ({reason})", fix="Get it again.")
     return answer
+
+
+def _xml(file: HistoryFile) -> dict[str, Any]:
+    try:
+        return _tree(fromstring(file.content()))
+    except ParseError as error:
+        raise DataError(f"{file.name} is no complete answer of the API ({error})", fix="Get it again.") from error
 
 
 def _is_xml(file: HistoryFile) -> bool:

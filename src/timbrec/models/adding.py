@@ -107,9 +107,9 @@ def _alone(folder: Path) -> Iterator[None]:
 def _encoders(model: Model) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = model.card.get("encoders") or []
     if not entries or not all(entry["audio"] for entry in entries):
-        names = ", ".join(entry["name"] for entry in entries if not entry["audio"]) or "none"
+        names = ", ".join(entry["name"] for entry in entries if not entry["audio"])
         raise CannotRankError(
-            f"this model cannot encode audio: its vectors ({names}) came from files",
+            f"this model cannot encode audio: its vectors {f'({names}) ' if names else ''}came without an encoder",
             fix="Add vectors in Python: Model.add_items.",
         )
     return entries

@@ -13,6 +13,7 @@ from timbrec.errors import ConfigError, DataError
 from timbrec.models.catalogue import nearest
 from timbrec.types import Array, Bool
 
+_LAST = 9999  # year
 Kind = Literal["all", "known", "new"]
 
 
@@ -50,8 +51,12 @@ class Filters:
             raise ConfigError(f"there is no correction of hubs called {self.hubs!r}", fix="Choose csls or mutual.")
         if self.per_artist is not None and self.per_artist < 1:
             raise ConfigError("a list holds at least one track per artist", example=self.per_artist)
+        for name, year in (("since", self.since), ("until", self.until)):
+            if year is not None and not 1 <= year <= _LAST:
+                raise ConfigError(f"`{name}` is a year of four digits", example=year, fix="For example: 1990.")
         if self.since is not None and self.until is not None and self.since > self.until:
-            raise ConfigError("the first year lies after the last", example=(self.since, self.until))
+            raise ConfigError(f"the release window starts in {self.since} and ends before it, in {self.until}",
+                              fix="Exchange the years, or leave one out.")  # fmt: skip
 
     @property
     def need_all_scores(self) -> bool:
@@ -83,7 +88,12 @@ def _released(catalogue: pl.DataFrame, since: int | None, until: int | None) -> 
     if years.null_count() == len(years):
         raise DataError("the model knows the year of no track", fix="Leave out --since and --until.")
     known = years.fill_null(-1).to_numpy()
-    return (known >= (since or 0)) & (known <= (until or 9999))
+    mask: Bool[Array, "tracks"] = (known >= (since or 0)) & (known <= (until or _LAST))
+    if not mask.any():
+        window = " ".join(f"{word} {year}" for word, year in (("since", since), ("until", until)) if year is not None)
+        first, last = known[known >= 0].min(), known.max()
+        raise DataError(f"no track of the model was released {window}", fix=f"Its years are {first} to {last}.")
+    return mask
 
 
 def _named(catalogue: pl.DataFrame, names: list[str], where: str) -> Bool[Array, "tracks"]:

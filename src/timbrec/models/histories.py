@@ -25,6 +25,10 @@ def matched_history(paths: Sequence[Path], catalogue: pl.DataFrame, time_zone: s
     Raises DataError where nothing matches, ConfigError for a zone that changes nothing.
     """
     ids = _ids_of(paths[0]) if len(paths) == 1 and not _is_export(paths[0]) else None
+    if ids is not None and ids.is_empty():
+        raise DataError(f"{paths[0]} has no rows", fix="Give a row per play, with the id of its track.")
+    if ids is not None and ids["id"].null_count() == len(ids):
+        raise DataError(f"{paths[0]} has no id of a track", count=len(ids), fix="Write one in each row.")
     if ids is not None and ids["id"].is_in(catalogue["track"].implode()).any():
         if time_zone is not None:
             raise ConfigError(f"{paths[0]} is a table of track ids, whose times are not read", fix=_LEAVE_OUT)
@@ -32,12 +36,12 @@ def matched_history(paths: Sequence[Path], catalogue: pl.DataFrame, time_zone: s
     try:
         history = load_history(list(paths), time_zone=time_zone)
     except DataError as error:
-        if ids is None or not len(ids):
+        if ids is None:
             raise
         raise DataError(
-            f"{paths[0]} has a column of track ids, and the model has none of them", count=ids["id"].n_unique(),
-            example=(ids["id"][0], catalogue["track"][0]),
-            fix="The example shows an id of the table and one of the model: make them the same kind.",
+            f"{paths[0]} has a column of track ids, and the model has none of them",
+            count=ids["id"].drop_nulls().n_unique(), example=ids["id"].drop_nulls()[0],
+            fix=f"An id of the model is {catalogue['track'][0]!r}: make them the same kind.",
         ) from error  # fmt: skip
     return match(history.plays, catalogue)
 

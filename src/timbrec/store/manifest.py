@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from timbrec.errors import PlaceError, StoreError
+from timbrec.errors import PlaceError, StoreError, in_words
 from timbrec.places import Added, place_of
 from timbrec.places.numbered import newest_number, numbered
 
@@ -49,7 +49,8 @@ class StoreInfo:
         facts = [
             (fact.name, getattr(self, fact.name), getattr(expected, fact.name)) for fact in fields(self) if fact.compare
         ]
-        return [f"its {name} is {mine!r}, expected {other!r}" for name, mine, other in facts if mine != other]
+        differing = [(name, in_words(mine), in_words(other)) for name, mine, other in facts if mine != other]
+        return [f"its {name} is {mine}, expected {other}" for name, mine, other in differing]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from timbrec.errors import ConfigError
+from timbrec.errors import ConfigError, in_words
 from timbrec.files import replacing
 from timbrec.types import Array, Float32
 
@@ -71,7 +71,7 @@ class Checkpoint:
     def _check(self, saved: dict[str, Any]) -> None:
         own = json.loads(json.dumps(self.identity))
         differences = ", ".join(
-            f"{name} is {saved.get(name)!r} there and {own.get(name)!r} here"
+            f"{name} is {in_words(saved.get(name))} there and {in_words(own.get(name))} here"
             for name in sorted(own.keys() | saved.keys())
             if own.get(name) != saved.get(name)
         )

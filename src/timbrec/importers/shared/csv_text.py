@@ -31,13 +31,14 @@ def first_rows(file: HistoryFile, count: int) -> list[list[str]]:
 def read_csv(file: HistoryFile, *, header: bool = True) -> pl.DataFrame:
     """All columns as text, empty values as null; without a header they are called "0", "1", ...
 
-    Raises DataError, with the file's name, for lines that are not rows.
+    A file with a header alone has no rows. Raises DataError, with the file's name, for lines that are not rows.
     """
     with file.on_disk() as path:
         try:
             with readable(path):
                 table = TextTable(path, TextForm(header=header))
-                return pl.concat(list(table.blocks(table.names)))
+                blocks = list(table.blocks(table.names))
+                return pl.concat(blocks) if blocks else pl.DataFrame(schema=dict.fromkeys(table.names, pl.String))
         except DataError as error:
             error.args = (str(error).replace(str(path), file.name),)
             raise

@@ -20,6 +20,7 @@ from timbrec.errors import DataError
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 _HEAD = 1 << 16  # bytes that decide which importer reads a file
+_NOTHING = (b"", b"[]", b"{}", b"null")
 _BLOCK = 32 << 20  # bytes of lines parsed at once
 _DAMAGED = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, NotImplementedError)
 _KINDS = (  # first bytes, kind of file
@@ -76,6 +77,11 @@ class HistoryFile:
         return first if isinstance(first, dict) else {}
 
     @cached_property
+    def is_blank(self) -> bool:
+        """Whether the file holds blanks alone, or JSON without an entry."""
+        return len(self.head) < _HEAD and self.head.translate(None, b" \t\r\n") in _NOTHING
+
+    @cached_property
     def first_line(self) -> str:
         """The first line as text; empty for files with zero bytes."""
         line = self.head.lstrip().splitlines()[:1]
@@ -84,8 +90,8 @@ class HistoryFile:
     @property
     def kind(self) -> str:
         """The kind of file by its first bytes, such as "a PDF file", or its first line of text."""
-        if not self.head:
-            return "an empty file"
+        if self.is_blank:
+            return "JSON without an entry" if self.head.strip() else "an empty file"
         for start, kind in _KINDS:
             if self.head.startswith(start):
                 return kind
@@ -93,7 +99,10 @@ class HistoryFile:
             return f"JSON with the keys {', '.join(sorted(self.record)[:8])}"
         if self.head.lstrip()[:5].lower() in (b"<html", b"<!doc"):
             return "an HTML page"
-        return f"text that starts with {self.first_line[:60]!r}" if self.first_line else "a binary file"
+        if not self.first_line:
+            return "a binary file"
+        only = len(self.head) < _HEAD and len(self.head.strip().splitlines()) == 1
+        return f"text that starts with {self.first_line[:60]!r}{', and has no other line' if only else ''}"
 
     def content(self) -> bytes:
         """The whole content."""

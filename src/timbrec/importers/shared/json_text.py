@@ -11,6 +11,7 @@ import polars as pl
 from timbrec.errors import DataError
 from timbrec.importers.shared.files import HistoryFile
 
+_AGAIN = "Download the export again."
 Fields = dict[str, Any]  # name -> None for a value as text, the fields of an object, or a type of polars
 
 
@@ -24,6 +25,26 @@ def read_records(files: Iterable[HistoryFile], fields: Fields) -> pl.DataFrame:
     return pl.concat(blocks) if blocks else flat(pl.DataFrame(schema=schema), fields)
 
 
+def whole_json(file: HistoryFile) -> Any:
+    """The value of a file of JSON. Raises DataError for a file that is no complete JSON."""
+    try:
+        return json.loads(file.content())
+    except ValueError as error:
+        raise DataError(f"{file.name} is no complete JSON ({error})", fix=_AGAIN) from error
+
+
+def objects_at(value: Any, keys: Sequence[str], name: str) -> list[dict[str, Any]]:
+    """The objects of the list that a value of JSON has under nested `keys`; other entries of it are left out.
+
+    Raises DataError, with the file's name, where there is no such list.
+    """
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, list):
+        raise DataError(f"{name} has no list `{'.'.join(keys)}`", fix=_AGAIN)
+    return [entry for entry in value if isinstance(entry, dict)]
+
+
 def _blocks(file: HistoryFile, schema: dict[str, Any]) -> Iterable[pl.DataFrame]:
     try:
         if file.head.lstrip().startswith(b"["):
@@ -33,7 +54,7 @@ def _blocks(file: HistoryFile, schema: dict[str, Any]) -> Iterable[pl.DataFrame]
                 yield pl.read_ndjson(block, schema=schema, ignore_errors=True)
     except (pl.exceptions.PolarsError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0][:120]
-        raise DataError(f"{file.name} is no complete JSON ({reason})", fix="Download the export again.") from error
+        raise DataError(f"{file.name} is no complete JSON ({reason})", fix=_AGAIN) from error
 
 
 def _list(content: bytes, schema: dict[str, Any]) -> pl.DataFrame:
