@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -166,6 +167,110 @@ def test_a_folder_of_audio_is_encoded_and_a_table_of_features_is_taken(folder: P
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["encoders"]["mfcc"] == {"audio": "clips"}
     assert len(config["encoders"]["features"]["columns"]["vector"]) == 6
+
+
+def write_parts(names: list[str], log: pl.DataFrame = LOG) -> None:
+    """The log in several files, every n-th row in the n-th one."""
+    for number, name in enumerate(names):
+        part = log.filter(pl.int_range(pl.len()) % len(names) == number)
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        part.write_parquet(name) if name.endswith(".parquet") else part.write_csv(name)
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "question"),
+    [
+        (["log/month=1/part-0.parquet", "log/month=2/part-0.parquet", "log/_SUCCESS"], "log", False),
+        (["log/year=1/month=2/a.csv", "log/year=2/month=1/b.csv"], "log", False),
+        (["log/part-00000-0123456789abcdef0123456789abcdef.parquet", f"log/part-00001-{7:032x}.parquet"],
+         "log", False),
+        (["log/plays-2022.csv", "log/plays-2023.csv"], "log", False),
+        (["plays-2022.csv", "plays-2023.csv", "plays-2024.csv"], ["plays-2022.csv", "plays-2023.csv", "plays-2024.csv"],
+         True),
+        (["test.csv", "train.csv"], ["test.csv", "train.csv"], True),
+    ],
+)  # fmt: skip
+def test_a_log_in_parts_is_read_whole(folder: Path, names: list[str], path: str | list[str], question: bool) -> None:
+    """One part alone was taken, and the others were left out as other logs."""
+    write_parts([name for name in names if not name.endswith("_SUCCESS")])
+    for name in names:
+        Path(name).touch()
+    write_vectors(folder / "mine.parquet")
+    answer = init(folder)
+    config = read_config(folder / "config.yaml")
+    assert yaml.safe_load((folder / "config.yaml").read_text())["interactions"]["path"] == path
+    assert len(load_inputs(config).log) == len(LOG)
+    assert ("files with the same columns are read as one log" in answer) == question
+
+
+def test_a_log_whose_days_are_names_of_folders_has_times(folder: Path) -> None:
+    days = LOG.with_columns(day=pl.col("played_at").dt.strftime("%Y-%m-%d")).drop("played_at")
+    for (day,), part in days.group_by("day"):
+        Path(f"log/day={day}").mkdir(parents=True)
+        part.drop("day").write_parquet(f"log/day={day}/0.parquet")
+    write_vectors(folder / "mine.parquet")
+    assert "the log of plays (user: user, item: track, time: day)" in init(folder)
+    assert len(load_inputs(read_config(folder / "config.yaml")).log) == len(LOG)
+
+
+def test_days_of_a_month_are_no_times(folder: Path) -> None:
+    """Folders year=2019/month=01/day=05 give three columns of text, none of them a time."""
+    days = LOG.with_columns(
+        pl.col("played_at").dt.strftime(form).alias(key)
+        for key, form in (("year", "%Y"), ("month", "%m"), ("day", "%d"))
+    )
+    for (year, month, day), part in days.group_by("year", "month", "day"):
+        path = Path(f"log/year={year}/month={month}/day={day}")
+        path.mkdir(parents=True)
+        part.select("user", "track").write_parquet(path / "0.parquet")
+    write_vectors(folder / "mine.parquet")
+    assert "the log of plays (user: user, item: track)\n" in init(folder)
+
+
+def test_vectors_in_parts_are_one_encoder(folder: Path) -> None:
+    LOG.write_csv("plays.csv")
+    table = pl.DataFrame({"id": TRACKS, "vector": VECTORS.tolist()})
+    (folder / "mine").mkdir()
+    table.head(11).write_parquet("mine/part-0.parquet")
+    table.tail(-11).write_parquet("mine/part-1.parquet")
+    (folder / "others").mkdir()
+    for name in ("mert", "muq"):
+        table.write_parquet(f"others/{name}.parquet")
+    init(folder)
+    encoders = yaml.safe_load((folder / "config.yaml").read_text())["encoders"]
+    assert encoders == {
+        "mine": {"vectors": "mine"},
+        "mert": {"vectors": "others/mert.parquet"},
+        "muq": {"vectors": "others/muq.parquet"},
+    }
+
+
+def test_several_files_of_an_export_are_one_history(folder: Path) -> None:
+    entry = {"ms_played": 200_000, "master_metadata_album_artist_name": "a", "master_metadata_album_album_name": "b"}
+    for year in (2018, 2019):
+        plays = [
+            entry | {"ts": f"{year}-0{month}-01T10:00:00Z", "master_metadata_track_name": track,
+                     "spotify_track_uri": f"spotify:track:{track}"}
+            for month in range(1, 10) for track in TRACKS
+        ]  # fmt: skip
+        (folder / f"Streaming_History_Audio_{year}.json").write_text(json.dumps(plays))
+    pl.DataFrame({"track": TRACKS, "artist": "a", "title": TRACKS}).write_csv("tracks.csv")
+    write_vectors(folder / "mine.parquet")
+    answer = init(folder, code=1)
+    interactions = yaml.safe_load((folder / "config.yaml").read_text())["interactions"]
+    assert interactions == {
+        "import": "spotify",
+        "path": ["Streaming_History_Audio_2018.json", "Streaming_History_Audio_2019.json"],
+    }
+    assert "2 exports for spotify are read as one log" in answer
+
+
+def test_a_named_file_that_cannot_be_read_is_listed_with_advice(folder: Path) -> None:
+    LOG.write_csv("plays.csv")
+    np.savez(folder / "mine.npz", vectors=VECTORS)
+    (folder / "words.txt").write_text("3 2\na 1 2\nb 3 4\nc 5 6\n")
+    with pytest.raises(ConfigError, match=r"mine\.npz: left out.*Save vectors as \.npy.*words\.txt: left out"):
+        init(folder, "plays.csv", "mine.npz", "words.txt")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import typer
 from timbrec.errors import ConfigError, TimbrecError
 
 if TYPE_CHECKING:
-    from timbrec.study.draft.drafting import Draft
+    from timbrec.study.draft.draft import Draft
 
 _Paths = Annotated[
     list[Path], typer.Argument(metavar="[FILES or FOLDERS]...", help="Log, vectors, tracks, audio; by default here.")

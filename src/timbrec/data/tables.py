@@ -76,16 +76,15 @@ def _open_file(path: Path, form: TextForm) -> Table:
     if kind in text.SUFFIXES or form.separator is not None:
         return TextFile(path, form)
     raise DataError(
-        f"{path} is of no known kind", fix=f"Known: {', '.join(KINDS)}, also compressed. {_advice_for(kind)}"
+        f"{path} is of no known kind",
+        fix=f"Known: {', '.join(KINDS)}, also compressed. {advice_for(path) or 'Set `separator` to read it as text.'}",
     )
 
 
-def _advice_for(kind: str) -> str:
-    """Advice on a file of a kind that is not read."""
-    for kinds, advice in _OTHERS.items():
-        if kind in kinds:
-            return advice
-    return "Set `separator` to read it as text."
+def advice_for(path: Path) -> str:
+    """Advice on a file of a known kind that is not read; empty for other kinds."""
+    kind = Path(plain_name(path)).suffix.lower()
+    return next((advice for kinds, advice in _OTHERS.items() if kind in kinds), "")
 
 
 def _content(path: Path) -> Path | bytes:

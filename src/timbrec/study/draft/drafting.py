@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,11 @@ from timbrec import encoders
 from timbrec.data.items import COLUMNS as ITEM_COLUMNS
 from timbrec.data.items import OPTIONAL
 from timbrec.data.splitting import best_moment
-from timbrec.data.tables import open_table
-from timbrec.data.text import TextForm
 from timbrec.errors import ConfigError, DataError, listing
 from timbrec.store.vector_tables import ID_NAMES, strangers
 from timbrec.study.config import make_config
-from timbrec.study.draft.findings import Finding, is_numeric, look_at
+from timbrec.study.draft.draft import Draft
+from timbrec.study.draft.findings import Finding, is_numeric, joined, look_at
 from timbrec.study.draft.ids import Ids, best, ids_of, nearest
 from timbrec.study.draft.log import headless_roles, is_default, plays_column, time_columns
 from timbrec.study.inputs import Inputs, load_inputs
@@ -31,38 +28,6 @@ SOURCES = ("vectors", "array", "store", "audio")
 HOLDOUT: dict[str, Any] = {"protocol": "item-holdout"}
 
 
-@dataclass
-class Draft:
-    """A config, comments on its keys (see `text.commented`), and the role of every path.
-
-    `taken` has a row (path, role) per path; `unclear` are sentences on choices that the user should check.
-    """
-
-    base: Path
-    config: dict[str, Any] = field(default_factory=dict)
-    beside: dict[str, str] = field(default_factory=dict)
-    below: dict[str, str] = field(default_factory=dict)
-    taken: list[tuple[str, str]] = field(default_factory=list)
-    unclear: list[str] = field(default_factory=list)
-
-    def relative(self, path: Path) -> str:
-        """The path as the config names it."""
-        return Path(os.path.relpath(path.absolute(), self.base.absolute())).as_posix()
-
-    def take(self, finding: Finding, what: str) -> None:
-        """Note the role of a path."""
-        self.taken.append((self.relative(finding.path), what))
-
-    def choose(self, place: str, chosen: str, others: Sequence[str], finding: Finding) -> None:
-        """List the other candidates for a role in a comment, and among the choices to check."""
-        if others := [name for name in others if name != chosen]:
-            self.beside[place] = f"or: {', '.join(others)}"
-            role = place.rpartition(".")[2]
-            self.unclear.append(
-                f"{self.relative(finding.path)}: the column of the {role} is {chosen!r}; it could be {listing(others)}"
-            )
-
-
 def draft(paths: Sequence[Path], base: Path, name: str) -> Draft:
     """Draft a config in the folder `base` from files and folders.
 
@@ -70,16 +35,19 @@ def draft(paths: Sequence[Path], base: Path, name: str) -> Draft:
     """
     findings = look_at(paths)
     drafted = Draft(base, {"name": name, "output": "run"})
-    log = _only(drafted, [finding for finding in findings if finding.kind in ("log", "history")], "log of plays")
+    for finding in findings:
+        if finding.kind == "unknown":
+            drafted.take(finding, f"left out: {finding.note}")
+    log = _log(drafted, [finding for finding in findings if finding.kind in ("log", "history")])
     items = [finding for finding in findings if finding.kind == "items"]
     arrays = _paired([finding for finding in findings if finding.kind in ("array", "ids")])
+    for finding in findings:
+        if finding.kind == "ids" and finding.path not in arrays.values():
+            drafted.take(finding, f"left out: no array has {int(finding.note):,} rows")
     sources = {finding.path: ids_of(finding, arrays) for finding in findings if finding.kind in SOURCES}
     played = _write_log(drafted, log, list(sources.values()), items)
     _write_items(drafted, items, played)
     _write_encoders(drafted, [finding for finding in findings if finding.path in sources], sources, arrays, played)
-    for finding in findings:
-        if finding.kind == "unknown":
-            drafted.take(finding, f"left out: {finding.note}")
     _write_rest(drafted)
     return drafted
 
@@ -107,18 +75,22 @@ def _inputs(drafted: Draft, progress: Progress | None) -> Inputs:
     return load_inputs(make_config(drafted.config | {"base": drafted.base}), progress, encode=False)
 
 
-def _only(drafted: Draft, findings: Sequence[Finding], what: str) -> Finding:
-    """The largest of several findings; the others are named."""
-    if not findings:
-        raise DataError(f"there is no {what} in these files", fix="It has columns of users, tracks and times.")
-    chosen, *others = sorted(findings, key=lambda finding: -_size(finding.path))
+def _log(drafted: Draft, logs: Sequence[Finding]) -> Finding:
+    """The log of plays, which may be several files; other logs are named."""
+    if not logs:
+        raise DataError("there is no log of plays in these files", fix=(
+            "It has columns of users, tracks and times. " + _roles_of_paths(drafted)))  # fmt: skip
+    log, others = joined(logs)
+    if len(log.paths) > 1:
+        what = f"exports for {log.note}" if log.kind == "history" else "files with the same columns"
+        drafted.unclear.append(f"{len(log.paths)} {what} are read as one log: {listing(list(drafted.named(log)))}")
     for other in others:
-        drafted.take(other, f"left out: another {what}")
-    return chosen
+        drafted.take(other, "left out: another log of plays, with other columns")
+    return log
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
+def _roles_of_paths(drafted: Draft) -> str:
+    return " ".join(f"{path}: {what.removesuffix('.')}." for path, what in drafted.taken)
 
 
 def _paired(findings: Sequence[Finding]) -> dict[Path, Path]:
@@ -136,15 +108,15 @@ def _paired(findings: Sequence[Finding]) -> dict[Path, Path]:
 def _write_log(drafted: Draft, log: Finding, sources: Sequence[Ids], items: Sequence[Finding]) -> pl.Series | None:
     """Write `interactions`; returns the played tracks, or None for an export, which is matched by artist and title."""
     if log.kind == "history":
-        drafted.config["interactions"] = {"import": log.note, "path": drafted.relative(log.path)}
+        drafted.config["interactions"] = {"import": log.note, "path": drafted.named(log)}
         if items:
             drafted.below["interactions"] = f"catalogue: {drafted.relative(items[0].path)}  # instead of tags of audio"
         drafted.take(log, f"the log of plays, an export that the importer {log.note} reads")
         return None
-    entry: dict[str, Any] = {"path": drafted.relative(log.path)}
+    entry: dict[str, Any] = {"path": drafted.named(log)}
     if not log.header:
         return _write_headless(drafted, log, entry)
-    table = open_table(log.path)
+    table = log.open()
     tracks = log.columns("item")
     played = {name: table.read([name]).to_series().cast(pl.String).unique() for name in tracks}
     item = best(played, sources) if len(tracks) > 1 else tracks[0]
@@ -190,8 +162,7 @@ def _write_headless(drafted: Draft, log: Finding, entry: dict[str, Any]) -> pl.S
     order = ", ".join(f"{role}: {name}" for role, name in roles.items())
     drafted.unclear.append(f"{drafted.relative(log.path)} has no header; its columns were taken in this order: {order}")
     drafted.take(log, f"the log of plays ({order})")
-    table = open_table(log.path, TextForm(header=False))
-    return table.read([roles["item"]]).to_series().cast(pl.String).unique()
+    return log.open().read([roles["item"]]).to_series().cast(pl.String).unique()
 
 
 def _write_items(drafted: Draft, items: Sequence[Finding], played: pl.Series | None) -> None:
@@ -237,7 +208,7 @@ def _write_encoders(
     if not entries:
         raise ConfigError("there are no vectors and no audio for the tracks of the log", fix=(
             "Name a folder of audio, a table with an id and numbers, or a .npy with a file of ids. "
-            + " ".join(f"{path}: {what}." for path, what in drafted.taken)))  # fmt: skip
+            + _roles_of_paths(drafted)))  # fmt: skip
     drafted.config["encoders"] = entries
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,11 +13,12 @@ import polars as pl
 from timbrec.audio import CONTAINERS
 from timbrec.data.compression import plain_name
 from timbrec.data.table_kinds import Table
-from timbrec.data.tables import KINDS, open_table
+from timbrec.data.tables import KINDS, Source, advice_for, open_table
 from timbrec.data.text import SUFFIXES, TextForm
 from timbrec.errors import DataError, TimbrecError
 from timbrec.histories.reading import detect
 from timbrec.store.vector_tables import LINES
+from timbrec.study.draft.parts import is_partitioned
 from timbrec.study.draft.roles import candidates
 
 Kind = Literal["log", "items", "vectors", "array", "ids", "store", "audio", "history", "unknown"]
@@ -28,14 +29,32 @@ EXPORTS = (".json", ".jsonl", ".zip", ".db", ".sqlite", ".xlsx", ".m3u", ".m3u8"
 
 @dataclass(frozen=True)
 class Finding:
-    """The content of a path. `names` and `sample` belong to a table; `note` is a reason or a remark in words."""
+    """The content of a path, or of several that are parts of one log.
 
-    path: Path
+    `names` and `sample` belong to a table; `note` is a reason or a remark in words, or the name of an importer.
+    """
+
+    paths: tuple[Path, ...]
     kind: Kind
     names: list[str] = field(default_factory=list)
     sample: pl.DataFrame = field(default_factory=pl.DataFrame)
     header: bool = True
     note: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The path, or the first of several."""
+        return self.paths[0]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        files = (file for path in self.paths for file in ([path] if path.is_file() else path.rglob("*")))
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def open(self) -> Table:
+        """The table, opened."""
+        return open_table(Source(self.paths, TextForm(header=self.header)))
 
     def columns(self, role: str) -> list[str]:
         """The columns that may have a role, the likeliest first."""
@@ -49,11 +68,25 @@ def look_at(paths: Sequence[Path]) -> list[Finding]:
     return [finding for path in paths for finding in _in(path)]
 
 
+def joined(logs: Sequence[Finding]) -> tuple[Finding, list[Finding]]:
+    """The largest log, joined with all that have its columns or its importer; and the other logs."""
+    largest = max(logs, key=lambda log: log.size)
+    alike = [_form(log) == _form(largest) for log in logs]
+    paths = tuple(path for log, same in zip(logs, alike, strict=True) if same for path in log.paths)
+    return replace(largest, paths=paths), [log for log, same in zip(logs, alike, strict=True) if not same]
+
+
+def _form(log: Finding) -> tuple[object, ...]:
+    return log.kind, log.header, sorted(log.names), log.note
+
+
 def _in(path: Path) -> Iterator[Finding]:
     if path.is_file():
         yield _file(path)
     elif any(path.glob("manifest-*.json")):
-        yield Finding(path, "store")
+        yield Finding((path,), "store")
+    elif is_partitioned(path) and (table := _partitioned(path)):
+        yield table
     elif not (path / "run.json").is_file():
         yield from _in_folder(path)
 
@@ -64,7 +97,7 @@ def _in_folder(folder: Path) -> Iterator[Finding]:
     folders = [entry for entry in entries if entry.is_dir()]
     music = [entry for entry in folders if _has_audio(entry)]
     if len(music) > 1 or any(_is_audio(entry) for entry in entries):
-        yield Finding(folder, "audio")
+        yield Finding((folder,), "audio")
     elif music:
         yield from _in(music[0])
     for entry in entries:
@@ -89,32 +122,41 @@ def _file(path: Path) -> Finding:
     if name.endswith(".txt") and (ids := _lines(path)):
         return ids
     if not name.endswith((*KINDS, *SUFFIXES)):
-        return Finding(path, "unknown", note="of no kind that can be read")
+        return Finding((path,), "unknown", note=f"of no kind that can be read. {advice_for(path)}".strip())
     try:
         return _table(path)
     except TimbrecError as error:
-        return _history(path) or Finding(path, "unknown", note=str(error))
+        return _history(path) or Finding((path,), "unknown", note=str(error))
+
+
+def _partitioned(folder: Path) -> Finding | None:
+    """The one table in a folder; None if its files do not fit together."""
+    try:
+        table = _table(folder)
+    except TimbrecError:
+        return None
+    return None if table.kind == "unknown" else table
 
 
 def _array(path: Path) -> Finding:
     try:
         shape = np.lib.format.open_memmap(path, mode="r").shape
     except ValueError as error:
-        return Finding(path, "unknown", note=str(error).partition("\n")[0])
-    return Finding(path, "array" if len(shape) == 2 else "ids", note=f"{shape[0]}")
+        return Finding((path,), "unknown", note=str(error).partition("\n")[0])
+    return Finding((path,), "array" if len(shape) == 2 else "ids", note=f"{shape[0]}")
 
 
 def _lines(path: Path) -> Finding | None:
     """A text file with one word or name per line, which may be the ids of an array; None for a table."""
     lines = open_table(path, LINES).read(["0"]).to_series().cast(pl.String)
     if len(lines) and not lines.head(SAMPLE).str.contains(r"[\t;,|]").any():
-        return Finding(path, "ids", note=f"{len(lines)}")
+        return Finding((path,), "ids", note=f"{len(lines)}")
     return None
 
 
 def _history(path: Path) -> Finding | None:
     try:
-        return Finding(path, "history", note=detect(path))
+        return Finding((path,), "history", note=detect(path))
     except TimbrecError:
         return None
 
@@ -131,19 +173,19 @@ def _table(path: Path) -> Finding:
 def _by_columns(table: Table, path: Path, header: bool) -> Finding:
     names, sample = table.names, table.head(SAMPLE)
     if not header:
-        return Finding(path, "log" if len(names) in (3, 4) else "unknown", names, sample, header, "it has no header")
+        return Finding((path,), "log" if len(names) in (3, 4) else "unknown", names, sample, header, "it has no header")
     roles = {role: candidates(role, names) for role in ("user", "item", "time", "artist")}
     if roles["user"] and roles["item"]:
-        return Finding(path, "log", names, sample)
+        return Finding((path,), "log", names, sample)
     if _has_lists(sample):
-        return Finding(path, "vectors", names, sample)
+        return Finding((path,), "vectors", names, sample)
     if roles["item"] and roles["artist"]:
-        return Finding(path, "items", names, sample)
+        return Finding((path,), "items", names, sample)
     if _is_wide(sample, roles["item"]):
-        return Finding(path, "vectors", names, sample)
+        return Finding((path,), "vectors", names, sample)
     if roles["item"] and roles["time"]:
-        return Finding(path, "log", names, sample, note="it has no column of users")
-    return _history(path) or Finding(path, "unknown", names, note="no columns of a log, of tracks or of vectors")
+        return Finding((path,), "log", names, sample, note="it has no column of users")
+    return _history(path) or Finding((path,), "unknown", names, note="no columns of a log, of tracks or of vectors")
 
 
 def _has_lists(sample: pl.DataFrame) -> bool:

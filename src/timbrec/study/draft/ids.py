@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from timbrec.data.tables import open_table
 from timbrec.embed.tracks import PATH, STEM, list_tracks
 from timbrec.errors import DataError
 from timbrec.store import VectorStore
@@ -29,7 +28,7 @@ def ids_of(finding: Finding, arrays: Mapping[Path, Path]) -> Ids:
         return _audio_ids(finding.path)
     if finding.kind == "array":
         return {"": _texts(pl.Series(read_ids(arrays[finding.path])))} if finding.path in arrays else {}
-    table = open_table(finding.path)
+    table = finding.open()
     columns = finding.columns("item") or [name for name in finding.names if _may_be_ids(finding.sample, name)]
     return {name: _texts(table.read([name]).to_series()) for name in columns}
 

@@ -58,8 +58,9 @@ def _time_of(sample: pl.DataFrame, name: str) -> TimeColumn | None:
     if values.null_count() == len(values):
         return None
     settings: dict[str, Any] = {}
-    if values.dtype.is_numeric():
-        largest = float(values.max() or 0)  # type: ignore[arg-type]
+    numbers = values.cast(pl.Float64, strict=False) if values.dtype.is_numeric() or values.dtype == pl.String else None
+    if numbers is not None and numbers.null_count() == values.null_count():  # "05" is a day of a month
+        largest = float(numbers.max() or 0)  # type: ignore[arg-type]
         if largest < LEAST_TIME and not 19000101 <= largest < 21000000:
             return None
         settings = {"time_unit": unit} if (unit := _unit(largest)) else {}

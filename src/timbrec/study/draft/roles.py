@@ -17,7 +17,7 @@ USUAL: Mapping[str, tuple[str, ...]] = {
     ),
     "time": (
         "timestamp", "played at", "listened at", "time", "datetime", "date time", "ts", "date", "event time",
-        "created at", "unix time", "listen time",
+        "created at", "unix time", "listen time", "day", "dt", "ds",
     ),
     "plays": ("plays", "play count", "listen count", "count", "n plays", "num plays"),
     "artist": ("artist id", "artist", "artist name", "artist mbid"),
