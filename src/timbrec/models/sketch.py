@@ -15,7 +15,7 @@ SCANS = 10  # searches before a sketch pays: it costs about as much
 ROUNDING = np.float32(1e-5)  # of the product of two lengths, far above the rounding errors of float32
 _SAMPLE = 8_192
 _BLOCK = 8_192  # items of which a sketch is computed at once
-_TILE = 32_768  # items whose bounds are computed for all vectors, before the next are read
+_TILE = 4_096  # items whose bounds are computed at once: so few that a BLAS need not copy them first
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +52,7 @@ class Sketch:
         out = np.empty((len(vectors), self.table.shape[1]), np.float32)
         for start in range(0, out.shape[1], _TILE):
             tile = slice(start, start + _TILE)
-            for row, bounds in zip(weights, out, strict=True):
-                np.matmul(row, self.table[:, tile], out=bounds[tile])
+            np.matmul(weights, self.table[:, tile], out=out[:, tile])
         return out
 
 
