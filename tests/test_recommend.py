@@ -240,6 +240,26 @@ def test_tracks_are_named_by_id_title_or_artist_and_title(model: timbrec.Model) 
         model.similar("Song 1499")
 
 
+def test_a_part_of_a_title_leads_to_the_titles_that_contain_it() -> None:
+    titles = [
+        "Dance of the Sugar-Plum Fairy",
+        "Veränderung",
+        "Sugar",
+        None,
+        "Plum, and Sugar",
+        "Sugar Plum (Live)",
+        "x",
+    ]
+    catalogue = pl.DataFrame({"track": [f"{n:04}" for n in range(7)], "title": titles, "artist": ["Kevin MacLeod"] * 7})
+    nearest = timbrec.models.catalogue.nearest
+    assert nearest("sugar plum", catalogue) == (
+        "Did you mean 'Plum, and Sugar' or 'Sugar Plum (Live)' or 'Dance of the Sugar-Plum Fairy'? "
+    )
+    assert nearest("veranderung", catalogue).startswith("Did you mean 'Veränderung' or ")
+    assert nearest("sugr", catalogue) == "Did you mean 'Sugar'? ", "no title contains it"
+    assert nearest("xy", catalogue) == ""
+
+
 def test_a_path_takes_the_nearest_tracks_along_the_arc(model: timbrec.Model) -> None:
     start, end = model.items.ids[10], model.items.ids[20]
     way = model.path(start, end, 3)

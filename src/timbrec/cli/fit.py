@@ -121,7 +121,8 @@ def show_model(model: Model, folder: Path) -> None:
     if len(model.users):
         typer.echo(f"try: timbrec recommend {quote(str(folder))} --user={quote(model.users.ids[0])}")
     else:
-        typer.echo(f"try: timbrec similar {quote(str(folder))} -- {quote(model.items.ids[0])}")
+        track = model.items.ids[0]
+        typer.echo(f"try: timbrec similar {quote(str(folder))} {'-- ' if track[:1] == '-' else ''}{quote(track)}")
 
 
 def _expected(card: dict[str, Any]) -> list[str]:

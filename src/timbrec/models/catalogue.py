@@ -124,11 +124,27 @@ def _components(left: Int[Array, "pairs"], right: Int[Array, "pairs"], n: int) -
 
 
 def nearest(name: str, catalogue: pl.DataFrame, *, artists: bool = False) -> str:
-    """A hint with the nearest id, title or label of the catalogue, or artist if asked for; empty if none is near."""
+    """A hint with the nearest ids, titles or labels of the catalogue, or artists if asked for; empty if none is near.
+
+    Names with all words of `name`, in any order and within other words, are nearer than names that are spelled alike.
+    """
     columns = [catalogue["track"], catalogue["title"], labels(catalogue), *([catalogue["artist"]] if artists else [])]
     near = pl.concat([column.rename("name") for column in columns]).drop_nulls().unique(maintain_order=True)
+    if containing := _with_words(name, near):
+        return f"Did you mean {' or '.join(map(repr, containing))}? "
     same_start = near.filter(near.str.to_lowercase().str.starts_with(name.strip().casefold()[:1]))
     return did_you_mean(name, same_start[:20_000]) or did_you_mean(name, near[:20_000])
+
+
+def _with_words(name: str, names: pl.Series, most: int = 3) -> list[str]:
+    """The shortest names that contain all words of `name`, up to accents; none without a word of three letters."""
+    table = pl.DataFrame({"name": pl.concat([pl.Series([name]), names])})
+    table = table.with_columns(plain=_plain("name"))
+    words = table["plain"][0].split()
+    if max(map(len, words), default=0) < 3:
+        return []
+    containing = table[1:].filter(pl.all_horizontal(pl.col("plain").str.contains(word, literal=True) for word in words))
+    return sorted(containing["name"], key=len)[:most]
 
 
 def _first(table: pl.DataFrame, names: Sequence[str]) -> str | None:
