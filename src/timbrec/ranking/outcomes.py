@@ -10,6 +10,7 @@ from timbrec.metrics.shared.base import Outcome
 from timbrec.types import Array, Bool, Float, Int
 
 _USERS = 32  # users in one block of the (users, items) relevance bitmap, which then fits in the cache
+_PAIRS = 2**22  # pairs that are counted at once, of which a copy is made
 
 
 def outcome(
@@ -25,18 +26,25 @@ def outcome(
     places, relevant = task.relevant.of_users(users)
     candidate = np.zeros(train.n_items, bool)
     candidate[task.candidates] = True
-    seen = np.concatenate([[0], np.cumsum(candidate[train.item])])
-    seen_candidates = seen[train.starts[users + 1]] - seen[train.starts[users]]
     return Outcome(
         items=items,
         hits=_hits(items, places, relevant, train.n_items),
         relevant=np.bincount(places, minlength=len(users)),
         relevant_cold=np.bincount(places, weights=cold[relevant], minlength=len(users)).astype(np.int64),
-        candidates=len(task.candidates) - seen_candidates,
+        candidates=len(task.candidates) - _chosen(train, candidate)[users],
         cold=cold,
         popularity=_percentiles(train),
         pool=len(task.candidates),
     )
+
+
+def _chosen(train: Interactions, keep: Bool[Array, "items"]) -> Int[Array, "n_users"]:
+    """The number of each user's train items for which `keep` is true."""
+    counts = np.zeros(train.n_users, np.int64)
+    for start in range(0, len(train), _PAIRS):
+        pairs = slice(start, start + _PAIRS)
+        counts += np.bincount(train.user[pairs][keep[train.item[pairs]]], minlength=train.n_users)
+    return counts
 
 
 def _hits(
