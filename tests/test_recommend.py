@@ -22,6 +22,7 @@ from timbrec.cli.recommend import _allowed as allowed_names
 from timbrec.cli.recommend import _names as listed_names
 from timbrec.errors import ConfigError, DataError
 from timbrec.models import hubs
+from timbrec.models.catalogue import labels, nearest
 from timbrec.protocols import Content
 from timbrec.recommenders import recommender
 from timbrec.study.config import read_config
@@ -222,7 +223,7 @@ def test_reasons_are_the_most_similar_played_tracks(whole: timbrec.Model) -> Non
     scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
     ids = (Path(model.card["run"]).parent / "ids.txt").read_text().split()
     played = model.items.take(model.played.of_users(np.array([2]))[1]).to_list()
-    names = dict(zip(model.catalogue["track"], timbrec.models.catalogue.labels(model.catalogue), strict=True))
+    names = dict(zip(model.catalogue["track"], labels(model.catalogue), strict=True))
     for item, because in listed.select("item", "because").iter_rows():
         similar = {track: float(scaled[ids.index(track)] @ scaled[ids.index(item)]) for track in played}
         expected = sorted(similar, key=lambda track: -similar[track])[:3]
@@ -251,7 +252,6 @@ def test_a_part_of_a_title_leads_to_the_titles_that_contain_it() -> None:
         "x",
     ]
     catalogue = pl.DataFrame({"track": [f"{n:04}" for n in range(7)], "title": titles, "artist": ["Kevin MacLeod"] * 7})
-    nearest = timbrec.models.catalogue.nearest
     assert nearest("sugar plum", catalogue) == (
         "Did you mean 'Plum, and Sugar' or 'Sugar Plum (Live)' or 'Dance of the Sugar-Plum Fairy'? "
     )
