@@ -14,6 +14,13 @@ class Mistake(NamedTuple):
     new: str
 
 
+# Both tables of KNN are made at once, so the two mistakes about one of them replace the whole.
+_KNN_TABLES = """if knn.similarity == "cosine" and knn.profile == "unit":
+        unit = normalised(scaled, out=scaled)
+        return unit, unit
+    unit = normalised(scaled)
+    return (unit if knn.similarity == "cosine" else scaled), (unit if knn.profile == "unit" else scaled)"""
+
 MISTAKES = tuple(
     Mistake(*patch)
     for patch in (
@@ -37,11 +44,12 @@ MISTAKES = tuple(
         # Ranking and candidates
         ("ties by row", "ranking/rank.py",
          'ordered = candidates[np.argsort(tie_order(exclude.n_items, seed)[candidates])]', 'ordered = candidates'),
-        ("played tracks are not left out", "ranking/rank.py",
+        ("played tracks are not left out", "ranking/columns.py",
          'block.view(-1).index_fill_(0, seen.to(self.device), NOTHING)', 'pass'),
         ("the worst first", "ranking/rank.py", 'best.sort(1, descending=True)', 'best.sort(1, descending=False)'),
-        ("a block of candidates is lost", "ranking/rank.py", 'self.first + number * self.width', 'number * self.width'),
-        ("the last candidate is never listed", "ranking/rank.py",
+        ("a block of candidates is lost", "ranking/columns.py",
+         'self.first + number * self.width', 'number * self.width'),
+        ("the last candidate is never listed", "ranking/columns.py",
          'block[:, tile:] = NOTHING', 'block[:, tile - 1 :] = NOTHING'),
         ("hot lists hold new tracks", "data/split.py",
          'return Task(scenario, self.train.items, self.hot)',
@@ -83,9 +91,9 @@ MISTAKES = tuple(
         ("standardising divides by the variance", "recommenders/shared/scaling.py",
          'np.divide(1, deviation,', 'np.divide(1, deviation**2,'),
         ("profiles of raw vectors", "recommenders/knn.py",
-         'normalised(vectors) if knn.profile == "unit" else vectors', 'vectors'),
+         _KNN_TABLES, 'return (normalised(scaled) if knn.similarity == "cosine" else scaled), scaled'),
         ("cosine without the item's norm", "recommenders/knn.py",
-         'normalised(vectors) if knn.similarity == "cosine" else vectors', 'vectors'),
+         _KNN_TABLES, 'return scaled, (normalised(scaled) if knn.profile == "unit" else scaled)'),
         ("artist means over new tracks too", "recommenders/artist_mean.py",
          'known = train.items[artist[train.items] >= 0]', 'known = np.flatnonzero(artist >= 0)'),
         ("vectors in the order of the store", "store/source.py", 'out[places[block]] = part[rows[block]]',
