@@ -43,7 +43,6 @@ from timbrec.ranking.rank import rank
 from timbrec.recommenders import ease, knn
 from timbrec.recommenders.shallow import ShallowModel
 from timbrec.recommenders.shared import losses, towers
-from timbrec.recommenders.shared.scaling import Scaling
 from timbrec.recommenders.shared.sequences import Sequences
 from timbrec.recommenders.shared.towers import Tower
 from timbrec.recommenders.shared.transformer import ItemTransformer
@@ -322,10 +321,10 @@ def test_fits_that_break_the_protocol_are_refused(
 def unnormalised(patch: Patch) -> None:
     embed_rows = Tower.embed
 
-    def embedded(self: Tower, vectors: torch.Tensor | np.ndarray, scaling: Scaling | None = None) -> np.ndarray:
+    def embedded(self: Tower, *arguments: Any, **named_arguments: Any) -> np.ndarray:
         with pytest.MonkeyPatch.context() as inner:
             inner.setattr(towers, "unit", lambda rows: rows)
-            return embed_rows(self, vectors, scaling)
+            return embed_rows(self, *arguments, **named_arguments)
 
     patch.setattr(Tower, "embed", embedded)
 

@@ -10,9 +10,11 @@ from safetensors.torch import load_file
 from timbrec.data.interactions import Interactions
 from timbrec.errors import ConfigError
 from timbrec.protocols import Content
+from timbrec.ranking.rank import rank
 from timbrec.recommenders.bert4rec import BERT4Rec
 from timbrec.recommenders.random import Random
 from timbrec.recommenders.shallow import ShallowModel, ShallowNet, ShallowScorer, Table
+from timbrec.recommenders.shared import towers
 from timbrec.training import negatives, validate
 from trained_world import grad_of, world
 
@@ -53,6 +55,19 @@ def test_served_vectors_of_the_study() -> None:
     scorer = study_model(False).scorer()
     np.testing.assert_allclose(scorer.users, GOLDEN["served_users"], atol=1e-5)
     np.testing.assert_allclose(scorer.items, GOLDEN["served_items"], atol=1e-5)
+
+
+@pytest.mark.parametrize("chosen", [[], [3], [0, 9, 10, 11, 59], list(range(60))])
+def test_a_scorer_of_some_users_ranks_as_the_one_of_all(chosen: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit, and with no vectors of other users."""
+    monkeypatch.setattr(towers, "_ROWS", 10)
+    place, users = world(60, 50, 8), np.array(chosen, np.int64)
+    model = ShallowModel(ShallowNet(width=9), place.fold.train, place.content)
+    some, all_ = model.scorer(users), model.scorer()
+    assert some.users.shape == (len(users), 9)
+    ours, theirs = (rank(scorer, users, np.arange(50), place.fold.train, 20) for scorer in (some, all_))
+    np.testing.assert_array_equal(ours.items, theirs.items)
+    np.testing.assert_array_equal(ours.scores, theirs.scores)
 
 
 @pytest.mark.parametrize("learned", [("users",), ("items",), ("users", "items")])

@@ -17,6 +17,7 @@ from timbrec.recommenders.shared.sparse import means, pair_scores
 from timbrec.recommenders.shared.towers import Tower
 from timbrec.settings import Count, Positive
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives
+from timbrec.training.scorer import ChosenUsersScorer
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Float32, Int
 
@@ -147,9 +148,9 @@ class ShallowModel(Trainable[Interactions]):
     def scorer(self, users: Int[Array, "u"] | None = None) -> TrainedScorer:
         """A scorer with both tables mapped by the tower; without `users` a ShallowScorer."""
         scaling = None if self._items_learned else self.scaling
-        tables = self.tower.embed(self.users), self.tower.embed(self.items, scaling)
+        tables = self.tower.embed(self.users, rows=users), self.tower.embed(self.items, scaling)
         if users is not None:
-            return TrainedScorer(*tables)
+            return ChosenUsersScorer(*tables, chosen_users=users)
         drawn = {"users drawn as negatives": float((self.drawn > 0).double().mean())}
         table = self.items.detach().cpu().numpy() if self._items_learned else self.scaling(self.vectors)
         return ShallowScorer(*tables, tower=self.tower.frozen(), scaling=self.scaling, table=table, remarks=drawn)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from timbrec.recommenders.shared.scaling import Scaling
-from timbrec.types import Array, Float32
+from timbrec.types import Array, Float32, Int
 
 _EPSILON = 1e-8  # lower bound of a norm in a division; if every unit is off, the vector is zero
 _ROWS = 8192  # rows in a block outside training
@@ -62,18 +62,24 @@ class Tower(nn.Module):
         return copy.deepcopy(self).cpu().requires_grad_(False)
 
     def embed(
-        self, vectors: torch.Tensor | Float32[Array, "n dim"], scaling: Scaling | None = None
-    ) -> Float32[Array, "n width"]:
+        self,
+        vectors: torch.Tensor | Float32[Array, "n dim"],
+        scaling: Scaling | None = None,
+        rows: Int[Array, "m"] | None = None,
+    ) -> Float32[Array, "_ width"]:
         """Unit vectors (n, width) for serving: `forward` without gradients, in blocks, as a numpy array.
 
-        With `scaling`, of the scaled vectors.
+        With `scaling`, of the scaled vectors. With `rows`, ascending, only these rows (m, width) of the result, to the
+        bit: a block with any of them is computed whole.
         """
-        weights = next(self.parameters())
-        rows = torch.as_tensor(vectors)
-        out = np.empty((len(rows), self.settings["sizes"][-1]), np.float32)
+        weights, table = next(self.parameters()), torch.as_tensor(vectors)
+        out = np.empty((len(table) if rows is None else len(rows), self.settings["sizes"][-1]), np.float32)
         with torch.no_grad():
-            for start in range(0, len(rows), _ROWS):
-                block = rows[start : start + _ROWS].to(weights)
-                scaled = block if scaling is None else scaling.tensor(block)
-                out[start : start + _ROWS] = self(scaled).cpu().numpy()
+            for start in range(0, len(table), _ROWS):
+                end = start + _ROWS
+                part = slice(start, end) if rows is None else slice(*np.searchsorted(rows, (start, end)).tolist())
+                if part.start < part.stop:
+                    block = table[start:end].to(weights)
+                    units = self(block if scaling is None else scaling.tensor(block)).cpu().numpy()
+                    out[part] = units if rows is None else units[rows[part] - start]
         return out
