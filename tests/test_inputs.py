@@ -125,6 +125,29 @@ def test_faulty_files_are_refused_with_a_message(read: Read, change: Change, mes
         read(change)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "importer"),
+    [
+        ("Streaming_History_Audio_2019_0.json",
+         '[{"ts": "2019-01-01T00:00:00Z", "ms_played": 200000, "master_metadata_track_name": "t", '
+         '"master_metadata_album_artist_name": "a", "spotify_track_uri": "spotify:track:1"}]', "spotify"),
+        ("scrobbles.csv", "uts,utc_time,artist,artist_mbid,album,album_mbid,track,track_mbid\n"
+         "1546300800,\"01 Jan 2019, 00:00\",a,,b,,t,\n", "lastfm"),
+    ],
+)  # fmt: skip
+def test_an_export_that_is_named_as_a_log_leads_to_its_importer(
+    read: Read, name: str, text: str, importer: str
+) -> None:
+    def change(folder: Path) -> None:
+        (folder / name).write_text(text)
+
+    with pytest.raises(DataError, match=rf"has no column 'user_id'.*an export that .*import: {importer}"):
+        read(change, interactions={"path": name, "columns": {"item": "track"}})
+    with pytest.raises(DataError, match="has no column") as caught:
+        read(change, interactions={"path": name, "user": "me"})
+    assert "import" not in str(caught.value)
+
+
 def test_encoders_without_a_common_track_are_refused(read: Read) -> None:
     def change(folder: Path) -> None:
         np.save(folder / "good.npy", np.ones((1, 3)))

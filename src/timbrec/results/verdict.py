@@ -191,10 +191,12 @@ def more_data(scenario: Scenario, comparison: Comparison, first: int, second: in
     within = [(count * (growth - 1), noun) for growth, count, noun in options if count and growth <= _REALISTIC]
     if within:
         more, noun = within[0] if scenario == "cold" else within[-1]
-        return f"{start}; about {_rounded(more)} more {noun} would show it, if it is real."
-    if amount.together <= _REALISTIC:
-        return f"{start}; about {amount.together:.0f} times as many users and {tracks} would show it, if it is real."
-    return f"{start}; no log of a realistic size would show it."
+        size = f"{_rounded(more)} more {noun}"
+    elif amount.together <= _REALISTIC:
+        size = f"{amount.together:.0f} times as many users and {tracks}"
+    else:
+        return f"{start}; no log of a realistic size would show it."
+    return f"{start}; about {size} would show it, if it is real and stays as large."  # more candidates may shrink it
 
 
 def _rounded(count: float) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,8 +13,9 @@ from timbrec.data.items import make_items
 from timbrec.data.log import read_log
 from timbrec.data.table_kinds import Table
 from timbrec.data.tables import open_table
-from timbrec.errors import ConfigError
+from timbrec.errors import ConfigError, DataError, TimbrecError
 from timbrec.histories.importing import ImportConfig, import_log
+from timbrec.histories.reading import detect
 from timbrec.study.config import Config
 from timbrec.types import Progress
 
@@ -26,7 +28,15 @@ def read_interactions(config: Config, progress: Progress | None = None) -> Event
         return import_log(_with_music(config.interactions, config), progress)
     if config.interactions is None:
         raise ConfigError("there are no interactions", fix="Name a log under `interactions`.")
-    return read_log(config.interactions.at(config.base))
+    log = config.interactions.at(config.base)
+    try:
+        return read_log(log)
+    except DataError as error:
+        has_user = log.user is not None or "user" in log.columns
+        if has_user or not (importer := _importer_of(log.source.paths)):  # exports are one person's
+            raise
+        fix = f"{error.fix} It is an export that `interactions: {{import: {importer}, path: ...}}` reads."
+        raise DataError(error.what, count=error.count, example=error.example, fix=fix.strip()) from error
 
 
 def read_tracks(config: Config) -> pl.DataFrame | None:
@@ -42,6 +52,15 @@ def tracks_table(config: Config) -> tuple[Table, Mapping[Any, str | None]] | Non
     data = config.data
     items = data.items() if data is not None and data.has_artists() else None
     return None if items is None else (open_table(items), {})
+
+
+def _importer_of(paths: Sequence[Path]) -> str | None:
+    """The importer that reads all files; None if there is none."""
+    try:
+        importers = {detect(path) for path in paths}
+    except TimbrecError:
+        return None
+    return importers.pop() if len(importers) == 1 else None
 
 
 def _with_music(interactions: ImportConfig, config: Config) -> ImportConfig:
