@@ -278,7 +278,7 @@ def test_a_lead_that_is_not_shown_says_how_much_more_data_would_show_it(figures:
     assert 20 < more < 60
     assert more_data("cold", close, 0, 1) == (
         "The lead of 0.025 over the next is too small to show: between these two it takes 0.036; "
-        f"about {more} more cold tracks would show it, if it is real and stays as large."
+        f"at least about {more} more cold tracks are needed to show it, if it is real."
     )
     far = replace(close, values=np.array([1e-6, 0.0]))
     assert more_data("cold", far, 0, 1).endswith("; no log of a realistic size would show it.")

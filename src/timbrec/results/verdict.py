@@ -196,7 +196,8 @@ def more_data(scenario: Scenario, comparison: Comparison, first: int, second: in
         size = f"{amount.together:.0f} times as many users and {tracks}"
     else:
         return f"{start}; no log of a realistic size would show it."
-    return f"{start}; about {size} would show it, if it is real and stays as large."  # more candidates may shrink it
+    # Not "would show it": at the same k, more candidates also make the difference smaller.
+    return f"{start}; at least about {size} are needed to show it, if it is real."
 
 
 def _rounded(count: float) -> str:
