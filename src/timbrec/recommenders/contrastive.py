@@ -42,6 +42,7 @@ class Contrastive(TrainedRecommender):
     - `elsa`: with `tamm2026`, ELSA's factors keep their lengths; with `corrected`, they are unit vectors.
     """
 
+    user_tables: ClassVar[int] = 4
     version: ClassVar[int] = 2
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tamm2026": {"stop_on": "train loss", "scale": "none", "elsa": "tamm2026"},

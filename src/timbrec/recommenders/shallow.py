@@ -17,6 +17,7 @@ from timbrec.recommenders.shared.sparse import means, pair_scores
 from timbrec.recommenders.shared.towers import Tower
 from timbrec.settings import Count, Positive
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer, negatives
+from timbrec.training.recommender import BATCH
 from timbrec.training.scorer import ChosenUsersScorer
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Float32, Int
@@ -62,6 +63,17 @@ class ShallowNet(TrainedRecommender):
     ) -> ShallowModel:
         """The model before training."""
         return ShallowModel(self, train, content)
+
+    def memory(self, n_users: int, n_items: int, dim: int) -> int:
+        """Upper bound of the bytes of a training: a learned table as weights, two moments of Adam and perhaps averages,
+        the other one once, all mapped vectors, and the distinct rows of a batch with those of the layer."""
+        width, learned = self.width or dim, 3 + self.average
+        tables = sum(
+            rows * (learned if name in self.learned else 1) for name, rows in (("users", n_users), ("items", n_items))
+        )
+        distinct = min(self.batch * (1 + self.negatives), n_users) + min(self.batch, n_items)
+        work = max(4 * distinct * (2 * dim + 5 * width), BATCH)
+        return 4 * (tables * dim + (n_users + n_items) * width) + work
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

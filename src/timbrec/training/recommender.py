@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from timbrec.training.scorer import TrainedScorer
     from timbrec.training.trainable import Trainable
 
-_TABLES = 6  # copies of a table of vectors
-_BATCH = 2**29  # bytes: gradients of the scores of a block
+_ITEM_TABLES = 6  # weights, gradient, two moments and the work of the optimiser, or the layers of a tower
+BATCH = 2**29  # bytes: gradients of the scores of a block
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class TrainedRecommender(TrainingSettings, Recommender):
 
     validates: ClassVar[bool] = True
     deterministic: ClassVar[bool] = False
+    user_tables: ClassVar[int] = 2  # tables of users' vectors at once, while their scorer is made
 
     @abstractmethod
     def model(
@@ -41,10 +42,11 @@ class TrainedRecommender(TrainingSettings, Recommender):
         """The model before training. The caller has seeded torch."""
 
     def memory(self, n_users: int, n_items: int, dim: int) -> int:
-        """Upper bound of the bytes of a training: tables of users and items, each as weights, gradients, two moments
-        of the optimiser, best weights and averages, and the work of a batch."""
+        """Upper bound of the bytes of a training: a learned table of items, or a tower over all of them, the vectors of
+        all users for validation, and the work of a batch."""
         widest = max(dim, getattr(self, "width", None) or 0, getattr(self, "factors", None) or 0)
-        return _TABLES * 4 * (n_users + n_items) * widest + _BATCH
+        items = (_ITEM_TABLES + self.average) * n_items
+        return 4 * (items + self.user_tables * n_users) * widest + BATCH
 
     def fit(
         self,
