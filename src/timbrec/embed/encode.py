@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def encode_windows(encoder: Encoder, windows: Float32[Array, "n samples"], kinds
         missing = [pool for other, pool in kinds if other == layer and (layer, pool) not in parts]
         parts |= {(layer, pool): window_parts(frames, pool) for pool in missing}
     for values in parts.values():
-        _refuse_other_shape(values, (len(windows), values.shape[-1]), encoder.card)
+        _refuse_other_shape(values, (len(windows), *np.shape(values)[-1:]), encoder.card)
     return parts
 
 
@@ -78,7 +79,10 @@ def _frames(encoder: Encoder, windows: Float32[Array, "n samples"], layer: int |
     return encoder.frames(windows) if layer is None else encoder.frames(windows, layer=layer)
 
 
-def _refuse_other_shape(values: Array, shape: tuple[int, ...], card: EncoderCard) -> None:
+def _refuse_other_shape(values: Any, shape: tuple[int, ...], card: EncoderCard) -> None:
+    if not isinstance(values, np.ndarray):
+        raise DataError(f"{card.name}: vectors are a {type(values).__name__}, not an array of numpy",
+                        fix="Return a float32 array, a row per window.")  # fmt: skip
     if values.shape != shape:
         raise DataError(
             f"{card.name}: vectors of {values.shape[-1]:,} values where its card says {shape[-1]:,}: "

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 
 from timbrec import catalog
+from timbrec.encoders.shared.own import is_file_name
 from timbrec.errors import TimbrecError, did_you_mean, listing
 from timbrec.machine.devices import device_of
 from timbrec.machine.versions import code_digest
@@ -37,7 +38,7 @@ def _unknown_parts(config: Config) -> Iterator[object]:
     if isinstance(config.dataset, DatasetConfig):
         parts.append(("datasets", config.dataset.use))
     for kind, name in dict.fromkeys(parts):
-        if name not in catalog.names(kind) and not (kind == "encoders" and ":" in name):
+        if name not in catalog.names(kind) and not (kind == "encoders" and is_file_name(name)):
             yield _refusal(catalog.load, kind, name)
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from timbrec import catalog
+from timbrec.encoders.shared.own import is_file_name
 from timbrec.machine.versions import commit, versions
 from timbrec.protocols import EncoderCard
 from timbrec.study.config import Config
@@ -44,7 +45,7 @@ def _encoder(name: str, config: Config, inputs: Inputs) -> dict[str, Any]:
 def card_of(name: str, encoder: str | None, encodes: bool) -> EncoderCard | None:
     """The card of a config's encoder; None for an encoder of the user, and for vectors computed elsewhere."""
     used = encoder or name
-    if not encodes or ":" in used:
+    if not encodes or is_file_name(used):
         return None
     card: EncoderCard = catalog.load("encoders", used).card
     return card

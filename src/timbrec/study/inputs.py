@@ -181,7 +181,7 @@ def _read_sources(
             elif entry.vectors is not None:
                 sources[name] = given_vectors(entry, config.base)
             elif entry.audio is not None and not encode:
-                sources[name], listed = announced_vectors(name, entry, config.base)
+                sources[name], listed = announced_vectors(name, entry, config.base, config.device)
                 files.append(listed)
     for entries in grouped_by_audio(config.encoders, config.base) if encode else ():
         with _collecting(errors):

@@ -17,7 +17,8 @@ from timbrec.types import Progress
 
 if TYPE_CHECKING:
     from timbrec.datasets.shared.base import Dataset
-    from timbrec.embed import EmbedReport
+    from timbrec.embed import EmbedReport, Output
+    from timbrec.protocols import Encoder
     from timbrec.store import VectorSource
 
 FILES = dict.fromkeys(("encoder", "id", "path", "outcome", "reason", "fix"), pl.String)
@@ -50,21 +51,30 @@ def dataset_vectors(name: str, vectors: str, data: Dataset | None) -> VectorSour
     return known[vectors]
 
 
-def announced_vectors(name: str, entry: EncoderConfig, base: Path) -> tuple[VectorSource, pl.DataFrame]:
+def announced_vectors(
+    name: str, entry: EncoderConfig, base: Path, device: str = "auto"
+) -> tuple[VectorSource, pl.DataFrame]:
     """The tracks that encoding would add, with vectors of ones, and a table of files that are not audio.
 
-    Nothing is decoded or encoded: only the first bytes of every file are read. Raises the errors that encoding raises
-    before it opens the first file: about the encoder's class, weights and options, and about the audio folder.
+    No audio is decoded or encoded: only the first bytes of every file are read. Raises the errors that encoding raises
+    before it opens the first file: about the encoder's class, weights and options, and about the audio folder. A user's
+    own encoder is created, and tried out on noise.
     """
     from timbrec.embed import tracks_for
-    from timbrec.encoders import check_options, check_weights, find
+    from timbrec.encoders import check_options, check_weights, find, load
+    from timbrec.encoders.shared.own import is_file_name
     from timbrec.store.vectors import Vectors
+    from timbrec.study.own_encoders import try_out
 
     encoder = encoder_name(name, entry, base)
     card = find(encoder).card
     check_options(encoder, entry.options)
-    check_weights(encoder, None if entry.weights is None else resolved(base, entry.weights))
+    check_weights(encoder, _weights(entry, base))
     audio, store = _places(name, entry, base)
+    dim = card.dim
+    if is_file_name(encoder):
+        own = load(encoder, _weights(entry, base), device, **entry.options)
+        dim = try_out(encoder, _output(entry, own, store))
     tracks = tracks_for(audio, [store], _ids({name: entry})).tracks
     with ThreadPoolExecutor() as threads:  # files may be far away
         kinds_of_files = list(threads.map(lambda track: _not_audio(track.path), tracks))
@@ -78,7 +88,7 @@ def announced_vectors(name: str, entry: EncoderConfig, base: Path) -> tuple[Vect
         raise DataError(
             f"{name}: no file of {audio} is audio", count=len(tracks), example=listed[0][4] if listed else None
         )
-    ones = np.broadcast_to(np.float32(1), (len(ids), card.dim))
+    ones = np.broadcast_to(np.float32(1), (len(ids), dim))
     return Vectors(ids, ones, str(audio)), pl.DataFrame(listed, schema=FILES, orient="row")
 
 
@@ -100,16 +110,19 @@ def encoded_vectors(
     engine: str = "local",
 ) -> tuple[dict[str, VectorSource], pl.DataFrame]:
     """Encode the missing vectors of encoders of the same audio; returns their stores and a table of odd files."""
-    from timbrec.audio import Windows
-    from timbrec.embed import Output, embed_all, load_encoder
+    from timbrec.embed import embed_all, load_encoder
+    from timbrec.encoders.shared.own import is_file_name
     from timbrec.store import Subset, VectorStore
+    from timbrec.study.own_encoders import has_vectors, try_out
 
     outputs = {}
     for name, entry in entries.items():
         audio, store = _places(name, entry, base)
-        weights = None if entry.weights is None else resolved(base, entry.weights)
-        encoder = load_encoder(encoder_name(name, entry, base), weights, device, engine, **entry.options)
-        outputs[name] = Output(encoder, store, Windows(entry.windows, entry.count), entry.layer, entry.pool)
+        used = encoder_name(name, entry, base)
+        encoder = load_encoder(used, _weights(entry, base), device, engine, **entry.options)
+        outputs[name] = _output(entry, encoder, store)
+        if is_file_name(used) and engine == "local" and not has_vectors(store):
+            try_out(used, outputs[name])
     ids = _ids(entries)
     report = embed_all(audio, list(outputs.values()), ids=ids, progress=progress, engine=engine)
     sources: dict[str, VectorSource] = {  # a store may hold tracks of other folders
@@ -124,6 +137,17 @@ def encoded_vectors(
             fix="`timbrec embed` with this folder and encoder lists the reasons of all files.",
         )  # fmt: skip
     return sources, listed
+
+
+def _weights(entry: EncoderConfig, base: Path) -> Path | None:
+    return None if entry.weights is None else resolved(base, entry.weights)
+
+
+def _output(entry: EncoderConfig, encoder: Encoder, store: Path) -> Output:
+    from timbrec.audio import Windows
+    from timbrec.embed import Output
+
+    return Output(encoder, store, Windows(entry.windows, entry.count), entry.layer, entry.pool)
 
 
 def grouped_by_audio(entries: Mapping[str, EncoderConfig], base: Path) -> list[dict[str, EncoderConfig]]:
@@ -159,11 +183,13 @@ def _ids(entries: Mapping[str, EncoderConfig]) -> str | None:
 
 
 def _places(name: str, entry: EncoderConfig, base: Path) -> tuple[Path, Path]:
-    """The audio and the store of its vectors, by default `vectors/NAME` beside the config.
+    """The audio and the store of its vectors, by default `vectors/NAME` beside the config, or `own_store`.
 
     Raises ConfigError if the former default, beside the audio, holds a store and the present one does not.
     """
+    from timbrec.encoders.shared.own import is_file_name
     from timbrec.store.manifest import holds_store
+    from timbrec.study.own_encoders import own_store
 
     if entry.audio is None:
         raise ConfigError(f"{name} names neither vectors nor audio")
@@ -172,4 +198,6 @@ def _places(name: str, entry: EncoderConfig, base: Path) -> tuple[Path, Path]:
     if entry.store is None and holds_store(former) and not holds_store(store):
         raise ConfigError(f"{name}: there is a store at {former}, and none at {store}",
                           fix=f"Use it by `store: {former}`, or move it there.")  # fmt: skip
+    if entry.store is None and is_file_name(used := encoder_name(name, entry, base)):
+        store = own_store(store, used)
     return audio, store

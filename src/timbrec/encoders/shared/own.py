@@ -49,18 +49,45 @@ def class_in_file(name: str) -> Any:
 
 
 def created(encoder: Any, name: str, options: dict[str, Any]) -> Encoder:
-    """An instance of a class from `class_in_file`. Raises ConfigError where the constructor fails."""
+    """An instance of a class from `class_in_file`; its card's revision includes options and a digest of weights.
+
+    Raises ConfigError where the constructor fails.
+    """
     try:
         instance: Any = encoder(**options)
     except ConfigError:
         raise
     except Exception as error:  # the user's code may raise anything
         path = Path(name.rpartition(":")[0])
-        raise ConfigError(f"{name} cannot be created: {_described(error, path)}", fix="Check its options.") from error
+        raise ConfigError(f"{name} cannot be created: {described(error, path)}", fix="Check its options.") from error
     state = encoder.card.revision.rpartition(", ")[2]
-    if state not in instance.card.revision:  # the constructor has replaced the card
-        instance.card = instance.card.loaded(state)
+    details = [] if state in instance.card.revision else [state]  # the constructor may have replaced the card
+    details += _details(encoder, options)
+    if details:
+        object.__setattr__(instance, "card", instance.card.loaded(*details))  # the class may be a frozen dataclass
     return instance
+
+
+def _details(encoder: Any, options: dict[str, Any]) -> list[str]:
+    """What vectors depend on beside the file: options that differ from the constructor's defaults, and weights."""
+    defaults = {key: value.default for key, value in inspect.signature(encoder).parameters.items()}
+    return [
+        f"{key} {_digest(Path(value)) if key == 'weights' else value}"
+        for key, value in sorted(options.items())
+        if key != "device" and value != defaults.get(key, inspect.Parameter.empty)
+    ]
+
+
+def _digest(weights: Path) -> str:
+    """A digest of a file, or of the files in a folder and their names; the name itself for weights elsewhere."""
+    if not weights.exists():
+        return str(weights)
+    digest = hashlib.sha256()
+    for path in sorted(entry for entry in weights.rglob("*") if entry.is_file()) if weights.is_dir() else [weights]:
+        digest.update(f"{path.relative_to(weights)}\n".encode() if weights.is_dir() else b"")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
 
 
 def _run(path: Path, digest: str) -> ModuleType:
@@ -74,16 +101,18 @@ def _run(path: Path, digest: str) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:  # the user's code may raise anything
         sys.modules.pop(module.__name__)
-        raise ConfigError(f"{path} cannot be run: {_described(error, path)}", fix="Try `python` on it.") from error
+        alone = "An encoder is a single file: put what it imports from beside it into it, or install that."
+        fix = alone if isinstance(error, ModuleNotFoundError) else "Try `python` on it."
+        raise ConfigError(f"{path} cannot be run: {described(error, path)}", fix=fix) from error
     return module
 
 
-def _described(error: Exception, path: Path) -> str:
+def described(error: Exception, path: Path) -> str:
     """The error and the line of the file that raised it."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
     while trace is not None:
-        line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == str(path) else line
+        line = trace.tb_lineno if Path(trace.tb_frame.f_code.co_filename).absolute() == path.absolute() else line
         trace = trace.tb_next
     text = error.msg if isinstance(error, SyntaxError) else str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {text}" + (f" (line {line})" if line else "")
@@ -99,6 +128,6 @@ def _check(encoder: type, name: str) -> None:
     if card.precomputed or card.window <= 0 or card.dim < 1:
         raise ConfigError(
             f"the card of {name} says it takes no audio or returns no values",
-            example=(card.rate, card.window, card.dim),
+            example={"rate": card.rate, "window": card.window, "dim": card.dim},
             fix="rate, window and dim must be above 0.",
         )
