@@ -156,24 +156,25 @@ def processes(start: str) -> list[int]:
     return found
 
 
-class Killer:
-    """A progress callback that kills the first worker with a title, once."""
+class Once:
+    """A progress callback that makes a call in a thread, once."""
 
-    def __init__(self, title: str) -> None:
-        self.title, self.killed, self._thread = title, list[int](), threading.Thread(target=self._kill, daemon=True)
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.thread = threading.Thread(target=call, daemon=True)
 
     def __call__(self, *_: object) -> None:
-        if not self._thread.is_alive() and not self.killed:
-            with suppress(RuntimeError):
-                self._thread.start()
+        with suppress(RuntimeError):  # it was started before
+            self.thread.start()
 
-    def _kill(self) -> None:
-        until = time.monotonic() + 60
-        while not self.killed and time.monotonic() < until:
-            for process in processes(self.title)[:1]:
-                os.kill(process, signal.SIGKILL)
-                self.killed.append(process)
-            time.sleep(0.01)
+
+def kill_first(title: str, killed: list[int]) -> None:
+    """Wait for a process with a title, at most a minute, kill it, and note it in `killed`."""
+    until = time.monotonic() + 60
+    while not killed and time.monotonic() < until:
+        for process in processes(title)[:1]:
+            os.kill(process, signal.SIGKILL)
+            killed.append(process)
+        time.sleep(0.01)
 
 
 @pytest.mark.slow
@@ -181,20 +182,21 @@ def test_a_killed_worker_loses_no_cell(cluster: str, world: Any, tmp_path: Path)
     config, inputs = world
     runs = [start(world, tmp_path / name) for name in ("local", "ray")]
     run_study(config, inputs, runs[0])
-    killer = Killer("ray::good")
-    run_study(config, inputs, runs[1], killer, jobs=None, engine=cluster)
-    assert len(killer.killed) == 1
+    killed = list[int]()
+    run_study(config, inputs, runs[1], Once(lambda: kill_first("ray::good", killed)), jobs=None, engine=cluster)
+    assert len(killed) == 1
     assert_equal(*runs)
 
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_no_vector(cluster: str, music: Path, tmp_path: Path) -> None:
     embed_all(music, outputs_of(tmp_path / "local", "local"))
-    killer = Killer("ray::MapWorker")
+    killed = list[int]()
+    killer = Once(lambda: kill_first("ray::MapWorker", killed))
     with session(cluster):
         chosen = outputs_of(tmp_path / "ray", cluster)
         report = embed_all(music, chosen, engine=cluster, progress=killer)
-    assert len(killer.killed) == 1
+    assert len(killed) == 1
     assert (report.done, len(report.failures)) == (5, 1)
     assert_same_stores(tmp_path / "local", tmp_path / "ray")
 
@@ -226,17 +228,6 @@ def test_a_killed_driver_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 # Lost nodes
-
-
-class Once:
-    """A progress callback that makes a call in a thread, once."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        self.thread = threading.Thread(target=call, daemon=True)
-
-    def __call__(self, *_: object) -> None:
-        with suppress(RuntimeError):  # it was started before
-            self.thread.start()
 
 
 @pytest.mark.slow

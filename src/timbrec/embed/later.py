@@ -18,7 +18,7 @@ from timbrec import catalog, encoders
 from timbrec.encoders.weights.hub import files_here
 from timbrec.errors import ConfigError
 from timbrec.files import write_atomically
-from timbrec.machine.devices import device_of
+from timbrec.machine.devices import check_device
 from timbrec.machine.versions import code_digest
 from timbrec.places import user_cache
 from timbrec.protocols import Encoder, EncoderCard, WeightedEncoder
@@ -60,8 +60,7 @@ def load_later(name: str, weights: Path | str | None = None, device: str = "cpu"
     kind = encoders.find(name) if name in catalog.names("encoders") else None
     if not isinstance(kind, WeightedEncoder):
         return load()
-    if device not in ("auto", "cpu"):
-        device_of(device)
+    check_device(device)
     path = card_path(kind, weights, device, options)
     if path is not None and (card := stored_card(path)) is not None:
         return Later(card, path, load)

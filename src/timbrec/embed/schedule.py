@@ -110,12 +110,13 @@ def _executor(encoder: Encoder, shared: Executor, stack: ExitStack) -> Executor:
     A GPU gets two threads, so that one prepares windows while the other encodes. An encoder that is not concurrent is
     called by one thread.
     """
-    if encoder.card.concurrent and not _on_gpu(encoder):
+    if encoder.card.concurrent and not on_gpu(encoder):
         return shared
     return _threads(2 if encoder.card.concurrent else 1, stack)
 
 
-def _on_gpu(encoder: Encoder) -> bool:
+def on_gpu(encoder: Encoder) -> bool:
+    """Whether the encoder computes on a GPU; False for one that names no device."""
     return isinstance(encoder, DeviceEncoder) and not str(encoder.device).startswith("cpu")
 
 

@@ -10,7 +10,7 @@ from timbrec import catalog
 from timbrec.encoders.shared.own import class_in_file, created, is_file_name, located
 from timbrec.encoders.shared.precomputed import Precomputed, is_vectors
 from timbrec.errors import ConfigError, did_you_mean
-from timbrec.machine.devices import device_of, may_have_gpu
+from timbrec.machine.devices import device_name
 from timbrec.protocols import Encoder, WeightedEncoder, WeightsFile
 
 __all__ = ["check_options", "check_weights", "find", "load", "located"]
@@ -29,8 +29,7 @@ def load(name: str, weights: Path | str | None = None, device: str = "cpu", **op
     else:
         encoder = find(name)
     given = options if weights is None else {"weights": weights, **options}
-    device = "cpu" if device == "auto" and not may_have_gpu() else device  # an encoder without PyTorch loads none
-    device = device if device == "cpu" else str(device_of(device))
+    device = device_name(device)  # PyTorch is not imported for an encoder without it
     _refuse_unknown(encoder, name, given)
     if "device" in inspect.signature(encoder).parameters:
         given = {"device": device, **given}

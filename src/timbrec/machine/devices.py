@@ -41,6 +41,17 @@ def device_of(name: str) -> torch.device:
     return device
 
 
+def check_device(name: str) -> None:
+    """Raise ConfigError as `device_of` does. PyTorch is imported only where a GPU is named."""
+    if name not in ("auto", "cpu"):
+        device_of(name)
+
+
+def device_name(name: str) -> str:
+    """The name of `device_of`, without PyTorch for `cpu`, and for `auto` on a system that shows no GPU."""
+    return "cpu" if name == "cpu" or (name == "auto" and not may_have_gpu()) else str(device_of(name))
+
+
 def may_have_gpu() -> bool:
     """Whether the system shows a GPU that PyTorch could use by CUDA or ROCm; True where it cannot be told at once."""
     return sys.platform != "linux" or any(map(os.path.exists, _GPU_FILES))

@@ -9,7 +9,7 @@ from dataclasses import is_dataclass
 from timbrec import catalog
 from timbrec.encoders.shared.own import is_file_name
 from timbrec.errors import TimbrecError, did_you_mean, listing
-from timbrec.machine.devices import device_of
+from timbrec.machine.devices import check_device
 from timbrec.machine.versions import code_digest
 from timbrec.metrics.shared.base import GainMetric
 from timbrec.places import is_remote
@@ -92,7 +92,7 @@ def _impossible_settings(config: Config) -> Iterator[object]:
             yield f"`strata` by {key} need a table of tracks. Name it under `items`."
     if config.split.by_artist and not config.knows_artists:
         yield "`split.by_artist` needs the artist of each track. Name a table of tracks under `items`."
-    if config.device not in ("auto", "cpu") and (refused := _refusal(device_of, config.device)):
+    if refused := _refusal(check_device, config.device):
         yield refused
 
 

@@ -13,11 +13,11 @@ from timbrec.embed.engines.shared.worker import Worker
 from timbrec.embed.ledger import Ledger
 from timbrec.embed.passes import Job, Pass
 from timbrec.embed.reading import Reading
-from timbrec.embed.schedule import passes_of
+from timbrec.embed.schedule import on_gpu, passes_of
 from timbrec.embed.target import Target
 from timbrec.errors import AudioError, ConfigError, TimbrecError
 from timbrec.machine.cluster import connected, nodes, on_every_node, refusing_lost_work, streamed
-from timbrec.protocols import DeviceEncoder, Encoder, EncoderCard
+from timbrec.protocols import Encoder, EncoderCard
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -86,7 +86,7 @@ class _Pool:
     @classmethod
     def of(cls, ray: ModuleType, targets: Sequence[Target], workers: int | None) -> _Pool:
         """A worker per GPU if an encoder runs on one, else per few cores; `workers` are the threads of each."""
-        gpus = any(_on_gpu(target.output.encoder) for target in targets)
+        gpus = any(on_gpu(target.output.encoder) for target in targets)
         places = [place for place in nodes(ray) if place.get("GPU") or not gpus]
         if gpus:
             threads = min(workers or int(min(place["CPU"] / place["GPU"] for place in places)), 16)
@@ -203,10 +203,6 @@ def _device(ray: ModuleType, device: str) -> str:
     if device != "cpu" and not gpus:
         raise ConfigError("no node of the cluster has a GPU", example=device, fix='Choose "cpu" or "auto".')
     return device.split(":")[0]
-
-
-def _on_gpu(encoder: Encoder) -> bool:
-    return isinstance(encoder, DeviceEncoder) and not str(encoder.device).startswith("cpu")
 
 
 def _refuse(results: Mapping[str, Any], what: str) -> None:
