@@ -100,7 +100,10 @@ def _nmse(x: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
 
 
 class _Line(Trainable[np.ndarray]):
-    """A line through points, whose gradient is known: the mean squared error of x w."""
+    """Linear regression, whose gradient is known: the loss is the mean squared error of x w.
+
+    The last column of `points` is y, the others are x.
+    """
 
     def __init__(self, points: Float[Array, "n columns"]) -> None:
         super().__init__()
@@ -122,7 +125,7 @@ class _Line(Trainable[np.ndarray]):
         return np.asarray(2 * x.T @ (x @ weights - y) / len(rows))
 
     def scorer(self, users: Int[Array, "u"] | None = None) -> TrainedScorer:
-        """It serves nothing."""
+        """Raises NotImplementedError: steps are checked without ranking."""
         raise NotImplementedError
 
 

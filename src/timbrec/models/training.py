@@ -32,13 +32,14 @@ def fit(
 ) -> Model:
     """A model fitted to all interactions.
 
-    `interactions` is a polars or pandas frame with the columns `user` and `item` and optionally `plays` and `time`, or
-    with the names that a config takes by default (`user_id`, `track_id`, `timestamp`); the plays of rows with the same
-    pair are summed. It is read as the log of a config is, with the same checks; what is odd is logged as a warning.
-    `vectors` is a pair (ids, array) or a vector source; its items are the catalogue, with or without plays.
-    Interactions with other items are dropped. `settings` are those of the recommender. Raises DataError for rows that
-    are incomplete or have no valid time, and if no item of the interactions has a vector; ConfigError for unknown
-    settings.
+    `interactions` is a polars or pandas frame with the columns `user` and `item`, and optionally `plays` and `time`.
+    Columns may also have the default names of a config: `user_id`, `track_id` and `timestamp`. The plays of a pair that
+    has several rows are summed. The frame is checked like the log of a config, and warnings are logged. `vectors` is a
+    pair (ids, array) or a vector source. Its items are the catalogue, including items without plays; interactions with
+    other items are dropped. `settings` are those of the recommender.
+
+    Raises DataError for rows that are incomplete or have no valid time, and if no item of the interactions has a
+    vector; ConfigError for unknown settings.
     """
     source = vectors if isinstance(vectors, VectorSource) else Vectors(vectors[0], np.asarray(vectors[1]), name)
     frame = interactions if isinstance(interactions, pl.DataFrame) else pl.from_pandas(interactions)

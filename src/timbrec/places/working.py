@@ -45,18 +45,18 @@ def _trim(root: Path) -> None:
 
 
 def _copies(root: Path) -> Iterator[tuple[int, int, Path]]:
-    """Time of last use, size in bytes, and folder of every working copy."""
+    """The time of last use (nanoseconds since 1970), the size in bytes, and the folder of every working copy."""
     for mark in root.glob(f"*/{_USED}"):
         paths = mark.parent.rglob("*")
         yield mark.stat().st_mtime_ns, sum(path.stat().st_size for path in paths if path.is_file()), mark.parent
 
 
 def _empty(folder: Path) -> None:
-    """Remove a working copy, except what is kept."""
+    """Remove a working copy, except the checkpoints of interrupted trainings."""
     for path in folder.iterdir():
         if path.is_dir() and path.name != _KEPT:
             shutil.rmtree(path, ignore_errors=True)
         elif path.is_file():
             path.unlink()
-    with suppress(OSError):  # something is kept
+    with suppress(OSError):  # it still holds checkpoints
         folder.rmdir()

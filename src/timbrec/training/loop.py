@@ -258,5 +258,5 @@ class _Epochs(Generic[E]):
 
 
 def _is_finite(weights: torch.Tensor) -> bool:
-    """Whether all are finite; in blocks, since torch copies what it is given."""
+    """Whether every weight is finite. Blocks are checked one by one, because `isfinite` copies its input."""
     return all(bool(block.isfinite().all()) for block in weights.detach().flatten().split(_ELEMENTS))
