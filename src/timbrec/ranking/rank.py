@@ -68,6 +68,7 @@ def rank(
         bound = Columns(scorer, ordered, slice(start, start + width), exclude, device)
         for rows in torch.arange(len(users)).split(USERS) if len(users) else ():
             best[rows] = bound.best(users[rows.numpy()], best[rows])
+        del bound  # its vectors make room for those of the next range
     scores, places = unpacked(best.sort(1, descending=True).values)
     items = np.append(ordered, -1)[torch.where(scores == NOTHING, -1, places).numpy()]
     return TopK(users, items, scores.numpy())
