@@ -9,8 +9,10 @@ import pytest
 
 import small_world
 from audio_files import write_wav
+from timbrec.embed import embed
 from timbrec.encoders import load, located
 from timbrec.errors import ConfigError, StoreError, TimbrecError
+from timbrec.models.from_music import fit_music
 from timbrec.store import VectorStore
 from timbrec.study.config import Config, read_config
 from timbrec.study.inputs import load_inputs
@@ -76,6 +78,17 @@ def test_an_encoder_that_fails_is_refused_before_it_has_a_store(folder: Path, bo
         with pytest.raises(TimbrecError, match=message):
             load_inputs(config, encode=encode)
     assert not (folder / "vectors").exists()
+
+
+def test_other_commands_refuse_it_too(folder: Path) -> None:
+    """One message, and no store, from `timbrec embed` and `timbrec fit --music`."""
+    (folder / "mine.py").write_text(f"{HEAD}    {ENCODE}raise OSError('boom')\n")
+    name = located("mine.py:Mine", folder)
+    with pytest.raises(ConfigError, match=r"cannot encode noise: OSError: boom \(line 6\)"):
+        embed(folder / "clips", load(name), folder / "store")
+    assert not (folder / "store").exists()
+    with pytest.raises(ConfigError, match="cannot encode noise"):
+        fit_music(folder / "clips", folder / "model", encoder=name)
 
 
 def test_other_layers_and_pools_are_tried_too(folder: Path) -> None:

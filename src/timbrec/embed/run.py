@@ -14,12 +14,15 @@ from timbrec.embed.outputs import Output
 from timbrec.embed.report import EmbedReport
 from timbrec.embed.target import Target
 from timbrec.embed.tracks import MANIFEST, Listing, list_tracks
+from timbrec.embed.trial import needs_trial, try_out
 from timbrec.errors import ConfigError, StoreError
 from timbrec.machine.cluster import kind_of
 from timbrec.places import location
 from timbrec.protocols import Encoder
 from timbrec.store.manifest import holds_store, newest
 from timbrec.types import Progress
+
+LOCAL = "local"
 
 
 def embed(
@@ -49,7 +52,7 @@ def embed_all(
     ids: str | None = None,
     retry: bool = False,
     progress: Progress | None = None,
-    engine: str = "local",
+    engine: str = LOCAL,
 ) -> EmbedReport:
     """Encode the audio of a folder or manifest (see `list_tracks`) into one store per output.
 
@@ -68,13 +71,18 @@ def embed_all(
     file is read again after it changes, or with `retry`. A track keeps its vector while its own file exists: another
     file with the same id, from another folder, is a failure unless its audio is equal.
 
+    A user's own encoder is tried out on noise first, except on Ray.
+
     Raises DataError if there are no tracks or vectors do not fit the encoder's card; ConfigError for no outputs, two
-    outputs with one store, and counts below 1; StoreError for a store of another kind, a store in use by another
-    process, and a full disk.
+    outputs with one store, counts below 1, and an own encoder that fails; StoreError for a store of another kind, a
+    store in use by another process, and a full disk.
     """
     if not outputs or len({output.store for output in outputs}) < len(outputs):
         raise ConfigError("there must be outputs, each with a store of its own", count=len(outputs))
     check_counts(batch, workers)
+    if engine == LOCAL:
+        for output in filter(needs_trial, outputs):
+            try_out(output)
     listing = tracks_for(source, [output.store for output in outputs], ids)
     with _Targets() as targets:
         for output in outputs:
@@ -90,7 +98,7 @@ def embed_all(
 
 
 def load_encoder(
-    name: str, weights: Path | str | None = None, device: str = "auto", engine: str = "local", **options: Any
+    name: str, weights: Path | str | None = None, device: str = "auto", engine: str = LOCAL, **options: Any
 ) -> Encoder:
     """The encoder called `name` for an engine, as `timbrec.encoders.load` returns it; on Ray, workers load it."""
     loaded: Encoder = _engine(engine).load(name, weights, device, options)

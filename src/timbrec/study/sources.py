@@ -61,10 +61,10 @@ def announced_vectors(
     own encoder is created, and tried out on noise.
     """
     from timbrec.embed import tracks_for
+    from timbrec.embed.trial import try_out
     from timbrec.encoders import check_options, check_weights, find, load
     from timbrec.encoders.shared.own import is_file_name
     from timbrec.store.vectors import Vectors
-    from timbrec.study.own_encoders import try_out
 
     encoder = encoder_name(name, entry, base)
     card = find(encoder).card
@@ -74,7 +74,7 @@ def announced_vectors(
     dim = card.dim
     if is_file_name(encoder):
         own = load(encoder, _weights(entry, base), device, **entry.options)
-        dim = try_out(encoder, _output(entry, own, store))
+        dim = try_out(_output(entry, own, store))
     tracks = tracks_for(audio, [store], _ids({name: entry})).tracks
     with ThreadPoolExecutor() as threads:  # files may be far away
         kinds_of_files = list(threads.map(lambda track: _not_audio(track.path), tracks))
@@ -111,18 +111,13 @@ def encoded_vectors(
 ) -> tuple[dict[str, VectorSource], pl.DataFrame]:
     """Encode the missing vectors of encoders of the same audio; returns their stores and a table of odd files."""
     from timbrec.embed import embed_all, load_encoder
-    from timbrec.encoders.shared.own import is_file_name
     from timbrec.store import Subset, VectorStore
-    from timbrec.study.own_encoders import has_vectors, try_out
 
     outputs = {}
     for name, entry in entries.items():
         audio, store = _places(name, entry, base)
-        used = encoder_name(name, entry, base)
-        encoder = load_encoder(used, _weights(entry, base), device, engine, **entry.options)
+        encoder = load_encoder(encoder_name(name, entry, base), _weights(entry, base), device, engine, **entry.options)
         outputs[name] = _output(entry, encoder, store)
-        if is_file_name(used) and engine == "local" and not has_vectors(store):
-            try_out(used, outputs[name])
     ids = _ids(entries)
     report = embed_all(audio, list(outputs.values()), ids=ids, progress=progress, engine=engine)
     sources: dict[str, VectorSource] = {  # a store may hold tracks of other folders

@@ -13,6 +13,7 @@ from typing import Any
 from timbrec.errors import ConfigError
 from timbrec.protocols import Encoder, EncoderCard
 
+_NAME = "_timbrec_name"  # attribute of the classes
 _PREFIX = "timbrec_own_"  # of the modules' names, before a digest of the file
 
 
@@ -45,7 +46,13 @@ def class_in_file(name: str) -> Any:
         raise ConfigError(problem, fix=f"Name one, path/to/file.py:Name. It has: {', '.join(encoders) or 'none'}.")
     _check(own, name)
     card = inspect.getattr_static(own, "card")
-    return type(own.__name__, (own,), {"__doc__": own.__doc__, "card": card.loaded(f"file {digest}")})
+    return type(own.__name__, (own,), {"__doc__": own.__doc__, "card": card.loaded(f"file {digest}"), _NAME: name})
+
+
+def name_of(encoder: Any) -> str:
+    """The name `path/to/file.py:Name` of an instance or class from `class_in_file`; empty for other encoders."""
+    name: str = getattr(encoder, _NAME, "")
+    return name
 
 
 def created(encoder: Any, name: str, options: dict[str, Any]) -> Encoder:
