@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from timbrec.api import bench
 from timbrec.cli.app import app
+from timbrec.data.roles import candidates
 from timbrec.errors import ConfigError, DataError
 from timbrec.study.config import read_config
-from timbrec.study.draft.roles import candidates
 from timbrec.study.inputs import load_inputs
 
 PLAYS = pl.DataFrame(

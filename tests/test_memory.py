@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 import small_world
 import timbrec
-from timbrec.errors import ConfigError
+from timbrec.errors import ConfigError, DataError
 from timbrec.protocols import EncoderCard
 
 SETTINGS: dict[str, Any] = {"split": {"test_at": "2019-02-01"}, "seeds": [0], "k": [10], "primary": "ndcg@10"}
@@ -85,7 +85,7 @@ def test_input_that_is_neither_table_nor_encoder_is_refused(tmp_path: Path) -> N
     frame = pl.DataFrame({"user": ["a"], "item": ["b"]})
     with pytest.raises(ConfigError, match=r"encoder 'mine' is a list.*Give \(ids, array\)"):
         timbrec.bench(interactions=frame, encoders={"mine": [1, 2]}, output=tmp_path, **SETTINGS)
-    with pytest.raises(ConfigError, match="`interactions` is a list"):
+    with pytest.raises(DataError, match="`interactions` is a list"):
         timbrec.bench(interactions=[1], encoders={"mine": (["b"], np.ones((1, 2)))}, output=tmp_path, **SETTINGS)
     with pytest.raises(ConfigError, match="has no `audio` to encode"):
         timbrec.bench(interactions=frame, encoders={"mine": {"encoder": Loudness}}, output=tmp_path, **SETTINGS)

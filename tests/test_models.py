@@ -87,7 +87,7 @@ def test_added_items_are_ranked_at_once(model: timbrec.Model) -> None:
     assert grown.recommend(user, candidates=["new"])["item"].to_list() == ["new"]
     with pytest.raises(DataError, match="the model has these items"):
         grown.add_items(["new"], twin[None])
-    with pytest.raises(DataError, match="1 ids for 2 vectors"):
+    with pytest.raises(DataError, match="2 vectors but 1 ids"):
         model.add_items(["new"], np.stack([twin, twin]))
 
 

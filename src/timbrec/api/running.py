@@ -48,9 +48,9 @@ def bench(
 ) -> Result:
     """Run a benchmark, or resume an interrupted one; finished cells are not run again.
 
-    `config` is a YAML file or its content. `interactions` and `items` may be polars or pandas frames, and `encoders` a
-    mapping of names to (ids, array), frames, or encoder objects with audio (see `timbrec.study.memory`); `settings` are
-    further keys of a config. Without `output`, a run from memory goes to a new temporary folder.
+    `config` is a YAML file or its content. `interactions` and `items` may be frames of polars, pandas or Arrow, and
+    `encoders` a mapping of names to (ids, array), frames, or encoder objects with audio (see `timbrec.study.memory`).
+    `settings` are further keys of a config. Without `output`, a run from memory goes to a new temporary folder.
 
     `jobs` is the number of trained cells to run at once, by default as many as cores and memory allow. `only` names
     encoders, representations or recommenders; other cells wait for a later call. `engine` is `local`, `ray` (a Ray

@@ -25,13 +25,14 @@ class Events:
     `table` has the columns `user` and `item` (UInt32 rows of the vocabularies), `plays` (Int64, at least 1; 1 in a log
     without counts) and, in timed logs, `time` (Datetime in microseconds, UTC). Rows that are equal in every column are
     separate plays; `timbrec validate` reports their number. `facts` are (label, value) pairs: numbers of dropped rows,
-    and how the file was interpreted.
+    and how the file was interpreted. `unread` are the columns of the file without a role.
     """
 
     table: pl.DataFrame
     users: Vocabulary
     items: Vocabulary
     facts: tuple[tuple[str, str], ...] = ()
+    unread: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)

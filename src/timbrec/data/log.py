@@ -13,6 +13,7 @@ from pydantic import model_validator
 from timbrec.data.coding import Codes
 from timbrec.data.events import Events, make_events
 from timbrec.data.ids import checked_ids, meaningless
+from timbrec.data.roles import candidates, quoted
 from timbrec.data.settings import Name, TablePart
 from timbrec.data.table_kinds import Table, as_numbers, stacked
 from timbrec.data.tables import open_table
@@ -82,7 +83,9 @@ def make_log(table: Table, config: LogConfig) -> Events:
             plays = plays.with_columns(times.alias("time"))
             left_out += [("times", note)] if note else []
         events = make_events(plays, ids)
-    return replace(events, facts=(*dict.fromkeys(table.facts), *facts, *left_out))
+    read = {name for role in roles for name in config.names(role)}
+    unread = tuple(name for name in table.names if name not in read)
+    return replace(events, facts=(*dict.fromkeys(table.facts), *facts, *left_out), unread=unread)
 
 
 @contextmanager
@@ -140,10 +143,22 @@ def _roles(table: Table, config: LogConfig) -> list[Role]:
     try:
         table.check([name for role in roles for name in config.names(role)])
     except DataError as error:
+        advice = [error.fix, _likely(table, config)]
         if "user" in roles and "user" not in config.columns and COLUMNS["user"] not in table.names:
-            error.args = (f"{error} If the log is one person's, set `user: NAME`.",)
-        raise
+            advice.append("If the log is one person's, set `user: NAME`.")
+        fix = " ".join(filter(None, advice))
+        raise DataError(error.what, count=error.count, example=error.example, fix=fix) from None
     return roles
+
+
+def _likely(table: Table, config: LogConfig) -> str:
+    """Advice with the columns whose names are usual for user, item and time; empty unless each role has one."""
+    needed: list[Role] = ["item"] if config.user is not None else ["user", "item"]
+    names = {role: candidates(role, table.names)[:1] for role in (*needed, "time")}
+    columns = {role: quoted(column[0]) for role, column in names.items() if column}
+    if not columns.keys() >= set(needed) or len(set(columns.values())) < len(columns):
+        return ""
+    return f"Perhaps `columns: {{{', '.join(f'{role}: {name}' for role, name in columns.items())}}}`."
 
 
 def _exploded(table: Table, names: list[str]) -> pl.DataFrame:

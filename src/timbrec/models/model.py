@@ -23,6 +23,7 @@ from timbrec.models.names import Names
 from timbrec.models.parts import Parts, grown_index, index_of
 from timbrec.models.paths import way
 from timbrec.models.shown import reasons_for, table_of
+from timbrec.models.stores import check_new
 from timbrec.protocols import Scorer
 from timbrec.ranking.scorers import DotScorer
 from timbrec.types import Array, Bool, Float32, Int
@@ -189,10 +190,9 @@ class Model:
         """A model with new tracks after the present ones, from their encoder's vectors (n, dim), without another fit.
 
         `table` says more about them, as in `catalogue.catalogue_of`. Raises DataError for ids that are known or
-        repeated, and for vectors of the wrong shape; CannotRankError for recommenders that cannot add tracks.
+        repeated, and for vectors of another shape or not finite; CannotRankError if the recommender cannot add tracks.
         """
-        if len(ids) != len(vectors):
-            raise DataError(f"{len(ids):,} ids for {len(vectors):,} vectors", fix="Give one vector per id.")
+        check_new(ids, np.asarray(vectors), self.stores(), self.card)
         known = [name for name, row in zip(ids, self.items.rows(ids), strict=True) if row >= 0]
         if known:
             raise DataError("the model has these items", count=len(known), example=known[0], fix="Add new items only.")

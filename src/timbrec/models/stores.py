@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from timbrec.errors import DataError
+from timbrec.types import Array
 
 if TYPE_CHECKING:
     from timbrec.store import VectorSource
@@ -62,3 +65,16 @@ def _link(source: str, target: str) -> str:
     except OSError:
         shutil.copy2(source, target)
     return target
+
+
+def check_new(ids: Sequence[str], vectors: Array, stores: Mapping[str, VectorSource], card: Mapping[str, Any]) -> None:
+    """Raises DataError unless new vectors have an id each, are finite, and as long as those of the model's encoders."""
+    from timbrec.store.vectors import Vectors
+
+    new = Vectors(ids, vectors, "the new vectors")  # which checks them
+    encoders = [source["encoder"] for source in (card.get("representation") or {}).get("sources", ())]
+    if encoders and all(name in stores for name in encoders):
+        expected = sum(stores[name].dim for name in encoders)
+        if new.dim != expected:
+            raise DataError(f"the new vectors have {new.dim} dimensions, those of the model {expected}",
+                            fix="Encode the new tracks as the others.")  # fmt: skip

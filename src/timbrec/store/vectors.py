@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from timbrec.data.compression import check_file, compression, opened, plain_name
 from timbrec.data.faults import readable
+from timbrec.data.frames import frame_of, is_frame
+from timbrec.data.table_kinds import Table
 from timbrec.data.tables import KINDS, open_table
 from timbrec.data.text import TextForm
 from timbrec.data.vocabulary import Vocabulary
@@ -88,8 +92,49 @@ def read_vectors(
     table = open_table(path, form)
     if ids is not None:
         raise ConfigError(f"{path} has ids of its own", fix="Leave out `ids`; name its column under `columns`.")
+    return _table_vectors(table, columns, str(path))
+
+
+def vectors_of(value: Any, name: str = "vectors") -> VectorSource:
+    """The vectors of a source, a file, a frame with a column of ids, a pair (ids, array), or a mapping by id.
+
+    Raises DataError for anything else, and the errors of `read_vectors` and `Vectors`.
+    """
+    if isinstance(value, VectorSource):
+        return value
+    if isinstance(value, Path | str):
+        return read_vectors(value)
+    if is_frame(value):
+        return _table_vectors(open_table(frame_of(value, name)), {}, name)
+    ids, array = pair_of(value, name)
+    return Vectors(ids, np.asarray(array), name)
+
+
+def is_by_id(value: Any) -> bool:
+    """Whether a value is a mapping of ids to vectors."""
+    return (
+        isinstance(value, Mapping) and bool(value) and isinstance(next(iter(value.values())), np.ndarray | list | tuple)
+    )
+
+
+def pair_of(value: Any, name: str) -> tuple[Ids, Array]:
+    """Ids and their array (n, dim), from such a pair or a mapping of ids to vectors. Raises DataError for others."""
+    if is_by_id(value):
+        lengths = {len(vector) for vector in value.values()}
+        if len(lengths) > 1:
+            raise DataError(f"{name}: vectors have different numbers of dimensions", example=sorted(lengths)[:2],
+                            fix="Give vectors of one encoder.")  # fmt: skip
+        return list(value), np.stack([np.asarray(vector) for vector in value.values()])
+    if isinstance(value, tuple | list) and len(value) == 2:
+        return value[0], value[1]
+    raise DataError(f"{name}: a {type(value).__name__} is no vectors", fix=(
+        "Give (ids, array), a mapping of ids to vectors, a frame with a column of ids, or a file."))  # fmt: skip
+
+
+def _table_vectors(table: Table, columns: Columns, name: str) -> Vectors:
+    """The vectors of an open table."""
     keys, array, facts, names = read_matrix(table, columns)
-    vectors = Vectors(distinct_ids(keys, str(path)), array, str(path), (*table.facts, *facts))
+    vectors = Vectors(distinct_ids(keys, name), array, name, (*table.facts, *facts))
     vectors.dimensions = names if len(names) == vectors.dim else ()
     return vectors
 

@@ -13,6 +13,7 @@ import polars as pl
 from timbrec import catalog
 from timbrec.data.events import Events
 from timbrec.data.ids import examples, likeness, near_duplicates, placeholders, rounded
+from timbrec.data.roles import candidates, quoted
 from timbrec.data.split import SCENARIOS, Split, Task
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.metrics import metric_of
@@ -53,6 +54,20 @@ def log_warnings(log: Events, catalogue: Vocabulary) -> Iterator[str]:
     if log.timed:
         yield from _odd_times(log.table["time"])
         yield from _repeated(log)
+    else:
+        yield from _unread(log)
+
+
+def _unread(log: Events) -> Iterator[str]:
+    """Columns of a log without times whose names are usual for times or counts of plays."""
+    if times := candidates("time", log.unread):
+        yield f"the log was read without times, and column {times[0]!r} may hold them: {_as_role('time', times[0])}"
+    elif (counts := candidates("plays", log.unread)) and (log.table["plays"] == 1).all():
+        yield f"each row counts as one play, and column {counts[0]!r} may count them: {_as_role('plays', counts[0])}"
+
+
+def _as_role(role: str, name: str) -> str:
+    return f"`columns: {{{role}: {quoted(name)}}}`"
 
 
 def _dominant_user(log: Events) -> Iterator[str]:

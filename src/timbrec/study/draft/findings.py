@@ -12,6 +12,7 @@ import polars as pl
 
 from timbrec.audio import CONTAINERS
 from timbrec.data.compression import plain_name
+from timbrec.data.roles import candidates
 from timbrec.data.table_kinds import Table
 from timbrec.data.tables import KINDS, Source, advice_for, open_table
 from timbrec.data.text import SUFFIXES, TextForm
@@ -19,7 +20,6 @@ from timbrec.errors import DataError, TimbrecError
 from timbrec.histories.reading import detect
 from timbrec.store.vector_tables import LINES
 from timbrec.study.draft.parts import is_partitioned
-from timbrec.study.draft.roles import candidates
 
 Kind = Literal["log", "items", "vectors", "array", "ids", "store", "audio", "history", "unknown"]
 SAMPLE = 10_000  # rows that decide the kind of a table

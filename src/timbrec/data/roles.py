@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 
@@ -45,6 +46,11 @@ def candidates(role: str, names: Sequence[str]) -> list[str]:
     word = WORDS.get(role)
     near = [name for name in names if word and name not in exact and re.search(word, plain[name])]
     return exact + [name for name in near if not _is_other(plain[name], role)]
+
+
+def quoted(name: str) -> str:
+    """The name of a column as YAML reads it, in quotes if it needs them."""
+    return name if re.fullmatch(r"[^\W\d][\w. -]*", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _is_other(plain: str, role: str) -> bool:
