@@ -42,8 +42,8 @@ def fit(
     """A model fitted to all interactions.
 
     `interactions` is a frame of polars, pandas or Arrow, or the file of a table. It has the columns `user` and `item`,
-    and optionally `plays` and `time`, or the default names of a config: `user_id`, `track_id` and `timestamp`. `columns`
-    maps these roles to other names. The plays of a pair that has several rows are summed. The log is checked like that
+    and optionally `plays` and `time`, or the default names of a config: `user_id`, `track_id`, `timestamp`. `columns`
+    maps these roles to others. The plays of a pair that has several rows are summed. The log is checked like that
     of a config, and warnings are logged. `vectors` are a pair (ids, array), a mapping of ids to vectors, a frame with a
     column of ids, a file or a vector source. Their items are the catalogue, including items without plays; interactions
     with other items are dropped. `settings` are those of the recommender.
