@@ -144,7 +144,7 @@ MISTAKES = tuple(
          'self.settings.margin + scores[:, :1] - scores[:, 1:]'),
         ("confidence is ignored", "recommenders/shallow.py", 'if self.settings.confidence:', 'if False:'),
         ("served vectors are not normalised", "recommenders/shared/towers.py",
-         '= self(scaled).cpu().numpy()', '= self.layers(scaled).cpu().numpy()'),
+         '= self(block if', '= self.layers(block if'),
         ("Hybrid's scale is ignored", "recommenders/hybrid.py",
          'return self.scaling(self.catalogue[self.columns])', 'return self.catalogue[self.columns]'),
         # BERT4Rec
