@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, permutations
@@ -362,21 +361,3 @@ def test_places_without_an_item_are_no_hits() -> None:
     train = interactions([(0, 0), (1, 1)], 2, 3)
     task = Task("hot", np.array([0, 1]), interactions([(0, 1), (1, 0), (1, 2)], 2, 3))
     assert outcome(np.array([[1, -1], [-1, -1]]), task, train).hits.tolist() == [[True, False], [False, False]]
-
-
-def test_an_outcome_copies_no_column_of_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Validation of a large log had its peak of memory here. The number of candidates is counted by hand."""
-    monkeypatch.setattr("timbrec.ranking.outcomes._PAIRS", 1000)
-    n_users, n_items, each = 4_000, 300, 100
-    item = np.tile(np.arange(0, n_items, 3), n_users)
-    user, plays = np.repeat(np.arange(n_users), each), np.ones(n_users * each, np.int64)
-    train = Interactions(user, item, plays, None, n_users, n_items)
-    relevant = interactions([(7, 1), (3_999, 2)], n_users, n_items)
-    task = Task("hot", np.arange(7), relevant)  # of which each user has 0, 3 and 6 in train
-    assert len(train.starts) + len(train.item_users)  # cached before
-    tracemalloc.start()
-    result = outcome(np.zeros((2, 1), np.int64), task, train)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert result.candidates.tolist() == [4, 4]
-    assert peak < train.user.nbytes / 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from made import interactions
+from timbrec.data.interactions import Interactions
+from timbrec.data.split import Task
 from timbrec.errors import ConfigError
 from timbrec.protocols import Workspace
+from timbrec.ranking.outcomes import outcome
 from timbrec.recommenders.shallow import ShallowNet
 from timbrec.recommenders.shared.scaling import Scaling
 from timbrec.training import row_adam
@@ -154,3 +159,21 @@ def test_batches_are_those_of_numpys_permutation(n: int, size: int) -> None:
         assert rows.dtype == np.int64, "a product of rows must not overflow"
     assert ours.random() == theirs.random()
     np.testing.assert_array_equal(np.concatenate(list(batches(n, size))), np.arange(n))
+
+
+def test_an_outcome_copies_no_column_of_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validation of a large log had its peak of memory here. The number of candidates is counted by hand."""
+    monkeypatch.setattr("timbrec.ranking.outcomes._PAIRS", 1000)
+    n_users, n_items, each = 4_000, 300, 100
+    item = np.tile(np.arange(0, n_items, 3), n_users)
+    user, plays = np.repeat(np.arange(n_users), each), np.ones(n_users * each, np.int64)
+    train = Interactions(user, item, plays, None, n_users, n_items)
+    relevant = interactions([(7, 1), (3_999, 2)], n_users, n_items)
+    task = Task("hot", np.arange(7), relevant)  # of which each user has 0, 3 and 6 in train
+    assert len(train.starts) + len(train.item_users)  # cached before
+    tracemalloc.start()
+    result = outcome(np.zeros((2, 1), np.int64), task, train)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.candidates.tolist() == [4, 4]
+    assert peak < train.user.nbytes / 4
