@@ -257,6 +257,18 @@ def test_an_endpoint_that_nobody_answers_at_gives_one_line(monkeypatch: pytest.M
         raise EndpointConnectionError("Could not connect to http://127.0.0.1:9")
 
 
+@pytest.mark.parametrize(("place", "advice"), [("gs", "GOOGLE_APPLICATION_CREDENTIALS"), ("s3", "AWS_ACCESS_KEY_ID")])
+def test_missing_credentials_lead_to_those_of_the_place(place: str, advice: str) -> None:
+    from timbrec.places.faults import reaching
+
+    class DefaultCredentialsError(Exception):  # of google.auth
+        pass
+
+    with pytest.raises(PlaceError, match=rf"no credentials for {place}://music\. Set {advice}"):
+        with reaching(f"{place}://music/log.csv"):
+            raise DefaultCredentialsError
+
+
 def test_a_library_that_is_not_installed_is_named() -> None:
     code = (
         "import sys; sys.modules['s3fs'] = None\n"

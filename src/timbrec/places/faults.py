@@ -13,6 +13,9 @@ _PACKAGES = {  # by protocol
     "az": "adlfs",
 }  # fmt: skip
 _ACCESS = "Check the credentials and the rights that the bucket gives them."
+_GOOGLE = "Set GOOGLE_APPLICATION_CREDENTIALS to a key file, or run `gcloud auth application-default login`."
+_AWS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials."
+_CREDENTIALS = {"s3": _AWS, "s3a": _AWS, "gs": _GOOGLE, "gcs": _GOOGLE}
 _SILENT = ("EndpointConnectionError", "ClientConnectorError", "ConnectTimeoutError", "ConnectionError")
 
 
@@ -55,8 +58,7 @@ def _explained(error: Exception, path: str, doing: str) -> PlaceError | None:
         return PlaceError(f"{protocol}:// needs a package that is not installed ({_reason(error)})",
                           fix=f"Install it: pip install '{package}'.")  # fmt: skip
     if _has(error, "NoCredentialsError", "PartialCredentialsError", "GoogleAuthError", "DefaultCredentialsError"):
-        return PlaceError(f"there are no credentials for {bucket}", fix="Set them, for example AWS_ACCESS_KEY_ID and "
-                          "AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials.")  # fmt: skip
+        return PlaceError(f"there are no credentials for {bucket}", fix=_CREDENTIALS.get(protocol, _ACCESS))
     if isinstance(error, ValueError) and "rotocol" in str(error):
         return PlaceError(f"{path}: {protocol}:// is no known kind of place", fix="Known are s3://, gs:// and hdfs://.")
     if _has(error, *_SILENT):
