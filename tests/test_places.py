@@ -264,9 +264,9 @@ def test_missing_credentials_lead_to_those_of_the_place(place: str, advice: str)
     class DefaultCredentialsError(Exception):  # of google.auth
         pass
 
-    with pytest.raises(PlaceError, match=rf"no credentials for {place}://music\. Set {advice}"):
-        with reaching(f"{place}://music/log.csv"):
-            raise DefaultCredentialsError
+    message = rf"no credentials for {place}://music\. Set {advice}"
+    with pytest.raises(PlaceError, match=message), reaching(f"{place}://music/log.csv"):
+        raise DefaultCredentialsError
 
 
 def test_a_library_that_is_not_installed_is_named() -> None:
