@@ -128,6 +128,7 @@ def test_times_and_users_are_recognised(folder: Path, form: str) -> None:
     interactions = yaml.safe_load((folder / "config.yaml").read_text())["interactions"]
     assert settings.items() <= interactions.items()
     assert ("please check" in answer) == bool(settings.keys() & {"time_format", "user"})
+    assert ("warning: one user is tested" in answer) == ("user" in settings)
 
 
 def test_a_log_without_a_header_is_read_by_position(folder: Path) -> None:
@@ -263,6 +264,7 @@ def test_several_files_of_an_export_are_one_history(folder: Path) -> None:
         "path": ["Streaming_History_Audio_2018.json", "Streaming_History_Audio_2019.json"],
     }
     assert "2 exports for spotify are read as one log" in answer
+    assert "mine.parquet: vectors\n" in answer, "the share of tracks is not known before the match"
 
 
 def test_a_named_file_that_cannot_be_read_is_listed_with_advice(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from timbrec.cli.options import count
 from timbrec.errors import ConfigError, TimbrecError
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ def init(paths: _Paths = [], out: _Out = Path("config.yaml")) -> None:  # noqa: 
         typer.echo(f"before it can run: {problem}")
         raise typer.Exit(1)
     test = inputs.split.test
-    typer.echo(f"checked: {len(inputs.catalogue):,} tracks, {len(inputs.split.users):,} users, "
+    typer.echo(f"checked: {count(len(inputs.catalogue), 'track')}, {count(len(inputs.split.users), 'user')}, "
                f"{len(test.hot):,} hot and {len(test.cold):,} cold test pairs")  # fmt: skip
+    for warning in inputs.warnings:
+        typer.echo(f"warning: {warning}")
     typer.echo(f"next: timbrec bench {out}")
 
 

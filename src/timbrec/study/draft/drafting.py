@@ -198,10 +198,10 @@ def _write_encoders(
     """Write an entry for each source of vectors that knows a track of the log."""
     entries: dict[str, dict[str, Any]] = {}
     for finding in findings:
-        name, known = ("", 1.0) if played is None else nearest(played, offered[finding.path])
+        name, known = ("", None) if played is None else nearest(played, offered[finding.path])
         if finding.kind == "array" and finding.path not in arrays:
             drafted.take(finding, f"left out: no file has {int(finding.note):,} ids for its rows")
-        elif not known:
+        elif known == 0:
             drafted.take(finding, "left out: the log has none of its tracks")
         else:
             entries |= _entries(drafted, finding, name, known, arrays, entries)
@@ -213,24 +213,28 @@ def _write_encoders(
 
 
 def _entries(
-    drafted: Draft, finding: Finding, name: str, known: float, arrays: Mapping[Path, Path], taken: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """The entries of `encoders` for a source; audio has one for each encoder that can run here."""
+    drafted: Draft, finding: Finding, name: str, known: float | None, arrays: Mapping[Path, Path],
+    taken: Mapping[str, Any],
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """The entries of `encoders` for a source; audio has one for each encoder that can run here.
+
+    `known` is the share of the log's tracks that it has; None if exports are still to be matched.
+    """
     path = drafted.relative(finding.path)
-    of_log = f"{known:.0%} of the log's tracks"
+    of_log = "" if known is None else f" ({known:.0%} of the log's tracks)"
     if finding.kind == "audio":
         names = [WITHOUT_WEIGHTS, *[BETTER] * _is_ready(BETTER)]
-        drafted.take(finding, f"audio to encode, by {' and '.join(names)} ({of_log})")
+        drafted.take(finding, f"audio to encode, by {' and '.join(names)}{of_log}")
         drafted.below["encoders"] = f"muq: {{audio: {path}}}  # `timbrec weights list` shows other encoders"
         return {encoder: {"audio": path} | ({} if name in ("", "stem") else {"ids": name}) for encoder in names}
     entry: dict[str, Any] = {"vectors": path}
     if finding.kind == "array":
         entry["ids"] = drafted.relative(arrays[finding.path])
-        drafted.take(finding, f"vectors; {entry['ids']} has their ids ({of_log})")
+        drafted.take(finding, f"vectors; {entry['ids']} has their ids{of_log}")
     else:
         columns = _vector_columns(finding, name) if finding.kind == "vectors" else {}
         entry |= {"columns": columns} if columns else {}
-        drafted.take(finding, f"vectors ({of_log})")
+        drafted.take(finding, f"vectors{of_log}")
     label = finding.path.name.partition(".")[0]
     while label in taken:
         label += "-2"
