@@ -194,17 +194,20 @@ AUDIO = [
     "valence",
     "mode",
 ]  # fmt: skip - `key` is left out: it is a circle
+PRESET = ("shallow", "contrastive", "hybrid", "bert4rec")  # trained on content
 PAIRS = [("tags-and-audio", "tags-32"), ("tags-and-shuffled", "tags-32"), ("tags-and-audio", "tags-and-shuffled"),
          ("audio", "shuffled-audio"), ("audio", "taggers")]  # fmt: skip
 
 
 def hetrec_audio(
-    data: Path, out: Path, splits: int, recommenders: tuple[str, ...] = ("knn",), budget: str = "full"
-) -> None:
+    data: Path, out: Path, splits: int, recommenders: tuple[str, ...] = ("knn",), budget: str = "full",
+    preset: str | None = None,
+) -> None:  # fmt: skip
     """Tags, audio features, and both side by side, on the artists that have both; a tenth of them is cold.
 
     `shuffled-audio` gives the audio vector of each artist to another artist. `taggers` is metadata without content: the
-    number of users of the other half who tagged the artist. With `budget` quick, it is left out.
+    number of users of the other half who tagged the artist. With `budget` quick, it is left out; with a `preset` for
+    the trained recommenders, shuffled audio is, too, and there is one seed.
     """
     table = pl.read_csv(data / "hetrec_audio" / "artist_audio.csv")
     ids, matrix = table["artistID"].cast(pl.String), table.select(AUDIO).to_numpy()
@@ -215,13 +218,20 @@ def hetrec_audio(
         dealt = matrix[np.random.default_rng(seed).permutation(len(matrix))]
         sources = dataset.vectors() | {"audio": Vectors(ids, matrix), "shuffled-audio": Vectors(ids, dealt)}
         sources |= {"taggers": taggers(dataset)} if budget == "full" else {}
+        fused = {
+            "tags-and-audio": {"of": ["tags-32", "audio"]},
+            "tags-and-shuffled": {"of": ["tags-32", "shuffled-audio"]},
+        }
+        if preset:
+            del sources["shuffled-audio"], fused["tags-and-shuffled"]
         settings: dict[str, Any] = {
             "budget": budget,
-            "split": {"protocol": "item-holdout", "seed": seed}, "recommenders": list(recommenders), "seeds": [0, 1],
-            "representations": {"tags-and-audio": {"of": ["tags-32", "audio"]},
-                                "tags-and-shuffled": {"of": ["tags-32", "shuffled-audio"]}},
+            "split": {"protocol": "item-holdout", "seed": seed}, "representations": fused,
+            "seeds": [0] if preset else [0, 1],
+            "recommenders": [{"use": name, "preset": preset} if preset and name in PRESET else name
+                             for name in recommenders],
         }  # fmt: skip
-        folder = out / f"hetrec-audio-{'-'.join(recommenders)}-{seed}"
+        folder = out / f"hetrec-audio-{'-'.join([*recommenders, *filter(None, [preset])])}-{seed}"
         summaries.append(study(folder, dataset.events(), sources, **settings))
         rows = pl.read_csv(folder / "run" / "differences.csv")
         paired += [differences(rows, recommender, seed) for recommender in recommenders]
@@ -395,8 +405,9 @@ PARTS: dict[str, Callable[[Path, Path, int], None]] = {
     "lastfm-1k": lastfm_1k,
     "hetrec": hetrec,
     "hetrec-audio": hetrec_audio,
-    "hetrec-audio-trained": partial(
-        hetrec_audio, recommenders=("knn", "shallow", "contrastive", "hybrid", "bert4rec", "elsa"), budget="quick"
+    "hetrec-audio-trained": partial(hetrec_audio, recommenders=("knn", *PRESET, "elsa"), budget="quick"),
+    "hetrec-audio-full": partial(
+        hetrec_audio, recommenders=("knn", *PRESET, "elsa"), budget="quick", preset="corrected"
     ),
     "hetrec-known": partial(hetrec_trained, listeners=8),
     "hetrec-trained": hetrec_trained,
