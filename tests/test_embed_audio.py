@@ -339,11 +339,10 @@ def test_out_of_memory_halves_the_batch_and_says_so_once(
 
 
 _FULL = """
-import sys
+import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from moments import Moments
-from peaks import peak
 from timbrec.embed import embed
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), -1))
 embed(sys.argv[2], Moments(), sys.argv[3], batch=1)
