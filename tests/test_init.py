@@ -246,7 +246,18 @@ def test_vectors_in_parts_are_one_encoder(folder: Path) -> None:
     }
 
 
-def test_several_files_of_an_export_are_one_history(folder: Path) -> None:
+def test_numbered_files_with_vectors_of_the_same_tracks_are_encoders(folder: Path) -> None:
+    LOG.write_csv("plays.csv")
+    (folder / "layers").mkdir()
+    for number in (1, 2):
+        write_vectors(folder / "layers" / f"layer-{number}.parquet")
+    init(folder)
+    assert set(yaml.safe_load((folder / "config.yaml").read_text())["encoders"]) == {"layer-1", "layer-2"}
+
+
+@pytest.mark.parametrize("place", ["", "export/"])
+def test_several_files_of_an_export_are_one_history(folder: Path, place: str) -> None:
+    (folder / place).mkdir(exist_ok=True)
     entry = {"ms_played": 200_000, "master_metadata_album_artist_name": "a", "master_metadata_album_album_name": "b"}
     for year in (2018, 2019):
         plays = [
@@ -254,14 +265,14 @@ def test_several_files_of_an_export_are_one_history(folder: Path) -> None:
                      "spotify_track_uri": f"spotify:track:{track}"}
             for month in range(1, 10) for track in TRACKS
         ]  # fmt: skip
-        (folder / f"Streaming_History_Audio_{year}.json").write_text(json.dumps(plays))
+        (folder / f"{place}Streaming_History_Audio_{year}.json").write_text(json.dumps(plays))
     pl.DataFrame({"track": TRACKS, "artist": "a", "title": TRACKS}).write_csv("tracks.csv")
     write_vectors(folder / "mine.parquet")
     answer = init(folder, code=1)
     interactions = yaml.safe_load((folder / "config.yaml").read_text())["interactions"]
     assert interactions == {
         "import": "spotify",
-        "path": ["Streaming_History_Audio_2018.json", "Streaming_History_Audio_2019.json"],
+        "path": [f"{place}Streaming_History_Audio_2018.json", f"{place}Streaming_History_Audio_2019.json"],
     }
     assert "2 exports for spotify are read as one log" in answer
     assert "mine.parquet: vectors\n" in answer, "the share of tracks is not known before the match"

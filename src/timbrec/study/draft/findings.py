@@ -130,9 +130,17 @@ def _file(path: Path) -> Finding:
 
 
 def _partitioned(folder: Path) -> Finding | None:
-    """The one table in a folder; None if its files do not fit together."""
+    """The one table in a folder; None if its files do not fit together.
+
+    Exports of a service are none, nor are files with the vectors of the same tracks, such as layer-1 and layer-2.
+    """
+    if any(path.suffix.lower() in EXPORTS for path in folder.rglob("*")) and _history(folder):
+        return None
     try:
         table = _table(folder)
+        ids = [*table.columns("item"), *table.names][:1]
+        if table.kind in ("vectors", "items") and table.open().read(ids).is_duplicated().any():
+            return None
     except TimbrecError:
         return None
     return None if table.kind == "unknown" else table
