@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from timbrec.data.events import Events, make_events
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold
 from timbrec.protocols import Scorer
+
+HARNESS = Path(__file__).parent.parent / "measurements" / "harness"  # scripts of tests import `peak` from it
 
 
 def interactions(pairs: Iterable[tuple[int, ...]], n_users: int, n_items: int) -> Interactions:

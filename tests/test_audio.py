@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_files import ENCODERS, loudest, sine, write, write_wav
+from made import HARNESS
 from timbrec.audio import CONTAINERS, SILENCE, AudioFile, Cutter, Windows, load_mono, read_windows
 from timbrec.errors import AudioError, ConfigError
 
@@ -265,7 +266,7 @@ import sys, wave
 import numpy as np
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from peaks import peak
+from peak import peak
 from timbrec.audio import Windows, read_windows
 path, rate = Path(sys.argv[1]), 2000
 with wave.open(str(path), "wb") as file:
@@ -282,7 +283,7 @@ print(len(clip.windows), round(grown / 2**20), *(remark.reason for remark in cli
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process as Linux shows it")
 def test_two_hours_take_the_memory_of_a_few_windows(tmp_path: Path) -> None:
     """Two hours at 8,000 Hz are 220 MiB as float32; at most 16 windows of 0.9 MiB are held."""
-    command = [sys.executable, "-c", _LONG, str(tmp_path / "long.wav"), "spread", str(Path(__file__).parent)]
+    command = [sys.executable, "-c", _LONG, str(tmp_path / "long.wav"), "spread", str(HARNESS)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     windows, grown, remark = done.stdout.strip().split("|")
     assert (windows, remark) == ("8", "it is 2.0 hours long")

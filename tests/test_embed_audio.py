@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from audio_files import sine, write, write_wav
+from made import HARNESS
 from moments import EXPECTED, RATE, Moments, assert_expected, levels, of, vectors, write_music
 from timbrec.audio import Windows, read_windows
 from timbrec.embed import Output, embed, embed_all, outputs
@@ -375,7 +376,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from moments import Moments
-from peaks import peak
+sys.path.insert(0, sys.argv[5])
+from peak import peak
 from timbrec.audio import Windows
 from timbrec.embed import embed
 embed(sys.argv[4], Moments(), sys.argv[3] + "-short")  # imports are no part of it
@@ -394,7 +396,7 @@ def test_ten_hours_stream_in_little_memory(tmp_path: Path) -> None:
     (tmp_path / "short").mkdir()
     write(tmp_path / "short/song.flac", np.tile(np.float32([0.51, 0.49]), RATE), RATE)  # type: ignore[arg-type]
     folders = [str(tmp_path / name) for name in ("music", "s", "short")]
-    command = [sys.executable, "-c", _LONG, str(Path(__file__).parent), *folders]
+    command = [sys.executable, "-c", _LONG, str(Path(__file__).parent), *folders, str(HARNESS)]
     done, grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("|")
     assert (done, vectors(tmp_path / "s")["mix"][0]) == ("1", pytest.approx(0.5, abs=0.01))  # type: ignore[comparison-overlap]
     assert int(grown) < 60

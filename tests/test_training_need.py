@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from made import HARNESS
 from timbrec.recommenders import recommender
 from timbrec.training import TrainedRecommender
 
@@ -17,7 +18,7 @@ SCRIPT = """
 import json, sys
 from itertools import islice
 import numpy as np
-from peaks import peak
+from peak import peak
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold
 from timbrec.protocols import Content
@@ -58,7 +59,7 @@ def test_a_training_takes_what_is_said_or_a_little_less(
     name, settings, *shape = case
     part = recommender(name, SHORT | settings)
     assert isinstance(part, TrainedRecommender)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HARNESS), *sys.path]), "OMP_NUM_THREADS": "1"}
     given = json.dumps([name, SHORT | settings, *shape])
     done = subprocess.run([sys.executable, "-c", SCRIPT, given], env=environment, capture_output=True, text=True,
                           timeout=300, check=False)  # fmt: skip

@@ -1,4 +1,7 @@
-"""Peak memory of a call, in a process of its own."""
+"""Peak memory of a call, in a process of its own; for measurements and tests, on Linux.
+
+`resource.getrusage` would not do: a process starts with the peak of the one that started it.
+"""
 
 from __future__ import annotations
 
