@@ -262,6 +262,25 @@ def test_an_unknown_command_and_a_missing_run_exit_2(tmp_path: Path) -> None:
     assert "nowhere" in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], ""),
+        (["weights"], ""),
+        (["bensh"], "timbrec: No such command 'bensh'. Did you mean 'bench'? See `timbrec --help`.\n"),
+        (["bench"], "timbrec: Missing argument 'CONFIG.yaml'. See `timbrec bench --help`.\n"),
+        (["weights", "get"], "timbrec: Missing argument 'NAME'. See `timbrec weights get --help`.\n"),
+        (["bench", "missing.yaml"],
+         "timbrec: there is no config missing.yaml. `timbrec init` writes one from your files.\n"),
+    ],
+)  # fmt: skip
+def test_a_wrong_call_is_one_sentence_that_names_the_help(arguments: list[str], message: str, tmp_path: Path) -> None:
+    """A call without arguments shows the help alone; its error line was empty: "timbrec: . See ..."."""
+    answer = in_process(*arguments, cwd=tmp_path)
+    assert (answer.returncode, answer.stderr) == (2, message)
+    assert ("Usage: timbrec" in answer.stdout) == (not message)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_bench_resumes(tmp_path: Path, how: Any) -> None:

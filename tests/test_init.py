@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from timbrec.api import bench
 from timbrec.cli.app import app
 from timbrec.data.roles import candidates
 from timbrec.errors import ConfigError, DataError
+from timbrec.store.vectors import read_vectors
 from timbrec.study.config import read_config
 from timbrec.study.inputs import load_inputs
 
@@ -167,7 +169,7 @@ def test_a_folder_of_audio_is_encoded_and_a_table_of_features_is_taken(folder: P
     assert "other.npy: left out" in answer
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["encoders"]["mfcc"] == {"audio": "clips"}
-    assert len(config["encoders"]["features"]["columns"]["vector"]) == 6
+    assert read_vectors("features.csv", columns=config["encoders"]["features"]["columns"]).dim == 6
 
 
 def write_parts(names: list[str], log: pl.DataFrame = LOG) -> None:
@@ -282,7 +284,7 @@ def test_a_named_file_that_cannot_be_read_is_listed_with_advice(folder: Path) ->
     LOG.write_csv("plays.csv")
     np.savez(folder / "mine.npz", vectors=VECTORS)
     (folder / "words.txt").write_text("3 2\na 1 2\nb 3 4\nc 5 6\n")
-    with pytest.raises(ConfigError, match=r"mine\.npz: left out.*Save vectors as \.npy.*words\.txt: left out"):
+    with pytest.raises(ConfigError, match=r"(?s)mine\.npz: left out.*Save vectors as \.npy.*words\.txt: left out"):
         init(folder, "plays.csv", "mine.npz", "words.txt")
 
 
@@ -303,6 +305,127 @@ def test_what_is_missing_is_said_and_nothing_is_written(folder: Path, files: dic
     with pytest.raises((DataError, ConfigError), match=message):
         init(folder)
     assert not (folder / "config.yaml").exists()
+
+
+def test_vectors_of_other_ids_are_left_out_with_the_difference(folder: Path) -> None:
+    LOG.write_csv("plays.csv")
+    write_vectors(folder / "mine.parquet")
+    write_vectors(folder / "others.parquet", [f"{number}-b" for number in range(len(TRACKS))])
+    write_vectors(folder / "files.parquet", [f"audio/{track}.mp3" for track in TRACKS])
+    answer = init(folder)
+    assert "files.parquet: left out: the log has none of its tracks: ids differ by the folder or suffix" in answer
+    assert "(30 in all, e.g. 't00' and 'audio/t00.mp3')" in answer
+    assert "please check: files.parquet is left out" in answer
+    assert "others.parquet: left out: the log has none of its tracks (e.g. '0-b'; the log has 't00')" in answer
+
+
+def test_an_index_is_no_dimension(folder: Path) -> None:
+    """`vector` listed the index that pandas wrote, and the check warned of it."""
+    LOG.write_csv("plays.csv")
+    numbers = {f"mfcc_{number}": VECTORS[:, number] for number in range(6)}
+    pl.DataFrame({"": range(len(TRACKS)), "track": TRACKS, "line": range(1, 31)} | numbers).write_csv("mine.csv")
+    answer = init(folder)
+    assert "counts the rows" not in answer
+    config = read_config(folder / "config.yaml")
+    assert yaml.safe_load((folder / "config.yaml").read_text())["encoders"]["mine"] == {
+        "vectors": "mine.csv", "columns": {"id": "track", "vector": "mfcc_*"},
+    }  # fmt: skip
+    assert load_inputs(config).sources["mine"].dim == 6
+
+
+@pytest.mark.parametrize("change", [pl.col("played_at").dt.epoch("ms"), pl.col("played_at").dt.strftime("%F %T")])
+def test_times_under_an_unusual_name_are_found_by_their_values(folder: Path, change: pl.Expr) -> None:
+    """Without them tracks were held out at random."""
+    LOG.select("user", "track", pl.lit(210_000).alias("ms"), change.alias("epoch")).write_parquet("plays.parquet")
+    write_vectors(folder / "mine.parquet")
+    answer = init(folder)
+    assert "please check: plays.parquet: the times are taken from 'epoch', by its values" in answer
+    assert len(load_inputs(read_config(folder / "config.yaml")).log) == len(LOG)
+    assert "test_at" in yaml.safe_load((folder / "config.yaml").read_text())["split"]
+
+
+def test_arrays_of_one_name_are_called_by_their_folders(folder: Path) -> None:
+    LOG.write_csv("plays.csv")
+    for name in ("mert", "muq"):
+        (folder / name).mkdir()
+        np.save(folder / name / "vectors.npy", VECTORS)
+        (folder / name / "ids.txt").write_text("\n".join(TRACKS) + "\n")
+    init(folder)
+    encoders = yaml.safe_load((folder / "config.yaml").read_text())["encoders"]
+    assert encoders == {
+        name: {"vectors": f"{name}/vectors.npy", "ids": f"{name}/ids.txt"} for name in ("mert", "muq")
+    }  # fmt: skip
+
+
+def test_a_file_per_track_is_one_line_with_advice(folder: Path) -> None:
+    """Each was a sentence of its own, and told of ids."""
+    LOG.write_csv("plays.csv")
+    (folder / "mine").mkdir()
+    for track, vector in zip(TRACKS, VECTORS, strict=True):
+        np.save(folder / "mine" / f"{track}.npy", vector)
+    with pytest.raises(ConfigError) as raised:
+        init(folder)
+    assert str(raised.value).count("mine") == 2
+    assert "mine: 30 files such as mine/t00.npy: left out: a single vector" in str(raised.value)
+
+
+def test_an_export_of_several_files_in_an_archive_is_a_history(folder: Path) -> None:
+    """It was refused as a table."""
+    plays = [{"listened_at": 1_550_000_000 + 90_000 * number, "user_name": "me",
+              "track_metadata": {"artist_name": "a", "track_name": TRACKS[number % 30]}}
+             for number in range(300)]  # fmt: skip
+    with zipfile.ZipFile("export.zip", "w") as archive:
+        archive.writestr("listens/2019/1.jsonl", "\n".join(map(json.dumps, plays[:150])))
+        archive.writestr("listens/2019/2.jsonl", "\n".join(map(json.dumps, plays[150:])))
+    pl.DataFrame({"track": TRACKS, "artist": "a", "title": TRACKS}).write_csv("tracks.csv")
+    write_vectors(folder / "mine.parquet")
+    assert "export.zip: the log of plays, an export that the importer listenbrainz reads" in init(folder, code=1)
+
+
+def test_an_export_with_ids_of_tracks_is_a_history(folder: Path) -> None:
+    """It was taken for a table of tracks, since it has no user, and was not even named."""
+    rows = ["uts,utc_time,artist,artist_mbid,album,album_mbid,track,track_mbid"]
+    rows += [f'{1_550_000_000 + 90_000 * n},"12 Feb 2019, 19:33",a,,x,,{TRACKS[n % 30]},' for n in range(300)]
+    (folder / "lastfm.csv").write_text("\n".join(rows) + "\n")
+    write_vectors(folder / "mine.parquet")
+    assert "lastfm.csv: the log of plays, an export that the importer lastfm reads" in init(folder, code=1)
+
+
+def test_files_that_cannot_be_read_do_not_stop_a_draft(folder: Path) -> None:
+    LOG.write_csv("plays.csv")
+    write_vectors(folder / "mine.parquet")
+    (folder / "empty.txt").touch()
+    (folder / "torn.zip").write_bytes(b"PK\x03\x04 torn")
+    (folder / "ids.json").write_text('["a", "b"]')
+    answer = init(folder)
+    assert "empty.txt: left out: is empty" in answer
+    assert "torn.zip: left out: is cut short or damaged" in answer
+    assert "ids.json: left out: cannot be read" in answer
+
+
+def test_what_was_seen_instead_of_a_log_is_said(folder: Path) -> None:
+    pl.DataFrame({"track": TRACKS, "artist": "a"}).write_csv("tracks.csv")
+    write_vectors(folder / "mine.parquet")
+    with pytest.raises(DataError) as raised:
+        init(folder)
+    assert "\n  mine.parquet: vectors" in str(raised.value)
+    assert "\n  tracks.csv: a table of tracks" in str(raised.value)
+
+
+def test_a_log_that_must_be_mended_keeps_the_choice_of_a_day(folder: Path) -> None:
+    LOG.with_columns(played_at=pl.when(pl.int_range(pl.len()) > 5).then("played_at")).write_parquet("plays.parquet")
+    write_vectors(folder / "mine.parquet")
+    answer = init(folder, code=1)
+    assert "before it can run: " in answer
+    assert "'played_at'" in answer
+    assert "# test_at: 2019-03-01" in (folder / "config.yaml").read_text()
+    assert "config.yaml and run `timbrec init` again, or choose a day under `split`" in answer
+
+
+def test_a_single_listener_is_told_of_playlists(folder: Path) -> None:
+    LOG.drop("user").write_csv("plays.csv")
+    write_vectors(folder / "mine.parquet")
+    assert "for one listener, `timbrec fit --music" in init(folder)
 
 
 def test_a_path_that_does_not_exist_is_named(folder: Path) -> None:

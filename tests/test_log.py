@@ -241,9 +241,9 @@ def test_time_format_with_an_offset_overrides_the_zone(write: Write) -> None:
         (HEADER + "u,t,2019-02-01 12:00\nu,t,noon\n", r"times cannot be read \(1 in all, e.g. 'noon'\)"),
         (HEADER + "u,t,2019-02-01T12:00:00Z\nu,t,2019-02-01T12:00:00\n",
          r"some times have a time zone and some have none \(1 in all, e.g. '2019-02-01T12:00:00'\). Write all"),
-        (HEADER + "u,,1549022400\n", r"column 'item' of the log has empty values \(1 in all, e.g. 'row 1'\). Fill"),
-        (HEADER + 'u,t,1549022400\n"",t,1549022400\n', r"column 'user' .* \(1 in all, e.g. 'row 2'\)"),
-        (HEADER + "u,t,1549022400\nu,t,\n", r"column 'time' .* \(1 in all, e.g. 'row 2'\)"),
+        (HEADER + "u,,1549022400\n", r"column 'track_id' of the log has empty values \(1 in all, e.g. 'row 1'\). Fill"),
+        (HEADER + 'u,t,1549022400\n"",t,1549022400\n', r"column 'user_id' .* \(1 in all, e.g. 'row 2'\)"),
+        (HEADER + "u,t,1549022400\nu,t,\n", r"column 'timestamp' .* \(1 in all, e.g. 'row 2'\)"),
         (HEADER + "u,t,1549022400000000000\n", r"times are no dates \(1 in all, e.g. 15.*set `time_unit`"),
         (HEADER + "u,t,1549022400000\n", r"times are no dates \(1 in all, e.g. 1549022400000\)"),
         (HEADER + "u,t,-3000000000\n", "plays lie before 1900"),
@@ -265,7 +265,7 @@ def test_invalid_csv_files_are_refused_with_a_remedy(write: Write, text: str, me
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("timestamp", [None], r"column 'time' .* empty values \(1 in all, e.g. 'row 1'\)"),
+        ("timestamp", [None], r"column 'timestamp' .* empty values \(1 in all, e.g. 'row 1'\)"),
         ("timestamp", [float("nan")], "times are no dates"),
         ("timestamp", [float("inf")], "times are no dates"),
         ("timestamp", [time(12)], "column 'time' holds Time, which is no time .* Store dates with a time"),
@@ -273,7 +273,7 @@ def test_invalid_csv_files_are_refused_with_a_remedy(write: Write, text: str, me
         ("timestamp", [datetime(1, 1, 1)], "plays lie before 1900"),
         ("timestamp", pl.Series([2**62]).cast(pl.Datetime("us")), "plays lie in the future"),
         ("timestamp", pl.Series([-(2**62)]).cast(pl.Datetime("us")), "plays lie before 1900"),
-        ("user_id", [None], r"column 'user' .* empty values"),
+        ("user_id", [None], r"column 'user_id' .* empty values"),
         ("plays", pl.Series([2**63], dtype=pl.UInt64), "plays must be whole numbers of at least 1"),
         ("plays", pl.Series([None], dtype=pl.Int64), r"column 'plays' .* empty values"),
     ],
@@ -372,7 +372,7 @@ def test_real_plays_of_music4all_onion(test_data: Path, name: str, sizes: tuple[
 @pytest.mark.parametrize("word", ["-", "--", "?", "NULL", "\\N", " ", "NaN", "<NA>"])
 def test_words_for_missing_users_are_refused_or_dropped(write: Write, word: str) -> None:
     path = write(f"user_id,track_id\nu,t\n{word},t\n")
-    with pytest.raises(DataError, match="column 'user' of the log has"):
+    with pytest.raises(DataError, match="column 'user_id' of the log has"):
         read_log(path)
     events = read_log(path, missing="drop")
     assert rows(events) == [("u", "t", None, 1)]

@@ -145,9 +145,18 @@ def run(arguments: list[str]) -> object:
     try:
         return _app_with(arguments[:1])(arguments, standalone_mode=False)
     except typer.TyperException as error:
-        message = error.format_message().replace("Value error, ", "").rstrip(".")
+        message = error.format_message().replace("Value error, ", "")
+        if not message:  # no arguments: the help was shown
+            return error.exit_code
+        message += "" if message.endswith((".", "?")) else "."
         dashes = " Write -- before names that start with a dash." * message.startswith("No such option")
-        raise ConfigError(f"{message}.{dashes} See `timbrec --help`.") from error
+        raise ConfigError(f"{message}{dashes} See `timbrec{_names_of(error)} --help`.") from error
+
+
+def _names_of(error: typer.TyperException) -> str:
+    """The names of the command that was called, such as " weights get"."""
+    context = getattr(error, "ctx", None)
+    return context.command_path.removeprefix(context.find_root().info_name or "").rstrip() if context else ""
 
 
 def _app_with(names: list[str]) -> typer.Typer:

@@ -46,19 +46,23 @@ def init(paths: _Paths = [], out: _Out = Path("config.yaml")) -> None:  # noqa: 
     _show(drafted, out)
     if problem is not None:
         typer.echo(f"before it can run: {problem}")
+        if drafted.timed and "test_at" not in drafted.config["split"]:
+            typer.echo(f"then delete {out} and run `timbrec init` again, or choose a day under `split`")
         raise typer.Exit(1)
     test = inputs.split.test
     typer.echo(f"checked: {count(len(inputs.catalogue), 'track')}, {count(len(inputs.split.users), 'user')}, "
                f"{len(test.hot):,} hot and {len(test.cold):,} cold test pairs")  # fmt: skip
     for warning in inputs.warnings:
         typer.echo(f"warning: {warning}")
+    if len(inputs.split.users) == 1:
+        typer.echo("for one listener, `timbrec fit --music FOLDER --history PLAYS -o MODEL` makes playlists at once")
     typer.echo(f"next: timbrec bench {out}")
 
 
 def _show(drafted: Draft, out: Path) -> None:
     """Print the role of each path, and the choices to check."""
-    for path, what in drafted.taken:
-        typer.echo(f"{path}: {what}")
+    for line in drafted.roles:
+        typer.echo(line)
     for sentence in drafted.unclear:
         typer.echo(f"please check: {sentence}")
     typer.echo(f"written: {out}")

@@ -245,7 +245,7 @@ def _complete(
         if not missing.any():
             continue
         if config.missing == "refuse":
-            raise _missing_values(plays[name], missing, ids.get(name))
+            raise _missing_values(plays[name].alias(JOIN.join(config.names(name))), missing, ids.get(name))
         plays = plays.filter(~missing)
         facts.append((f"rows left out: no {name}", f"{int(missing.sum()):,}"))
     return plays, facts

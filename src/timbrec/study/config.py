@@ -27,7 +27,7 @@ def read_config(path: Path) -> Config:
     """Read and check a YAML config. Raises ConfigError, or SeveralErrors when more than one thing is wrong."""
     path = location(path)
     if not path.is_file():
-        raise ConfigError(f"there is no config {path}", fix="The README has one to start from.")
+        raise ConfigError(f"there is no config {path}", fix="`timbrec init` writes one from your files.")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

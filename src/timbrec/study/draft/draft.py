@@ -11,12 +11,15 @@ from typing import Any
 from timbrec.errors import listing
 from timbrec.study.draft.findings import Finding
 
+MANY = 5  # files of a folder with the same role; more are one line
+
 
 @dataclass
 class Draft:
     """A config, comments on its keys (see `text.commented`), and the role of every path.
 
-    `taken` has a row (path, role) per path; `unclear` are sentences on choices that the user should check.
+    `taken` has a row (path, role) per path; `unclear` are sentences on choices that the user should check; `timed` says
+    whether the log has times.
     """
 
     base: Path
@@ -25,6 +28,7 @@ class Draft:
     below: dict[str, str] = field(default_factory=dict)
     taken: list[tuple[str, str]] = field(default_factory=list)
     unclear: list[str] = field(default_factory=list)
+    timed: bool = False
 
     def relative(self, path: Path) -> str:
         """The path as the config names it."""
@@ -38,6 +42,20 @@ class Draft:
     def take(self, finding: Finding, what: str) -> None:
         """Note the role of a path."""
         self.taken += [(self.relative(path), what) for path in finding.paths]
+
+    @property
+    def roles(self) -> list[str]:
+        """A line with the role of each path; many files of a folder with one role share a line."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for path, what in self.taken:
+            groups.setdefault((str(Path(path).parent), what), []).append(path)
+        lines = {}
+        for (folder, what), paths in groups.items():
+            if len(paths) > MANY:
+                lines[paths[0]] = f"{folder}: {len(paths):,} files such as {paths[0]}: {what}"
+            else:
+                lines |= {path: f"{path}: {what}" for path in paths}
+        return [lines[path] for path, _ in self.taken if path in lines]
 
     def choose(self, place: str, chosen: str, others: Sequence[str], finding: Finding) -> None:
         """List the other candidates for a role in a comment, and among the choices to check."""

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from timbrec import encoders
 from timbrec.data.items import COLUMNS as ITEM_COLUMNS
 from timbrec.data.items import OPTIONAL
 from timbrec.data.splitting import best_moment
-from timbrec.errors import ConfigError, DataError, listing
-from timbrec.store.vector_tables import ID_NAMES, strangers
+from timbrec.errors import DataError, TimbrecError, listing
 from timbrec.study.config import make_config
 from timbrec.study.draft.draft import Draft
-from timbrec.study.draft.findings import Finding, is_numeric, joined, look_at
+from timbrec.study.draft.encoders import paired, roles_of_paths, write_encoders
+from timbrec.study.draft.findings import Finding, joined, look_at
 from timbrec.study.draft.ids import Ids, best, ids_of, nearest
 from timbrec.study.draft.log import headless_roles, is_default, plays_column, time_columns
 from timbrec.study.inputs import Inputs, load_inputs
 from timbrec.types import Progress
 
-WITHOUT_WEIGHTS = "mfcc"
-BETTER = "musicnn-msd"  # where its weights are here
 SOURCES = ("vectors", "array", "store", "audio")
 HOLDOUT: dict[str, Any] = {"protocol": "item-holdout"}
+ANY_DAY = "test_at: 2019-03-01  # instead: train before this day, test in the month after it"
+WORDS = {
+    "items": "a table of tracks", "vectors": "vectors", "array": "an array", "ids": "ids or words, a line each",
+    "store": "a store of vectors", "audio": "audio",
+}  # fmt: skip
 
 
 def draft(paths: Sequence[Path], base: Path, name: str) -> Draft:
@@ -38,16 +40,16 @@ def draft(paths: Sequence[Path], base: Path, name: str) -> Draft:
     for finding in findings:
         if finding.kind == "unknown":
             drafted.take(finding, f"left out: {finding.note}")
-    log = _log(drafted, [finding for finding in findings if finding.kind in ("log", "history")])
+    log = _log(drafted, findings)
     items = [finding for finding in findings if finding.kind == "items"]
-    arrays = _paired([finding for finding in findings if finding.kind in ("array", "ids")])
+    arrays = paired([finding for finding in findings if finding.kind in ("array", "ids")])
     for finding in findings:
         if finding.kind == "ids" and finding.path not in arrays.values():
             drafted.take(finding, f"left out: no array has {int(finding.note):,} rows")
     sources = {finding.path: ids_of(finding, arrays) for finding in findings if finding.kind in SOURCES}
     played = _write_log(drafted, log, list(sources.values()), items)
     _write_items(drafted, items, played)
-    _write_encoders(drafted, [finding for finding in findings if finding.path in sources], sources, arrays, played)
+    write_encoders(drafted, [finding for finding in findings if finding.path in sources], sources, arrays, played)
     _write_rest(drafted)
     return drafted
 
@@ -57,14 +59,19 @@ def settle(drafted: Draft, progress: Progress | None = None) -> Inputs:
 
     Raises the errors of the inputs.
     """
-    inputs = _inputs(drafted, progress)
+    try:
+        inputs = _inputs(drafted, progress)
+    except TimbrecError:
+        if drafted.timed:
+            drafted.below["split"] = ANY_DAY
+        raise
     if not inputs.log.timed:
         drafted.below["split"] = "the log has no times, so tracks are held out at random"
         return inputs
     moment = best_moment(inputs.events)
     if moment is None:
         drafted.unclear.append("no day leaves known and new tracks on both sides: tracks are held out at random")
-        drafted.below["split"] = "test_at: 2019-03-01  # instead: train before this day, test in the month after it"
+        drafted.below["split"] = ANY_DAY
         return inputs
     drafted.config["split"] = {"test_at": f"{moment:%Y-%m-%d}"}
     drafted.beside["split.test_at"] = "a year of train before this day, a month of test after it"
@@ -75,11 +82,15 @@ def _inputs(drafted: Draft, progress: Progress | None) -> Inputs:
     return load_inputs(make_config(drafted.config | {"base": drafted.base}), progress, encode=False)
 
 
-def _log(drafted: Draft, logs: Sequence[Finding]) -> Finding:
+def _log(drafted: Draft, findings: Sequence[Finding]) -> Finding:
     """The log of plays, which may be several files; other logs are named."""
+    logs = [finding for finding in findings if finding.kind in ("log", "history")]
     if not logs:
+        for finding in findings:
+            if finding.kind != "unknown":
+                drafted.take(finding, WORDS[finding.kind])
         raise DataError("there is no log of plays in these files", fix=(
-            "It has columns of users, tracks and times. " + _roles_of_paths(drafted)))  # fmt: skip
+            "It has columns of users, tracks and times." + roles_of_paths(drafted)))  # fmt: skip
     log, others = joined(logs)
     if len(log.paths) > 1:
         what = f"exports for {log.note}" if log.kind == "history" else "files with the same columns"
@@ -89,25 +100,10 @@ def _log(drafted: Draft, logs: Sequence[Finding]) -> Finding:
     return log
 
 
-def _roles_of_paths(drafted: Draft) -> str:
-    return " ".join(f"{path}: {what.removesuffix('.')}." for path, what in drafted.taken)
-
-
-def _paired(findings: Sequence[Finding]) -> dict[Path, Path]:
-    """The file of ids of each array: it has as many ids as the array has rows, and the nearest name."""
-    pairs: dict[Path, Path] = {}
-    for array in (finding for finding in findings if finding.kind == "array"):
-        fitting = [finding.path for finding in findings if finding.kind == "ids" and finding.note == array.note]
-        stem = array.path.stem
-        fitting.sort(key=lambda path: (path.parent != array.path.parent, not path.stem.startswith(stem), path))
-        if fitting:
-            pairs[array.path] = fitting[0]
-    return pairs
-
-
 def _write_log(drafted: Draft, log: Finding, sources: Sequence[Ids], items: Sequence[Finding]) -> pl.Series | None:
     """Write `interactions`; returns the played tracks, or None for an export, which is matched by artist and title."""
     if log.kind == "history":
+        drafted.timed = True
         drafted.config["interactions"] = {"import": log.note, "path": drafted.named(log)}
         if items:
             drafted.below["interactions"] = f"catalogue: {drafted.relative(items[0].path)}  # instead of tags of audio"
@@ -121,6 +117,7 @@ def _write_log(drafted: Draft, log: Finding, sources: Sequence[Ids], items: Sequ
     played = {name: table.read([name]).to_series().cast(pl.String).unique() for name in tracks}
     item = best(played, sources) if len(tracks) > 1 else tracks[0]
     roles, settings = _roles(drafted, log, item)
+    drafted.timed = "time" in roles
     drafted.choose("interactions.columns.item", item, tracks, log)
     if columns := {role: name for role, name in roles.items() if not is_default(role, name) or _noted(drafted, role)}:
         entry["columns"] = columns
@@ -144,13 +141,14 @@ def _roles(drafted: Draft, log: Finding, item: str) -> tuple[dict[str, str], dic
         settings["user"] = "me"
         drafted.unclear.append(f"{drafted.relative(log.path)}: no column of users; all plays count as one person's")
     roles["item"] = item
-    if times := time_columns(log):
+    if times := time_columns(log, set(roles.values())):
         roles["time"] = times[0].name
         settings |= times[0].settings
         drafted.choose("interactions.columns.time", times[0].name, [time.name for time in times], log)
-        if times[0].remark:
-            drafted.unclear.append(f"{drafted.relative(log.path)}: {times[0].remark}")
-            drafted.beside["interactions.time_format"] = times[0].remark
+        for remark in times[0].remarks:
+            drafted.unclear.append(f"{drafted.relative(log.path)}: {remark}")
+        if "time_format" in times[0].settings:
+            drafted.beside["interactions.time_format"] = times[0].remarks[0]
     if (plays := plays_column(log)) is not None and plays not in roles.values():
         roles["plays"] = plays
     return roles, settings
@@ -158,6 +156,7 @@ def _roles(drafted: Draft, log: Finding, item: str) -> tuple[dict[str, str], dic
 
 def _write_headless(drafted: Draft, log: Finding, entry: dict[str, Any]) -> pl.Series:
     roles = headless_roles(log.sample)
+    drafted.timed = "time" in roles
     drafted.config["interactions"] = entry | {"header": False, "columns": roles}
     order = ", ".join(f"{role}: {name}" for role, name in roles.items())
     drafted.unclear.append(f"{drafted.relative(log.path)} has no header; its columns were taken in this order: {order}")
@@ -186,79 +185,6 @@ def _write_items(drafted: Draft, items: Sequence[Finding], played: pl.Series | N
     for other in items:
         if other is not table:
             drafted.take(other, "left out: another table of tracks")
-
-
-def _write_encoders(
-    drafted: Draft,
-    findings: Sequence[Finding],
-    offered: Mapping[Path, Ids],
-    arrays: Mapping[Path, Path],
-    played: pl.Series | None,
-) -> None:
-    """Write an entry for each source of vectors that knows a track of the log."""
-    entries: dict[str, dict[str, Any]] = {}
-    for finding in findings:
-        name, known = ("", None) if played is None else nearest(played, offered[finding.path])
-        if finding.kind == "array" and finding.path not in arrays:
-            drafted.take(finding, f"left out: no file has {int(finding.note):,} ids for its rows")
-        elif known == 0:
-            drafted.take(finding, "left out: the log has none of its tracks")
-        else:
-            entries |= _entries(drafted, finding, name, known, arrays, entries)
-    if not entries:
-        raise ConfigError("there are no vectors and no audio for the tracks of the log", fix=(
-            "Name a folder of audio, a table with an id and numbers, or a .npy with a file of ids. "
-            + _roles_of_paths(drafted)))  # fmt: skip
-    drafted.config["encoders"] = entries
-
-
-def _entries(
-    drafted: Draft, finding: Finding, name: str, known: float | None, arrays: Mapping[Path, Path],
-    taken: Mapping[str, Any],
-) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """The entries of `encoders` for a source; audio has one for each encoder that can run here.
-
-    `known` is the share of the log's tracks that it has; None if exports are still to be matched.
-    """
-    path = drafted.relative(finding.path)
-    of_log = "" if known is None else f" ({known:.0%} of the log's tracks)"
-    if finding.kind == "audio":
-        names = [WITHOUT_WEIGHTS, *[BETTER] * _is_ready(BETTER)]
-        drafted.take(finding, f"audio to encode, by {' and '.join(names)}{of_log}")
-        drafted.below["encoders"] = f"muq: {{audio: {path}}}  # `timbrec weights list` shows other encoders"
-        return {encoder: {"audio": path} | ({} if name in ("", "stem") else {"ids": name}) for encoder in names}
-    entry: dict[str, Any] = {"vectors": path}
-    if finding.kind == "array":
-        entry["ids"] = drafted.relative(arrays[finding.path])
-        drafted.take(finding, f"vectors; {entry['ids']} has their ids{of_log}")
-    else:
-        columns = _vector_columns(finding, name) if finding.kind == "vectors" else {}
-        entry |= {"columns": columns} if columns else {}
-        drafted.take(finding, f"vectors{of_log}")
-    label = finding.path.name.partition(".")[0]
-    while label in taken:
-        label += "-2"
-    return {label: entry}
-
-
-def _vector_columns(finding: Finding, name: str) -> dict[str, Any]:
-    """The columns of ids and vectors, unless the reader finds them without help."""
-    usual = next((known for known in ID_NAMES if known in finding.names), None)
-    columns: dict[str, Any] = {} if name in ("", usual) else {"id": name}
-    lists = [column for column, kind in finding.sample.schema.items() if kind.is_nested()]
-    others = [column for column in finding.names if column != name]
-    if lists and len(others) > 1:
-        columns["vector"] = lists[0]
-    elif not lists and strangers(others):
-        columns["vector"] = [column for column in others if is_numeric(finding.sample[column])]
-    return columns
-
-
-def _is_ready(encoder: str) -> bool:
-    try:
-        return not encoders.check_weights(encoder)
-    except ConfigError:
-        return False
 
 
 def _write_rest(drafted: Draft) -> None:

@@ -114,19 +114,24 @@ def _is_audio(path: Path) -> bool:
 
 
 def _file(path: Path) -> Finding:
+    try:
+        return _readable(path)
+    except TimbrecError as error:
+        return _history(path) or Finding((path,), "unknown", note=str(error).removeprefix(f"{path} "))
+
+
+def _readable(path: Path) -> Finding:
+    """The finding in a file. Raises the errors of reading it as a table."""
+    if path.suffix.lower() in EXPORTS and (history := _history(path)):  # an archive may hold several files
+        return history
     name = Path(plain_name(path)).name.lower()
     if name.endswith(".npy"):
         return _array(path)
-    if path.suffix.lower() in EXPORTS and (history := _history(path)):
-        return history
     if name.endswith(".txt") and (ids := _lines(path)):
         return ids
     if not name.endswith((*KINDS, *SUFFIXES)):
         return Finding((path,), "unknown", note=f"of no kind that can be read. {advice_for(path)}".strip())
-    try:
-        return _table(path)
-    except TimbrecError as error:
-        return _history(path) or Finding((path,), "unknown", note=str(error))
+    return _table(path)
 
 
 def _partitioned(folder: Path) -> Finding | None:
@@ -148,10 +153,14 @@ def _partitioned(folder: Path) -> Finding | None:
 
 def _array(path: Path) -> Finding:
     try:
-        shape = np.lib.format.open_memmap(path, mode="r").shape
+        array = np.lib.format.open_memmap(path, mode="r")
     except ValueError as error:
         return Finding((path,), "unknown", note=str(error).partition("\n")[0])
-    return Finding((path,), "array" if len(shape) == 2 else "ids", note=f"{shape[0]}")
+    if array.ndim == 1 and array.dtype.kind == "f":
+        return Finding((path,), "unknown", note=(
+            "a single vector. Save those of all tracks as one array, and their ids as a text file, a line each"
+        ))  # fmt: skip
+    return Finding((path,), "array" if array.ndim == 2 else "ids", note=f"{len(array)}")
 
 
 def _lines(path: Path) -> Finding | None:
@@ -188,7 +197,8 @@ def _by_columns(table: Table, path: Path, header: bool) -> Finding:
     if _has_lists(sample):
         return Finding((path,), "vectors", names, sample)
     if roles["item"] and roles["artist"]:
-        return Finding((path,), "items", names, sample)
+        repeated = bool(roles["time"]) and sample[roles["item"][0]].is_duplicated().any()
+        return (_history(path) if repeated else None) or Finding((path,), "items", names, sample)
     if _is_wide(sample, roles["item"]):
         return Finding((path,), "vectors", names, sample)
     if roles["item"] and roles["time"]:

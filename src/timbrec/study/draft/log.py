@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -21,12 +23,24 @@ class TimeColumn(NamedTuple):
 
     name: str
     settings: dict[str, Any]
-    remark: str = ""
+    remarks: tuple[str, ...] = ()
 
 
-def time_columns(finding: Finding) -> list[TimeColumn]:
-    """The columns that can be read as times, likeliest first."""
-    names = finding.columns("time")
+def time_columns(finding: Finding, taken: AbstractSet[str] = frozenset()) -> list[TimeColumn]:
+    """The columns that can be read as times, likeliest first: by name, or else the first with values of times.
+
+    Columns in `taken` have other roles.
+    """
+    named = _times(finding, [name for name in finding.columns("time") if name not in taken])
+    if named:
+        return named
+    other = {name for role in ("user", "item", "plays", "artist") for name in finding.columns(role)}
+    others = [name for name in finding.names if name not in taken and name not in other]
+    return [time._replace(remarks=(f"the times are taken from {time.name!r}, by its values", *time.remarks))
+            for time in _times(finding, others)[:1]]  # fmt: skip
+
+
+def _times(finding: Finding, names: Iterable[str]) -> list[TimeColumn]:
     times = [_time_of(finding.sample, name) for name in names if name in finding.sample.columns]
     return [time for time in times if time is not None]
 
@@ -73,7 +87,7 @@ def _time_of(sample: pl.DataFrame, name: str) -> TimeColumn | None:
         if layout is None:
             return TimeColumn(name, settings)
         remark = f"days and months cannot be told apart in {values[0]!r}; day/month was taken"
-        return TimeColumn(name, {"time_format": form.format}, remark)
+        return TimeColumn(name, {"time_format": form.format}, (remark,))
     return None
 
 

@@ -19,6 +19,8 @@ def is_partitioned(folder: Path) -> bool:
     """
     paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     files = [path for path in paths if not any(part[0] in "._" for part in path.parts)]
+    if any(path.suffix.lower() == ".zip" for path in files):  # exports and single tables
+        return False
     suffixes = {Path(plain_name(path)).suffix.lower() for path in files}
     if len(suffixes) != 1 or not suffixes <= set(KINDS):
         return False
