@@ -2,7 +2,8 @@
 
 Size 1 is that of scale.py: 1,000,000 users and tracks x 768, and 90 train pairs per user. A fit has two epochs of a few
 steps each, a validation, a checkpoint and its scorer; `--only steps` takes the steps alone, as in scale.py. The peak
-does not depend on the number of steps. Every size runs in a process of its own. Target: under 16 GiB at size 1.
+does not depend on the number of steps. Of BERT4Rec's users only some get their states, which take hours for all, but
+the table has the rows of all. Every size runs in a process of its own. Target: under 16 GiB at size 1.
 
     python measurements/scale_memory.py                                  # Shallow Net
     python measurements/scale_memory.py --of hybrid bert4rec
@@ -28,7 +29,10 @@ from scale import FULL, TRAINED, vectors_of
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Fold
 from timbrec.protocols import Content, Workspace
-from timbrec.recommenders import recommender
+from timbrec.recommenders import bert4rec, recommender
+from timbrec.recommenders.bert4rec import user_states
+from timbrec.recommenders.shared.sequences import Sequences
+from timbrec.recommenders.shared.transformer import ItemTransformer
 from timbrec.training import judge, loop
 
 SIZES = (1 / 32, 1 / 16, 1 / 8)
@@ -51,6 +55,15 @@ def validation(train: Interactions) -> Fold:
     return Fold(train, hot, hot.where(np.zeros(VALIDATED, bool)))
 
 
+def states_of_some(
+    transformer: ItemTransformer, items: np.ndarray, sequences: Sequences, users: np.ndarray
+) -> np.ndarray:
+    """A table of the states of these users, with those of the first ones."""
+    states = np.ones((len(users), items.shape[1]), np.float32)  # zeros would take no memory
+    states[:VALIDATED] = user_states(transformer, items, sequences, users[:VALIDATED])
+    return states
+
+
 def alone(name: str, size: float, only: str) -> None:
     """Train in this process, and print the peak memory in GiB."""
     train = pairs(round(FULL.users * size), round(FULL.tracks * size))
@@ -63,6 +76,7 @@ def alone(name: str, size: float, only: str) -> None:
             steps()
     else:
         loop.batches = lambda *given: list(islice(judge.batches(*given), STEPS))  # type: ignore[attr-defined] # a short epoch
+        bert4rec.user_states = states_of_some
         with tempfile.TemporaryDirectory() as folder:
             settings.fit(train, content, validation(train), np.random.default_rng(0), Workspace(Path(folder)))
     print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))

@@ -235,8 +235,29 @@ def test_the_norm_of_a_content_vector_does_not_matter() -> None:
     transformer = BERT4RecModel(SMALL, PLACE.fold.train, PLACE.content).transformer
     vectors = np.random.default_rng(0).standard_normal((5, PLACE.content.vectors.shape[1])).astype(np.float32)
     longer = vectors * np.array([[1e-3], [1], [1e3], [7], [0.1]], np.float32)
-    np.testing.assert_allclose(projected(transformer, longer), projected(transformer, vectors), rtol=1e-5, atol=1e-6)
-    assert np.isfinite(projected(transformer, 0 * vectors)).all()
+    short, long, zero = (
+        projected(transformer, 5, each.__getitem__) for each in (vectors, longer, np.zeros_like(vectors))
+    )
+    np.testing.assert_allclose(long, short, rtol=1e-5, atol=1e-6)
+    assert np.isfinite(zero).all()
+
+
+@pytest.mark.parametrize("learned", [(), ("items",)])
+def test_a_scorer_of_some_users_has_the_states_of_all(learned: tuple[str, ...]) -> None:
+    """And the items of both are the projected table, beside those that are no targets."""
+    model = small_model(learned=learned).eval().float()
+    with torch.no_grad():
+        if learned:
+            model.items *= 1.5
+            model.items[3] += 1
+        users = np.array([1, 4, 5, 19])
+        some, all_ = model.scorer(users), model.scorer()
+        catalogue = model.scaling(PLACE.content.vectors)
+        catalogue[model.targets] = model.items.numpy()
+        items = model.transformer.project(torch.from_numpy(catalogue)).numpy()
+    np.testing.assert_array_equal(all_.items, items)
+    np.testing.assert_array_equal(some.items, items)
+    np.testing.assert_allclose(some.users, all_.users[users], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -18,13 +18,16 @@ from made import interactions
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Task
 from timbrec.errors import ConfigError
-from timbrec.protocols import Workspace
+from timbrec.protocols import Content, Workspace
 from timbrec.ranking.outcomes import outcome
+from timbrec.recommenders.bert4rec import BERT4Rec
+from timbrec.recommenders.hybrid import Hybrid
 from timbrec.recommenders.shallow import ShallowNet
 from timbrec.recommenders.shared.scaling import Scaling
 from timbrec.training import row_adam
 from timbrec.training.judge import batches
 from timbrec.training.together import Group
+from timbrec.training.trainable import distance
 from trained_world import world
 
 SETTINGS = ShallowNet(epochs=3, batch=300, width=9, patience=3)
@@ -139,6 +142,35 @@ def test_scaling_divides_by_numpys_deviation_to_the_bit(dim: int) -> None:
     scaled = (vectors - vectors.mean(0, dtype=np.float64).astype(np.float32)) * scaling.factor
     np.testing.assert_array_equal(scaling(vectors), scaled)
     np.testing.assert_array_equal(scaling.tensor(torch.from_numpy(vectors)).numpy(), scaled)
+
+
+@pytest.mark.parametrize("settings", [BERT4Rec(width=4, feed_forward=4, length=4), Hybrid(width=4)])
+def test_neither_a_scorer_nor_the_distances_copy_the_content(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a million tracks either would be the peak of a fit."""
+    for module in ("training.trainable", "recommenders.bert4rec", "recommenders.shared.towers"):
+        monkeypatch.setattr(f"timbrec.{module}._ROWS", 128)
+    tracks = 8_000
+    train = interactions([(user, item) for item in range(tracks) for user in (item % 3, 3)], 4, tracks)
+    content = Content(np.random.default_rng(0).standard_normal((tracks, 96), dtype=np.float32))
+    model = settings.model(train, content, np.random.default_rng(0)).eval()
+    for call in (lambda: model.scorer(np.array([0])), model.moved):
+        tracemalloc.start()
+        call()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < content.vectors.nbytes / 2
+
+
+def test_a_distance_is_that_of_all_rows_and_zero_only_for_equal_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timbrec.training.trainable._ROWS", 7)
+    start = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
+    now = start.copy()
+    now[9, 1] += 2.5
+    expected = np.linalg.norm(now.astype(float) - start) / np.linalg.norm(start.astype(float))
+    assert distance(torch.from_numpy(now), start.__getitem__) == pytest.approx(expected, rel=1e-12)
+    assert distance(torch.from_numpy(start), start.__getitem__) == 0.0
+    now[9, 1] = np.nextafter(start[9, 1], np.float32(9))
+    assert 0 < distance(torch.from_numpy(now), start.__getitem__) < 1e-6
 
 
 def test_learned_items_start_as_scaled_content_of_their_own() -> None:

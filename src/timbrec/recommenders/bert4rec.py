@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -22,6 +22,7 @@ from timbrec.recommenders.shared.transformer import ItemTransformer, Norm, Posit
 from timbrec.settings import Count, Number, Positive, Share
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer
 from timbrec.training.negatives import Systematic
+from timbrec.training.scorer import ChosenUsersScorer
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Bool, Float32, Int
 
@@ -105,7 +106,8 @@ class BERT4RecScorer(TrainedScorer):
 
     def add_items(self, vectors: Float32[Array, "n dim"]) -> BERT4RecScorer:
         """A scorer with new items after the present ones, from their content vectors (n, dim)."""
-        return replace(self, items=np.concatenate([self.items, projected(self.transformer, self.scaling(vectors))]))
+        new = projected(self.transformer, len(vectors), lambda rows: self.scaling(vectors[rows]))
+        return replace(self, items=np.concatenate([self.items, new]))
 
 
 class BERT4RecModel(Trainable[Sequences]):
@@ -144,22 +146,28 @@ class BERT4RecModel(Trainable[Sequences]):
         exact = len(self.targets) <= self.settings.exact_up_to
         return self._cross_entropy(columns, masked, None if exact else self.sample.rows(rng))
 
-    def scorer(self, users: Int[Array, "u"] | None = None) -> BERT4RecScorer:
-        """A scorer with the states of all users, or of `users` only; the others' are then zero."""
-        catalogue = self.scaling(self.catalogue)
-        catalogue[self.targets] = self.items.detach().cpu().numpy()
-        items = projected(self.transformer, catalogue)
+    def scorer(self, users: Int[Array, "u"] | None = None) -> TrainedScorer:
+        """A scorer with the states of all users, or of `users` only; without `users` a BERT4RecScorer."""
+        items = projected(self.transformer, self.train_pairs.n_items, self._content)
         rows = np.arange(self.train_pairs.n_users) if users is None else users
-        states = np.zeros((self.train_pairs.n_users, items.shape[1]), np.float32)
-        states[rows] = user_states(self.transformer, items, self.histories, rows)
+        states = user_states(self.transformer, items, self.histories, rows)
+        if users is not None:
+            return ChosenUsersScorer(states, items, chosen_users=users)
         return BERT4RecScorer(states, items, transformer=self.transformer.frozen(), scaling=self.scaling)
 
     def moved(self) -> dict[str, float]:
         """Relative change of the item table."""
-        return {"items": distance(self.items, self._start())}
+        return {"items": distance(self.items, self._start)}
 
-    def _start(self) -> Float32[Array, "targets dim"]:
-        return self.scaling(self.catalogue[self.targets])
+    def _start(self, rows: slice = slice(None)) -> Float32[Array, "targets dim"]:
+        return self.scaling(self.catalogue[self.targets[rows]])
+
+    def _content(self, rows: slice) -> Float32[Array, "items dim"]:
+        """Rows of the catalogue before projection: the item table's, and the content of items that are no targets."""
+        vectors, columns = self.scaling(self.catalogue[rows]), self.column_of[rows]
+        targets = columns != PADDING
+        vectors[targets] = self.items[torch.from_numpy(columns[targets]).to(self.device)].detach().cpu().numpy()
+        return vectors
 
     def _own(
         self, columns: Int[Array, "users length"], masked: Bool[Array, "users length"]
@@ -232,12 +240,20 @@ class BERT4RecModel(Trainable[Sequences]):
         return torch.cat(states), torch.from_numpy(np.concatenate(labels)).to(self.device)
 
 
-def projected(transformer: ItemTransformer, vectors: Float32[Array, "items dim"]) -> Float32[Array, "items width"]:
-    """Item vectors (items, width) for serving, projected in blocks on the transformer's device."""
+def projected(
+    transformer: ItemTransformer, items: int, vectors: Callable[[slice], Float32[Array, "n dim"]]
+) -> Float32[Array, "items width"]:
+    """Item vectors (items, width) for serving, projected in blocks on the transformer's device.
+
+    `vectors` returns the rows of a block before projection.
+    """
     weights = transformer.special
+    out = np.empty((items, weights.shape[1]), np.float32)
     with torch.no_grad():
-        blocks = [transformer.project(block.to(weights)).cpu() for block in torch.from_numpy(vectors).split(_ROWS)]
-    return torch.cat(blocks).numpy()
+        for start in range(0, items, _ROWS):
+            rows = slice(start, start + _ROWS)
+            out[rows] = transformer.project(torch.from_numpy(vectors(rows)).to(weights)).cpu().numpy()
+    return out
 
 
 def user_states(

@@ -151,7 +151,7 @@ class ContrastiveModel(Trainable[np.ndarray]):
 
     def moved(self) -> dict[str, float]:
         """Relative change of the content vectors, which are frozen."""
-        return {"content": distance(self.content, self.scaling(self.vectors))}
+        return {"content": distance(self.content, lambda rows: self.scaling(self.vectors[rows]))}
 
 
 def _read(readout: ReadOut, sides: dict[str, Float32[Array, "..."]], of: str) -> Float32[Array, "n dim"]:

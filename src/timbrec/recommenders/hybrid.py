@@ -81,7 +81,7 @@ class HybridModel(Autoencoder):
 
     def moved(self) -> dict[str, float]:
         """Relative change of the content vectors, which are frozen."""
-        return {"content": distance(self.content, self._start())}
+        return {"content": distance(self.content, self._start)}
 
-    def _start(self) -> Float32[Array, "columns dim"]:
-        return self.scaling(self.catalogue[self.columns])
+    def _start(self, rows: slice = slice(None)) -> Float32[Array, "columns dim"]:
+        return self.scaling(self.catalogue[self.columns[rows]])

@@ -169,8 +169,11 @@ class ShallowModel(Trainable[Interactions]):
 
     def moved(self) -> dict[str, float]:
         """Relative change of the user table and of the item table."""
-        users = distance(self.users, self._start("users"))
-        return {"users": users, "items": distance(self.items, self._start("items").copy())}
+        users, items = self._start("users"), self._start("items")
+        return {
+            "users": distance(self.users, lambda rows: users[rows]),
+            "items": distance(self.items, lambda rows: items[rows]),
+        }
 
     @property
     def _items_learned(self) -> bool:

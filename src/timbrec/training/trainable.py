@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from timbrec.types import Array, Int
+from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
     from timbrec.training.scorer import TrainedScorer
 
+_ROWS = 8192  # rows of a table that are compared at once
 E = TypeVar("E", bound=Sized)  # the examples of a model, such as pairs, items or histories
 
 
@@ -63,11 +66,15 @@ class Trainable(nn.Module, ABC, Generic[E]):
             self.register_buffer(name, start, persistent=False)
 
 
-def distance(now: torch.Tensor, start: Array) -> float:
-    """|now - start| / |start| in the Frobenius norm; 0.0 only if every bit is equal. `start` is overwritten."""
-    before = torch.from_numpy(start)
-    after = now.detach().cpu()
-    if torch.equal(after, before):
-        return 0.0
-    scale = before.norm().clamp(min=torch.finfo(before.dtype).tiny)
-    return float(torch.sub(after, before, out=before).norm() / scale)
+def distance(now: torch.Tensor, start: Callable[[slice], Float32[Array, "n dim"]]) -> float:
+    """|now - start| / |start| in the Frobenius norm; 0.0 only if all values are equal.
+
+    `start` returns rows of the table before training: a whole one would take as much memory as the table itself.
+    """
+    moved = before = 0.0
+    for first in range(0, len(now), _ROWS):
+        rows = slice(first, first + _ROWS)
+        then = start(rows).astype(np.float64)
+        moved += float(np.square(now[rows].detach().cpu().numpy() - then).sum())
+        before += float(np.square(then).sum())
+    return math.sqrt(moved / max(before, sys.float_info.min))
