@@ -39,8 +39,10 @@ def test_an_unknown_engine_is_refused_before_work_starts(world: Any, tmp_path: P
     run = Run.create(tmp_path, {}, world[1].split)
     with pytest.raises(ConfigError, match=r"there is no engine called 'rya'.*Did you mean 'ray'"):
         run_study(world[0], world[1], run, engine="rya")
-    with pytest.raises(ConfigError, match="there is no embed-engine called 'rya'"):
+    with pytest.raises(ConfigError, match="there is no engine called 'rya'"):
         load_encoder("mfcc", engine="rya")
+    with pytest.raises(ConfigError, match=r"the engine `local` is this machine and takes no address.*ray://HOST:10001"):
+        load_encoder("mfcc", engine="local://HOST:1")
     with pytest.raises(ConfigError, match="`jobs` must be 1 or more"):
         run_study(world[0], world[1], run, jobs=0)
 

@@ -207,7 +207,8 @@ def load(kind: str, name: str) -> Any:
         return point.load()
     known = names(kind)
     hint = did_you_mean(name, known)
-    raise ConfigError(f"there is no {kind[:-1]} called {name!r}", fix=f"{hint}Known: {', '.join(known)}.")
+    noun = kind.removeprefix("embed-").removesuffix("s")
+    raise ConfigError(f"there is no {noun} called {name!r}", fix=f"{hint}Known: {', '.join(known)}.")
 
 
 def _installed(kind: str, **name: str) -> Iterable[EntryPoint]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -11,15 +12,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+_NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of file systems for their folders
+_ASIDE = re.compile(r"\.[0-9a-f]{12}-(.+)")
+
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """Yield an unused hidden path beside `path`; remove any file or folder left there when the block ends."""
+    """Yield an unused hidden path beside `path`; remove any file or folder left there when the block ends.
+
+    An error of the system inside the block names the path, also if it comes from a library without one.
+    """
     partial = path.with_name(f".{uuid4().hex[:12]}-{path.name[-60:]}")
     try:
         yield partial
+    except OSError as error:
+        error.filename = error.filename or (None if error.errno is None else str(partial))
+        raise
+    except Exception as error:
+        if (number := system_error(error)) is None:
+            raise
+        raise OSError(number, os.strerror(number), str(partial)) from error
     finally:
         _remove(partial)
+
+
+def final(path: Path) -> Path:
+    """The path that a file written `aside` takes in the end; other paths as they are."""
+    name = _ASIDE.fullmatch(path.name)
+    return path.with_name(name[1]) if name else path
 
 
 @contextmanager
@@ -47,6 +67,14 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def system_error(error: Exception) -> int | None:
+    """The number of a system's error; None for other errors. Polars has it in its message only."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return int(number[1]) if number else None
+
+
 def reason_of(error: Exception) -> str:
     """The reason that the system gave for an error, without the words of the libraries around it."""
     text = str(getattr(error, "strerror", None) or error).partition("\n")[0]
@@ -61,6 +89,9 @@ def flush(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in _NO_FLUSH):
+            raise
     finally:
         os.close(handle)
 

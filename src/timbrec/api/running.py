@@ -15,16 +15,18 @@ from timbrec.api.probing import log_failures
 from timbrec.api.reading import report
 from timbrec.audit.stored import read_audit
 from timbrec.errors import ConfigError, DataError
+from timbrec.files import replacing
 from timbrec.machine.cluster import kind_of
 from timbrec.machine.devices import cores
 from timbrec.places import location
+from timbrec.places.in_use import in_use
 from timbrec.result import Result, page_of, tables_of
 from timbrec.results.leaks import write_leaks
 from timbrec.results.truth import write_truth
 from timbrec.study.config import Config, make_config, read_config
 from timbrec.study.description import describe_run
 from timbrec.study.grid import run_study
-from timbrec.study.inputs import load_inputs
+from timbrec.study.inputs import Inputs, load_inputs
 from timbrec.study.memory import stored_inputs
 from timbrec.study.probing import run_probes
 from timbrec.study.runs import TRACKS, Run
@@ -67,6 +69,9 @@ def bench(
         if config is None:
             raise ConfigError("there is nothing to run", fix="Give a config, or `interactions` and `encoders`.")
         config = make_config(dict(config)) if isinstance(config, Mapping) else read_config(Path(config))
+    for name, number in (("jobs", 1 if jobs is None else jobs), ("processes", processes)):
+        if number < 1:
+            raise ConfigError(f"`{name}` must be 1 or more", example=number, fix="Leave it out for the default.")
     if processes > 1:
         return _bench_together(config, progress, only, engine, processes)
     with session_of(engine):
@@ -74,15 +79,30 @@ def bench(
 
 
 def _bench(config: Config, progress: Progress | None, jobs: int | None, only: Sequence[str], engine: str) -> Result:
-    inputs = load_inputs(config, progress, engine=engine)
-    run = Run.create(config.at(config.output), describe_run(config, inputs), inputs.split)
+    inputs, output = load_inputs(config, progress, engine=engine), config.at(config.output)
+    with in_use(output) as alone:
+        run = Run.create(output, describe_run(config, inputs), inputs.split, alone)
+        return _run(config, inputs, run, progress, jobs, only, engine)
+
+
+def _run(
+    config: Config,
+    inputs: Inputs,
+    run: Run,
+    progress: Progress | None,
+    jobs: int | None,
+    only: Sequence[str],
+    engine: str,
+) -> Result:
     if run.kept:
         _LOG.warning("%s", run.kept)
-    inputs.files.write_csv(run.folder / "files.csv")
-    inputs.tracks.write_parquet(run.folder / TRACKS)
+    with replacing(run.folder / "files.csv") as partial:
+        inputs.files.write_csv(partial)
+    with replacing(run.folder / TRACKS) as partial:
+        inputs.tracks.write_parquet(partial)
     write_leaks(run, config, inputs, progress)
     write_truth(run, inputs)
-    same = run.same and jobs != 0 and not only and engine == "local" and not config.own_parts
+    same = run.same and run.planned and not only and engine == "local" and not config.own_parts
     stale = not same or bool(run.missing) or read_audit(run).due
     if stale:  # else all is there, and the recommenders, which load PyTorch, are not needed
         run_study(config, inputs, run, progress, jobs=jobs, only=only, device=config.device, engine=engine)

@@ -16,8 +16,9 @@ def main() -> NoReturn:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         code = _run(arguments)
-    except TimbrecError as error:
-        if len(arguments) < len(sys.argv) - 1:  # --debug, wherever it stands
+    except Exception as raised:
+        error = _for_users(raised)
+        if error is None or len(arguments) < len(sys.argv) - 1:  # --debug, wherever it stands
             raise
         count = len(error.errors) if isinstance(error, SeveralErrors) else 1
         _fail(f"{count} things to put right:\n{error}" if count > 1 else str(error), error.exit_code)
@@ -38,6 +39,15 @@ def _run(arguments: list[str]) -> object:
     from timbrec.cli.app import run
 
     return run(arguments)
+
+
+def _for_users(error: Exception) -> TimbrecError | None:
+    """The error as one line for users: one of this package, or a file that the system refused; None for others."""
+    if isinstance(error, TimbrecError):
+        return error
+    from timbrec.places.refusals import refusal
+
+    return refusal(error)
 
 
 def _fail(message: str, code: int) -> NoReturn:

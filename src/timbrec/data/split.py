@@ -20,6 +20,7 @@ import polars as pl
 from timbrec.data.interactions import Interactions
 from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError
+from timbrec.files import replacing, write_atomically
 from timbrec.types import Array, Bool, Int
 
 Scenario = Literal["hot", "cold", "mixed"]
@@ -185,14 +186,23 @@ def _statistics(pairs: Interactions) -> dict[str, int | float | None]:
 
 
 def save_split(split: Split, folder: Path) -> None:
-    """Write a split as parquet files, then `split.json` with its protocol and digest."""
+    """Write a split as parquet files, then `split.json` with its protocol and digest.
+
+    Each file appears in one step: other processes may read an equal split there meanwhile.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    split.users.ids.to_frame().write_parquet(folder / "users.parquet")
-    split.items.ids.to_frame().write_parquet(folder / "items.parquet")
+    ids = {"users": split.users.ids.to_frame(), "items": split.items.ids.to_frame()}
+    for name, table in ids.items():
+        _write(table, folder / f"{name}.parquet")
     for name, pairs in split.parts().items():
-        pairs.frame().write_parquet(folder / f"{name}.parquet")
+        _write(pairs.frame(), folder / f"{name}.parquet")
     facts = {"protocol": split.protocol, "digest": split.digest}
-    (folder / "split.json").write_text(json.dumps(facts, indent=2))
+    write_atomically(folder / "split.json", json.dumps(facts, indent=2))
+
+
+def _write(table: pl.DataFrame, path: Path) -> None:
+    with replacing(path) as partial:
+        table.write_parquet(partial)
 
 
 def load_split(folder: Path) -> Split:

@@ -28,8 +28,12 @@ _STORE = (100 * 2**20, 4 * 2**30)  # least and most bytes of the object store of
 
 
 def kind_of(engine: str) -> str:
-    """The name of an engine without an address: `ray` for `ray://HOST:PORT`."""
-    return engine.split("://")[0]
+    """The name of an engine without an address: `ray` for `ray://HOST:PORT`. Raises ConfigError for `local://...`."""
+    kind, mark, _ = engine.partition("://")
+    if mark and kind == "local":
+        raise ConfigError("the engine `local` is this machine and takes no address", example=engine,
+                          fix="Name a cluster: ray://HOST:10001.")  # fmt: skip
+    return kind
 
 
 @contextmanager

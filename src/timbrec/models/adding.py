@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from timbrec.audio import Windows
 from timbrec.audio.tags import read_tags
@@ -23,6 +23,7 @@ from timbrec.errors import CannotRankError, ConfigError, DataError
 from timbrec.histories.library import names_of
 from timbrec.models.folder import LOCK, VECTORS, add_to_folder
 from timbrec.models.model import Model
+from timbrec.places.locks import lock
 from timbrec.store import VectorStore
 from timbrec.types import Progress
 
@@ -91,17 +92,18 @@ def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock of a model's folder. Raises DataError if another process holds it."""
     if not folder.is_dir():
         raise DataError(f"{folder} holds no model", fix="Name a folder that `timbrec fit` wrote.")
-    lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(blocking=False)
+        held = lock(folder / LOCK, blocking=False)
     except Timeout:
         raise DataError(f"another command is adding to {folder}", fix="Wait for it, then repeat this one.") from None
     except OSError as error:
-        raise DataError(f"cannot write into {folder}: {error.strerror}", fix="Check it.") from error
+        raise DataError(
+            f"cannot write into {folder}: {error.strerror}", fix="Check the space and the permissions."
+        ) from error
     try:
         yield
     finally:
-        lock.release()
+        held.release()
 
 
 def _encoders(model: Model) -> list[dict[str, Any]]:

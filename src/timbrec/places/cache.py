@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from filelock import FileLock
-
 from timbrec.errors import ConfigError, PlaceError
+from timbrec.places.locks import LOCKLESS, alone
 
 LIMIT = "20 GB"
 _TRIES = 5  # a copy may be removed by other processes before it is locked
@@ -104,7 +103,7 @@ class Cache:
     def _make_room(self, size: int, name: str) -> None:
         """Remove copies until `size` more bytes fit."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
+        with alone(self.folder / ".lock"):
             entries = sorted(self._entries())
             total = sum(held for _, held, _ in entries)
             for _, held, path in entries:
@@ -143,13 +142,16 @@ def removed(path: Path) -> bool:
 
 
 def locked(handle: BinaryIO, exclusive: bool) -> bool:
-    """Lock an open file for as long as it is open; False if others hold it. Without file locks, always True."""
+    """Lock an open file for as long as it is open; False if others hold it. Without file locks, always True.
+
+    The lock may be missing in the system or in the file system.
+    """
     try:
         import fcntl
     except ImportError:
         return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in LOCKLESS
     return True

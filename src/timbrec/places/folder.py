@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,11 +13,18 @@ import numpy as np
 
 from timbrec.errors import StoreError
 from timbrec.files import aside, checksum, flush, write_atomically
+from timbrec.places.locks import alone
 from timbrec.places.place import Added, Chunks, Place, Rows
+
+_LINKLESS = (errno.EPERM, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class Folder(Place):
-    """A local folder. A hard link, unlike a rename, fails when the name is taken: it makes `create` exclusive."""
+    """A local folder.
+
+    A hard link, unlike a rename, fails when the name is taken: it makes `create` exclusive. File systems without hard
+    links, such as exFAT and network shares, get a lock around the check and the rename.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,6 +66,10 @@ class Folder(Place):
                 os.link(path, self.path / name)
             except FileExistsError:
                 return False
+            except OSError as error:
+                if error.errno not in _LINKLESS:
+                    raise
+                return self._renamed(path, name)
         return True
 
     def put(self, name: str, content: bytes) -> None:
@@ -84,6 +96,14 @@ class Folder(Place):
     def work(self) -> Path:
         """The folder itself."""
         return self.path
+
+    def _renamed(self, path: Path, name: str) -> bool:
+        """Give a temporary file its name, unless the name is taken; returns whether it has it."""
+        with alone(self.path / ".create.lock"):
+            if os.path.lexists(self.path / name):
+                return False
+            path.replace(self.path / name)
+        return True
 
     @contextmanager
     def _temporary(self, chunks: Chunks) -> Iterator[tuple[Path, str]]:

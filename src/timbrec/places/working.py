@@ -9,9 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
-
 from timbrec.places.cache import cache_limit, locked, removed
+from timbrec.places.locks import alone
 
 _USED = ".used"  # marks a working copy; its time is that of the last use
 _KEPT = "training"  # checkpoints of interrupted trainings, which are nowhere else
@@ -24,7 +23,7 @@ def claim(folder: Path) -> BinaryIO:
     those that a process uses stay, and so do checkpoints of interrupted trainings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / ".lock"):
+    with alone(folder.parent / ".lock"):
         handle = (folder / _USED).open("a+b")
         locked(handle, exclusive=False)
         os.utime(folder / _USED)

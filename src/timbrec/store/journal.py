@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from timbrec.errors import StoreError
+from timbrec.places.locks import lock
 from timbrec.types import Array, Float32
 
 _HEAD = struct.Struct("<I16s")  # bytes that follow, their checksum
@@ -42,7 +43,6 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self._lock = FileLock(folder / ".lock", thread_local=False)
         self._file = self._opened()
         self._size = sum(_HEAD.size + len(body) for body in self._bodies())
         os.ftruncate(self._file, self._size)
@@ -84,12 +84,14 @@ class Journal:
     def _opened(self) -> int:
         """Lock and open the file; the system releases the lock when the process ends."""
         try:
-            self._lock.acquire(blocking=False)
+            self._lock = lock(self._path.with_name(".lock"), blocking=False)
             return os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         except Timeout:
             raise StoreError(f"another run is writing into {self._path.parent}", fix="Wait for it.") from None
         except OSError as error:
-            raise StoreError(f"cannot write into {self._path.parent}: {error.strerror}", fix="Check it.") from error
+            raise StoreError(
+                f"cannot write into {self._path.parent}: {error.strerror}", fix="Check the space and the permissions."
+            ) from error
 
     def _bodies(self) -> Iterator[bytes]:
         """Yield the bodies of intact entries, up to the first torn one."""

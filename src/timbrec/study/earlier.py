@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from timbrec.data.split import Split, load_split
+from timbrec.errors import DataError
 from timbrec.files import write_atomically
 
 _FOLDER, _SHARED = "earlier", ("cells", "training", "failed", "inputs", "probes", "earlier")
 
 
-def keep_earlier(folder: Path, facts: Mapping[str, Any], split: Split) -> str | None:
+def keep_earlier(folder: Path, facts: Mapping[str, Any], split: Split, alone: bool = True) -> str | None:
     """Move a folder's run to `earlier/` if its config or split differs; returns a sentence about it, else None.
 
-    Cells, training logs and inputs from memory stay in place, because both runs use them.
+    Cells, training logs and inputs from memory stay in place, because both runs use them. Raises DataError unless
+    `alone`: another process still writes that run.
     """
     path = folder / "run.json"
     if not path.is_file():
@@ -28,6 +30,9 @@ def keep_earlier(folder: Path, facts: Mapping[str, Any], split: Split) -> str | 
         changes.append("the data or the split")
     if not changes:
         return None
+    if not alone:
+        raise DataError(f"another command writes a run with other settings into {folder} ({', '.join(changes)})",
+                        fix="Wait for it, or choose another `output`.")  # fmt: skip
     name = str(old.get("created", "unknown")).replace(":", "").replace("+0000", "Z")
     place = _unused(folder / _FOLDER / name)
     place.mkdir(parents=True)

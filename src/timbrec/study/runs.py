@@ -54,19 +54,21 @@ class Run:
         self._recent, self._unchanged = Recent(), Unchanged()
 
     @classmethod
-    def create(cls, folder: Path, facts: dict[str, Any], split: Split) -> Run:
+    def create(cls, folder: Path, facts: dict[str, Any], split: Split, alone: bool = True) -> Run:
         """Make a run's folder, or take over an existing one; `facts` (JSON) describe the run, its config included.
 
         A run of another config or split moves to `earlier/`, where it can still be reported; the new run reuses its
-        cells. Raises DataError for a run of another format.
+        cells. Unless `alone`, another process writes into the folder: its files are left alone.
+
+        Raises DataError for a run of another format, and for one of another config or split that is not alone.
         """
         place = location(folder)
         mirror = mirror_of(place)
         folder = place if mirror is None else mirror.folder
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_other_format(folder)
-        kept = keep_earlier(folder, facts, split)
-        for leftover in [*(folder / "cells").glob(".*"), *(folder / "training" / "shared").glob(".*")]:
+        kept = keep_earlier(folder, facts, split, alone)
+        for leftover in [*(folder / "cells").glob(".*"), *(folder / "training" / "shared").glob(".*")] if alone else ():
             shutil.rmtree(leftover, ignore_errors=True)  # left by a run that was stopped while writing
         save_split(split, folder / "split")
         same = _write_facts(folder / "run.json", {"format": FORMAT} | facts)
@@ -194,8 +196,16 @@ class Run:
         return path.read_text() if path.is_file() and not self.has(experiment) else None
 
     @property
+    def planned(self) -> bool:
+        """Whether the run has a plan; one that was stopped early has none."""
+        return bool(self._old) or (self.folder / "plan.json").is_file()
+
+    @property
     def experiments(self) -> list[Experiment]:
-        """The plan: all experiments of the run, finished or not."""
+        """The plan: all experiments of the run, finished or not. Raises DataError without a plan."""
+        if not self.planned:
+            raise DataError(f"{self.location} was stopped before its cells were planned",
+                            fix="Run the benchmark again.")  # fmt: skip
         return list(self._old.values()) or list(self._unchanged.get(self.folder / "plan.json", _plan))
 
     @property

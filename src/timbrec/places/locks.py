@@ -1,0 +1,41 @@
+"""Locks between processes, also on file systems that know none."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
+LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # such as NFS without a lock daemon
+
+
+def lock(path: Path, *, blocking: bool = True) -> BaseFileLock:
+    """A lock that this process holds until `release`, or until the process ends; `path` is its file.
+
+    On file systems without locks, a second file exists while the lock is held; one of a dead process counts as free.
+    Raises filelock's Timeout for a lock that another process holds, unless `blocking`; and OSError.
+    """
+    held: BaseFileLock = FileLock(path, thread_local=False)
+    try:
+        held.acquire(blocking=blocking)
+    except Timeout:
+        raise
+    except OSError as error:
+        if error.errno not in LOCKLESS:
+            raise
+        held = SoftFileLock(f"{path}.held", thread_local=False)
+        held.acquire(blocking=blocking)
+    return held
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold the lock of this file within the `with` block, after waiting for it."""
+    held = lock(path)
+    try:
+        yield
+    finally:
+        held.release()
