@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
+import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
@@ -72,26 +76,23 @@ def test_a_record_holds_config_identity_figures_and_the_page(run: Path, monkeypa
 
 
 @pytest.mark.slow  # the client takes half a minute to start on a busy machine
-def test_mlflow_gets_the_run(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    monkeypatch.setattr(mlflow.tracking.fluent, "_active_experiment_id", None)
-    previous = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
-    try:
-        arguments = ["log", str(run), "--to", "mlflow", "--project", "mine"]
-        answer = CliRunner().invoke(app, arguments, catch_exceptions=False)
-        assert answer.stdout.startswith("logged: MLflow at")
-        client = mlflow.MlflowClient()
-        experiment = client.get_experiment_by_name("mine")
-        (logged,) = client.search_runs([experiment.experiment_id])
-        artefacts = {file.path for file in client.list_artifacts(logged.info.run_id)}
-    finally:
-        mlflow.set_tracking_uri(previous)
-    assert logged.info.run_name == "small world"
-    assert logged.data.params["recommenders"].startswith("[{")
-    assert {name: logged.data.metrics[name] for name in figures(run)} == pytest.approx(figures(run))
-    assert artefacts == {"report.html", "results.csv", "run.json"}
+def test_mlflow_gets_the_run(run: Path, tmp_path: Path) -> None:
+    """Without any settings, as its first users run it: MLflow then keeps a database in the present folder."""
+    pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    command = [sys.executable, "-m", "timbrec", "log", str(run), "--to", "mlflow", "--project", "mine"]
+    answer = subprocess.run(command, cwd=tmp_path, env=plain, capture_output=True, text=True, check=False)
+    assert answer.stdout.startswith("logged: MLflow at sqlite:"), answer.stderr
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as kept:
+        ((name, place, experiment),) = kept.execute(
+            "select r.name, artifact_uri, e.name from runs r join experiments e using (experiment_id)"
+        )
+        params, metrics = (dict(kept.execute(f"select key, value from {table}")) for table in ("params", "metrics"))
+    assert (name, experiment) == ("small world", "mine")
+    assert params["recommenders"].startswith("[{")
+    assert {name: metrics[name] for name in figures(run)} == pytest.approx(figures(run))
+    folder = tmp_path / place.removeprefix("file://")
+    assert {file.name for file in folder.iterdir()} == {"report.html", "results.csv", "run.json"}
 
 
 @pytest.mark.slow  # the client takes half a minute to start on a busy machine
