@@ -55,6 +55,14 @@ def validation(train: Interactions) -> Fold:
     return Fold(train, hot, hot.where(np.zeros(VALIDATED, bool)))
 
 
+class ShortEpoch(list):
+    """The first batches of an epoch. The order of the whole one is kept, because training keeps it."""
+
+    def __init__(self, *given: Any) -> None:
+        self.order = judge.batches(*given)
+        super().__init__(islice(self.order, STEPS))
+
+
 def states_of_some(
     transformer: ItemTransformer, items: np.ndarray, sequences: Sequences, users: np.ndarray
 ) -> np.ndarray:
@@ -75,7 +83,7 @@ def alone(name: str, size: float, only: str) -> None:
         for _ in range(STEPS):
             steps()
     else:
-        loop.batches = lambda *given: list(islice(judge.batches(*given), STEPS))  # type: ignore[attr-defined] # a short epoch
+        loop.batches = ShortEpoch  # type: ignore[attr-defined]
         bert4rec.user_states = states_of_some
         with tempfile.TemporaryDirectory() as folder:
             settings.fit(train, content, validation(train), np.random.default_rng(0), Workspace(Path(folder)))

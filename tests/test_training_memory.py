@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from made import interactions
+from made import TableScorer, interactions
 from timbrec.data.interactions import Interactions
 from timbrec.data.split import Task
 from timbrec.errors import ConfigError
@@ -28,6 +28,7 @@ from timbrec.training import row_adam
 from timbrec.training.judge import batches
 from timbrec.training.together import Group
 from timbrec.training.trainable import distance
+from timbrec.training.validation import validate, validated, validation_task
 from trained_world import world
 
 SETTINGS = ShallowNet(epochs=3, batch=300, width=9, patience=3)
@@ -159,6 +160,28 @@ def test_neither_a_scorer_nor_the_distances_copy_the_content(settings: Any, monk
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < content.vectors.nbytes / 2
+
+
+def test_items_are_mapped_when_they_are_validated() -> None:
+    place = world(60, 50, 8)
+    model = ShallowNet(width=9).model(place.fold.train, place.content, np.random.default_rng(0))
+    assert np.shares_memory(model.scorer(np.array([3])).items, place.content.vectors)
+
+
+def test_users_are_validated_in_blocks_with_their_own_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
+    fold = world(150, 130, 24).fold
+    task = validation_task(fold, "mixed", can_rank_cold=True)
+    scores = np.random.default_rng(0).random((150, 130))
+    whole, asked = validate(TableScorer(scores), fold, "mixed"), []
+
+    def scorer(users: np.ndarray) -> TableScorer:
+        asked.append(users)
+        return TableScorer(np.where(np.isin(np.arange(150), users)[:, None], scores, np.nan))  # of no other user
+
+    monkeypatch.setattr("timbrec.training.validation._USERS", 64)
+    assert validated(scorer, task, fold.train) == whole
+    assert [len(users) for users in asked] == [64, 64, len(task.users) - 128]
+    np.testing.assert_array_equal(np.concatenate(asked), task.users)
 
 
 def test_a_distance_is_that_of_all_rows_and_zero_only_for_equal_ones(monkeypatch: pytest.MonkeyPatch) -> None:

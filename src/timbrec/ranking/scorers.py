@@ -41,12 +41,16 @@ class DotScorer(Scorer):
         """Gather the items once; each call is then one matrix product."""
         import torch  # here, because its import takes longer than any search
 
-        transposed = torch.from_numpy(self.items[items]).to(device).T
+        transposed = torch.from_numpy(self.item_vectors(items)).to(device).T
 
         def score(rows: Int[Array, "u"], out: torch.Tensor) -> None:
             torch.mm(self._gathered(rows, device), transposed, out=out)
 
         return score
+
+    def item_vectors(self, items: Int[Array, "n"]) -> Float32[Array, "n dim"]:
+        """The vectors of these items."""
+        return self.items[items]
 
     @cached_property
     def _gathered(self) -> _Gathered:

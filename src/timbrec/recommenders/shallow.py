@@ -98,6 +98,22 @@ class ShallowScorer(TrainedScorer):
         return replace(self, items=items, table=np.concatenate([self.table, new]))
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _ValidationScorer(ChosenUsersScorer):
+    """A ChosenUsersScorer of the item table, which maps items when they are ranked.
+
+    A table of all mapped items would be the peak of a fit's memory.
+    """
+
+    items: Float32[Array, "items dim_in"]  # before the tower
+    tower: Tower
+    scaling: Scaling | None
+
+    def item_vectors(self, items: Int[Array, "n"]) -> Float32[Array, "n width"]:
+        """The vectors of these items."""
+        return self.tower.embed(self.items[items], self.scaling)
+
+
 class ShallowModel(Trainable[Interactions]):
     """The tables and the layer; `drawn` counts how often each user was sampled as a negative.
 
@@ -160,9 +176,10 @@ class ShallowModel(Trainable[Interactions]):
     def scorer(self, users: Int[Array, "u"] | None = None) -> TrainedScorer:
         """A scorer with both tables mapped by the tower; without `users` a ShallowScorer."""
         scaling = None if self._items_learned else self.scaling
-        tables = self.tower.embed(self.users, rows=users), self.tower.embed(self.items, scaling)
         if users is not None:
-            return ChosenUsersScorer(*tables, chosen_users=users)
+            rows, items = self.tower.embed(self.users, rows=users), self.items.detach().cpu().numpy()
+            return _ValidationScorer(rows, items=items, chosen_users=users, tower=self.tower, scaling=scaling)
+        tables = self.tower.embed(self.users), self.tower.embed(self.items, scaling)
         drawn = {"users drawn as negatives": float((self.drawn > 0).double().mean())}
         table = self.items.detach().cpu().numpy() if self._items_learned else self.scaling(self.vectors)
         return ShallowScorer(*tables, tower=self.tower.frozen(), scaling=self.scaling, table=table, remarks=drawn)

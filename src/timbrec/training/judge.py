@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from timbrec.training.validation import validate, validation_task
+from timbrec.training.validation import validated, validation_task
 from timbrec.types import Array, Int, Integer
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class Ranking(Judge):
 
     def __init__(self, fold: Fold, scenario: Scenario, can_rank_cold: bool) -> None:
         task = validation_task(fold, scenario, can_rank_cold)
-        self.fold, self.scenario, self.users = fold, task.scenario, task.users
+        self.train, self.task = fold.train, task
         self.name = f"ndcg@50 {task.scenario}"
 
     def value(self, model: Trainable[Any], loss: float, rng: np.random.Generator) -> float:
         """The mean over the scenario's users."""
-        return validate(model.scorer(self.users), self.fold, self.scenario)
+        return validated(model.scorer, self.task, self.train)
 
 
 class HeldOutLoss(Judge):
