@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import socket
-import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 import small_world
+from timbrec import encoders
+from timbrec.api import forecast
 from timbrec.cli.app import app
 from timbrec.protocols import Content
-from timbrec.study import calibration, machine
+from timbrec.study import calibration, machine, sources
+from timbrec.study.calibration import Cost
 from timbrec.study.config import read_config
 from timbrec.study.inputs import load_inputs
 from timbrec.study.machine import Fact
@@ -100,7 +103,7 @@ def test_a_config_is_counted_and_timed(tmp_path: Path) -> None:
     cells = len(plan(config, load_inputs(config, encode=False)))
     assert exit_code == 0
     assert facts["cells"].value == f"{cells:,}"
-    assert facts["time"].value.startswith("at most about ")
+    assert facts["time"].value.startswith("about ")
     assert "GiB of memory" in facts["cell memory"].value
 
 
@@ -124,30 +127,96 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_every_cell_counts_with_the_time_of_its_recommender(planned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     experiments, inputs = planned
     seconds = {"knn": 2.0, "knn centred": 3.0}
-    monkeypatch.setattr(calibration, "_fitting", lambda experiment, _: seconds.get(experiment.label, 10.0))
+
+    def cost(experiment: Any, _: Any) -> Cost:
+        least = seconds.get(experiment.label, 10.0)
+        return Cost(least, 2 * least)
+
+    monkeypatch.setattr(calibration, "_fitting", cost)
     monkeypatch.setattr(calibration, "_ranking", lambda *_: 1.0)
-    estimate, tried = calibration.calibrated(experiments, inputs)
-    expected = sum(1 + seconds.get(experiment.label, 10.0) for experiment in experiments)
-    assert tried == len({experiment.label for experiment in experiments})
-    assert estimate.left(experiments) == pytest.approx(expected)
+    trials = calibration.calibrated(experiments, inputs)
+    fits = sum(seconds.get(experiment.label, 10.0) for experiment in experiments)
+    assert trials.tried == len({experiment.label for experiment in experiments})
+    assert trials.least.left(experiments) == pytest.approx(len(experiments) + fits)
+    assert trials.most.left(experiments) == pytest.approx(len(experiments) + 2 * fits)
 
 
 def test_no_trial_starts_after_the_time(planned: Any) -> None:
     experiments, inputs = planned
-    estimate, tried = calibration.calibrated(experiments, inputs, seconds=0.0)
-    assert tried == 0
-    assert estimate.left(experiments) is None
+    trials = calibration.calibrated(experiments, inputs, seconds=0.0)
+    assert trials.tried == 0
+    assert trials.most.left(experiments) is None
 
 
-def test_a_training_counts_with_all_its_steps(planned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that ticks once per reading: three steps take one tick."""
+@pytest.mark.parametrize(("stop_on", "judged"), [("mixed", 1), ("nothing", 0)])
+def test_a_training_counts_with_its_steps_and_validations(
+    planned: Any, monkeypatch: pytest.MonkeyPatch, stop_on: str, judged: int
+) -> None:
+    """A clock that ticks once per reading: three steps take one tick, and so does a validation."""
     from timbrec.recommenders import recommender
 
     _, inputs = planned
     ticks = iter(range(100))
-    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
-    settings: Any = recommender("hybrid", {"epochs": 7, "batch": 10, "width": 4})
+    monkeypatch.setattr(calibration, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    settings: Any = recommender(
+        "hybrid", {"epochs": 7, "batch": 10, "width": 4, "patience": 2, "stop_on": stop_on}
+    )  # fmt: skip
     content = Content(inputs.sources["good"].aligned(inputs.catalogue.ids))
-    users = len(inputs.split.test.train.users)
-    expected = 1 / 3 * -(-users // 10) * 7 * 2  # fitted twice: for validation, and on all of train
-    assert calibration._training(settings, inputs, content) == pytest.approx(expected)
+    epoch = 1 / 3 * -(-len(inputs.split.validation.train.users) // 10)
+    cost = calibration._training(settings, inputs, content)
+    assert cost.most == pytest.approx(7 * (epoch + judged) + 7 * epoch), "fitted twice: for validation, and on all"
+    assert cost.least == pytest.approx(3 * (epoch + 1) + epoch if judged else cost.most)
+    assert cost.once == 0
+
+
+def test_a_shared_model_counts_once_per_train_part_and_seed(planned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiments, inputs = planned
+    monkeypatch.setattr(calibration, "_fitting", lambda experiment, _: Cost(0.0, 0.0, float(experiment.label == "knn")))
+    seeds = {experiment.seed for experiment in experiments if experiment.label == "knn"}
+    assert calibration.calibrated(experiments, inputs).once == 2 * len(seeds)
+
+
+def test_a_forecast_counts_everything_that_a_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only fits counted: 1 s was forecast for a run of a minute."""
+    config = read_config(small_world.write(tmp_path))
+    inputs = load_inputs(config, encode=False)
+    experiments = plan(config, inputs)
+    monkeypatch.setattr(forecast, "unchecked", lambda: ["a check"])
+    expected = forecast.forecast(config, inputs, experiments)
+    assert list(expected.most) == [
+        "cells",
+        "leaks",
+        "figures and page",
+        "audit of the lists",
+        "checks of the code, once",
+    ]
+    assert all(0 < least <= expected.most[name] for name, least in expected.least.items())
+    assert str(expected).startswith("about ")
+    assert not list(tmp_path.glob("run*")), "the pilot leaves nothing behind"
+
+
+def test_a_forecast_says_what_takes_longest() -> None:
+    expected = forecast.Forecast(calibration.Trials())
+    expected.add("cells", 60.0, 1800.0)
+    expected.add("figures", 300.0)
+    expected.add("leaks", 2.0)
+    assert str(expected) == "about 6 min to 35 min, one cell at a time: cells 1 min to 30 min, figures 5 min"
+
+
+@pytest.mark.usefixtures("bare")
+def test_audio_counts_with_its_encoding(tmp_path: Path) -> None:
+    from timbrec.worlds.music import MusicWorld
+
+    MusicWorld(users=40, tracks=40, clip_seconds=1.0).write(tmp_path / "world")
+    (tmp_path / "config.yaml").write_text(
+        "name: x\noutput: run\ninteractions: {path: world/events.parquet}\nrecommenders: [knn]\n"
+        "encoders: {mfcc: {audio: world/audio}}\nsplit: {protocol: item-holdout}\n"
+    )
+    config = read_config(tmp_path / "config.yaml")
+    inputs = load_inputs(config, encode=False)
+    expected = forecast.forecast(config, inputs, plan(config, inputs))
+    assert expected.most["encoding mfcc"] > 0
+    assert not (tmp_path / "vectors").exists()
+    assert sources.seconds_per_track("mfcc", config.encoders["mfcc"], tmp_path, "cpu", rate=1.0) == pytest.approx(
+        encoders.find("mfcc").card.gflop * 1e9 * config.encoders["mfcc"].count
+    ), "by the card's operations, where a track takes long"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from timbrec.cli.options import count
 from timbrec.errors import TimbrecError
 
 if TYPE_CHECKING:
@@ -42,10 +43,9 @@ def doctor(config: _Config = None, as_json: _Json = False, ray: _Ray = None) -> 
 
 def _facts_of(path: Path) -> Iterator[Fact]:
     """Whether the inputs of a config can be read, and the cells, time and memory it needs."""
+    from timbrec.api.forecast import forecast
     from timbrec.cli.bench import memory_of
-    from timbrec.study.calibration import calibrated
     from timbrec.study.config import read_config
-    from timbrec.study.estimate import in_words
     from timbrec.study.inputs import load_inputs
     from timbrec.study.machine import Fact
     from timbrec.study.plan import plan
@@ -58,11 +58,10 @@ def _facts_of(path: Path) -> Iterator[Fact]:
         yield Fact("config", str(error), "missing")
         return
     size = f"{len(inputs.split.users):,} users, {len(inputs.catalogue):,} tracks"
-    yield Fact("config", f"{path}: {size}, {len(inputs.sources)} sources of vectors, all readable")
+    yield Fact("config", f"{path}: {size}, {count(len(inputs.sources), 'source')} of vectors, all readable")
     yield Fact("cells", f"{len(experiments):,}")
-    estimate, tried = calibrated(experiments, inputs)
+    expected = forecast(config, inputs, experiments)
     labels = len({experiment.label for experiment in experiments})
-    if (seconds := estimate.left(experiments)) is not None:
-        yield Fact("time", f"at most about {in_words(seconds)}, one cell at a time "
-                           f"({tried} of {labels} recommenders tried; training may stop early)")  # fmt: skip
+    untried = f" ({expected.trials.tried} of {labels} recommenders tried)" if expected.trials.tried < labels else ""
+    yield Fact("time", f"{expected}{untried}")
     yield Fact("cell memory", memory_of(experiments, inputs))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from timbrec.protocols import Encoder
     from timbrec.store import VectorSource
 
+_TRIED = 8  # tracks of a trial, after one that is not timed
+_LONG = 5.0  # seconds per track from which none is tried
 FILES = dict.fromkeys(("encoder", "id", "path", "outcome", "reason", "fix"), pl.String)
 
 
@@ -132,6 +137,31 @@ def encoded_vectors(
             fix="`timbrec embed` with this folder and encoder lists the reasons of all files.",
         )  # fmt: skip
     return sources, listed
+
+
+def seconds_per_track(name: str, entry: EncoderConfig, base: Path, device: str, rate: float) -> float:
+    """Expected seconds of encoding a track of the entry's audio: those of a few tracks, encoded into a temporary store.
+
+    If a track takes long by the encoder's card, on a machine of `rate` operations per second, none is encoded.
+    """
+    from timbrec.embed import embed_all, load_encoder, tracks_for
+
+    encoder = load_encoder(encoder_name(name, entry, base), _weights(entry, base), device, **entry.options)
+    audio, store = _places(name, entry, base)
+    if (by_card := encoder.card.gflop * 1e9 * entry.count / rate) > _LONG:
+        return by_card
+    tracks = tracks_for(audio, [store], _ids({name: entry})).tracks
+    chosen = [tracks[place] for place in np.linspace(0, len(tracks) - 1, _TRIED + 1).astype(int)]
+    with TemporaryDirectory(prefix="timbrec-") as folder:
+        output, seconds = _output(entry, encoder, Path(folder, "vectors")), 0.0
+        for number, part in enumerate((chosen[:1], chosen[1:])):  # the first one warms up
+            manifest = Path(folder, f"{number}.csv")
+            rows = [(f"{place}", str(track.path.absolute())) for place, track in enumerate(part)]
+            pl.DataFrame(rows, schema=["id", "path"], orient="row").write_csv(manifest)
+            started = time.perf_counter()
+            embed_all(manifest, [replace(output, store=Path(folder, f"vectors-{number}"))])
+            seconds = time.perf_counter() - started
+    return seconds / _TRIED
 
 
 def _weights(entry: EncoderConfig, base: Path) -> Path | None:
