@@ -403,6 +403,23 @@ def test_files_that_cannot_be_read_do_not_stop_a_draft(folder: Path) -> None:
     assert "ids.json: left out: cannot be read" in answer
 
 
+def test_runs_and_models_are_no_sources(folder: Path) -> None:
+    """A table of a model, with lists of nothing, ended in a traceback."""
+    LOG.write_csv("plays.csv")
+    write_vectors(folder / "mine.parquet")
+    for name in ("run/run.json", "model/model.json"):
+        Path(name).parent.mkdir()
+        Path(name).write_text("{}")
+        LOG.write_csv(Path(name).parent / "log.csv")
+    (folder / "odd").mkdir()
+    odd = {"track": TRACKS, "names": [[]] * 30, "raw": [b"x"] * 30, "both": [{"a": 1}] * 30, "n": 1, "m": 2}
+    pl.DataFrame(odd).write_parquet("odd/odd.parquet")
+    answer = init(folder)
+    assert "run/" not in answer
+    assert "model/" not in answer
+    assert "odd/odd.parquet: left out: no columns of a log, of tracks or of vectors" in answer
+
+
 def test_what_was_seen_instead_of_a_log_is_said(folder: Path) -> None:
     pl.DataFrame({"track": TRACKS, "artist": "a"}).write_csv("tracks.csv")
     write_vectors(folder / "mine.parquet")

@@ -23,6 +23,7 @@ from timbrec.study.draft.parts import is_partitioned
 
 Kind = Literal["log", "items", "vectors", "array", "ids", "store", "audio", "history", "unknown"]
 SAMPLE = 10_000  # rows that decide the kind of a table
+WRITTEN = ("run.json", "model.json")  # in the folders of runs and models, which hold no sources
 WIDE = 4  # columns of numbers from which a table without other roles is one of vectors
 EXPORTS = (".json", ".jsonl", ".zip", ".db", ".sqlite", ".xlsx", ".m3u", ".m3u8", ".jspf", ".7z", ".tar", ".tgz")
 
@@ -87,7 +88,7 @@ def _in(path: Path) -> Iterator[Finding]:
         yield Finding((path,), "store")
     elif is_partitioned(path) and (table := _partitioned(path)):
         yield table
-    elif not (path / "run.json").is_file():
+    elif not any((path / name).is_file() for name in WRITTEN):
         yield from _in_folder(path)
 
 
@@ -220,4 +221,6 @@ def _is_wide(sample: pl.DataFrame, ids: Sequence[str]) -> bool:
 
 def is_numeric(column: pl.Series) -> bool:
     """Whether all values are numbers, or texts of numbers."""
+    if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean, pl.Null)):
+        return False
     return column.cast(pl.Float32, strict=False).null_count() == column.null_count()
