@@ -24,6 +24,8 @@ import polars as pl
 import torch
 from harness.steps import Steps
 
+import timbrec
+from timbrec.api import report
 from timbrec.data.cuts import by_time
 from timbrec.data.log import LogConfig, read_log
 from timbrec.data.split import load_split, save_split
@@ -32,6 +34,7 @@ from timbrec.protocols import Content
 from timbrec.ranking.rank import rank
 from timbrec.recommenders import recommender
 from timbrec.recommenders.knn import KNN
+from timbrec.result import run_of
 from timbrec.store import StoreInfo, VectorStore
 
 
@@ -151,10 +154,35 @@ def store(folder: Path, shape: Shape) -> dict[str, float]:
     return facts
 
 
+def bench(folder: Path, shape: Shape) -> dict[str, float]:
+    """A benchmark with KNN, its controls and baselines on the log, the page included; and the time of the page alone."""
+    path, output = folder / "vectors", folder / "run"
+    info = StoreInfo(
+        "random", "1", layer=None, pool="mean", over="time", windows="whole", dim=shape.dim, dtype="float16"
+    )
+    vectors = VectorStore.create(path, info)
+    for start in range(0, shape.tracks, PER_COMMIT):
+        ids = [f"t{row}" for row in range(start, min(start + PER_COMMIT, shape.tracks))]
+        vectors.append(ids, np.random.default_rng(start).standard_normal((len(ids), shape.dim)).astype(np.float16))
+    split = {"start": START, "validate_at": VALIDATE, "test_at": T, "end": END}
+    config = {
+        "name": "scale", "interactions": {"path": folder / "log"}, "encoders": {"random": {"vectors": path}},
+        "recommenders": ["knn"], "split": split, "output": output,
+    }  # fmt: skip
+    started = time.process_time()
+    timbrec.bench(config)
+    facts = {"bench_s": time.process_time() - started}
+    (output / "figures.json").unlink()  # otherwise figures of an unchanged run are read
+    started = time.process_time()
+    report(run_of(output))
+    shutil.rmtree(path)
+    return facts | {"report_s": time.process_time() - started}
+
+
 def steps_of(trained: int) -> dict[str, Callable[[Path, Shape], dict[str, float]]]:
     """The measured steps by name, in their order."""
     fits = {name: (lambda folder, shape, name=name: training(name, folder, shape, trained)) for name in TRAINED}
-    return {"write": write_log, "log": read_and_split, "knn": knn, **fits, "store": store}
+    return {"write": write_log, "log": read_and_split, "knn": knn, **fits, "store": store, "bench": bench}
 
 
 def measured(step: str, folder: Path, shape: Shape, trained: int) -> dict[str, float]:
