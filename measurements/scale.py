@@ -155,7 +155,7 @@ def store(folder: Path, shape: Shape) -> dict[str, float]:
 
 
 def bench(folder: Path, shape: Shape) -> dict[str, float]:
-    """A benchmark with KNN, its controls and baselines on the log, the page included; and the time of the page alone."""
+    """A benchmark with KNN, its controls and baselines on the log; then its figures and page alone."""
     path, output = folder / "vectors", folder / "run"
     info = StoreInfo(
         "random", "1", layer=None, pool="mean", over="time", windows="whole", dim=shape.dim, dtype="float16"

@@ -76,12 +76,12 @@ def test_columns_may_be_called_by_numbers() -> None:
          "there is no key 'encoders.mine.idss'. Did you mean 'ids'? Known: separator, header"),
         ({"interactions": {"path": "p", "columns": {"usr": "u"}}}, "interactions.columns.usr"),
         ({"interactions": {}}, "key 'interactions.path' is missing. Add it"),
-        ({"interactions": {"path": "p", "time_unit": "h"}}, "interactions.time_unit: Input should be 's', 'ms'"),
+        ({"interactions": {"path": "p", "time_unit": "h"}}, "interactions.time_unit must be 's', 'ms'"),
         ({"split": {}}, "`test_at` is needed: the moment T"),
-        ({"split": {"test_at": "soon"}}, "split.test_at: Input should be a valid datetime"),
-        ({"split": {"protocol": "tam2026"}}, "split.protocol: Input should be 'corrected', 'tamm2026'"),
+        ({"split": {"test_at": "soon"}}, "split.test_at must be a valid datetime"),
+        ({"split": {"protocol": "tam2026"}}, "split.protocol must be 'corrected', 'tamm2026'"),
         ({"split": {"protocol": "item-holdout", "cold": 0.6, "validation": 0.4}}, "leave nothing to train on"),
-        ({"split": {"protocol": "item-holdout", "hot": 1.5}}, "split.hot: Input should be less than 1"),
+        ({"split": {"protocol": "item-holdout", "hot": 1.5}}, "split.hot must be less than 1"),
         ({"encoders": {}}, "encoders: Dictionary should have at least 1 item"),
         ({"encoders": {"mine": {}}}, "encoders.mine: give either `vectors` or `audio`"),
         ({"encoders": {"mine": {"vectors": "v", "audio": "a"}}}, "encoders.mine: give either `vectors` or `audio`"),
@@ -100,13 +100,23 @@ def test_columns_may_be_called_by_numbers() -> None:
         ({"primary": "coverage@50"}, "`primary` is 'coverage@50', to which hits do not add up"),
         ({"seeds": []}, "seeds: List should have at least 1 item"),
         ({"seeds": [0, 1, 0]}, "seeds: 0 comes twice"),
-        ({"seeds": [-1]}, "seeds.0: Input should be greater than or equal to 0 (e.g. -1)"),
-        ({"k": [0, 50]}, "k.0: Input should be greater than or equal to 1"),
+        ({"seeds": [-1]}, "seeds.0 must be greater than or equal to 0 (e.g. -1)"),
+        ({"k": [0, 50]}, "k.0 must be greater than or equal to 1"),
         ({"k": [50, 50]}, "k: 50 comes twice"),
         ({"thinning": {"play": [1]}}, "Thinning has no setting 'play'. Did you mean 'plays'?"),
         ({"thinning": {"plays": [-1]}}, "`plays` of Thinning must be"),
         ({"cells": [{"use": "ranking", "depth": 3}]}, "cells of kind 'ranking' have no settings"),
-        ({"cold_candidates": "all"}, "cold_candidates: Input should be 'tested' or 'catalogue'"),
+        ({"split": "2019-02-01"}, "split must be keys with values (e.g. '2019-02-01'). Known: protocol, test_at"),
+        ({"items": 3}, "items must be keys with values (e.g. 3). Known: "),
+        ({"encoders": "v.npy"}, "encoders must be keys with values (e.g. 'v.npy')"),
+        ({"encoders": {"mine": 3}}, "encoders.mine must be keys with values (e.g. 3). Known: "),
+        ({"recommenders": None}, "recommenders must be a list"),
+        ({"k": ["many"]}, "k.0 must be a whole number (e.g. 'many')"),
+        ({"max_failures": 1.5}, "max_failures must be a whole number (e.g. 1.5)"),
+        ({"name": 3}, "name must be text (e.g. 3)"),
+        ({"interactions": {"path": "p", "glob": "yes!"}}, "interactions.glob must be true or false (e.g. 'yes!')"),
+        ({"truth": 3}, "truth must be a path (e.g. 3)"),
+        ({"cold_candidates": "all"}, "cold_candidates must be 'tested' or 'catalogue'"),
     ],
 )  # fmt: skip
 def test_each_mistake_has_its_message(changes: Any, message: str) -> None:
@@ -114,6 +124,17 @@ def test_each_mistake_has_its_message(changes: Any, message: str) -> None:
     assert message in text
     assert text.startswith("c.yaml: ")
     assert "\n" not in text
+
+
+def test_a_value_stands_for_a_list_and_a_path_for_its_part() -> None:
+    short = {"interactions": "p.csv", "items": Path("i.csv"), "encoders": {"a": Path("v.npy"), "b": "w.npy"},
+             "recommenders": "knn", "seeds": 3, "k": (50, 7), "metrics": "ndcg", "strata": "artist",
+             "probes": {"use": "year"}}  # fmt: skip
+    long = {"interactions": {"path": ["p.csv"]}, "items": {"path": "i.csv"},
+            "encoders": {"a": {"vectors": "v.npy"}, "b": {"vectors": "w.npy"}},
+            "recommenders": [{"use": "knn"}], "seeds": [3], "k": [50, 7], "metrics": ["ndcg"], "strata": ["artist"],
+            "probes": [{"use": "year"}]}  # fmt: skip
+    assert make_config(CONFIG | short) == make_config(CONFIG | long)
 
 
 def test_several_mistakes_are_reported_at_once() -> None:

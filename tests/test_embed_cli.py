@@ -171,7 +171,7 @@ def test_a_config_decodes_once_for_all_encoders_of_the_same_audio(
     ("entry", "message"),
     [
         ({"vectors": "good.npy", "pool": "max"}, "`pool` is for `audio`; vectors are taken as they are"),
-        ({"audio": "music", "encoder": "mfcc", "pool": "sum"}, "Input should be 'mean', 'max' or 'meanstd'"),
+        ({"audio": "music", "encoder": "mfcc", "pool": "sum"}, "pool must be 'mean', 'max' or 'meanstd'"),
         ({"audio": "music", "encoder": "mfcc", "window": "first"}, "Did you mean 'windows'?"),
         ({"audio": "music", "encoder": "mfcc", "layer": -1}, "greater than or equal to 0"),
     ],

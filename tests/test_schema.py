@@ -70,6 +70,9 @@ ACCEPTED: list[dict[str, Any]] = [
     {"probes": ["year", {"labels": "genres.csv", "columns": {"id": "track", "label": "genre"}}, {"use": "artist"}]},
     {"encoders": {"a": {"audio": "music", "encoder": "mfcc", "options": {"x": 1}}, "metadata": None}},
     {"representations": {"b": {"of": "good", "transforms": ["unit", {"use": "pca", "dim": 8}]}}},
+    {"interactions": "plays.csv", "items": ["a.csv", "b.csv"], "encoders": {"a": "v.npy", "b": {"vectors": "w.npy"}}},
+    {"recommenders": "knn", "k": 50, "seeds": 0, "metrics": "ndcg", "strata": "artist", "primary": "ndcg@50"},
+    {"probes": {"use": "year"}},
     {"max_failures": 3, "device": "cpu", "strata": ["artist"], "note": None},
 ]
 REFUSED: list[dict[str, Any]] = [
@@ -80,6 +83,9 @@ REFUSED: list[dict[str, Any]] = [
     {"k": [0]},
     {"seeds": []},
     {"metrics": ["ndgc"]},
+    {"metrics": "ndgc"},
+    {"recommenders": "kn"},
+    {"interactions": 3},
     {"split": {"test_at": "2019-02-01", "protocol": "correct"}},
     {"interactions": {"columns": {"user": "user"}}},
     {"interactions": {"path": "plays.csv", "colums": {}}},

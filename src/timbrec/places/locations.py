@@ -163,7 +163,7 @@ def _is_protocol(name: str) -> bool:
 
 def _validated(value: Any) -> Path:
     if not isinstance(value, str | os.PathLike):
-        raise ValueError("Input is not a valid path")
+        raise ValueError("Input should be a path")
     return location(value if isinstance(value, str | Path) else os.fspath(value))
 
 

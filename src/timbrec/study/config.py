@@ -21,6 +21,16 @@ from timbrec.study.entries import EncoderConfig
 
 __all__ = ["BASELINES", "Config", "make_config", "read_config"]
 _TAGS = {"interactions": ("log", "import"), "dataset": ("set", "name")}  # pydantic puts them into places of errors
+_PARTS: dict[str, type[BaseModel]] = {
+    "interactions": LogConfig, "items": ItemsConfig, "encoders": EncoderConfig, "split": SplitConfig,
+}  # fmt: skip
+_MUST_BE = {  # by the kind of error
+    "bool_parsing": "true or false", "bool_type": "true or false", "dict_type": "keys with values",
+    "float_parsing": "a number", "float_type": "a number", "int_from_float": "a whole number",
+    "int_parsing": "a whole number", "int_type": "a whole number", "list_type": "a list",
+    "model_type": "keys with values", "path_type": "a path", "string_type": "text",
+}  # fmt: skip
+_SHOULD_BE = "Input should be "
 
 
 def read_config(path: Path) -> Config:
@@ -65,16 +75,20 @@ def _explained(detail: Any, where: str) -> ConfigError:
     if detail["type"] == "missing":
         return ConfigError(f"{where}: key {key!r} is missing", fix="Add it.")
     example = None if isinstance(detail["input"], dict | list) else detail["input"]
+    key = key or "config"
+    if detail["type"] in _MUST_BE:
+        keys = f"Known: {', '.join(_keys(place))}." if place[0] in _PARTS and "model" in detail["type"] else ""
+        return ConfigError(f"{where}: {key} must be {_MUST_BE[detail['type']]}", example=example, fix=keys)
     message = detail["msg"].removeprefix("Value error, ")
-    return ConfigError(f"{where}: {key or 'config'}: {message}", example=example)
+    if message.startswith(_SHOULD_BE):
+        return ConfigError(f"{where}: {key} must be {message.removeprefix(_SHOULD_BE)}", example=example)
+    return ConfigError(f"{where}: {key}: {message}", example=example)
 
 
 def _keys(place: tuple[int | str, ...]) -> list[str]:
     """The keys that a place of the config accepts."""
-    parts: dict[str, type[BaseModel]] = {
-        "interactions": ImportConfig if place[1:2] == ("import",) else LogConfig,
-        "items": ItemsConfig, "encoders": EncoderConfig, "split": SplitConfig,
-    }  # fmt: skip
-    model = parts.get(str(place[0]), Config) if place else Config
+    model = _PARTS.get(str(place[0]), Config) if place else Config
+    if place[:2] == ("interactions", "import"):
+        model = ImportConfig
     names = [field.alias or name for name, field in model.model_fields.items() if name != "base"]
     return [*names, "import"] if model is LogConfig else names

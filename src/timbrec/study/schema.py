@@ -10,6 +10,7 @@ from timbrec import catalog
 from timbrec.settings import schemas
 from timbrec.study.config import Config
 from timbrec.study.key_texts import text
+from timbrec.study.short_forms import LISTS, TABLES
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,9 +31,16 @@ def config_schema() -> Schema:
     for kind in ("recommenders", "cells", "probes"):
         keys[kind]["items"] = _entry(kind)
     keys["probes"]["items"]["anyOf"].append(_labels())
-    keys["thinning"] = {"anyOf": [{"type": ["boolean", "null"]}, _without_use(definitions["cells.thinning"])]}
     keys["metrics"]["items"] = {"enum": catalog.names("metrics")}
-    keys["encoders"]["properties"] = {"metadata": _or_null(keys["encoders"]["additionalProperties"])}
+    for key in LISTS:
+        keys[key] = {"anyOf": [keys[key], keys[key]["items"]]}
+    for key in TABLES:
+        keys[key] = {"anyOf": [*_PATHS, keys[key]]}
+    keys["thinning"] = {"anyOf": [{"type": ["boolean", "null"]}, _without_use(definitions["cells.thinning"])]}
+    encoder = keys["encoders"]["additionalProperties"]
+    keys["encoders"] |= {
+        "properties": {"metadata": _or_null(encoder)}, "additionalProperties": {"anyOf": [_PATH, encoder]},
+    }  # fmt: skip
     _open_dataset(definitions["DatasetConfig"])
     representation = definitions["RepresentationConfig"]["properties"]
     representation["transforms"]["items"] = _entry("transforms")
@@ -40,6 +48,8 @@ def config_schema() -> Schema:
     return {"$schema": DIALECT, "title": "Config of timbrec"} | _described(schema, "")
 
 
+_PATH = {"type": "string"}
+_PATHS: list[Schema] = [_PATH, {"type": "array", "items": _PATH, "minItems": 1}]
 _KINDS: Mapping[str, Schema] = {  # keys of an entry besides the settings of its part
     "recommenders": {"label": {"type": ["string", "null"]}, "preset": {"enum": list(PRESETS)}},
     "cells": {},

@@ -5,14 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+LISTS = ("recommenders", "cells", "probes", "seeds", "k", "metrics", "strata")
+TABLES = ("interactions", "items")
+
 
 def expanded(data: dict[str, Any]) -> dict[str, Any]:
     """Expand the short forms of a config.
 
-    `- knn` stands for `- {use: knn}`, `of: mert` for `of: [mert]`, `metadata:` for all its columns, and `thinning` for
-    a further entry of `cells`. Without `primary`, it is NDCG@50, or NDCG at the largest `k` where 50 is none of them.
-    Values of other types are left to the checks of the config.
+    One value stands for a list with it: `k: 20` for `k: [20]`, `of: mert` for `of: [mert]`. A path stands for a table
+    or for vectors: `interactions: plays.csv` for `interactions: {path: plays.csv}`, `mine: v.npy` for `mine: {vectors:
+    v.npy}`. `- knn` stands for `- {use: knn}`, `metadata:` for all its columns, and `thinning` for a further entry of
+    `cells`. Without `primary`, it is NDCG@50, or NDCG at the largest `k` where 50 is none of them. Values of other
+    types are left to the checks of the config.
     """
+    data = data | {key: _listed(data[key]) for key in LISTS if key in data}
+    tables = {key: data[key] for key in TABLES if key in data}
+    data |= {
+        key: {"path": value} if isinstance(value, list) else _under("path", value) for key, value in tables.items()
+    }
+    if isinstance(data.get("encoders"), dict):
+        data["encoders"] = {name: _under("vectors", value) for name, value in data["encoders"].items()}
     lists: dict[str, Any] = {
         key: _parts(data[key]) for key in ("recommenders", "cells") if isinstance(data.get(key), list)
     }
@@ -39,6 +51,18 @@ def _largest(values: Any) -> int | None:
     return max(values, default=None) if usable and 50 not in values else None
 
 
+def _listed(value: Any) -> Any:
+    """A list of one value; lists, and no value, as they are."""
+    if value is None or isinstance(value, list):
+        return value
+    return list(value) if isinstance(value, tuple) else [value]
+
+
+def _under(key: str, value: Any) -> Any:
+    """`{key: path}` for a path; other values as they are."""
+    return {key: value} if isinstance(value, str | Path) else value
+
+
 def _parts(entries: list[Any]) -> list[Any]:
     return [{"use": entry} if isinstance(entry, str) else entry for entry in entries]
 
@@ -55,9 +79,7 @@ def _probe(entry: Any) -> Any:
             key: value for key, value in entry.items() if key != "labels"
         }
     if isinstance(entry.get("vectors"), dict):
-        named = {name: {"vectors": value} if isinstance(value, str | Path) else value
-                 for name, value in entry["vectors"].items()}  # fmt: skip
-        entry = entry | {"vectors": named}
+        entry = entry | {"vectors": {name: _under("vectors", value) for name, value in entry["vectors"].items()}}
     return entry
 
 
