@@ -10,18 +10,6 @@ from mkdocs.structure.files import File
 from timbrec.cli.app import app
 
 COMMANDS = "reference/commands.md"
-OPTIONAL = {"engines.md": "Engines", "places.md": "Places", "scale.md": "Size"}
-
-
-def on_config(config: Any) -> Any:
-    """Add pages to the navigation that exist in some versions only."""
-    from pathlib import Path
-
-    how_to = next(section["How to"] for section in config.nav if "How to" in section)
-    for page, title in OPTIONAL.items():
-        if (Path(config.docs_dir) / page).is_file() and {title: page} not in how_to:
-            how_to.append({title: page})
-    return config
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import soundfile  # type: ignore[import-untyped]
 import typer.main
+from mkdocs.config import load_config
 
 from timbrec.cli.app import app
 
@@ -117,6 +118,22 @@ def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path) -> None:
         assert answer.returncode == 0, f"{block.code}\n{answer.stdout}\n{answer.stderr}"
         ran += 1
     assert ran
+
+
+def test_the_navigation_has_every_page_once() -> None:
+    """A hook added pages that the navigation had under other names."""
+
+    def pages(entry: Any) -> list[str]:
+        if isinstance(entry, str):
+            return [entry]
+        return [page for inner in (entry.values() if isinstance(entry, dict) else entry) for page in pages(inner)]
+
+    config = load_config(str(ROOT / "mkdocs.yml"))
+    config = config.plugins.on_config(config)
+    named = pages(config.nav)
+    written = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert len(set(named)) == len(named), named
+    assert set(named) == written | {"reference/commands.md"}
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import soundfile  # type: ignore[import-untyped]
 import yaml
+from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from timbrec.api import bench
@@ -22,6 +23,7 @@ from timbrec.errors import ConfigError, DataError
 from timbrec.store.vectors import read_vectors
 from timbrec.study.config import read_config
 from timbrec.study.inputs import load_inputs
+from timbrec.study.schema import config_schema
 
 PLAYS = pl.DataFrame(
     {
@@ -35,6 +37,7 @@ PLAYS = pl.DataFrame(
 NEW = pl.col("track").is_in(["t05", "t15", "t25"])  # played in the last month alone
 LATE = pl.lit(datetime(2019, 11, 28)) + pl.duration(days=pl.int_range(pl.len()) % 12)
 LOG = PLAYS.with_columns(played_at=pl.when(NEW).then(LATE).otherwise("played_at"))
+SCHEMA = Draft202012Validator(config_schema())
 TRACKS = sorted(set(PLAYS["track"]))
 VECTORS = np.random.default_rng(0).normal(size=(len(TRACKS), 6)).astype(np.float32)
 
@@ -42,6 +45,7 @@ VECTORS = np.random.default_rng(0).normal(size=(len(TRACKS), 6)).astype(np.float
 def init(folder: Path, *paths: str, out: str = "config.yaml", code: int = 0) -> str:
     answer = CliRunner().invoke(app, ["init", *paths, "--out", str(folder / out)], catch_exceptions=False)
     assert answer.exit_code == code, answer.stdout
+    assert not list(SCHEMA.iter_errors(yaml.safe_load((folder / out).read_text()))), "an editor marks mistakes"
     return answer.stdout
 
 

@@ -267,6 +267,18 @@ def test_artist_mean_is_no_baseline_without_audio() -> None:
     assert "beat artist-mean, which knows of a track only the mean vector of its artist" in words
 
 
+def test_audio_beats_no_order_that_reaches_more() -> None:
+    """New tracks first, in a random order, may lead in mixed lists; the findings said that audio beats it."""
+    data = sample()
+    row = data.summary.filter(scenario="mixed", metric="ndcg@50", recommender="random")
+    first = row.with_columns(recommender=pl.lit("new-first"), value=pl.lit(0.5))
+    data = replace(data, summary=pl.concat([data.summary, first]))
+    words = squeezed(parse(render(data)).one("section", id="findings").text)
+    assert "new-first, a baseline, reaches 0.5000, which is as much or more." in words
+    assert "new-first with 0.5000; audio beats it" not in words
+    assert "The best other recommender without audio is popularity with 0.0176; audio beats it." in words
+
+
 def test_the_only_audio_model_is_called_so() -> None:
     (verdict, *_) = sample(encoders=("mert",), recommenders=("knn",)).verdicts
     assert re.fullmatch(r"Hot: mert / knn, the only audio model, reaches 3\d\.\d times chance\.", verdict.sentence)

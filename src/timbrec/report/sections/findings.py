@@ -50,7 +50,7 @@ def _findings(data: ReportData, verdict: Verdict) -> Iterator[str]:
         share = f"{100 * verdict.one_track:.0f} %"
         yield f"One {verdict.unit} brings {share} of this figure: without it, another model may lead."
     yield from _shuffled(best)
-    yield from _baselines(data, verdict, rows, digits)
+    yield from _baselines(data, verdict, rows, best, digits)
     if verdict.reason is not None:
         yield f"The test is too small to tell audio models apart: {verdict.reason}."
     elif verdict.lines > 1:
@@ -74,15 +74,21 @@ def _shuffled(best: Row) -> Iterator[str]:
         yield "The same model with shuffled vectors is not shown to be worse: its figure may not come from the audio."
 
 
-def _baselines(data: ReportData, verdict: Verdict, rows: list[Row], digits: int) -> Iterator[str]:
+def _baselines(data: ReportData, verdict: Verdict, rows: list[Row], best: Row, digits: int) -> Iterator[str]:
     baselines = [row for row in rows if row["encoder"] is None]
+    higher = [row for row in baselines if row["value"] >= best["value"]]
+    others = [row for row in baselines if row not in higher]
     if verdict.unbeaten:
         yield f"No audio model is shown to beat {strongest(data, verdict)}, which needs no audio."
-    elif baselines:
-        top = max(baselines, key=lambda row: row["value"])
-        figure = numbers.fixed(top["value"], digits)
-        yield f"The best recommender without audio is {top['recommender']} with {figure}; audio beats it."
-    if verdict.artist and not verdict.unbeaten:
+        return
+    for row in higher:  # orders, which no verdict compares
+        figure = numbers.fixed(row["value"], digits)
+        yield f"{row['recommender']}, a baseline, reaches {figure}, which is as much or more."
+    if others:
+        top = max(others, key=lambda row: row["value"])
+        figure, which = numbers.fixed(top["value"], digits), "best other" if higher else "best"
+        yield f"The {which} recommender without audio is {top['recommender']} with {figure}; audio beats it."
+    if verdict.artist:
         label = " and ".join(verdict.artist)
         yield f"No audio model is shown to beat {label}, which knows of a track only the mean vector of its artist."
 
