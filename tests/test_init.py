@@ -449,6 +449,22 @@ def test_a_single_listener_is_told_of_playlists(folder: Path) -> None:
     assert "for one listener, `timbrec fit --music" in init(folder)
 
 
+def test_a_config_in_a_new_folder_finds_its_files(folder: Path) -> None:
+    """Paths that go up from a folder that does not exist yet lead nowhere."""
+    LOG.write_csv("plays.csv")
+    write_vectors(folder / "mine.parquet")
+    assert "checked: 30 tracks" in init(folder, "plays.csv", "mine.parquet", out="new/folder/config.yaml")
+
+
+def test_a_file_that_is_named_twice_is_read_once(folder: Path) -> None:
+    write_parts(["log/plays-1.csv", "log/plays-2.csv"])
+    write_vectors(folder / "mine.parquet")
+    answer = init(folder, "log", "./log", "log/plays-1.csv", "mine.parquet", str(folder / "mine.parquet"))
+    assert len(load_inputs(read_config(folder / "config.yaml")).log) == len(LOG)
+    assert "mine-2" not in (folder / "config.yaml").read_text()
+    assert answer.count("the log of plays") == 1
+
+
 def test_a_path_that_does_not_exist_is_named(folder: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv does not exist"):
         init(folder, "nowhere.csv")

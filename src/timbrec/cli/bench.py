@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timbrec.cli.options import Engine, texts_of
+from timbrec.cli.options import Engine, count, texts_of
 
 if TYPE_CHECKING:
     from timbrec.result import Result
@@ -96,14 +96,16 @@ def show_plan(config: Config) -> None:
     inputs = load_inputs(config, encode=False)
     experiments = plan(config, inputs)
     counts = Counter(experiment.label for experiment in experiments)
-    for label, count in counts.items():
-        typer.echo(f"{label}: {count:,} cells")
+    for label, number in counts.items():
+        typer.echo(f"{label}: {count(number, 'cell')}")
     output = config.at(config.output)
     finished = 0
     if (output / "run.json").is_file():  # a plain copy lies there in a bucket too
         run = Run(output)
         finished = sum(run.has(experiment) for experiment in experiments)
-    typer.echo(f"{len(experiments):,} cells in all, {finished:,} of them finished; {memory_of(experiments, inputs)}")
+    typer.echo(
+        f"{count(len(experiments), 'cell')} in all, {finished:,} of them finished; {memory_of(experiments, inputs)}"
+    )
 
 
 def memory_of(experiments: Sequence[Experiment], inputs: Inputs) -> str:

@@ -35,13 +35,13 @@ def init(paths: _Paths = [], out: _Out = Path("config.yaml")) -> None:  # noqa: 
     if out.exists():
         raise ConfigError(f"{out} exists already, and is left as it is", fix="Name another one: --out OTHER.yaml.")
     drafted = draft(paths or [Path()], out.parent, out.absolute().parent.name or "my catalogue")
+    out.parent.mkdir(parents=True, exist_ok=True)  # paths in the config start there
     problem: TimbrecError | None = None
     try:
         with progress_bars() as progress:
             inputs = settle(drafted, progress)
     except TimbrecError as error:
         problem = error
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, _HEAD.format(out) + commented(drafted.config, drafted.beside, drafted.below))
     _show(drafted, out)
     if problem is not None:

@@ -63,10 +63,17 @@ class Finding:
 
 
 def look_at(paths: Sequence[Path]) -> list[Finding]:
-    """The findings of all paths, with folders searched. Raises DataError for a path that does not exist."""
+    """The findings of all paths, with folders searched. Raises DataError for a path that does not exist.
+
+    A path that was named before, or lies in a named folder, counts once.
+    """
     if missing := [path for path in paths if not path.exists()]:
         raise DataError(f"{missing[0]} does not exist", fix="Check the path.")
-    return [finding for path in paths for finding in _in(path)]
+    named: dict[Path, Path] = {}
+    for path in paths:
+        named.setdefault(path.resolve(), path)
+    chosen = [path for place, path in named.items() if not named.keys() & set(place.parents)]
+    return [finding for path in chosen for finding in _in(path)]
 
 
 def joined(logs: Sequence[Finding]) -> tuple[Finding, list[Finding]]:
