@@ -424,6 +424,14 @@ def test_runs_and_models_are_no_sources(folder: Path) -> None:
     assert "odd/odd.parquet: left out: no columns of a log, of tracks or of vectors" in answer
 
 
+def test_a_table_without_any_artist_is_no_table_of_tracks(folder: Path) -> None:
+    """A list that `timbrec recommend` wrote has the columns, and nothing in them."""
+    LOG.write_csv("plays.csv")
+    write_vectors(folder / "mine.parquet")
+    pl.DataFrame({"rank": [1, 2], "item": TRACKS[:2], "artist": [None, None]}).write_csv("list.csv")
+    assert "list.csv: left out: no columns of a log, of tracks or of vectors" in init(folder)
+
+
 def test_what_was_seen_instead_of_a_log_is_said(folder: Path) -> None:
     pl.DataFrame({"track": TRACKS, "artist": "a"}).write_csv("tracks.csv")
     write_vectors(folder / "mine.parquet")

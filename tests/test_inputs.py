@@ -16,7 +16,9 @@ import small_world
 from made import log
 from timbrec.data.cuts import by_items, by_time, tamm2026
 from timbrec.data.splitting import SplitConfig, make_split
+from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import DataError, NoAudioError, SeveralErrors, TimbrecError
+from timbrec.study.catalogue import artists_of
 from timbrec.study.config import make_config, read_config
 from timbrec.study.data_card import data_card
 from timbrec.study.inputs import Inputs, load_inputs
@@ -310,3 +312,10 @@ def test_a_run_is_not_written_among_other_files(read: Read, tmp_path: Path, outp
     (tmp_path / "notes" / "a.txt").touch()
     with pytest.raises(TimbrecError, match=f"{problem}. Name a folder for this run alone"):
         read(output=output)
+
+
+def test_artists_that_are_all_unknown_are_not_called_other_ids() -> None:
+    """Equal ids were said to differ by blanks at the ends."""
+    items = pl.DataFrame({"item": ["a", "b"], "artist": [None, None]}, schema_overrides={"artist": pl.String})
+    with pytest.raises(DataError, match=r"names the artist of no track that has vectors \(2 in all, e\.g\. 'a'\)"):
+        artists_of(items, Vocabulary(pl.Series(["a", "b", "c"])))

@@ -52,6 +52,12 @@ def artists_of(items: pl.DataFrame, catalogue: Vocabulary) -> pl.Series:
     """The artist of each track of the catalogue, null where unknown. Raises DataError where all are unknown."""
     artists = _aligned(items, catalogue, "artist")
     if artists.is_null().all():
+        shared = catalogue.ids.filter(catalogue.ids.is_in(items["item"].implode()))
+        if len(shared):
+            raise DataError(
+                "the items table names the artist of no track that has vectors",
+                count=len(shared), example=shared[0], fix="Fill the column in, or leave the table out.",
+            )  # fmt: skip
         near = likeness(items["item"], catalogue.ids)
         raise DataError(
             "the items table knows the artist of no track that has vectors"

@@ -204,7 +204,7 @@ def _by_columns(table: Table, path: Path, header: bool) -> Finding:
         return Finding((path,), "log", names, sample)
     if _has_lists(sample):
         return Finding((path,), "vectors", names, sample)
-    if roles["item"] and roles["artist"]:
+    if roles["item"] and any(sample[name].count() for name in roles["artist"] if name in sample.columns):
         repeated = bool(roles["time"]) and sample[roles["item"][0]].is_duplicated().any()
         return (_history(path) if repeated else None) or Finding((path,), "items", names, sample)
     if _is_wide(sample, roles["item"]):
