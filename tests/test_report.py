@@ -267,6 +267,15 @@ def test_artist_mean_is_no_baseline_without_audio() -> None:
     assert "beat artist-mean, which knows of a track only the mean vector of its artist" in words
 
 
+def test_audio_that_is_not_above_chance_beats_nothing() -> None:
+    """The verdict named chance, and the findings said that audio beats a random order."""
+    data = sample()
+    data = replace(data, verdicts=[replace(verdict, above_chance=False) for verdict in data.verdicts])
+    words = squeezed(parse(render(data)).one("section", id="findings").text)
+    assert "audio beats it" not in words
+    assert words.count("No audio model is shown to be better than chance.") == 3
+
+
 def test_audio_beats_no_order_that_reaches_more() -> None:
     """New tracks first, in a random order, may lead in mixed lists; the findings said that audio beats it."""
     data = sample()

@@ -84,7 +84,9 @@ def _baselines(data: ReportData, verdict: Verdict, rows: list[Row], best: Row, d
     for row in higher:  # orders, which no verdict compares
         figure = numbers.fixed(row["value"], digits)
         yield f"{row['recommender']}, a baseline, reaches {figure}, which is as much or more."
-    if others:
+    if not verdict.above_chance:
+        yield "No audio model is shown to be better than chance."
+    elif others:
         top = max(others, key=lambda row: row["value"])
         figure, which = numbers.fixed(top["value"], digits), "best other" if higher else "best"
         yield f"The {which} recommender without audio is {top['recommender']} with {figure}; audio beats it."
