@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -268,3 +269,26 @@ def test_a_folder_that_cannot_be_flushed_is_no_error(tmp_path: Path, monkeypatch
     write_atomically(tmp_path / "file", "x")
     with pytest.raises(OSError, match="Invalid argument"):
         flush(tmp_path / "file")
+
+
+def test_two_processes_may_replace_a_folder_at_the_same_moment(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom timbrec.files import replacing\n"
+        "for number in range(300):\n"
+        "    with replacing(Path(sys.argv[1])) as partial:\n"
+        "        partial.mkdir()\n"
+        "        for name in 'abcdef':\n"
+        "            (partial / name).write_text('x')\n"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "cell")]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert sorted(path.name for path in (tmp_path / "cell").iterdir()) == list("abcdef")
+    assert [path.name for path in tmp_path.iterdir()] == ["cell"]
+
+
+def test_of_two_processes_that_finish_a_cell_the_first_counts(tmp_path: Path) -> None:
+    run = api.bench(small_world.write(tmp_path, **SMALL)).run
+    cell = run.read(run.experiments[0])
+    before = (tmp_path / "run" / "cells" / cell.experiment.hash / "cell.json").read_bytes()
+    Run(tmp_path / "run").write(replace(cell, seconds=cell.seconds + 1))
+    assert (tmp_path / "run" / "cells" / cell.experiment.hash / "cell.json").read_bytes() == before

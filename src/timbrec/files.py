@@ -8,11 +8,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 _NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of file systems for their folders
+_TRIES = 10
 _ASIDE = re.compile(r"\.[0-9a-f]{12}-(.+)")
 
 
@@ -50,9 +51,20 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with aside(path) as partial:
         yield partial
-        if path.is_dir() and partial.is_dir():  # a file never replaces a folder
-            shutil.rmtree(path)
-        partial.replace(path)
+        if not partial.is_dir():  # a file never replaces a folder
+            partial.replace(path)
+            return
+        for left in reversed(range(_TRIES)):  # another process may put a folder there at the same moment
+            with aside(path) as former:
+                if path.is_dir():
+                    with suppress(FileNotFoundError):
+                        path.rename(former)
+                try:
+                    partial.replace(path)
+                    return
+                except OSError as error:
+                    if not left or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

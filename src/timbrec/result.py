@@ -196,4 +196,4 @@ def cell_versions(run: Run) -> dict[str, str]:
 def read_files(run: Run) -> pl.DataFrame:
     """The audio files (encoder, id, path, outcome, reason, fix) of the last benchmark that failed or have a remark."""
     path = run.folder / "files.csv"
-    return pl.read_csv(path, infer_schema=False) if path.is_file() else pl.DataFrame(schema=FILES)
+    return pl.read_csv(path, infer_schema=False, glob=False) if path.is_file() else pl.DataFrame(schema=FILES)

@@ -71,7 +71,7 @@ def intervals_recomputed(audited: Audited) -> Finding:
     path = audited.run.folder / "standings.csv"
     if name not in METRICS or not path.is_file():
         return nothing_to_check(f"no table yet, or {name} is not known to the audit")
-    shown = pl.read_csv(path, schema_overrides=STANDINGS).filter(metric=audited.config.primary)
+    shown = pl.read_csv(path, schema_overrides=STANDINGS, glob=False).filter(metric=audited.config.primary)
     worst, where, compared = 0.0, "", 0
     for scenario in SCENARIOS:
         for key, (low, high) in _expected(audited, scenario, METRICS[name], int(k)).items():

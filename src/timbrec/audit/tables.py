@@ -46,7 +46,8 @@ def tables_recomputed(audited: Audited) -> Finding:
     if not {"results", "standings", "gains"} <= set(present):
         return nothing_to_check("the run has no tables yet")
     tables = {
-        name: pl.read_csv(folder / f"{name}.csv", schema_overrides=_TABLES[name]).fill_nan(None) for name in present
+        name: pl.read_csv(folder / f"{name}.csv", schema_overrides=_TABLES[name], glob=False).fill_nan(None)
+        for name in present
     }
     lines = _lines(audited)
     wrong, compared = [], 0

@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
-from timbrec.cli.options import count
+from timbrec.cli.options import count, on_this_machine
 
-_Audio = Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Files, or folders of files.")]
+_Audio = Annotated[
+    list[Path], typer.Argument(callback=on_this_machine, metavar="AUDIO...", help="Files, or folders of files.")
+]
 
 
 def add(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that `timbrec fit` wrote.")],
+    model: Annotated[
+        Path, typer.Argument(callback=on_this_machine, metavar="MODEL", help="A folder that `timbrec fit` wrote.")
+    ],
     audio: _Audio,
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="The encoder's weights, if they moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",

@@ -21,6 +21,7 @@ from timbrec.cli.history import history
 from timbrec.cli.init import init
 from timbrec.cli.log import log
 from timbrec.cli.manifest import manifest
+from timbrec.cli.options import on_this_machine
 from timbrec.cli.probe import probe
 from timbrec.cli.recommend import path, recommend, similar
 from timbrec.cli.schema import schema
@@ -122,7 +123,9 @@ app.add_typer(weights, name="weights", rich_help_panel=_PARTS)
 
 @app.command(rich_help_panel=_BENCHMARK)
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to put the world and its run.")] = Path("demo"),
+    folder: Annotated[
+        Path, typer.Argument(callback=on_this_machine, help="Where to put the world and its run.")
+    ] = Path("demo"),
     tracks: Annotated[int, typer.Option(help="Tracks to synthesise.", min=50)] = 1000,
     users: Annotated[int, typer.Option(help="Listeners to make up.", min=20)] = 1000,
     seed: Annotated[int, typer.Option(help="Which world.")] = 0,

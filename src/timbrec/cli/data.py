@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from timbrec.cli.options import on_this_machine
+
 _Options = Annotated[list[str], typer.Option("--set", metavar="OPTION=VALUE", help="The data set's own setting.")]
 
 
 def data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `timbrec list datasets`.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the official files.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder for the tables and a config.")],
+    folder: Annotated[
+        Path, typer.Argument(callback=on_this_machine, metavar="FOLDER", help="The folder of the official files.")
+    ],
+    out: Annotated[
+        Path, typer.Option(callback=on_this_machine, metavar="DIR", help="A new folder for the tables and a config.")
+    ],
     options: _Options = [],  # noqa: B006 - typer reads it
 ) -> None:
     """Write a published data set as interactions, items and vectors in Parquet, with a config to start from.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from timbrec.cli.options import on_this_machine
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,7 +38,7 @@ def list_parts(
 def convert(
     name: _Name,
     weights: _Weights,
-    out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="A new file.")],
+    out: Annotated[Path, typer.Argument(callback=on_this_machine, metavar="OUT.safetensors", help="A new file.")],
     layer: Annotated[int | None, typer.Option(help="Keep blocks up to this layer only.")] = None,
 ) -> None:
     """Write the tensors that an encoder needs to one slim file, which can be given as its weights."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from timbrec.cli.options import count
+from timbrec.cli.options import count, on_this_machine
 from timbrec.cli.tables import write_table
 from timbrec.errors import ConfigError
 
@@ -23,7 +23,10 @@ _Best = Annotated[
 _Encoder = Annotated[str | None, typer.Option("--encoder", "-e", metavar="NAME", help="Fit with this encoder.")]
 _Recommender = Annotated[str | None, typer.Option("--recommender", "-r", metavar="LABEL", help="Its recommender.")]
 _On = Annotated[Literal["all", "train"], typer.Option(help="All plays, or the run's train part alone.")]
-_Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="MODEL", help="The model's folder [RUN_DIR/model].")]
+_Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", callback=on_this_machine, metavar="MODEL", help="The model's folder [RUN_DIR/model]."),
+]
 
 
 def fit(
@@ -32,9 +35,13 @@ def fit(
     encoder: _Encoder = None,
     recommender: _Recommender = None,
     on: _On = "all",
-    music: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of music, instead of a run.")] = None,
+    music: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, metavar="DIR", help="A folder of music, instead of a run.")
+    ] = None,
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="Weights of --encoder, with --music.")] = None,
-    history: Annotated[list[Path], typer.Option(metavar="FILE", help="Plays of this music; repeatable.")] = [],  # noqa: B006
+    history: Annotated[
+        list[Path], typer.Option(callback=on_this_machine, metavar="FILE", help="Plays of this music; repeatable.")
+    ] = [],  # noqa: B006
     time_zone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Zone of times in --history without one.")
     ] = None,

@@ -8,13 +8,24 @@ from typing import Annotated
 
 import typer
 
+from timbrec.cli.options import on_this_machine
 from timbrec.cli.tables import write_table
 from timbrec.errors import ConfigError
 
-_Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Exports: files, archives or folders.")]
-_Music = Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of music, or a manifest, to match with.")]
+_Files = Annotated[
+    list[Path], typer.Argument(callback=on_this_machine, metavar="FILE...", help="Exports: files, archives or folders.")
+]
+_Music = Annotated[
+    Path | None,
+    typer.Option(callback=on_this_machine, metavar="DIR", help="A folder of music, or a manifest, to match with."),
+]
 _Catalogue = Annotated[
-    Path | None, typer.Option(metavar="TABLE", help="A table of tracks (track, artist, title, ...) instead of --music.")
+    Path | None,
+    typer.Option(
+        callback=on_this_machine,
+        metavar="TABLE",
+        help="A table of tracks (track, artist, title, ...) instead of --music.",
+    ),
 ]
 _Ids = Annotated[str | None, typer.Option(metavar="stem|path|tag", help="Ids of tracks, as for `timbrec embed`.")]
 _Importer = Annotated[str | None, typer.Option(metavar="NAME", help="See `timbrec list importers`; else detected.")]
@@ -41,7 +52,9 @@ class Remasters(StrEnum):
 
 def history(
     files: _Files,
-    out: Annotated[Path, typer.Option(metavar="TABLE", help="The log to write: .parquet, .csv or .tsv.")],
+    out: Annotated[
+        Path, typer.Option(callback=on_this_machine, metavar="TABLE", help="The log to write: .parquet, .csv or .tsv.")
+    ],
     music: _Music = None,
     catalogue: _Catalogue = None,
     ids: _Ids = None,
@@ -54,7 +67,10 @@ def history(
     ambiguous: Annotated[Ambiguous, typer.Option(help="Recordings that several tracks match.")] = Ambiguous.leave,
     remasters: Annotated[Remasters, typer.Option(help="Whether remasters are other recordings.")] = Remasters.apart,
     matches: Annotated[
-        Path | None, typer.Option(metavar="TABLE", help="How each recording matched; by default OUT.matches.csv.")
+        Path | None,
+        typer.Option(
+            callback=on_this_machine, metavar="TABLE", help="How each recording matched; by default OUT.matches.csv."
+        ),
     ] = None,
 ) -> None:
     """Read listening histories, match their plays to your music, and write a log that configs can name.

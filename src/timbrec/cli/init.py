@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timbrec.cli.options import count
+from timbrec.cli.options import count, on_this_machine
 from timbrec.errors import ConfigError, TimbrecError
 
 if TYPE_CHECKING:
     from timbrec.study.draft.draft import Draft
 
 _Paths = Annotated[
-    list[Path], typer.Argument(metavar="[FILES or FOLDERS]...", help="Log, vectors, tracks, audio; by default here.")
+    list[Path],
+    typer.Argument(
+        callback=on_this_machine, metavar="[FILES or FOLDERS]...", help="Log, vectors, tracks, audio; by default here."
+    ),
 ]
-_Out = Annotated[Path, typer.Option("--out", "-o", metavar="CONFIG.yaml", help="A new file.")]
+_Out = Annotated[Path, typer.Option("--out", "-o", callback=on_this_machine, metavar="CONFIG.yaml", help="A new file.")]
 
 _HEAD = """\
 # Written by `timbrec init` from the files it names; paths are relative to this file.

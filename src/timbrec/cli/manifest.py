@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
+from timbrec.cli.options import on_this_machine
 from timbrec.errors import ConfigError, StoreError
 
 
 def manifest(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of audio files.")],
-    out: Annotated[Path | None, typer.Option(help="The table; by default FOLDER.csv here.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(callback=on_this_machine, metavar="FOLDER", help="A folder of audio files.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, help="The table; by default FOLDER.csv here.")
+    ] = None,
     ids: Annotated[
         str | None, typer.Option(metavar="stem|path|tag", help="Ids of tracks: names of files, paths, or tag:NAME.")
     ] = None,

@@ -15,6 +15,16 @@ Engine = Annotated[
 ]
 
 
+def on_this_machine(value: Any) -> Any:
+    """A callback of typer: the path or paths of an option. Raises ConfigError for a URL."""
+    for path in [] if value is None else value if isinstance(value, list | tuple) else [value]:
+        if ":/" in str(path):
+            from timbrec.places.locations import here
+
+            here(path, "this argument")
+    return value
+
+
 def count(number: int, noun: str) -> str:
     """A number with a noun: "1 file", "2,000 files"."""
     return f"{number:,} {noun}{'s' * (number != 1)}"

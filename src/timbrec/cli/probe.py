@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from timbrec.cli.options import Engine
+from timbrec.cli.options import Engine, on_this_machine
 from timbrec.errors import ConfigError
 
 _Config = Annotated[
@@ -47,7 +47,9 @@ def probe(
         typer.Option(metavar="TABLE", help="Correlate published scores (or `mteb`) with tamm2026's figures instead."),
     ] = None,
     engine: Engine = "local",
-    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write all figures to a table.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=on_this_machine, metavar="FILE.csv", help="Write all figures to a table.")
+    ] = None,
 ) -> None:
     """Predict labels (genre, tags, moods, keys, your own) from frozen vectors with a small model.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from timbrec import catalog
+from timbrec.cli.options import on_this_machine
 from timbrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from timbrec.models import Model
 
-_Folder = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that `timbrec fit` wrote.")]
+_Folder = Annotated[
+    Path, typer.Argument(callback=on_this_machine, metavar="MODEL", help="A folder that `timbrec fit` wrote.")
+]
 _Track = Annotated[str, typer.Argument(metavar="TRACK", help='An id, a path, a title, or "artist - title".')]
 _Count = Annotated[int, typer.Option("-k", "--count", help="Tracks in the list.", min=1)]
 _PerArtist = Annotated[int | None, typer.Option("--per-artist", help="At most this many tracks of an artist.", min=1)]
@@ -34,14 +37,17 @@ _Hubs = Annotated[
 _Format = Annotated[
     str | None, typer.Option("--format", "-f", metavar="table|json|m3u|jspf|csv", help="By default by --out's suffix.")
 ]
-_Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")]
+_Out = Annotated[Path | None, typer.Option("--out", "-o", callback=on_this_machine, help="Write to this file.")]
 
 
 def recommend(
     model: _Folder,
     user: Annotated[str | None, typer.Option(metavar="ID", help="A user of the model.")] = None,
     history: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Plays of somebody: an export, or a table of track ids.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", callback=on_this_machine, help="Plays of somebody: an export, or a table of track ids."
+        ),
     ] = None,
     time_zone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Zone of times in --history without one.")

@@ -8,7 +8,12 @@ from typing import Annotated
 
 import typer
 
-_Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE.json", help="A file, instead of the screen.")]
+from timbrec.cli.options import on_this_machine
+
+_Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", callback=on_this_machine, metavar="FILE.json", help="A file, instead of the screen."),
+]
 
 
 def schema(out: _Out = None) -> None:

@@ -114,9 +114,9 @@ def show_result(result: Result) -> None:
     for experiment in result.run.missing:
         _out.print(f"missing: {escape(experiment.title)}: {escape(result.run.failure(experiment) or 'not run yet')}")
     _out.print(_audit_line(result))
-    _out.print(f"report: {result.report.resolve()}", soft_wrap=True)
+    _out.print(f"report: {result.report.resolve()}", soft_wrap=True, markup=False)
     if result.run.location != result.run.folder:
-        _out.print(f"the run, its report included: {result.run.location}", soft_wrap=True)
+        _out.print(f"the run, its report included: {result.run.location}", soft_wrap=True, markup=False)
 
 
 def _audit_line(result: Result) -> str:

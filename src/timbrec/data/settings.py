@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -53,8 +54,9 @@ class TablePart(TextPart):
     glob: bool = False
 
     def at(self: TableT, base: Path) -> TableT:
-        """A copy in which relative paths start at the folder `base`."""
-        return self.model_copy(update={"path": tuple(resolved(base, path) for path in self.path)})
+        """A copy in which relative paths start at the folder `base`, of which nothing is a pattern."""
+        start = location(escape(str(base))) if self.glob else base
+        return self.model_copy(update={"path": tuple(resolved(start, path) for path in self.path)})
 
     @property
     def source(self) -> Source:

@@ -209,7 +209,7 @@ def load_split(folder: Path) -> Split:
     """Read a split that `save_split` wrote. Raises DataError for a missing file or another digest."""
     try:
         facts = json.loads((folder / "split.json").read_text())
-        tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in _FILES}
+        tables = {name: pl.read_parquet(folder / f"{name}.parquet", glob=False) for name in _FILES}
         users, items = Vocabulary(tables.pop("users")["id"]), Vocabulary(tables.pop("items")["id"])
         parts = [Interactions.of(table, len(users), len(items)) for table in tables.values()]
         split = Split(facts["protocol"], Fold(*parts[:3]), Fold(*parts[3:]), users, items)

@@ -37,7 +37,7 @@ class TalkPlayData2(Dataset):
         """One row per track of a conversation."""
         files = self._files()
         with reading(files[0]):
-            rows = pl.scan_parquet(files)
+            rows = pl.scan_parquet(files, glob=False)
             dated = "session_date" in rows.collect_schema().names()
             turns = rows.select("user_id", "conversations", *(["session_date"] if dated else []))
             turn = pl.col("conversations").struct

@@ -43,7 +43,7 @@ class Yambda(Dataset):
         """One row per play, and the number of plays that were too short or not organic."""
         path = self.file(f"flat/{self.size}/listens.parquet")
         with reading(path):
-            rows = pl.scan_parquet(path)
+            rows = pl.scan_parquet(path, glob=False)
             rules = [
                 pl.col("played_ratio_pct") >= self.least_ratio,
                 *([pl.col("is_organic") == 1] if self.organic else []),
@@ -59,7 +59,7 @@ class Yambda(Dataset):
     def items(self) -> pl.DataFrame:
         """`track_id`, `artist_id` and `album`; ids of artists and albums are numbers."""
         artists, albums = (
-            pl.scan_parquet(self.file(f"{kind}_item_mapping.parquet"))
+            pl.scan_parquet(self.file(f"{kind}_item_mapping.parquet"), glob=False)
             .group_by(pl.col("item_id").alias("track_id"))
             .agg(pl.col(f"{kind}_id").min())
             for kind in ("artist", "album")
@@ -75,8 +75,8 @@ class Yambda(Dataset):
         """The vectors "audio", of unit length; only for the tracks of the size, since all take 4 GB and more."""
         if not self.has_file("embeddings.parquet"):
             return {}
-        played = pl.scan_parquet(self.file(f"flat/{self.size}/listens.parquet")).select("item_id").unique()
-        rows = pl.scan_parquet(self.file("embeddings.parquet")).join(played, on="item_id", how="semi")
+        played = pl.scan_parquet(self.file(f"flat/{self.size}/listens.parquet"), glob=False).select("item_id").unique()
+        rows = pl.scan_parquet(self.file("embeddings.parquet"), glob=False).join(played, on="item_id", how="semi")
         table = rows.select("item_id", "normalized_embed").sort("item_id").collect()
         dim = len(table["normalized_embed"][0])
         flat = table["normalized_embed"].explode().cast(pl.Float32).to_numpy()

@@ -115,7 +115,7 @@ def _cache_file(paths: Sequence[Path]) -> Path:
 def _cached(cache: Path) -> pl.DataFrame:
     empty = pl.DataFrame(schema=_KEYS | _SCHEMA | {"readable": pl.Boolean})
     try:
-        table = pl.read_parquet(cache)
+        table = pl.read_parquet(cache, glob=False)
     except (OSError, pl.exceptions.PolarsError):
         return empty
     return table.unique("path") if table.schema == empty.schema else empty

@@ -142,9 +142,9 @@ def read_model(folder: Path, parts_of: Callable[..., Any]) -> dict[str, Any]:
     facts = read_facts(folder)
     try:
         _check(folder, facts, [name for name in facts["files"] if name not in _SCORER])
-        users, items, played = (pl.read_parquet(folder / name) for name in _TABLES)
+        users, items, played = (pl.read_parquet(folder / name, glob=False) for name in _TABLES)
         if more := facts.get("added"):
-            items = pl.concat([items, pl.read_parquet(folder / more["items"])])
+            items = pl.concat([items, pl.read_parquet(folder / more["items"], glob=False)])
         index = _index(folder, facts)
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{folder} holds no readable model: {error}", fix=_AGAIN) from error
@@ -175,7 +175,7 @@ def add_to_folder(folder: Path, content: Vectors, items: Vectors, rows: pl.DataF
     if before:
         earlier = added_vectors(folder, before)
         content, items = np.concatenate([earlier["content"], content]), np.concatenate([earlier["items"], items])
-        rows = pl.concat([pl.read_parquet(folder / before["items"]), rows])
+        rows = pl.concat([pl.read_parquet(folder / before["items"], glob=False), rows])
     files = {name: entry for name, entry in facts["files"].items() if name not in (before or {}).values()}
     with _writing(folder, *(folder / name for name in names.values())):
         with replacing(folder / names["vectors"]) as vectors, replacing(folder / names["items"]) as table:

@@ -24,6 +24,7 @@ from timbrec.models.parts import Parts, grown_index, index_of
 from timbrec.models.paths import way
 from timbrec.models.shown import reasons_for, table_of
 from timbrec.models.stores import check_new
+from timbrec.places.locations import here
 from timbrec.protocols import Scorer
 from timbrec.ranking.scorers import DotScorer
 from timbrec.types import Array, Bool, Float32, Int
@@ -215,24 +216,27 @@ class Model:
         return content
 
     def save(self, folder: Path | str) -> Path:
-        """Write the model as a folder of safetensors, JSON and parquet, in one step; returns the folder."""
+        """Write the model as a folder of safetensors, JSON and parquet, in one step; returns the folder.
+
+        Raises ConfigError for a URL.
+        """
         from timbrec.models.folder import write_model
 
         parts = self.parts()
         return write_model(
-            Path(folder), parts.scorer, parts.steps, users=self.users, catalogue=self.catalogue, played=self.played,
-            card=self.card, index=self.index, recording=self.recording, stores=self.stores(),
+            here(folder, "a model"), parts.scorer, parts.steps, users=self.users, catalogue=self.catalogue,
+            played=self.played, card=self.card, index=self.index, recording=self.recording, stores=self.stores(),
         )  # fmt: skip
 
     @classmethod
     def load(cls, folder: Path | str) -> Model:
         """Read a model that `save` wrote; vectors are mapped into memory, the scorer is read when it is needed.
 
-        Raises DataError for a damaged folder or one of another format.
+        Raises DataError for a damaged folder or one of another format, and ConfigError for a URL.
         """
         from timbrec.models.folder import read_model
 
-        return cls(**read_model(Path(folder), Parts))
+        return cls(**read_model(here(folder, "a model"), Parts))
 
     @cached_property
     def _lists(self) -> Lists:

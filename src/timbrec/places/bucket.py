@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +23,7 @@ from timbrec.places.ranges import RemoteRows
 
 T = TypeVar("T")
 _BLOCK = 8 << 20
+_AT_ONCE = 16  # files that are read at once
 _PAUSES = (0.2, 1.0, 4.0)  # seconds before another try
 _creating = threading.RLock()  # fsspec's memory:// checks a name and takes it in two steps
 
@@ -74,16 +76,15 @@ class Bucket(Place):
 
     def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
         """The contents of these files, read at once; missing files are left out."""
-        if not names:
-            return {}
-        with reaching(self.path):
-            paths = [self._at(name) for name in names]
-            contents = self._fs.cat(paths, on_error="return")
-            for content in contents.values():
-                if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
-                    raise content
-        read = ((name, contents[path]) for name, path in zip(names, paths, strict=True))
-        return {name: content for name, content in read if isinstance(content, bytes)}
+
+        def content(name: str) -> bytes | None:
+            with suppress(FileNotFoundError):
+                return self.read(name)
+            return None
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            read = zip(names, pool.map(content, names), strict=True)
+        return {name: content for name, content in read if content is not None}
 
     def sizes(self, names: Sequence[str]) -> dict[str, int]:
         """The sizes of these files: from a listing if they are many, file by file for those it lacks."""
@@ -133,10 +134,11 @@ class Bucket(Place):
             self._fs.get_file(self._at(name), str(target))
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete these files; missing ones are ignored."""
+        """Delete these files; missing ones are ignored, also without the right to delete."""
         for name in names:
-            with suppress(FileNotFoundError), reaching(self.path / name, "write"):
-                self._fs.rm_file(self._at(name))
+            if self.exists(name):
+                with suppress(FileNotFoundError), reaching(self.path / name, "delete"):
+                    self._fs.rm_file(self._at(name))
 
     def add(self, suffix: str, chunks: Chunks) -> Added:
         """Write an immutable file, named by its checksum; it is assembled on this machine first."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,13 +11,32 @@ from timbrec.errors import PlaceError, TimbrecError
 
 _PACKAGES = {  # by protocol
     "s3": "timbrec[s3]", "s3a": "timbrec[s3]", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs",
-    "az": "adlfs",
+    "az": "adlfs", "sftp": "paramiko", "ssh": "paramiko",
 }  # fmt: skip
 _ACCESS = "Check the credentials and the rights that the bucket gives them."
 _GOOGLE = "Set GOOGLE_APPLICATION_CREDENTIALS to a key file, or run `gcloud auth application-default login`."
 _AWS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials."
 _CREDENTIALS = {"s3": _AWS, "s3a": _AWS, "gs": _GOOGLE, "gcs": _GOOGLE}
-_SILENT = ("EndpointConnectionError", "ClientConnectorError", "ConnectTimeoutError", "ConnectionError")
+_CODES = {  # of S3 and compatible servers
+    "ExpiredToken": (
+        "the credentials for {} have expired",
+        "Renew them, then run the same command again: finished work is kept.",
+    ),
+    "InvalidToken": ("{} does not accept the session token", "Check AWS_SESSION_TOKEN, or renew the credentials."),
+    "InvalidAccessKeyId": ("{} does not know the access key", "Check AWS_ACCESS_KEY_ID and the endpoint."),
+    "SignatureDoesNotMatch": ("{} does not accept the secret key", "Check AWS_SECRET_ACCESS_KEY."),
+    "RequestTimeTooSkewed": ("the clock of this machine differs from that of {}", "Set the clock, such as by NTP."),
+    "PermanentRedirect": ("{} is in another region", "Name it: AWS_DEFAULT_REGION=REGION."),
+    "QuotaExceeded": ("{} is full", "Free some space, then run the same command again: finished work is kept."),
+}  # fmt: skip
+_CODES["TokenRefreshRequired"] = _CODES["ExpiredTokenException"] = _CODES["ExpiredToken"]
+_CODES["AuthorizationHeaderMalformed"] = _CODES["IllegalLocationConstraintException"] = _CODES["PermanentRedirect"]
+_PASSWORD = re.compile(r"//[^/@]+@")  # with the name of the user: no part of messages
+_HADOOP = ("libjvm", "libhdfs", "CLASSPATH", "NoClassDefFoundError")  # in messages of pyarrow
+_SILENT = (
+    "EndpointConnectionError", "ClientConnectorError", "ConnectTimeoutError", "ConnectionError", "ReadTimeoutError",
+    "ServerTimeoutError", "FSTimeoutError", "TimeoutError",
+)  # fmt: skip
 
 
 @contextmanager
@@ -30,7 +50,8 @@ def reaching(path: Path | str, doing: str = "read") -> Iterator[None]:
     except TimbrecError:
         raise
     except Exception as error:  # each library raises its own exceptions
-        if "://" not in str(path) or (explained := _explained(error, str(path), doing)) is None:
+        url = _PASSWORD.sub("//", str(path))
+        if "://" not in url or (explained := _explained(error, url, doing)) is None:
             raise
         raise explained from error
 
@@ -38,6 +59,8 @@ def reaching(path: Path | str, doing: str = "read") -> Iterator[None]:
 def is_passing(error: PlaceError) -> bool:
     """Whether another try may succeed."""
     cause = error.__cause__
+    if _code(cause) in _CODES:
+        return False
     return not isinstance(cause, ImportError | PermissionError | FileNotFoundError | ValueError) and not _has(
         cause, "NoCredentialsError", "PartialCredentialsError"
     )
@@ -51,14 +74,21 @@ def _explained(error: Exception, path: str, doing: str) -> PlaceError | None:
         return PlaceError(f"there is no bucket {bucket}", fix="Check its name, or create it.") if missing else None
     if isinstance(error, FileExistsError | IsADirectoryError | NotADirectoryError):
         return None
+    if (code := _code(error)) in _CODES:
+        what, fix = _CODES[code]
+        return PlaceError(what.format(bucket), fix=fix)
     if isinstance(error, PermissionError):
         return PlaceError(f"{path} may not be {_PARTICIPLES[doing]} with these credentials", fix=_ACCESS)
     if isinstance(error, ImportError):
-        package = _PACKAGES.get(protocol, "the package that fsspec names")
-        return PlaceError(f"{protocol}:// needs a package that is not installed ({_reason(error)})",
-                          fix=f"Install it: pip install '{package}'.")  # fmt: skip
+        fix = f"Install it: pip install '{_PACKAGES[protocol]}'." if protocol in _PACKAGES else "Install it with pip."
+        return PlaceError(f"{protocol}:// needs a package that is not installed ({_reason(error)})", fix=fix)
     if _has(error, "NoCredentialsError", "PartialCredentialsError", "GoogleAuthError", "DefaultCredentialsError"):
         return PlaceError(f"there are no credentials for {bucket}", fix=_CREDENTIALS.get(protocol, _ACCESS))
+    if protocol == "hdfs" and any(word in str(error) for word in _HADOOP):
+        return PlaceError(
+            f"hdfs:// needs Java and Hadoop's libraries, libjvm and libhdfs ({_reason(error)})",
+            fix="Set JAVA_HOME and HADOOP_HOME, and CLASSPATH to the output of `hadoop classpath --glob`.",
+        )
     if isinstance(error, ValueError) and "rotocol" in str(error):
         return PlaceError(f"{path}: {protocol}:// is no known kind of place", fix="Known are s3://, gs:// and hdfs://.")
     if _has(error, *_SILENT):
@@ -73,7 +103,17 @@ def changed(path: Path | str) -> PlaceError:
     return PlaceError(f"{path} changed while it was read", fix="Start again when nothing writes to it any more.")
 
 
-_PARTICIPLES = {"read": "read", "write": "written", "list": "listed"}
+_PARTICIPLES = {"read": "read", "write": "written", "list": "listed", "delete": "deleted"}
+
+
+def _code(error: BaseException | None) -> str:
+    """The code of S3 for an error, from the answer that it or its cause holds; empty without one."""
+    while error is not None:
+        answer = getattr(error, "response", None)
+        if isinstance(answer, Mapping):
+            return str(answer.get("Error", {}).get("Code", ""))
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _has(error: BaseException | None, *names: str) -> bool:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, NoReturn
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from timbrec.errors import ConfigError, PlaceError
 from timbrec.places.faults import reaching
+from timbrec.places.patience import patience
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]+):(/+)(.*)", re.DOTALL)  # a drive such as C: has one letter
+_URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(/+)(.*)", re.DOTALL)  # a drive such as C: has one letter
 _BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl")
 
 
@@ -47,8 +50,9 @@ class Remote(type(Path())):  # type: ignore[misc]  # the class of paths differs 
         from fsspec.core import url_to_fs
 
         with reaching(str(self)):
-            options = {"use_listings_cache": False} if self.parts[0].rstrip(":") in _BUCKETS else {}
-            fs, key = url_to_fs(str(self), **options)
+            protocol = self.parts[0].rstrip(":")
+            options = {"use_listings_cache": False} if protocol in _BUCKETS else {}
+            fs, key = url_to_fs(str(self), **options | patience(protocol))
             return fs, key.rstrip("/")
 
     def is_absolute(self) -> bool:
@@ -110,7 +114,7 @@ class Remote(type(Path())):  # type: ignore[misc]  # the class of paths differs 
         """The files and folders below the folder that match a pattern, sorted."""
         with reaching(str(self)):
             root = self.key
-            for name in sorted(self.fs.glob(f"{root}/{pattern}")):
+            for name in sorted(self.fs.glob(f"{escape(root)}/{pattern}")):
                 yield self / str(name).rstrip("/").removeprefix(root).lstrip("/")
 
     def files(self) -> Iterator[Remote]:
@@ -136,12 +140,26 @@ def location(path: Path | str) -> Path:
     """The path of a local file, or a `Remote` for a URL such as `s3://bucket/log.parquet`.
 
     `Path("s3://bucket/log.parquet")`, which drops a slash, counts as the URL; `file:///log.parquet` counts as a local
-    path.
+    path. The case of the protocol does not matter. Raises PlaceError for a URL without a bucket or host.
     """
     url = None if isinstance(path, Remote) else _URL.fullmatch(os.fspath(path))
-    if url is None or (len(url[2]) == 1 and not _is_protocol(url[1])):
+    protocol = "" if url is None else url[1].lower()
+    if url is None or (len(url[2]) == 1 and not _is_protocol(protocol)):
         return Path(path) if isinstance(path, str) else path
-    return Path(f"/{url[3]}") if url[1] in ("file", "local") else Remote(f"{url[1]}://{url[3]}")
+    if protocol in ("file", "local"):
+        return Path(f"/{url[3]}")
+    if not url[3]:
+        raise PlaceError(f"{protocol}:// names no place", fix=f"Write {protocol}://BUCKET/FOLDER.")
+    return Remote(f"{protocol}://{url[3]}")
+
+
+def here(path: Path | str, what: str) -> Path:
+    """The path of `what` (for messages), which must be on this machine. Raises ConfigError for a URL."""
+    place = location(path)
+    if isinstance(place, Remote):
+        raise ConfigError(f"{what} is read and written on this machine only", example=str(place),
+                          fix="Name a path of this machine, and copy from or to the remote place.")  # fmt: skip
+    return place
 
 
 def is_remote(path: Path) -> bool:

@@ -80,7 +80,7 @@ def read_reference(run: Run) -> pl.DataFrame | None:
     path = run.folder / "reference.csv"
     if run.facts.get("config", {}).get("reference") is None or not path.is_file():
         return None
-    return pl.read_csv(path, schema=REFERENCE)
+    return pl.read_csv(path, schema=REFERENCE, glob=False)
 
 
 def encoders(run: Run) -> list[str]:

@@ -35,9 +35,9 @@ def read_figures(run: Run) -> Figures | None:
         return None
     try:
         figures, standings, gains, differences = (
-            pl.read_csv(run.folder / f"{name}.csv", schema=schema) for name, schema in _TABLES.items()
+            pl.read_csv(run.folder / f"{name}.csv", schema=schema, glob=False) for name, schema in _TABLES.items()
         )
-        users = pl.read_parquet(run.folder / "users.parquet")
+        users = pl.read_parquet(run.folder / "users.parquet", glob=False)
         verdicts = tuple(_verdict(**entry) for entry in state["verdicts"])
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None  # computing them again is always right

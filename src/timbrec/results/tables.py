@@ -44,7 +44,7 @@ def _read(run: Run) -> dict[str, pl.DataFrame] | None:
         return None
     try:
         files = [run.folder / name for name in state["files"]]
-        return {path.stem: pl.read_parquet(path) for path in files}
+        return {path.stem: pl.read_parquet(path, glob=False) for path in files}
     except (OSError, pl.exceptions.PolarsError):
         return None  # computing them again is always right
 

@@ -153,7 +153,7 @@ def _keep_scores(config: Config, folder: Path) -> None:
 def read_scores(folder: Path) -> pl.DataFrame | None:
     """The published scores (encoder, task, score) kept in a run's folder; None without any."""
     path = folder / _SCORES
-    return pl.read_csv(path, schema=SCORES) if path.is_file() else None
+    return pl.read_csv(path, schema=SCORES, glob=False) if path.is_file() else None
 
 
 def probes_digest(folder: Path) -> str:

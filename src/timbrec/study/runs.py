@@ -94,7 +94,7 @@ class Run:
     def tracks(self) -> pl.DataFrame:
         """The catalogue's tracks in row order: `id` and, if known, `artist` and `genre`."""
         path = self.folder / TRACKS
-        return pl.read_parquet(path) if path.is_file() else self.split.items.ids.to_frame()
+        return pl.read_parquet(path, glob=False) if path.is_file() else self.split.items.ids.to_frame()
 
     @cached_property
     def artists(self) -> Int[Array, "items"] | None:
@@ -122,8 +122,13 @@ class Run:
         return (folder / "cell.json").is_file() if self._mirror is None else self._mirror.has(folder.name)
 
     def write(self, cell: Cell) -> None:
-        """Store a finished cell in one step, and delete the record of an earlier failure."""
+        """Store a finished cell in one step, and delete the record of an earlier failure.
+
+        Of two processes that finish a cell, the first counts.
+        """
         folder = self._cell(cell.experiment)
+        if self._mirror is None and self.has(cell.experiment):
+            return
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder) as partial:
             partial.mkdir()
@@ -176,11 +181,11 @@ class Run:
 
     def _table(self, folder: Path, name: str, expected: str) -> pl.DataFrame:
         if self._mirror is not None:
-            return pl.read_parquet(self._mirror.table(folder.name, name, expected))
+            return pl.read_parquet(self._mirror.table(folder.name, name, expected), glob=False)
         path = folder / f"{name}.parquet"
         if self._unchanged.get(path, checksum) != expected:
             raise ValueError(f"{path.name} was changed after it was written")
-        return self._recent.get(expected, lambda: pl.read_parquet(path))
+        return self._recent.get(expected, lambda: pl.read_parquet(path, glob=False))
 
     def fail(self, experiment: Experiment, reason: str) -> None:
         """Record why a cell failed."""
@@ -278,7 +283,9 @@ def _refuse_other_format(folder: Path) -> None:
 
 def _old_cell(folder: Path, experiment: Experiment, facts: dict[str, Any], names: Sequence[str]) -> Cell:
     """A cell of format 1: lists without checksums, as deep as the largest k."""
-    records = {name: pl.read_parquet(folder / f"{name}.parquet") for name in names if name not in facts["refused"]}
+    records = {
+        name: pl.read_parquet(folder / f"{name}.parquet", glob=False) for name in names if name not in facts["refused"]
+    }
     return Cell(experiment, records, facts["refused"], facts["facts"], facts["chosen"], facts["seconds"])
 
 

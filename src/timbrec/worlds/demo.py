@@ -70,7 +70,7 @@ def write_demo(
     seconds = 6.0 if full else QUICK_SECONDS
     world = MusicWorld(users=users, tracks=tracks, seed=seed, clip_seconds=seconds)
     world.write(folder, progress=progress)
-    items = pl.read_parquet(folder / "items.parquet")
+    items = pl.read_parquet(folder / "items.parquet", glob=False)
     tables = {"labels": label_vectors(items), "taste": taste_vectors(world, items["track_id"])}
     for name, table in tables.items():
         with replacing(folder / f"{name}.parquet") as partial:

@@ -97,7 +97,7 @@ def read_record(folder: Path) -> Record | None:
         if checksum(folder / "test.parquet") != stored["test"]:
             return None
         facts = stored["record"] | {"remarks": tuple(stored["record"]["remarks"])}
-        return Record(**facts, test=pl.read_parquet(folder / "test.parquet"))
+        return Record(**facts, test=pl.read_parquet(folder / "test.parquet", glob=False))
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None  # probing again is always right
 
