@@ -147,3 +147,15 @@ def test_another_reason_is_no_reason_to_ask_again() -> None:
     with pytest.raises(ConnectionError, match="versions differ"):
         _join(SimpleNamespace(init=init), "ray://head:10001")  # type: ignore[arg-type]
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nonsense"])
+def test_a_cluster_that_is_named_by_the_environment_and_not_there(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with (
+        pytest.raises(ConfigError, match=rf"no Ray cluster answers at RAY_ADDRESS \(e\.g\. '{address}'\)\. Correct it"),
+        connected("ray://auto"),
+    ):
+        pass

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "ray://"
 _SECONDS = 10.0  # for an address to answer
+_HEALTH = 60.0  # for a head node to say that it is well, the start of a process included
 _TRIES = 3  # of a client to get a server of its own from a busy head node
 _NO_SERVER = ("client server failed", "Initialization failure from server")  # in the head node's answers
 _CHECKED = ("timbrec", "code", "python", "torch", "numpy", "polars")
@@ -204,6 +207,8 @@ def _connect(ray: ModuleType, address: str) -> None:
         return
     if address != "auto":
         _refuse_silent(address)
+    elif named := os.environ.get("RAY_ADDRESS"):
+        _refuse_no_head(named)
     try:
         _join(ray, "auto" if address == "auto" else _PREFIX + address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
@@ -225,6 +230,20 @@ def _refuse_silent(address: str) -> None:
             f"nobody answers at ray://{address} ({_first_line(error)})",
             fix="Check the address, and that `ray start --head` runs there.",
         ) from error
+
+
+def _refuse_no_head(address: str) -> None:
+    """Raise ConfigError if RAY_ADDRESS names no head node that answers: Ray itself would ask there for minutes."""
+    if "://" in address or address in ("auto", "local"):
+        return
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        healthy = subprocess.run(command, capture_output=True, check=False, timeout=_HEALTH).returncode == 0
+    except subprocess.TimeoutExpired:
+        healthy = False
+    if not healthy:
+        raise ConfigError("no Ray cluster answers at RAY_ADDRESS", example=address,
+                          fix="Correct it or unset it; the port of a head node is 6379 by default.")  # fmt: skip
 
 
 def _refuse_other_versions(ray: ModuleType) -> None:
