@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from timbrec.protocols import Content, Workspace
 from timbrec.recommenders.shared.log_sum import mean_log_sum
 from timbrec.recommenders.shared.projected_log_sum import projected_log_sum
 from timbrec.recommenders.shared.scaling import Scale, Scaling
-from timbrec.recommenders.shared.sequences import MASK, PADDING, Sequences
+from timbrec.recommenders.shared.sequences import MASK, PADDING, Sequences, chunks, merged
 from timbrec.recommenders.shared.transformer import ItemTransformer, Norm, Positions, Start
 from timbrec.settings import Count, Number, Positive, Share
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 _ROWS = 8192  # items projected at once outside training
 _TOKENS = 4800  # tracks in a block outside training, of 16 users or more
+_WORK = 2**28  # bytes of a step beside the layers
 _CHUNKS, _CHUNK_USERS = 8, 4  # a training batch is split into about 8 chunks of at least 4 users
 
 
@@ -91,6 +91,14 @@ class BERT4Rec(TrainedRecommender):
     ) -> BERT4RecModel:
         """The model before training."""
         return BERT4RecModel(self, train, content)
+
+    def memory(self, n_users: int, n_items: int, dim: int) -> int:
+        """Upper bound of the bytes of a training: the items, twice while it is scaled, or with gradient, moments
+        and average; the projected items twice; the users' states; a batch of full length in all layers."""
+        width, copies = self.width or dim, 2 + (3 + self.average) * ("items" in self.learned)
+        tables = n_items * (copies * dim + 2 * width) + n_users * width
+        layer = 24 * width + 3 * self.feed_forward + 2 * self.heads * self.length  # numbers per track of a batch
+        return 4 * (tables + self.batch * self.length * self.layers * layer) + _WORK
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -226,17 +234,17 @@ class BERT4RecModel(Trainable[Sequences]):
         costs time by itself.
         """
         lengths = (places != PADDING).sum(1)
-        groups = _merged(_chunks(lengths, max(_CHUNK_USERS, len(lengths) // _CHUNKS)), lengths)
-        chunks = [np.s_[group, : lengths[group].max()] for group in groups]
-        inputs = [torch.from_numpy(np.where(masked, MASK, places)[chunk]).to(self.device) for chunk in chunks]
+        groups = merged(chunks(lengths, max(_CHUNK_USERS, len(lengths) // _CHUNKS)), lengths)
+        parts = [np.s_[group, : lengths[group].max()] for group in groups]
+        inputs = [torch.from_numpy(np.where(masked, MASK, places)[part]).to(self.device) for part in parts]
         vectors = nn.functional.embedding(torch.cat([tracks.flatten() for tracks in inputs]) % len(table), table)
-        parts = vectors.split([tracks.numel() for tracks in inputs])
+        embedded = vectors.split([tracks.numel() for tracks in inputs])
         states, labels = [], []
-        for chunk, tracks, part in zip(chunks, inputs, parts, strict=True):
-            if masked[chunk].any():
-                at = torch.from_numpy(np.argwhere(masked[chunk])).to(self.device)
-                states.append(self.transformer.hidden(part.view(*tracks.shape, -1), tracks == PADDING, at))
-                labels.append(places[chunk][masked[chunk]])
+        for part, tracks, inside in zip(parts, inputs, embedded, strict=True):
+            if masked[part].any():
+                at = torch.from_numpy(np.argwhere(masked[part])).to(self.device)
+                states.append(self.transformer.hidden(inside.view(*tracks.shape, -1), tracks == PADDING, at))
+                labels.append(places[part][masked[part]])
         return torch.cat(states), torch.from_numpy(np.concatenate(labels)).to(self.device)
 
 
@@ -264,7 +272,7 @@ def user_states(
     with torch.no_grad():
         table = torch.cat([torch.from_numpy(items).to(device), transformer.special])
         longest = transformer.settings["length"]
-        for chunk in _chunks(sequences.lengths[users], max(16, _TOKENS // longest)):
+        for chunk in chunks(sequences.lengths[users], max(16, _TOKENS // longest)):
             latest = sequences.latest(users[chunk], longest - 1)
             ends = (latest != PADDING).sum(1)
             places = np.pad(latest, ((0, 0), (0, 1)), constant_values=PADDING)
@@ -285,15 +293,3 @@ def _masked(
         track = rng.integers(present.sum())
         masked[tuple(axis[track] for axis in np.nonzero(present))] = True
     return masked
-
-
-def _chunks(lengths: Int[Array, "n"], size: int) -> list[Int[Array, "m"]]:
-    """The places 0 to n - 1 in ascending order of their lengths, in chunks of `size`."""
-    return np.split(np.argsort(lengths, kind="stable"), range(size, len(lengths), size))
-
-
-def _merged(chunks: Sequence[Array], lengths: Int[Array, "n"]) -> list[Array]:
-    """The chunks in order, with neighbours that have the same longest length as one."""
-    longest = np.array([lengths[chunk].max() for chunk in chunks])
-    starts = np.flatnonzero(np.diff(longest, prepend=-1))
-    return [np.concatenate(chunks[start:end]) for start, end in pairwise([*starts, len(chunks)])]

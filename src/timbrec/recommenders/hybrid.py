@@ -22,6 +22,8 @@ from timbrec.types import Array, Float32, Int
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
 
+_WORK = 2**28  # bytes of a step beside the tower
+
 
 @dataclass(frozen=True)
 class Hybrid(TrainedRecommender):
@@ -55,6 +57,11 @@ class Hybrid(TrainedRecommender):
     ) -> HybridModel:
         """The model before training."""
         return HybridModel(self, train, content)
+
+    def memory(self, n_users: int, n_items: int, dim: int) -> int:
+        """Upper bound of the bytes of a training: the scaled content, twice while it is made or with the layers of the
+        tower over all items and their gradients; the users' vectors; and the work of a batch."""
+        return 4 * (n_items * max(2 * dim, dim + 5 * self.width) + n_users * self.width) + _WORK
 
 
 class HybridModel(Autoencoder):

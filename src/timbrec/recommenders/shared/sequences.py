@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 
 from timbrec.data.interactions import Interactions
@@ -38,6 +41,18 @@ class Sequences:
         places = np.arange(lengths.max(initial=0))[None]
         from_start = (self.ends[users][:, None] - lengths + places).clip(0, len(self.items) - 1)
         return np.where(places < lengths, self.items[from_start], PADDING)
+
+
+def chunks(lengths: Int[Array, "n"], size: int) -> list[Int[Array, "m"]]:
+    """The places 0 to n - 1 in ascending order of their lengths, in chunks of `size`."""
+    return np.split(np.argsort(lengths, kind="stable"), range(size, len(lengths), size))
+
+
+def merged(parts: Sequence[Array], lengths: Int[Array, "n"]) -> list[Array]:
+    """The chunks in order, with neighbours that have the same longest length as one."""
+    longest = np.array([lengths[chunk].max() for chunk in parts])
+    starts = np.flatnonzero(np.diff(longest, prepend=-1))
+    return [np.concatenate(parts[start:end]) for start, end in pairwise([*starts, len(parts)])]
 
 
 def _scattered(rows: Int[Array, "n"] | UInt64[Array, "n"]) -> UInt64[Array, "n"]:
