@@ -146,7 +146,7 @@ MISTAKES = tuple(
         ("served vectors are not normalised", "recommenders/shared/towers.py",
          '= self(block if', '= self.layers(block if'),
         ("Hybrid's scale is ignored", "recommenders/hybrid.py",
-         'return self.scaling(self.catalogue[self.columns])', 'return self.catalogue[self.columns]'),
+         'return self.scaling(self.catalogue[self.columns[rows]])', 'return self.catalogue[self.columns[rows]]'),
         # BERT4Rec
         ("padding is attended", "recommenders/shared/transformer.py",
          'mask = padding if padding.any() else None', 'mask = None'),
@@ -158,7 +158,7 @@ MISTAKES = tuple(
         ("no mask token when serving", "recommenders/bert4rec.py",
          'places[np.arange(len(chunk)), ends] = MASK', 'ends = ends - 1'),
         ("masked tracks are visible", "recommenders/bert4rec.py",
-         'np.where(masked, MASK, places)[chunk]', 'places[chunk]'),
+         'np.where(masked, MASK, places)[part]', 'places[part]'),
         ("every track is masked", "recommenders/bert4rec.py",
          'masked = present & (rng.random(present.shape) < share)', 'masked = present.copy()'),
         ("dropout while serving", "training/recommender.py", 'model.eval()', 'pass'),

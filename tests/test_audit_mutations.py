@@ -29,7 +29,7 @@ from timbrec.data import cuts
 from timbrec.data.events import Events
 from timbrec.data.interactions import Interactions
 from timbrec.data.pairs import later_pairs
-from timbrec.data.split import Fold, Scenario, Split
+from timbrec.data.split import Fold, Split, Task
 from timbrec.embed import pooling
 from timbrec.embed.encode import encode_track
 from timbrec.encoders.mfcc import MFCC
@@ -37,7 +37,7 @@ from timbrec.errors import DataError
 from timbrec.metrics.hit_rate import HitRate
 from timbrec.metrics.ndcg import NDCG
 from timbrec.metrics.recall import Recall
-from timbrec.protocols import Content, Recommender, Scorer, Workspace
+from timbrec.protocols import Content, Recommender, Workspace
 from timbrec.ranking.outcomes import outcome
 from timbrec.ranking.rank import rank
 from timbrec.recommenders import ease, knn
@@ -49,7 +49,7 @@ from timbrec.recommenders.shared.transformer import ItemTransformer
 from timbrec.store.source import VectorSource
 from timbrec.study import fitting
 from timbrec.study.controls import gaussian
-from timbrec.training import Trainable, judge, loop, negatives, validation
+from timbrec.training import Trainable, judge, loop, negatives
 
 ROOT = Path(__file__).parents[1]
 CHECK = {check.name: check for check in CHECKS}
@@ -356,13 +356,12 @@ def _judged_by(patch: Patch, judged: Callable[..., judge.Judge]) -> None:
 def without_histories(patch: Patch) -> None:
     """Validation lists with items that the users already played."""
 
-    def validate(scorer: Scorer, fold: Fold, scenario: Scenario = "mixed", k: int = 50) -> float:
-        task = validation.validation_task(fold, scenario, scorer.can_rank_cold)
-        nothing = fold.train.where(np.zeros(len(fold.train), bool))
-        top = rank(scorer, task.users, task.candidates, nothing, k)
-        return NDCG(k).value(outcome(top.items, task, fold.train))
+    def validated(scorer: Any, task: Task, train: Interactions, k: int = 50) -> float:
+        nothing = train.where(np.zeros(len(train), bool))
+        top = rank(scorer(task.users), task.users, task.candidates, nothing, k)
+        return NDCG(k).value(outcome(top.items, task, train))
 
-    patch.setattr(judge, "validate", validate)
+    patch.setattr(judge, "validated", validated)
 
 
 @pytest.mark.parametrize("mutation", [held_out_rows_alone, train_loss, without_histories])

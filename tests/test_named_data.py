@@ -101,7 +101,7 @@ class TestImport:
             ({"import": "listenbrain"}, "there is no importer called 'listenbrain'. Did you mean 'listenbrainz'"),
             ({"impart": "listenbrainz"}, "no key 'interactions.impart'. Did you mean 'import'"),
             ({"import": "listenbrainz", "pth": 1}, "no key 'interactions.pth'. Did you mean 'path'.*Known: import"),
-            ({"import": "listenbrainz", "threshold": 200}, "interactions.threshold: .*less than or equal to 100"),
+            ({"import": "listenbrainz", "threshold": 200}, "interactions.threshold must be less than or equal to 100"),
         ],
     )
     def test_a_wrong_entry_is_named(self, tmp_path: Path, entry: dict[str, Any], message: str) -> None:

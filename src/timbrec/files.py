@@ -26,11 +26,11 @@ def aside(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{uuid4().hex[:12]}-{path.name[-60:]}")
     try:
         yield partial
-    except OSError as error:
-        error.filename = error.filename or (None if error.errno is None else str(partial))
-        raise
     except Exception as error:
         if (number := system_error(error)) is None:
+            raise
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = error.filename or str(partial)
             raise
         raise OSError(number, os.strerror(number), str(partial)) from error
     finally:
