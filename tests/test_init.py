@@ -286,10 +286,10 @@ def test_several_files_of_an_export_are_one_history(folder: Path, place: str) ->
 
 def test_a_named_file_that_cannot_be_read_is_listed_with_advice(folder: Path) -> None:
     LOG.write_csv("plays.csv")
-    np.savez(folder / "mine.npz", vectors=VECTORS)
+    (folder / "mine.pt").write_bytes(b"PK")
     (folder / "words.txt").write_text("3 2\na 1 2\nb 3 4\nc 5 6\n")
-    with pytest.raises(ConfigError, match=r"(?s)mine\.npz: left out.*Save vectors as \.npy.*words\.txt: left out"):
-        init(folder, "plays.csv", "mine.npz", "words.txt")
+    with pytest.raises(ConfigError, match=r"(?s)mine\.pt: left out.*Save vectors as \.npy.*words\.txt: left out"):
+        init(folder, "plays.csv", "mine.pt", "words.txt")
 
 
 @pytest.mark.parametrize(

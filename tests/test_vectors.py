@@ -307,9 +307,9 @@ def test_empty_lines_at_the_end_of_ids_are_no_ids(folder: Path) -> None:
 
 
 def test_kinds_that_are_not_read_are_named_even_with_ids(folder: Path) -> None:
-    np.savez(folder / "v.npz", ARRAY)
-    with pytest.raises(DataError, match=r"v\.npz is of no known kind.*Save vectors as \.npy"):
-        read_vectors(folder / "v.npz", folder / "ids.txt")
+    (folder / "v.pt").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"v\.pt is of no known kind.*Save vectors as \.npy"):
+        read_vectors(folder / "v.pt", folder / "ids.txt")
 
 
 @pytest.mark.parametrize(("index", "named"), [(np.arange(40), True), (np.arange(1, 41), True), (None, True),

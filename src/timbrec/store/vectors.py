@@ -1,4 +1,4 @@
-"""Reading existing vectors: arrays, `.npy` files with a list of ids, tables, or stores of `timbrec embed`."""
+"""Reading existing vectors: arrays, files of arrays with ids, tables, or stores of `timbrec embed`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from timbrec.data.vocabulary import Vocabulary
 from timbrec.errors import ConfigError, DataError
 from timbrec.places import local, location
 from timbrec.store import VectorSource, VectorStore
+from timbrec.store.archives import is_archive, read_archive
 from timbrec.store.manifest import holds_store
 from timbrec.store.source import Ids, blocks, count_zeros, distinct_ids
 from timbrec.store.vector_tables import LINES, Columns, id_column, read_matrix
@@ -72,13 +73,14 @@ class Vectors(VectorSource):
 def read_vectors(
     path: Path | str, ids: Path | str | None = None, columns: Columns | None = None, form: TextForm | None = None
 ) -> VectorSource:
-    """Read the vectors of a `.npy` array (memory-mapped), a table, or the folder of a VectorStore.
+    """Read the vectors of a `.npy` array (memory-mapped), an archive of arrays, a table, or a VectorStore's folder.
 
     A `.npy` needs `ids`, a file with one id per row: `.txt` (one id per line), any table, or `.npy` of whole numbers or
-    strings. For tables, `columns` names the `id` column (by default "id", "ID", "track_id", "item_id" or the only one)
-    and the `vector`: one column of lists (or their text, "[0.1, 0.2]"), or several columns of numbers, by name or by a
-    pattern such as "f*". By default the vector is all columns except the id; they must be numbered alike (f0, f1, ...),
-    and an index written by pandas or R is left out. `form` describes the text format. All files may be compressed.
+    strings. An archive, `.npz` or `.safetensors`, may have them inside (`read_archive`). For tables, `columns` names
+    the `id` column (by default "id", "ID", "track_id", "item_id" or the only one) and the `vector`: one column of lists
+    (or their text, "[0.1, 0.2]"), or several columns of numbers, by name or by a pattern such as "f*". By default the
+    vector is all columns except the id; they must be numbered alike (f0, f1, ...), and an index written by pandas or R
+    is left out. `form` describes the text format. All files but archives may be compressed.
 
     Raises DataError for unsuitable files, ConfigError for contradictory `columns`, and StoreError for a damaged store.
     """
@@ -89,6 +91,11 @@ def read_vectors(
         return VectorStore.open(path)
     if plain_name(path).endswith(".npy"):
         return _array_vectors(path, ids, columns, form)
+    if is_archive(path):
+        if ids is None:
+            return Vectors(*read_archive(path, columns), str(path))
+        named = {"vector": columns["vector"]} if "vector" in columns else {}
+        return _with_ids(path, read_archive(path, named, with_ids=False)[1], ids, columns, form)
     table = open_table(path, form)
     if ids is not None:
         raise ConfigError(f"{path} has ids of its own", fix="Leave out `ids`; name its column under `columns`.")
@@ -146,10 +153,15 @@ def _holds_tables(folder: Path) -> bool:
 
 
 def _array_vectors(vectors: Path, ids: Path | str | None, columns: Columns, form: TextForm | None) -> Vectors:
-    """Return the rows of a `.npy` with the ids of a second file."""
+    """The rows of a `.npy` with the ids of a second file."""
     array = _array(vectors)
     if ids is None:
         raise DataError(f"{vectors}: a .npy has no ids in it", fix="Give `ids`, a file with one id per row.")
+    return _with_ids(vectors, array, ids, columns, form)
+
+
+def _with_ids(vectors: Path, array: Array, ids: Path | str, columns: Columns, form: TextForm | None) -> Vectors:
+    """The rows of an array with the ids of a second file."""
     path = location(ids).expanduser()
     known = distinct_ids(read_ids(path, columns, form), str(path))
     if len(known) == len(array) + 1 and array.ndim:

@@ -69,7 +69,7 @@ _IMPORT = {
     "ambiguous": "Treatment of recordings that several tracks match equally well.",
 }
 _VECTORS = {
-    "EncoderConfig.vectors": "A table, a `.npy` array (with `ids`), or the folder of a store.",
+    "EncoderConfig.vectors": "A table, an array (`.npy` with `ids`, `.npz`, `.safetensors`), or the folder of a store.",
     "EncoderConfig.dataset": "The name of vectors of the config's data set.",
     "EncoderConfig.columns": "Column of the ids (`id`) and of the `vector`.",
     "EncoderConfig.audio": "A folder of audio files, or a manifest with the columns `id` and `path`.",

@@ -12,7 +12,7 @@ from timbrec.types import Array, Float32
 if TYPE_CHECKING:
     from timbrec.store import VectorSource
 
-KINDS = (".npy", ".parquet", ".tsv", ".csv", ".bz2")
+KINDS = (".npy", ".npz", ".safetensors", ".parquet", ".tsv", ".csv", ".bz2")
 
 
 class Precomputed:

@@ -21,12 +21,12 @@ from timbrec.study.draft.log import headless_roles, is_default, plays_column, ti
 from timbrec.study.inputs import Inputs, load_inputs
 from timbrec.types import Progress
 
-SOURCES = ("vectors", "array", "store", "audio")
+SOURCES = ("vectors", "array", "archive", "store", "audio")
 HOLDOUT: dict[str, Any] = {"protocol": "item-holdout"}
 ANY_DAY = "test_at: 2019-03-01  # instead: train before this day, test in the month after it"
 WORDS = {
-    "items": "a table of tracks", "vectors": "vectors", "array": "an array", "ids": "ids or words, a line each",
-    "store": "a store of vectors", "audio": "audio",
+    "items": "a table of tracks", "vectors": "vectors", "array": "an array", "archive": "vectors",
+    "ids": "ids or words, a line each", "store": "a store of vectors", "audio": "audio",
 }  # fmt: skip
 
 

@@ -18,10 +18,11 @@ from timbrec.data.tables import KINDS, Source, advice_for, open_table
 from timbrec.data.text import SUFFIXES, TextForm
 from timbrec.errors import DataError, TimbrecError
 from timbrec.histories.reading import detect
+from timbrec.store.archives import is_archive, read_archive
 from timbrec.store.vector_tables import LINES
 from timbrec.study.draft.parts import is_partitioned
 
-Kind = Literal["log", "items", "vectors", "array", "ids", "store", "audio", "history", "unknown"]
+Kind = Literal["log", "items", "vectors", "array", "archive", "ids", "store", "audio", "history", "unknown"]
 SAMPLE = 10_000  # rows that decide the kind of a table
 WRITTEN = ("run.json", "model.json")  # in the folders of runs and models, which hold no sources
 WIDE = 4  # columns of numbers from which a table without other roles is one of vectors
@@ -135,6 +136,8 @@ def _readable(path: Path) -> Finding:
     name = Path(plain_name(path)).name.lower()
     if name.endswith(".npy"):
         return _array(path)
+    if is_archive(path):
+        return _archive(path)
     if name.endswith(".txt") and (ids := _lines(path)):
         return ids
     if not name.endswith((*KINDS, *SUFFIXES)):
@@ -169,6 +172,14 @@ def _array(path: Path) -> Finding:
             "a single vector. Save those of all tracks as one array, and their ids as a text file, a line each"
         ))  # fmt: skip
     return Finding((path,), "array" if array.ndim == 2 else "ids", note=f"{len(array)}")
+
+
+def _archive(path: Path) -> Finding:
+    try:
+        read_archive(path)
+    except DataError:  # perhaps its ids are elsewhere
+        return Finding((path,), "array", note=f"{len(read_archive(path, with_ids=False)[1])}")
+    return Finding((path,), "archive")
 
 
 def _lines(path: Path) -> Finding | None:
