@@ -6,29 +6,46 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakValueDictionary
 
 from timbrec.places.cache import cache_limit, locked, removed
 from timbrec.places.locks import alone
 
 _USED = ".used"  # marks a working copy; its time is that of the last use
+_held: WeakValueDictionary[Path, BinaryIO] = WeakValueDictionary()  # marks that this process has locked
 _KEPT = "training"  # checkpoints of interrupted trainings, which are nowhere else
 
 
-def claim(folder: Path) -> BinaryIO:
-    """Mark a folder as a working copy in use, and remove others beyond the cache's limit.
+def claim(folder: Path) -> tuple[Path, BinaryIO]:
+    """Mark a folder as this process's working copy, and remove others beyond the cache's limit.
 
-    The folder is in use while the returned file is open. The working copies that were not used for longest leave first;
-    those that a process uses stay, and so do checkpoints of interrupted trainings.
+    Returns the folder, or `folder-2` and so on where other processes use the ones before, and a file: the folder is in
+    use while it is open. The working copies that were not used for longest leave first; those that a process uses stay,
+    and so do checkpoints of interrupted trainings.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with alone(folder.parent / ".lock"):
-        handle = (folder / _USED).open("a+b")
-        locked(handle, exclusive=False)
-        os.utime(folder / _USED)
+        places = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+        place, handle = next(filter(None, map(_taken, chain([folder], places))))
+        os.utime(place / _USED)
         _trim(folder.parent)
-    return handle
+    return place, handle
+
+
+def _taken(folder: Path) -> tuple[Path, BinaryIO] | None:
+    """The folder and its mark, locked by this process; None if another one has it."""
+    handle = _held.get(folder)
+    if handle is None or handle.closed:
+        folder.mkdir(exist_ok=True)
+        handle = (folder / _USED).open("a+b")
+        if not locked(handle, exclusive=True):
+            handle.close()
+            return None
+        _held[folder] = handle
+    return folder, handle
 
 
 def _trim(root: Path) -> None:

@@ -35,8 +35,8 @@ class Mirror:
     def __init__(self, path: Remote) -> None:
         earlier = path.parent.name == "earlier"  # the run was replaced by another one, which shares its cells
         root = path.parent.parent if earlier else path
-        self.place, self.work = Bucket(root), Bucket(root).work()
-        self._claim = claim(self.work)  # in use while this lives
+        self.place = Bucket(root)
+        self.work, self._claim = claim(self.place.work())  # in use while this lives
         self.folder = self.work.joinpath(*path.relative_to(root).parts)
         self._version, self._files = -1, _Files()
         self._finished: set[str] = set()
