@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 import small_world
+from made import rewrite
 from timbrec.api import audit_all, bench
 from timbrec.audit import CHECKS, Finding, audit_code, audit_run, plain
 from timbrec.audit.artists import artists_near
@@ -361,7 +362,7 @@ def store(run: Run, cell: Cell, scenario: Scenario, lists: TopK) -> None:
     """Write a cell with other lists of a scenario."""
     test = run.split.test
     table = lists_table(lists, test.task(scenario), test.train)
-    run.write(replace(cell, records=cell.records | {scenario: table}))
+    rewrite(run, replace(cell, records=cell.records | {scenario: table}))
 
 
 def _seen(lists: TopK, fold: Fold) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from made import TableScorer, fold
+from made import TableScorer, fold, rewrite
 from timbrec.cli import compare_show as cli
 from timbrec.data.split import SCENARIOS, Split
 from timbrec.data.vocabulary import Vocabulary
@@ -124,7 +124,7 @@ def test_differences_are_those_of_the_standings(table: pl.DataFrame, figures: Fi
 def test_the_same_lists_under_another_name_are_tied_with_a_difference_of_0(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["mfcc", "mert-95m"], ["knn"])
     first, second = run.finished
-    run.write(replace(run.read(first), experiment=second))
+    rewrite(run, replace(run.read(first), experiment=second))
     copied = compare_with(Run(tmp_path), "mfcc", "ndcg@50")
     assert copied["standing"].to_list() == ["tied"] * 3
     assert copied["difference"].to_list() == pytest.approx([0, 0, 0], abs=1e-12)
