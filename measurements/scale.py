@@ -136,17 +136,24 @@ def training(name: str, folder: Path, shape: Shape, steps: int) -> dict[str, flo
     return facts | {"step_s": step, "steps": taken.per_epoch, "epoch_s": step * taken.per_epoch}
 
 
-def store(folder: Path, shape: Shape) -> dict[str, float]:
-    """Append vectors to a store in commits, open it, and fetch a hundred vectors by id."""
-    tracks, path = shape.tracks, folder / "store"
+def write_store(path: Path, shape: Shape, ids: str) -> None:
+    """A new store of random vectors, in commits; `ids` is the format of an id."""
     shutil.rmtree(path, ignore_errors=True)
     info = StoreInfo(
         "random", "1", layer=None, pool="mean", over="time", windows="whole", dim=shape.dim, dtype="float16"
     )
-    opened, started, rng = VectorStore.create(path, info), time.process_time(), np.random.default_rng(0)
-    for start in range(0, tracks, PER_COMMIT):
-        ids = [f"track{row:09d}" for row in range(start, min(start + PER_COMMIT, tracks))]
-        opened.append(ids, rng.standard_normal((len(ids), shape.dim), dtype=np.float32).astype(np.float16))
+    opened, rng = VectorStore.create(path, info), np.random.default_rng(0)
+    for start in range(0, shape.tracks, PER_COMMIT):
+        rows = range(start, min(start + PER_COMMIT, shape.tracks))
+        vectors = rng.standard_normal((len(rows), shape.dim), dtype=np.float32).astype(np.float16)
+        opened.append([ids.format(row) for row in rows], vectors)
+
+
+def store(folder: Path, shape: Shape) -> dict[str, float]:
+    """Append vectors to a store in commits, open it, and fetch a hundred vectors by id."""
+    tracks, path = shape.tracks, folder / "store"
+    started = time.process_time()
+    write_store(path, shape, "track{:09d}")
     appended, started = time.process_time() - started, time.process_time()
     VectorStore.open(path).aligned([f"track{row:09d}" for row in range(0, tracks, max(tracks // 100, 1))])
     facts = {"append_s": appended, "open_s": time.process_time() - started}
@@ -157,13 +164,7 @@ def store(folder: Path, shape: Shape) -> dict[str, float]:
 def bench(folder: Path, shape: Shape) -> dict[str, float]:
     """A benchmark with KNN, its controls and baselines on the log; then its figures and page alone."""
     path, output = folder / "vectors", folder / "run"
-    info = StoreInfo(
-        "random", "1", layer=None, pool="mean", over="time", windows="whole", dim=shape.dim, dtype="float16"
-    )
-    vectors = VectorStore.create(path, info)
-    for start in range(0, shape.tracks, PER_COMMIT):
-        ids = [f"t{row}" for row in range(start, min(start + PER_COMMIT, shape.tracks))]
-        vectors.append(ids, np.random.default_rng(start).standard_normal((len(ids), shape.dim)).astype(np.float16))
+    write_store(path, shape, "t{}")
     split = {"start": START, "validate_at": VALIDATE, "test_at": T, "end": END}
     config = {
         "name": "scale", "interactions": {"path": folder / "log"}, "encoders": {"random": {"vectors": path}},

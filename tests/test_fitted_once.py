@@ -108,7 +108,7 @@ def test_processes_of_a_pool_share_it(tmp_path: Path) -> None:
 
 def test_the_second_process_to_write_leaves_no_partial_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes on a disk without locks that both found nothing: the other one finishes while this one fits."""
-    monkeypatch.setattr(fitted_once, "FileLock", lambda _: nullcontext())
+    monkeypatch.setattr(fitted_once, "alone", lambda _: nullcontext())
     fit = ELSA.fit
 
     def overtaken(self: ELSA, *arguments: Any) -> Any:

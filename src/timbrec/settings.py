@@ -57,6 +57,13 @@ def schemas(kind: Any) -> dict[str, dict[str, Any]]:
     return {name: adapter.json_schema() for name, adapter in _adapters(kind).items()}
 
 
+def check_counts(**counts: int | None) -> None:
+    """Raise ConfigError for a number below 1; None stands for a default."""
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ConfigError(f"`{name}` must be 1 or more", example=count, fix="Leave it out for the default.")
+
+
 @cache
 def _adapters(kind: Any) -> dict[str, Any]:
     """Setting -> pydantic's TypeAdapter of its type."""

@@ -23,6 +23,7 @@ from timbrec.places.in_use import in_use
 from timbrec.result import Result, page_of, tables_of
 from timbrec.results.leaks import write_leaks
 from timbrec.results.truth import write_truth
+from timbrec.settings import check_counts
 from timbrec.study.config import Config, make_config, read_config
 from timbrec.study.description import describe_run
 from timbrec.study.grid import run_study
@@ -69,9 +70,7 @@ def bench(
         if config is None:
             raise ConfigError("there is nothing to run", fix="Give a config, or `interactions` and `encoders`.")
         config = make_config(dict(config)) if isinstance(config, Mapping) else read_config(Path(config))
-    for name, number in (("jobs", 1 if jobs is None else jobs), ("processes", processes)):
-        if number < 1:
-            raise ConfigError(f"`{name}` must be 1 or more", example=number, fix="Leave it out for the default.")
+    check_counts(jobs=jobs, processes=processes)  # a finished run starts no grid, which checks `jobs` too
     if processes > 1:
         return _bench_together(config, progress, only, engine, processes)
     with session_of(engine):

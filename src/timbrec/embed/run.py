@@ -19,6 +19,7 @@ from timbrec.errors import ConfigError, StoreError
 from timbrec.machine.cluster import kind_of
 from timbrec.places import location
 from timbrec.protocols import Encoder
+from timbrec.settings import check_counts
 from timbrec.store.manifest import holds_store, newest
 from timbrec.types import Progress
 
@@ -79,7 +80,7 @@ def embed_all(
     """
     if not outputs or len({output.store for output in outputs}) < len(outputs):
         raise ConfigError("there must be outputs, each with a store of its own", count=len(outputs))
-    check_counts(batch, workers)
+    check_counts(batch=batch, workers=workers)
     if engine == LOCAL:
         for output in filter(needs_trial, outputs):
             try_out(output)
@@ -125,13 +126,6 @@ def tracks_for(source: Path | str, stores: Sequence[Path], ids: str | None = Non
             )
         ids = next(iter(kept), None)
     return list_tracks(source, ids)
-
-
-def check_counts(batch: int | None, workers: int | None) -> None:
-    """Raise ConfigError for numbers of windows or threads below 1."""
-    for name, count in (("batch", batch), ("workers", workers)):
-        if count is not None and count < 1:
-            raise ConfigError(f"`{name}` must be 1 or more", example=count, fix="Leave it out for the default.")
 
 
 class _Targets(list[Target]):

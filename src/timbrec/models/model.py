@@ -216,10 +216,7 @@ class Model:
         return content
 
     def save(self, folder: Path | str) -> Path:
-        """Write the model as a folder of safetensors, JSON and parquet, in one step; returns the folder.
-
-        Raises ConfigError for a URL.
-        """
+        """Write a folder of safetensors, JSON and parquet in one step, and return it. Raises ConfigError for a URL."""
         from timbrec.models.folder import write_model
 
         parts = self.parts()

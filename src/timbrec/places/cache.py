@@ -15,7 +15,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from timbrec.errors import ConfigError, PlaceError
-from timbrec.places.locks import LOCKLESS, alone
+from timbrec.places.locks import alone, locked
 
 LIMIT = "20 GB"
 _TRIES = 5  # a copy may be removed by other processes before it is locked
@@ -138,20 +138,4 @@ def removed(path: Path) -> bool:
         return False
     with suppress(OSError):
         path.parent.rmdir()
-    return True
-
-
-def locked(handle: BinaryIO, exclusive: bool) -> bool:
-    """Lock an open file for as long as it is open; False if others hold it. Without file locks, always True.
-
-    The lock may be missing in the system or in the file system.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
-    except OSError as error:
-        return error.errno in LOCKLESS
     return True

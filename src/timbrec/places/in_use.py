@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from timbrec.places.cache import locked
 from timbrec.places.locations import is_remote
+from timbrec.places.locks import locked
 
 _MARK = ".in-use"
 

@@ -6,10 +6,11 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # such as NFS without a lock daemon
+_LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # such as NFS without a lock daemon
 
 
 def lock(path: Path, *, blocking: bool = True) -> BaseFileLock:
@@ -24,7 +25,7 @@ def lock(path: Path, *, blocking: bool = True) -> BaseFileLock:
     except Timeout:
         raise
     except OSError as error:
-        if error.errno not in LOCKLESS:
+        if error.errno not in _LOCKLESS:
             raise
         held = SoftFileLock(f"{path}.held", thread_local=False)
         held.acquire(blocking=blocking)
@@ -39,3 +40,19 @@ def alone(path: Path) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def locked(handle: BinaryIO, exclusive: bool) -> bool:
+    """Lock an open file for as long as it is open; False if others hold it. Without file locks, always True.
+
+    The lock may be missing in the system or in the file system.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+    except OSError as error:
+        return error.errno in _LOCKLESS
+    return True

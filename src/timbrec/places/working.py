@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 from weakref import WeakValueDictionary
 
-from timbrec.places.cache import cache_limit, locked, removed
-from timbrec.places.locks import alone
+from timbrec.places.cache import cache_limit, removed
+from timbrec.places.locks import alone, locked
 
 _USED = ".used"  # marks a working copy; its time is that of the last use
 _held: WeakValueDictionary[Path, BinaryIO] = WeakValueDictionary()  # marks that this process has locked

@@ -21,6 +21,7 @@ from timbrec.recommenders.shared.transformer import ItemTransformer, Norm, Posit
 from timbrec.settings import Count, Number, Positive, Share
 from timbrec.training import Trainable, TrainedRecommender, TrainedScorer
 from timbrec.training.negatives import Systematic
+from timbrec.training.recommender import STEP
 from timbrec.training.scorer import ChosenUsersScorer
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Bool, Float32, Int
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 _ROWS = 8192  # items projected at once outside training
 _TOKENS = 4800  # tracks in a block outside training, of 16 users or more
-_WORK = 2**28  # bytes of a step beside the layers
 _CHUNKS, _CHUNK_USERS = 8, 4  # a training batch is split into about 8 chunks of at least 4 users
 
 
@@ -98,7 +98,7 @@ class BERT4Rec(TrainedRecommender):
         width, copies = self.width or dim, 2 + (3 + self.average) * ("items" in self.learned)
         tables = n_items * (copies * dim + 2 * width) + n_users * width
         layer = 24 * width + 3 * self.feed_forward + 2 * self.heads * self.length  # numbers per track of a batch
-        return 4 * (tables + self.batch * self.length * self.layers * layer) + _WORK
+        return 4 * (tables + self.batch * self.length * self.layers * layer) + STEP
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

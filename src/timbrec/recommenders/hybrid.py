@@ -16,13 +16,12 @@ from timbrec.recommenders.shared.sparse import means
 from timbrec.recommenders.shared.towers import Tower
 from timbrec.settings import Count, Positive
 from timbrec.training import TrainedRecommender
+from timbrec.training.recommender import STEP
 from timbrec.training.trainable import distance
 from timbrec.types import Array, Float32, Int
 
 if TYPE_CHECKING:
     from timbrec.data.interactions import Interactions
-
-_WORK = 2**28  # bytes of a step beside the tower
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Hybrid(TrainedRecommender):
     def memory(self, n_users: int, n_items: int, dim: int) -> int:
         """Upper bound of the bytes of a training: the scaled content, twice while it is made or with the layers of the
         tower over all items and their gradients; the users' vectors; and the work of a batch."""
-        return 4 * (n_items * max(2 * dim, dim + 5 * self.width) + n_users * self.width) + _WORK
+        return 4 * (n_items * max(2 * dim, dim + 5 * self.width) + n_users * self.width) + STEP
 
 
 class HybridModel(Autoencoder):

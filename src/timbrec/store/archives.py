@@ -41,14 +41,20 @@ def read_archive(path: Path, columns: Columns | None = None, with_ids: bool = Tr
                 raise ConfigError(f"{path} has no array {in_words(name)}", fix=f"Known: {listing(list(entries))}.")
         if not columns and with_ids and _are_vectors(entries):
             return list(entries), np.stack([entry.load() for entry in entries.values()])
-        vectors = _chosen(path, entries, columns, "vector", lambda entry: len(entry.shape) == 2 and entry.kind in "fiu")
-        if not with_ids:
-            return [], vectors.load()
-        ids = _chosen(
-            path, entries, columns, "id", lambda entry: entry.shape == vectors.shape[:1] and entry.kind in _IDS
-        )
-        known = ids.load()
-        return np.char.decode(known, "utf-8") if known.dtype.kind == "S" else known, vectors.load()
+        vectors = _vectors(path, entries, columns)
+        return _ids(path, entries, columns, vectors) if with_ids else [], vectors.load()
+
+
+def ids_of_archive(path: Path) -> tuple[Ids | None, int]:
+    """The ids in an archive, None where no array holds them, and the number of vectors; those are not read."""
+    with _opened(path) as entries:
+        if _are_vectors(entries):
+            return list(entries), len(entries)
+        vectors = _vectors(path, entries, {})
+        try:
+            return _ids(path, entries, {}, vectors), vectors.shape[0]
+        except DataError:  # they may be in a file of their own
+            return None, vectors.shape[0]
 
 
 class _Entry(NamedTuple):
@@ -124,6 +130,17 @@ def _are_vectors(entries: Mapping[str, _Entry]) -> bool:
     """Whether every array is a vector of the same length."""
     shapes = {(entry.shape, entry.kind) for entry in entries.values()}
     return len(shapes) == 1 and all(len(shape) == 1 and kind == "f" for shape, kind in shapes)
+
+
+def _vectors(path: Path, entries: Mapping[str, _Entry], columns: Columns) -> _Entry:
+    return _chosen(path, entries, columns, "vector", lambda entry: len(entry.shape) == 2 and entry.kind in "fiu")
+
+
+def _ids(path: Path, entries: Mapping[str, _Entry], columns: Columns, vectors: _Entry) -> Ids:
+    ids = _chosen(
+        path, entries, columns, "id", lambda entry: entry.shape == vectors.shape[:1] and entry.kind in _IDS
+    ).load()
+    return np.char.decode(ids, "utf-8") if ids.dtype.kind == "S" else ids
 
 
 def _chosen(

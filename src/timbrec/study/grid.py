@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from timbrec import catalog
 from timbrec.errors import ConfigError, did_you_mean, listing
 from timbrec.machine.cluster import kind_of
+from timbrec.settings import check_counts
 from timbrec.study.config import Config
 from timbrec.study.experiment import Experiment
 from timbrec.study.inputs import Inputs
@@ -33,8 +34,7 @@ def run_study(
     that its vectors are read once. `engine` is the name of an engine, or a name and an address such as
     `ray://HOST:10001`. Raises ConfigError for an unknown engine and for jobs below 1.
     """
-    if jobs is not None and jobs < 1:
-        raise ConfigError("`jobs` must be 1 or more", example=jobs, fix="Leave it out for the default.")
+    check_counts(jobs=jobs)
     kind = catalog.load("engines", kind_of(engine))
     place = {"address": engine} if "://" in engine else {}
     experiments = plan(config, inputs)

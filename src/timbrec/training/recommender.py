@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _ITEM_TABLES = 6  # weights, gradient, two moments and the work of the optimiser, or the layers of a tower
 BATCH = 2**29  # bytes: gradients of the scores of a block
+STEP = 2**28  # bytes of a step beside its layers
 
 
 @dataclass(frozen=True)

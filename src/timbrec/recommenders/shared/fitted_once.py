@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from filelock import FileLock
 
 from timbrec.errors import DataError
 from timbrec.files import aside
+from timbrec.places.locks import alone
 from timbrec.recommenders.shared.saving import load_scorer, save_scorer
 from timbrec.training.checkpoint import identity
 
@@ -50,7 +50,7 @@ def fitted_once(
         return fit()
     place = workspace.shared / f"{name}-{_key(recommender, train, seed)}"
     place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(place.parent.with_name(f".{place.name}.lock")):  # another process may be fitting it
+    with alone(place.parent.with_name(f".{place.name}.lock")):  # another process may be fitting it
         if (kept := _read(place)) is not None:
             return kept
         scorer = fit()

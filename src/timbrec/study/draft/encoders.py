@@ -96,7 +96,7 @@ def _label(path: Path, taken: Mapping[str, Any]) -> str:
 
 
 def _leave_out(drafted: Draft, finding: Finding, played: pl.Series, offered: Ids) -> None:
-    """Note a source whose tracks the log does not have, and how its ids differ from those of the log."""
+    """Note a source without tracks of the log, and how the ids of both differ."""
     what, played = "left out: the log has none of its tracks", played.drop_nulls().sort()
     ids = [ids for ids in offered.values() if len(ids)]
     alike = next(filter(None, (likeness(played, other) for other in ids)), None)

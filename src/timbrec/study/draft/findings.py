@@ -18,7 +18,7 @@ from timbrec.data.tables import KINDS, Source, advice_for, open_table
 from timbrec.data.text import SUFFIXES, TextForm
 from timbrec.errors import DataError, TimbrecError
 from timbrec.histories.reading import detect
-from timbrec.store.archives import is_archive, read_archive
+from timbrec.store.archives import ids_of_archive, is_archive
 from timbrec.store.vector_tables import LINES
 from timbrec.study.draft.parts import is_partitioned
 
@@ -175,11 +175,8 @@ def _array(path: Path) -> Finding:
 
 
 def _archive(path: Path) -> Finding:
-    try:
-        read_archive(path)
-    except DataError:  # perhaps its ids are elsewhere
-        return Finding((path,), "array", note=f"{len(read_archive(path, with_ids=False)[1])}")
-    return Finding((path,), "archive")
+    ids, rows = ids_of_archive(path)
+    return Finding((path,), "archive" if ids is not None else "array", note=f"{rows}")
 
 
 def _lines(path: Path) -> Finding | None:

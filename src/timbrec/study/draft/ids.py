@@ -11,7 +11,7 @@ import polars as pl
 from timbrec.embed.tracks import PATH, STEM, list_tracks
 from timbrec.errors import DataError
 from timbrec.store import VectorStore
-from timbrec.store.archives import read_archive
+from timbrec.store.archives import ids_of_archive
 from timbrec.store.vectors import read_ids
 from timbrec.study.draft.findings import Finding
 
@@ -26,7 +26,7 @@ def ids_of(finding: Finding, arrays: Mapping[Path, Path]) -> Ids:
     if finding.kind == "store":
         return {"": _texts(pl.Series(list(VectorStore.open(finding.path).ids)))}
     if finding.kind == "archive":
-        return {"": _texts(pl.Series(read_archive(finding.path)[0]))}
+        return {"": _texts(pl.Series(ids_of_archive(finding.path)[0]))}
     if finding.kind == "audio":
         return _audio_ids(finding.path)
     if finding.kind == "array":
